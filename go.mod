@@ -1,0 +1,3 @@
+module github.com/calm-go/calm
+
+go 1.26
