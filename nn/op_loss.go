@@ -1,0 +1,120 @@
+package nn
+
+// Reparameterize draws from a posterior.
+//
+//	Y = Mean + exp(LogStd) * Eps      all [.., Z]
+type Reparameterize struct{ Mean, LogStd, Eps, Y *Tensor }
+
+// Reparameterize adds a Reparameterize operation. eps gets no gradient.
+func (g *Graph) Reparameterize(mean, logStd, eps *Tensor) *Tensor {
+	check(logStd.is(mean.shape...) && eps.Size() == mean.Size(), "reparameterize", "mean %v, log_std %v, eps %v", mean, logStd, eps)
+	y := g.value(mean.shape...)
+	g.add(&Reparameterize{mean, logStd, eps, y})
+	return y
+}
+
+func (o *Reparameterize) In() []*Tensor  { return []*Tensor{o.Mean, o.LogStd, o.Eps} }
+func (o *Reparameterize) Out() []*Tensor { return []*Tensor{o.Y} }
+func (o *Reparameterize) Flops() float64 { return 0 }
+
+// ClampedKL is the autoencoder's KL term, clamped in each dimension so that none collapses (paper section 3.2).
+//
+//	Y = mean over rows of sum_z max(.5 (mean^2 + std^2 - 1 - 2 log std), Clamp)      Mean, LogStd [.., Z], Y []
+//
+// A clamped dimension has no gradient.
+type ClampedKL struct {
+	Mean, LogStd, Y *Tensor
+	Clamp           float32
+}
+
+// ClampedKL adds a ClampedKL operation.
+func (g *Graph) ClampedKL(mean, logStd *Tensor, clamp float32) *Tensor {
+	check(logStd.is(mean.shape...), "clamped kl", "mean %v, log_std %v", mean, logStd)
+	y := g.value()
+	g.add(&ClampedKL{mean, logStd, y, clamp})
+	return y
+}
+
+func (o *ClampedKL) In() []*Tensor  { return []*Tensor{o.Mean, o.LogStd} }
+func (o *ClampedKL) Out() []*Tensor { return []*Tensor{o.Y} }
+func (o *ClampedKL) Flops() float64 { return 0 }
+
+// CrossEntropy is the softmax cross entropy of a linear head. Logits exist for a chunk of rows at a time only, and a
+// training program forms the gradients in the forward run, so that nothing is computed twice.
+//
+//	logits = H · W^T      H [.., D], W [V, D], Labels [..] int32; a label of -100 does not count
+//	Loss = mean over counted rows of -log softmax(logits)[label]      []
+//	Hits = number of counted rows whose first greatest logit is the label's      []
+//	Brier = mean over counted rows of 2 p[label] - sum p^2, p = softmax(logits) (SPEC section 4); no gradient      []
+//
+// With no row counted all three are 0. Other labels outside [0, V) are an error of the run.
+type CrossEntropy struct {
+	H, W, Labels      *Tensor
+	Loss, Hits, Brier *Tensor
+}
+
+// CrossEntropy adds a CrossEntropy operation.
+func (g *Graph) CrossEntropy(h, w, labels *Tensor) *CrossEntropy {
+	check(len(w.shape) == 2 && w.Cols() == h.Cols() && labels.dtype == Int32 && labels.Size() == h.Rows(),
+		"cross entropy", "h %v, w %v, labels %v", h, w, labels)
+	o := &CrossEntropy{H: h, W: w, Labels: labels, Loss: g.value(), Hits: g.value(), Brier: g.value()}
+	g.add(o)
+	return o
+}
+
+func (o *CrossEntropy) In() []*Tensor  { return []*Tensor{o.H, o.W, o.Labels} }
+func (o *CrossEntropy) Out() []*Tensor { return []*Tensor{o.Loss, o.Hits, o.Brier} }
+func (o *CrossEntropy) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.Dim(0)) }
+
+// ArgMax gives the first greatest logit of a linear head. Logits exist for a chunk at a time only.
+//
+//	IDs[i] = argmax_v H[i]·W[v]      H [.., D], W [V, D], IDs [..] int32
+type ArgMax struct{ H, W, IDs *Tensor }
+
+// ArgMax adds an ArgMax operation.
+func (g *Graph) ArgMax(h, w *Tensor) *Tensor {
+	check(len(w.shape) == 2 && w.Cols() == h.Cols(), "argmax", "h %v, w %v", h, w)
+	ids := g.newTensor(Value, Int32, "", h.shape[:len(h.shape)-1])
+	g.add(&ArgMax{h, w, ids})
+	return ids
+}
+
+func (o *ArgMax) In() []*Tensor  { return []*Tensor{o.H, o.W} }
+func (o *ArgMax) Out() []*Tensor { return []*Tensor{o.IDs} }
+func (o *ArgMax) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.Dim(0)) }
+
+// EnergyScore is the loss of the energy head (paper section 4.2, SPEC section 3.1): N samples of the model against M
+// of the posterior. A training program forms the gradient in the forward run; no [N, M, Z] tensor exists.
+//
+//	y_m = Mean + exp(LogStd) * Eps[m]
+//	DistY[p] = 1/(NM) sum_{n,m} |Pred[n,p] - y_m[p]|^Beta
+//	DistX[p] = 1/(N(N-1)) sum_{n!=k} |Pred[n,p] - Pred[k,p]|^Beta
+//	Loss = sum_p Weight[p] (2 DistY[p] - DistX[p]) / sum_p Weight[p]
+//	Pred [N, P, Z], Mean, LogStd [P, Z], Eps [M, P, Z], Weight [P] or nil for all ones, Loss [], DistY, DistX [P]
+//
+// The gradient at distance 0 is 0. Gradients flow to Pred only. Eps may be a random tensor; engines then need not keep
+// it in memory. With all weights 0 the loss is 0.
+type EnergyScore struct {
+	Pred, Mean, LogStd, Eps, Weight *Tensor
+	Loss, DistY, DistX              *Tensor
+	Beta                            float32
+}
+
+// EnergyScore adds an EnergyScore operation; weight may be nil.
+func (g *Graph) EnergyScore(pred, mean, logStd, eps, weight *Tensor, beta float32) *EnergyScore {
+	check(len(pred.shape) == 3 && pred.Dim(0) >= 2 && len(eps.shape) == 3, "energy score", "predictions %v, eps %v", pred, eps)
+	p, z := pred.Dim(1), pred.Dim(2)
+	check(mean.Rows() == p && mean.Cols() == z && logStd.is(mean.shape...) && eps.Dim(1) == p && eps.Dim(2) == z, "energy score",
+		"predictions %v, mean %v, log_std %v, eps %v", pred, mean, logStd, eps)
+	check(weight == nil || weight.Size() == p, "energy score", "predictions %v, weight %v", pred, weight)
+	o := &EnergyScore{Pred: pred, Mean: mean, LogStd: logStd, Eps: eps, Weight: weight, Beta: beta,
+		Loss: g.value(), DistY: g.value(p), DistX: g.value(p)}
+	g.add(o)
+	return o
+}
+
+func (o *EnergyScore) In() []*Tensor {
+	return present(o.Pred, o.Mean, o.LogStd, o.Eps, o.Weight)
+}
+func (o *EnergyScore) Out() []*Tensor { return []*Tensor{o.Loss, o.DistY, o.DistX} }
+func (o *EnergyScore) Flops() float64 { return 0 }

@@ -1,0 +1,145 @@
+package nn
+
+import (
+	"fmt"
+	"hash/fnv"
+	"slices"
+
+	"github.com/calm-go/calm/nn/cpu/kernel"
+)
+
+// Param is a named parameter of a model. Names are those of the reference's checkpoints.
+type Param struct {
+	Name   string
+	Shape  []int
+	Data   []float32 // row-major, nil until the parameters are allocated, initialised or loaded
+	Init   Init
+	Decay  bool // weight decay applies: matrices and embeddings, not biases nor norm weights
+	Frozen bool // never trained
+}
+
+// Size returns the number of elements.
+func (p *Param) Size() int { return size(p.Shape) }
+
+// Trainable reports whether training changes the parameter.
+func (p *Param) Trainable() bool { return !p.Frozen }
+
+// Init says how a parameter starts.
+type Init struct {
+	Std     float32 // standard deviation of a normal distribution around 0; 0 for a constant
+	Const   float32 // the constant, if Std is 0
+	ZeroRow int     // a row of a table that starts at zero, -1 for none
+}
+
+// Gaussian starts a parameter from N(0, std^2).
+func Gaussian(std float32) Init { return Init{Std: std, ZeroRow: -1} }
+
+// Constant starts every element of a parameter at c.
+func Constant(c float32) Init { return Init{Const: c, ZeroRow: -1} }
+
+// Params is the ordered set of a model's parameters. Several graphs may read the same set.
+type Params struct {
+	list   []*Param
+	byName map[string]*Param
+	frozen bool
+}
+
+// NewParams returns an empty set.
+func NewParams() *Params { return &Params{byName: map[string]*Param{}} }
+
+// Matrix adds a weight matrix or an embedding table; weight decay applies to it.
+func (ps *Params) Matrix(name string, init Init, rows, cols int) *Param {
+	return ps.add(&Param{Name: name, Shape: []int{rows, cols}, Init: init, Decay: true})
+}
+
+// Vector adds a bias or a norm's weight; weight decay does not apply to it.
+func (ps *Params) Vector(name string, init Init, n int) *Param {
+	return ps.add(&Param{Name: name, Shape: []int{n}, Init: init})
+}
+
+func (ps *Params) add(p *Param) *Param {
+	check(ps.byName[p.Name] == nil, "params", "the name %q is taken", p.Name)
+	p.Frozen = ps.frozen
+	ps.list = append(ps.list, p)
+	ps.byName[p.Name] = p
+	return p
+}
+
+// Freeze marks every parameter, present and to come, as never trained.
+func (ps *Params) Freeze() {
+	ps.frozen = true
+	for _, p := range ps.list {
+		p.Frozen = true
+	}
+}
+
+// All returns the parameters in the order they were added.
+func (ps *Params) All() []*Param { return ps.list }
+
+// Trainable returns the parameters that training changes, in the order they were added.
+func (ps *Params) Trainable() []*Param {
+	return slices.DeleteFunc(slices.Clone(ps.list), func(p *Param) bool { return p.Frozen })
+}
+
+// Get returns the parameter called name, or nil.
+func (ps *Params) Get(name string) *Param { return ps.byName[name] }
+
+// Count returns the number of elements of all parameters, and of the trainable ones.
+func (ps *Params) Count() (all, trainable int) {
+	for _, p := range ps.list {
+		all += p.Size()
+		if p.Trainable() {
+			trainable += p.Size()
+		}
+	}
+	return all, trainable
+}
+
+// Initialize allocates every parameter that has no values yet and draws it: element i of a parameter follows from seed,
+// the parameter's name and i alone, the same on every machine.
+func (ps *Params) Initialize(seed uint64) {
+	for _, p := range ps.list {
+		if p.Data != nil {
+			continue
+		}
+		p.Data = make([]float32, p.Size())
+		p.initialize(seed)
+	}
+}
+
+func (p *Param) initialize(seed uint64) {
+	if p.Init.Std == 0 {
+		for i := range p.Data {
+			p.Data[i] = p.Init.Const
+		}
+		return
+	}
+	kernel.Portable.Normal(p.Data, kernel.Stream{Seed: seed, ID: StreamID("init " + p.Name)}, 0)
+	for i := range p.Data {
+		p.Data[i] *= p.Init.Std
+	}
+	if r := p.Init.ZeroRow; r >= 0 {
+		cols := p.Shape[len(p.Shape)-1]
+		clear(p.Data[r*cols : (r+1)*cols])
+	}
+}
+
+// SetData gives the parameter called name its values. The slice is kept, not copied.
+func (ps *Params) SetData(name string, shape []int, data []float32) error {
+	p := ps.byName[name]
+	if p == nil {
+		return fmt.Errorf("there is no parameter %q", name)
+	}
+	if !slices.Equal(p.Shape, shape) {
+		return fmt.Errorf("parameter %q has shape %v, the model wants %v", name, shape, p.Shape)
+	}
+	p.Data = data
+	return nil
+}
+
+// StreamID names a stream of random numbers: the same name gives the same stream in every program.
+func StreamID(name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return h.Sum64()
+}
