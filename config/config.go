@@ -1,0 +1,199 @@
+// Package config composes a configuration: a preset, over it a JSON file, over that `--set key=value`, and one
+// validation at the end. Everything wrong is reported at once, each with its key and where it stands.
+//
+// A configuration is a struct whose fields carry the reference's JSON keys. Structs embedded in it are flattened, so
+// that the name space is flat, as the reference's is. A key's type is a bool, int, uint, float, string, a pointer to
+// one of them (null leaves it nil), or a list of numbers or strings. Derived values are methods, not fields.
+//
+// Reading is stricter than encoding/json: unknown keys, repeated keys, keys in the wrong case, nulls, invalid UTF-8
+// and trailing bytes are refused, so a slip of the pen cannot train the wrong model for a week.
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/calm-go/calm/checkpoint/atomicfile"
+)
+
+// maxFileBytes bounds what Load reads: a configuration is a page of text, and something longer is another file.
+const maxFileBytes = 4 << 20
+
+// Validator is a configuration that can tell what is wrong with it, best as the *Error of a Problems.
+type Validator interface {
+	Validate() error
+}
+
+// Compose lays the file over the preset (an empty path: no file), the sets over that, and validates the result.
+// Its error is an *Error that holds everything found at all three; values that failed validation are shown with the
+// place they came from. Keys in ignore may stand in the file without being in T: see Ignored.
+func Compose[T Validator](preset T, path string, sets []string, ignore ...Ignored) (T, error) {
+	c := newComposer(preset)
+	if path != "" {
+		data, err := readFile(path)
+		if err != nil {
+			return preset, err
+		}
+		c.decode(path, data, ignore)
+	}
+	c.set(sets)
+	var all Problems
+	all.list = c.problems
+	all.Join(c.value.Validate())
+	problems := c.explain(all.list)
+	if len(problems) > 0 {
+		return preset, &Error{Problems: problems}
+	}
+	return c.value, nil
+}
+
+// Decode reads JSON over a value: keys that are absent keep what over has. The name says in errors where the data
+// came from, usually a path. On an error, an *Error with all problems, it returns over.
+func Decode[T any](over T, name string, data []byte, ignore ...Ignored) (T, error) {
+	c := newComposer(over)
+	c.decode(name, data, ignore)
+	return c.result(over)
+}
+
+// Load is Decode of a file.
+func Load[T any](over T, path string, ignore ...Ignored) (T, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return over, err
+	}
+	return Decode(over, path, data, ignore...)
+}
+
+// Peek reads only the keys that T has and leaves all others alone: for telling what kind of configuration a file
+// holds before it is read in full.
+func Peek[T any](path string) (T, error) {
+	var zero T
+	data, err := readFile(path)
+	if err != nil {
+		return zero, err
+	}
+	c := newComposer(zero)
+	c.lenient = true
+	c.decode(path, data, nil)
+	return c.result(zero)
+}
+
+// Set lays assignments "key=value" over a value. Values are written as the field's type asks for: true, 8, 1e-3, text
+// without quotes, or a list with commas (0.1,0.3; empty for an empty list). Of several for one key the last counts.
+// On an error, an *Error with all problems, it returns over.
+func Set[T any](over T, sets []string) (T, error) {
+	c := newComposer(over)
+	c.set(sets)
+	return c.result(over)
+}
+
+// Keys lists the keys of a configuration in the order they are written in.
+func Keys[T any]() []string {
+	return keysOf(fieldsOf(reflect.TypeFor[T]()))
+}
+
+// Write writes a configuration as indented JSON, keys in the order of the struct, the same bytes for the same value,
+// in one step: see package atomicfile.
+func Write(path string, v any) error {
+	data, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	data = append(data, '\n')
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration %s: %w", path, err)
+	}
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("read the configuration %s: it is larger than %d MB; is it another file?", path, maxFileBytes>>20)
+	}
+	return data, nil
+}
+
+// composer holds a configuration while it is put together.
+type composer[T any] struct {
+	value    T
+	fields   []field
+	origin   map[string]string // where a key's value came from
+	problems []Problem
+	lenient  bool // unknown keys are no problem
+}
+
+func newComposer[T any](over T) *composer[T] {
+	return &composer[T]{value: over, fields: fieldsOf(reflect.TypeFor[T]()), origin: map[string]string{}}
+}
+
+func (c *composer[T]) result(over T) (T, error) {
+	if len(c.problems) > 0 {
+		return over, &Error{Problems: c.problems}
+	}
+	return c.value, nil
+}
+
+// put stores a value of the field's type.
+func (c *composer[T]) put(f field, v reflect.Value, where string) {
+	reflect.ValueOf(&c.value).Elem().FieldByIndex(f.index).Set(v)
+	c.origin[f.key] = where
+}
+
+func (c *composer[T]) add(p Problem) { c.problems = append(c.problems, p) }
+
+// unknown records a key that the configuration does not have.
+func (c *composer[T]) unknown(where, key string) {
+	p := Problem{Where: where, Key: shorten(key), Want: "unknown key"}
+	if near := nearest(key, keysOf(c.fields)); near != "" {
+		p.Want += fmt.Sprintf("; did you mean %s?", near)
+	}
+	c.add(p)
+}
+
+// explain tells where bad values came from, and leaves out what validation says of keys that could not be read:
+// it saw an older value.
+func (c *composer[T]) explain(problems []Problem) []Problem {
+	read := len(c.problems)
+	out := slices.Clone(problems[:read])
+	for _, p := range problems[read:] {
+		same := func(q Problem) bool { return q.Key == p.Key && p.Key != "" }
+		if slices.ContainsFunc(problems[:read], same) {
+			continue
+		}
+		if p.Where == "" {
+			p.Where = c.origin[p.Key]
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// lineOf is the number, from 1, of the line that holds the byte at offset.
+func lineOf(data []byte, offset int64) int {
+	return 1 + bytes.Count(data[:min(max(offset, 0), int64(len(data)))], []byte("\n"))
+}
+
+// shorten keeps what a file says from filling the screen.
+func shorten(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
+}

@@ -1,0 +1,174 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Ignored names keys that a file may hold though the configuration has none of them, each with the only JSON value
+// it may have there, or "" where any will do. Keys that the configuration has are not ignored.
+type Ignored map[string]string
+
+// Reference returns the keys of the reference's config.json files that say nothing calm needs to know: what
+// transformers writes about itself, and features of it that these models do not have, whose one possible value means
+// "off". Configurations that have such a key read it.
+func Reference() Ignored {
+	return Ignored{
+		"_name_or_path":        "",          // where it was loaded from
+		"architectures":        "",          // class names; Peek at them to tell models apart
+		"attention_bias":       "false",     // of the four projections: calm's attention has none
+		"attention_dropout":    "0",         //
+		"auto_map":             "",          // files with code, on the hub
+		"hidden_act":           `"silu"`,    //
+		"initializer_range":    "",          // of weights that are in the file by now
+		"mlp_bias":             "false",     // the autoencoder's has a field for it
+		"model_type":           "",          //
+		"pretraining_tp":       "1",         // slices of the matrices, for exact reproduction of Llama
+		"rope_scaling":         "null",      // contexts longer than trained
+		"tie_word_embeddings":  "false",     // of the language model; the autoencoder's table is always tied
+		"torch_dtype":          "",          // the tensors say it themselves
+		"dtype":                "",          // its name since transformers 4.56
+		"transformers_version": "",          //
+		"use_cache":            "",          // a default of generate
+		"use_return_dict":      "",          //
+		"return_dict":          "",          //
+		"output_attentions":    "",          //
+		"output_hidden_states": "",          //
+		"rope_type":            `"default"`, //
+	}
+}
+
+// decode lays the JSON object in data over the value.
+func (c *composer[T]) decode(name string, data []byte, ignore []Ignored) {
+	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
+	where := func(offset int64) string { return fmt.Sprintf("%s:%d", name, lineOf(data, offset)) }
+	broken := func(err error) {
+		c.add(Problem{Where: where(offsetOf(err, dec)), Want: syntax(err)})
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		c.add(Problem{Where: name, Want: "is empty; want a JSON object { ... }"})
+		return
+	}
+	if k := dec.PeekKind(); k != '{' && k != 0 {
+		c.add(Problem{Where: where(0), Want: "want a JSON object { ... }"})
+		return
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		broken(err)
+		return
+	}
+	first := map[string]string{} // where a key stood first
+	for dec.PeekKind() == '"' {
+		token, err := dec.ReadToken()
+		if err != nil {
+			broken(err)
+			return
+		}
+		key, at := token.String(), where(dec.InputOffset())
+		raw, err := dec.ReadValue()
+		if err != nil {
+			broken(err)
+			return
+		}
+		if before, ok := first[key]; ok {
+			c.add(Problem{Where: at, Key: shorten(key), Want: "stands twice, first at " + before})
+			continue
+		}
+		first[key] = at
+		c.member(at, key, raw, ignore)
+	}
+	if _, err := dec.ReadToken(); err != nil { // the closing brace
+		broken(err)
+		return
+	}
+	if _, err := dec.ReadToken(); err == nil {
+		c.add(Problem{Where: where(dec.InputOffset()), Want: "more text after the end of the JSON object"})
+	} else if !errors.Is(err, io.EOF) {
+		c.add(Problem{Where: where(offsetOf(err, dec)), Want: "more text after the end of the JSON object"})
+	}
+}
+
+// member takes one key and its value.
+func (c *composer[T]) member(where, key string, raw jsontext.Value, ignore []Ignored) {
+	f, ok := find(c.fields, key)
+	if !ok {
+		if c.lenient {
+			return
+		}
+		for _, set := range ignore {
+			if only, ok := set[key]; ok {
+				c.ignored(where, key, raw, only)
+				return
+			}
+		}
+		c.unknown(where, key)
+		return
+	}
+	v := reflect.New(f.typ) // a fresh one: lists must not share memory with the preset's
+	err := json.Unmarshal(raw, v.Interface())
+	if err != nil || raw.Kind() == 'n' && f.typ.Kind() != reflect.Pointer {
+		c.add(Problem{Where: where, Key: key, Value: shorten(string(raw)), Want: wanted(f.typ, string(raw))})
+		return
+	}
+	c.put(f, v.Elem(), where)
+}
+
+// ignored checks the value of a key that is ignored.
+func (c *composer[T]) ignored(where, key string, raw jsontext.Value, only string) {
+	if only == "" {
+		return
+	}
+	want := jsontext.Value(only)
+	got := raw.Clone()
+	if want.Canonicalize() == nil && got.Canonicalize() == nil && bytes.Equal(want, got) {
+		return
+	}
+	c.add(Problem{Where: where, Key: key, Value: shorten(string(raw)),
+		Want: "want " + only + ", the only value supported"})
+}
+
+// wanted says what a value that could not be read should have been.
+func wanted(t reflect.Type, raw string) string {
+	want := "want " + typeName(t)
+	digits := strings.TrimLeft(raw, "-")
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return want
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return fmt.Sprintf("%s that fits %d bits", want, t.Bits())
+	case reflect.Uint, reflect.Uint32, reflect.Uint64:
+		if raw == digits {
+			return fmt.Sprintf("%s, that fits %d bits", want, t.Bits())
+		}
+	}
+	return want
+}
+
+func offsetOf(err error, dec *jsontext.Decoder) int64 {
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return e.ByteOffset
+	}
+	return dec.InputOffset()
+}
+
+// syntax is what the JSON library says, without its own idea of where.
+func syntax(err error) string {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return "bad JSON: the file ends too early"
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok && e.Err != nil {
+		return "bad JSON: " + e.Err.Error()
+	}
+	return "bad JSON: " + err.Error()
+}

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// field is one key of a configuration: a field of the struct or of a struct embedded in it.
+type field struct {
+	key   string
+	index []int // for reflect.Value.FieldByIndex
+	typ   reflect.Type
+}
+
+// fieldsOf lists the keys of a struct type in the order of its declaration, embedded structs in their place.
+// It panics where the type is not what this package is for, which is a programmer's error: see the package comment.
+func fieldsOf(t reflect.Type) []field {
+	if t.Kind() != reflect.Struct {
+		panic(fmt.Sprintf("config: %v is not a struct", t))
+	}
+	seen := map[string]bool{}
+	var list []field
+	var walk func(t reflect.Type, index []int)
+	walk = func(t reflect.Type, index []int) {
+		for i := range t.NumField() {
+			f := t.Field(i)
+			at := append(slices.Clone(index), i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			switch {
+			case name == "-":
+			case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+				walk(f.Type, at)
+			case !f.IsExported() && name == "":
+			case !f.IsExported():
+				panic(fmt.Sprintf("config: %v.%s has a key but is not exported", t, f.Name))
+			case name == "":
+				panic(fmt.Sprintf(`config: %v.%s has no key: give it a tag json:"..."`, t, f.Name))
+			case seen[name]:
+				panic(fmt.Sprintf("config: key %q stands twice in %v and what it embeds", name, t))
+			case typeName(f.Type) == "":
+				panic(fmt.Sprintf("config: %v.%s has type %v, which a key cannot have", t, f.Name, f.Type))
+			default:
+				seen[name] = true
+				list = append(list, field{key: name, index: at, typ: f.Type})
+			}
+		}
+	}
+	walk(t, nil)
+	return list
+}
+
+// typeName says in words what a key of this type takes, "" for types that no key may have.
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Uint, reflect.Uint32, reflect.Uint64:
+		return "a whole number, 0 or more"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.String:
+		return "a string"
+	case reflect.Pointer:
+		if name := typeName(t.Elem()); name != "" && t.Elem().Kind() != reflect.Pointer {
+			return name + " or null"
+		}
+	case reflect.Slice:
+		switch typeName(t.Elem()) {
+		case "a whole number", "a whole number, 0 or more":
+			return "a list of whole numbers"
+		case "a number":
+			return "a list of numbers"
+		case "a string":
+			return "a list of strings"
+		}
+	}
+	return ""
+}
+
+func keysOf(fields []field) []string {
+	keys := make([]string, len(fields))
+	for i, f := range fields {
+		keys[i] = f.key
+	}
+	return keys
+}
+
+func find(fields []field, key string) (field, bool) {
+	i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
+	if i < 0 {
+		return field{}, false
+	}
+	return fields[i], true
+}

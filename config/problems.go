@@ -1,0 +1,130 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Problem is one thing wrong with one key of a configuration.
+type Problem struct {
+	Where string // file:line or "--set"; empty where the value is a default
+	Key   string
+	Value string // as written; empty where the key itself is the problem
+	Want  string // what would be right
+}
+
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.Where != "" {
+		b.WriteString(p.Where + ": ")
+	}
+	if p.Key != "" {
+		b.WriteString(p.Key)
+		if p.Value != "" {
+			b.WriteString(" = " + p.Value)
+		}
+		b.WriteString(": ")
+	}
+	b.WriteString(p.Want)
+	return b.String()
+}
+
+// Error is everything that is wrong with a configuration, one problem a line. Commands end with exit status 2 on it:
+// the user's input has to change.
+type Error struct {
+	Problems []Problem // at least one
+}
+
+func (e *Error) Error() string {
+	if len(e.Problems) == 1 {
+		return e.Problems[0].String()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d problems in the configuration:", len(e.Problems))
+	for _, p := range e.Problems {
+		b.WriteString("\n  " + p.String())
+	}
+	return b.String()
+}
+
+// Problems collects what is wrong, so that all of it can be said at once. The zero value is empty and ready.
+//
+//	func (c Config) Validate() error {
+//		var p config.Problems
+//		config.AtLeast(&p, "hidden_size", c.HiddenSize, 1)
+//		p.Check(c.HiddenSize%c.Heads == 0, "num_attention_heads", c.Heads, "want a divisor of hidden_size")
+//		return p.Err()
+//	}
+type Problems struct {
+	list []Problem
+}
+
+// Add records a problem with the key whose value is given.
+func (p *Problems) Add(key string, value any, want string) {
+	p.list = append(p.list, Problem{Key: key, Value: show(value), Want: want})
+}
+
+// Check records a problem unless ok.
+func (p *Problems) Check(ok bool, key string, value any, want string) {
+	if !ok {
+		p.Add(key, value, want)
+	}
+}
+
+// Join adds the problems of another validation, such as that of an embedded Config. Nil adds nothing.
+func (p *Problems) Join(err error) {
+	if err == nil {
+		return
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		p.list = append(p.list, e.Problems...)
+		return
+	}
+	p.list = append(p.list, Problem{Want: err.Error()})
+}
+
+// Err returns nil, or all that was collected as an *Error.
+func (p *Problems) Err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	return &Error{Problems: slices.Clone(p.list)}
+}
+
+// AtLeast records a problem unless v >= lo. NaN is a problem.
+func AtLeast[N cmp.Ordered](p *Problems, key string, v, lo N) {
+	p.Check(v >= lo, key, v, fmt.Sprintf("want at least %v", lo))
+}
+
+// Above records a problem unless v > lo. NaN is a problem.
+func Above[N cmp.Ordered](p *Problems, key string, v, lo N) {
+	p.Check(v > lo, key, v, fmt.Sprintf("want more than %v", lo))
+}
+
+// Within records a problem unless lo <= v <= hi. NaN is a problem.
+func Within[N cmp.Ordered](p *Problems, key string, v, lo, hi N) {
+	p.Check(v >= lo && v <= hi, key, v, fmt.Sprintf("want %v to %v", lo, hi))
+}
+
+// OneOf records a problem unless v is one of the names allowed.
+func OneOf(p *Problems, key, v string, allowed ...string) {
+	if slices.Contains(allowed, v) {
+		return
+	}
+	want := "want one of " + strings.Join(allowed, ", ")
+	if near := nearest(v, allowed); near != "" {
+		want += fmt.Sprintf("; did you mean %q?", near)
+	}
+	p.Add(key, v, want)
+}
+
+// show writes a value the way a configuration file would.
+func show(v any) string {
+	if s, ok := v.(string); ok {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprint(v)
+}
