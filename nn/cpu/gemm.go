@@ -1,0 +1,128 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/nn/cpu/kernel"
+)
+
+// activation is the function a product ends with.
+type activation uint8
+
+const (
+	actNone activation = iota
+	actSiLU
+)
+
+// gemmArgs describes one matrix product and what follows it while the result is still near:
+//
+//	C = act(A·B [+ C] + Bias + Add)
+//
+// All strides are in elements, at least 0 for A and B.
+type gemmArgs struct {
+	M, N, K int
+
+	A          []float32 // [M, K]: A(i,l) = A[i*ARow+l*ACol]
+	ARow, ACol int
+	B          []float32 // [K, N]: B(l,j) = B[l*BRow+j*BCol]
+	BRow, BCol int
+	C          []float32 // [M, N]: C(i,j) = C[i*LDC+j]
+	LDC        int
+
+	Accumulate bool      // keep what C holds as a term
+	Bias       []float32 // [N] or nil: added to every row
+	Add        []float32 // or nil: added to row i is its row i % AddPeriod; AddPeriod 0 is M
+	LDAdd      int
+	AddPeriod  int
+	Act        activation
+	Pre        []float32 // or nil: receives what goes into Act, laid out as C
+}
+
+// gemm is a matrix product that is run many times. Between runs anything in args may be replaced, M included: planning
+// takes nanoseconds. Products share the pool's scratch memory.
+//
+// An element of C is summed in an order that follows from M, N, K and the strides, never from the number of threads.
+type gemm struct {
+	args gemmArgs
+
+	pool  *pool
+	isa   kernel.ISA
+	plan  gemmPlan
+	piece func(worker, i int) // prebuilt, or every run would allocate it
+}
+
+func newGemm(p *pool, isa kernel.ISA, a gemmArgs) *gemm {
+	g := &gemm{args: a, pool: p, isa: isa}
+	g.piece = g.runPiece
+	return g
+}
+
+// run computes the product on all threads of the pool.
+func (g *gemm) run() {
+	a := &g.args
+	if a.M <= 0 || a.N <= 0 {
+		return
+	}
+	a.check()
+	g.plan = planGemm(g.isa, a)
+	g.pool.run(g.plan.pieces(a), g.piece)
+}
+
+func (g *gemm) runPiece(worker, i int) {
+	a, p := &g.args, &g.plan
+	i0, i1, j0, j1 := p.piece(a, i)
+	p.block(g.isa, g.pool.scratchOf(worker), a, i0, i1, j0, j1)
+}
+
+// gemmSerial computes a product on the calling thread with scratch of at least gemmScratch elements, and allocates
+// nothing: for products within a piece of work.
+func gemmSerial(isa kernel.ISA, scratch []float32, a *gemmArgs) {
+	if a.M <= 0 || a.N <= 0 {
+		return
+	}
+	a.check()
+	p := planGemm(isa, a)
+	for i := range p.pieces(a) {
+		i0, i1, j0, j1 := p.piece(a, i)
+		p.block(isa, scratch, a, i0, i1, j0, j1)
+	}
+}
+
+// check panics where a slice is shorter than its shape.
+func (a *gemmArgs) check() {
+	if a.ARow < 0 || a.ACol < 0 || a.BRow < 0 || a.BCol < 0 || a.K < 0 {
+		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: negative size or stride", a.M, a.K, a.K, a.N))
+	}
+	c := (a.M-1)*a.LDC + a.N
+	a.need("C", len(a.C), c)
+	if a.K > 0 {
+		a.need("A", len(a.A), (a.M-1)*a.ARow+(a.K-1)*a.ACol+1)
+		a.need("B", len(a.B), (a.K-1)*a.BRow+(a.N-1)*a.BCol+1)
+	}
+	if a.M > 1 && a.LDC < a.N {
+		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: rows of C overlap, LDC is %d", a.M, a.K, a.K, a.N, a.LDC))
+	}
+	if a.Bias != nil {
+		a.need("Bias", len(a.Bias), a.N)
+	}
+	if a.Add != nil {
+		a.need("Add", len(a.Add), (a.addRows()-1)*a.LDAdd+a.N)
+	}
+	if a.Pre != nil {
+		a.need("Pre", len(a.Pre), c)
+	}
+}
+
+func (a *gemmArgs) need(name string, have, need int) {
+	if have < need {
+		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: %s has %d elements, needs %d", a.M, a.K, a.K, a.N, name, have, need))
+	}
+}
+
+// addRows returns the number of rows of Add that are read.
+func (a *gemmArgs) addRows() int {
+	if a.AddPeriod > 0 {
+		return min(a.AddPeriod, a.M)
+	}
+	return a.M
+}

@@ -1,0 +1,240 @@
+package cpu
+
+import "github.com/calm-go/calm/nn/cpu/kernel"
+
+// A product is cut into blocks of C, each computed by one thread from start to end, so that threads share nothing but
+// their input. Within a block K is cut into pieces of kc; of each piece the block's part of B is packed into panels as
+// wide as the register tile, then A goes over it in pieces of mc rows, copied where its strides would make the cache
+// lines of one tile compete.
+
+const (
+	gemmKC = 256  // rows of a panel of B: with 16 columns, half of a first-level cache
+	gemmNC = 256  // columns of B packed at a time
+	gemmMC = 96   // rows of A copied at a time, a multiple of every tile's
+	gemmLD = 16   // elements between the end of a copied row of A and the next, against aligned rows
+	gemmMR = 1024 // rows of a block at most
+
+	gemmPackedA = gemmMC * (gemmKC + gemmLD)
+	gemmPackedB = gemmKC * gemmNC
+	gemmTail    = gemmMC * 32 // a panel of C with columns beyond the matrix
+
+	// gemmScratch is the memory a thread needs for packing.
+	gemmScratch = gemmPackedA + gemmPackedB + gemmTail
+)
+
+// gemmPlan is how a product is cut.
+type gemmPlan struct {
+	rows, cols int  // size of a block of C
+	across     int  // blocks side by side
+	thin       bool // few rows against the rows of a transposed B
+	packB      bool // false: panels of B are read in place
+	packA      bool
+}
+
+func planGemm(isa kernel.ISA, a *gemmArgs) gemmPlan {
+	tileRows, tileCols := isa.GemmTile()
+	p := gemmPlan{rows: a.M, cols: a.N}
+	if p.thin = a.M <= 8 && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
+		// A block streams at least 64 kB of weights.
+		p.cols = min(a.N, max(a.N/32, 16384/a.K, 16))
+		p.cols = (p.cols + 3) / 4 * 4
+		p.across = (a.N + p.cols - 1) / p.cols
+		return p
+	}
+	p.packB = a.BCol != 1 || a.M > 4*tileRows
+	p.packA = a.N > 4*tileCols && a.M > tileRows
+	p.rows, p.cols = cutGemm(a.M, a.N, a.K, tileRows, tileCols)
+	p.across = (a.N + p.cols - 1) / p.cols
+	return p
+}
+
+// cutGemm halves the longer side of the block until there are enough blocks, or one is too small to pay for packing.
+func cutGemm(m, n, k, tileRows, tileCols int) (rows, cols int) {
+	const (
+		enough = 16
+		work   = 1 << 19 // multiply-adds, some 10 µs
+	)
+	rows, cols = min(m, gemmMR), min(n, gemmNC)
+	for ((m+rows-1)/rows)*((n+cols-1)/cols) < enough && rows*cols*k >= 2*work {
+		if rows > cols {
+			rows = roundUp((rows+1)/2, tileRows)
+		} else {
+			half := roundUp((cols+1)/2, tileCols)
+			if half == cols {
+				break
+			}
+			cols = half
+		}
+	}
+	return rows, cols
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+
+// pieces returns the number of blocks.
+func (p *gemmPlan) pieces(a *gemmArgs) int { return (a.M + p.rows - 1) / p.rows * p.across }
+
+// piece returns the rows and columns of block i.
+func (p *gemmPlan) piece(a *gemmArgs, i int) (i0, i1, j0, j1 int) {
+	i0, j0 = i/p.across*p.rows, i%p.across*p.cols
+	return i0, min(i0+p.rows, a.M), j0, min(j0+p.cols, a.N)
+}
+
+// block computes rows [i0, i1) and columns [j0, j1) of C.
+func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1, j0, j1 int) {
+	if p.thin {
+		isa.DotRows(i1-i0, j1-j0, a.K, a.A[i0*a.ARow:], a.ARow, a.B[j0*a.BCol:], a.BCol, a.C[i0*a.LDC+j0:], a.LDC, a.Accumulate)
+		a.epilogue(isa, i0, i1, j0, j1)
+		return
+	}
+	s := gemmBlock{
+		gemmArgs: a, plan: p, isa: isa,
+		packedA: scratch[:gemmPackedA],
+		packedB: scratch[gemmPackedA:][:gemmPackedB],
+		tail:    scratch[gemmPackedA+gemmPackedB:][:gemmTail],
+	}
+	_, s.width = isa.GemmTile()
+	for l0 := 0; l0 == 0 || l0 < a.K; l0 += gemmKC {
+		l1 := min(l0+gemmKC, a.K)
+		s.loadB(l0, l1, j0, j1)
+		for i := i0; i < i1; i += gemmMC {
+			end := min(i+gemmMC, i1)
+			s.mul(i, end, l0, l1, j0, j1)
+			if l1 == a.K {
+				a.epilogue(isa, i, end, j0, j1)
+			}
+		}
+	}
+}
+
+// gemmBlock is a block of C at work.
+type gemmBlock struct {
+	*gemmArgs
+	plan    *gemmPlan
+	isa     kernel.ISA
+	width   int // of a panel
+	packedA []float32
+	packedB []float32
+	tail    []float32
+}
+
+// loadB packs rows [l0, l1) and columns [j0, j1) of B into panels. A last panel that sticks out is packed even where
+// the others are read in place.
+func (s *gemmBlock) loadB(l0, l1, j0, j1 int) {
+	k := l1 - l0
+	for j := j0; j < j1; j += s.width {
+		n := min(s.width, j1-j)
+		if k == 0 || !s.plan.packB && n == s.width {
+			continue
+		}
+		dst := s.packedB[(j-j0)*k:]
+		src := s.B[l0*s.BRow+j*s.BCol:]
+		switch {
+		case s.BCol == 1:
+			s.isa.PackRows(dst, src, s.BRow, n, k)
+		case s.BRow == 1:
+			s.isa.PackColumns(dst, src, s.BCol, n, k)
+		default:
+			packAny(dst, src, s.BRow, s.BCol, n, k, s.width)
+		}
+	}
+}
+
+// packAny is [kernel.ISA.PackRows] for a matrix with no stride of 1, which no model has.
+func packAny(dst, src []float32, row, col, n, k, width int) {
+	for l := range k {
+		d := dst[l*width : (l+1)*width]
+		for j := range d {
+			d[j] = 0
+			if j < n {
+				d[j] = src[l*row+j*col]
+			}
+		}
+	}
+}
+
+// mul adds the product of rows [i0, i1) of A and the loaded part of B to C.
+func (s *gemmBlock) mul(i0, i1, l0, l1, j0, j1 int) {
+	m, k := i1-i0, l1-l0
+	var a []float32
+	aRow, aCol := s.ARow, s.ACol
+	if k > 0 {
+		a = s.A[i0*aRow+l0*aCol:]
+		if s.plan.packA {
+			a, aRow, aCol = s.loadA(a, m, k)
+		}
+	}
+	accumulate := s.Accumulate || l0 > 0
+	for j := j0; j < j1; j += s.width {
+		var b []float32
+		bRow := s.width
+		switch {
+		case k == 0:
+		case s.plan.packB || j+s.width > j1:
+			b = s.packedB[(j-j0)*k:]
+		default:
+			b, bRow = s.B[l0*s.BRow+j:], s.BRow
+		}
+		if j+s.width <= j1 {
+			s.isa.MulPanel(m, k, a, aRow, aCol, b, bRow, s.C[i0*s.LDC+j:], s.LDC, accumulate)
+			continue
+		}
+		s.isa.MulPanel(m, k, a, aRow, aCol, b, bRow, s.tail, s.width, false)
+		s.storeTail(i0, i1, j, j1, accumulate)
+	}
+}
+
+// loadA copies a piece of A, keeping which index is contiguous.
+func (s *gemmBlock) loadA(a []float32, m, k int) (packed []float32, row, col int) {
+	switch {
+	case s.ACol == 1:
+		row = k + gemmLD
+		for i := range m {
+			copy(s.packedA[i*row:][:k], a[i*s.ARow:])
+		}
+		return s.packedA, row, 1
+	case s.ARow == 1:
+		for l := range k {
+			copy(s.packedA[l*gemmMC:][:m], a[l*s.ACol:])
+		}
+		return s.packedA, 1, gemmMC
+	}
+	return a, s.ARow, s.ACol
+}
+
+// storeTail moves the columns inside the matrix of a panel that sticks out.
+func (s *gemmBlock) storeTail(i0, i1, j0, j1 int, accumulate bool) {
+	for i := i0; i < i1; i++ {
+		c, t := s.C[i*s.LDC+j0:][:j1-j0], s.tail[(i-i0)*s.width:][:j1-j0]
+		if !accumulate {
+			copy(c, t)
+			continue
+		}
+		for j, v := range t {
+			c[j] += v
+		}
+	}
+}
+
+// epilogue applies what follows the product to rows [i0, i1) and columns [j0, j1) of C.
+func (a *gemmArgs) epilogue(isa kernel.ISA, i0, i1, j0, j1 int) {
+	if a.Bias == nil && a.Add == nil && a.Act == actNone && a.Pre == nil {
+		return
+	}
+	period := a.addRows()
+	for i := i0; i < i1; i++ {
+		c := a.C[i*a.LDC+j0:][:j1-j0]
+		if a.Bias != nil {
+			isa.Add(c, c, a.Bias[j0:j1])
+		}
+		if a.Add != nil {
+			isa.Add(c, c, a.Add[i%period*a.LDAdd+j0:][:j1-j0])
+		}
+		if a.Pre != nil {
+			copy(a.Pre[i*a.LDC+j0:][:j1-j0], c)
+		}
+		if a.Act == actSiLU {
+			isa.SiLU(c, c)
+		}
+	}
+}

@@ -1,0 +1,22 @@
+//go:build !amd64
+
+package kernel
+
+// Only [Portable] is available here, so nothing reaches these.
+
+func mulPanel(s ISA, m, k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
+	panic("kernel: no assembly on this platform")
+}
+
+func packRows(s ISA, dst, src []float32, ld, k int)    { panic("kernel: no assembly on this platform") }
+func packColumns(s ISA, dst, src []float32, ld, k int) { panic("kernel: no assembly on this platform") }
+
+func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
+	panic("kernel: no assembly on this platform")
+}
+
+func fmaPeak(s ISA, iterations int)      { panic("kernel: no assembly on this platform") }
+func readSum(s ISA, x []float32) float32 { panic("kernel: no assembly on this platform") }
+
+// Pause does nothing here; on amd64 it leaves the core's resources to its other thread for some tens of cycles.
+func Pause() {}

@@ -1,0 +1,198 @@
+package cpu
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/calm-go/calm/nn/cpu/kernel"
+)
+
+// pool runs parallel regions on persistent threads. A training step has hundreds of regions of 10 to 200 µs, so workers
+// look for the next one for a while before they sleep, and the machine may be shared, so nobody waits for a worker that
+// has not started: pieces are claimed one at a time, and the caller claims like everybody else.
+//
+// A worker which the system takes off its core amid a piece is waited for: the caller spins shortly, then sleeps, which
+// frees a core for the system to move the worker to.
+type pool struct {
+	threads int
+	scratch []scratch // one a thread, see [pool.scratchOf]
+	workers []worker
+
+	// The region. f and n are written before left is raised from 0, and read only by who claimed a piece, which keeps
+	// the region open.
+	f      func(worker, i int)
+	n      int
+	_      [64]byte
+	left   atomic.Int64 // pieces not claimed yet
+	_      [56]byte
+	done   atomic.Int64 // pieces finished
+	_      [56]byte
+	asleep atomic.Bool // the caller sleeps on wake
+	failed atomic.Pointer[workerPanic]
+	wake   chan struct{}
+	closed atomic.Bool
+	exit   sync.WaitGroup
+}
+
+type worker struct {
+	asleep atomic.Bool // whoever turns it false sends on wake
+	wake   chan struct{}
+	_      [48]byte
+}
+
+// spinTime is how long a thread looks for work before it sleeps: above the serial gaps between the regions of a step,
+// below what anybody would notice on a shared machine.
+const spinTime = 50 * time.Microsecond
+
+// newPool starts a pool of threads, the caller's included.
+func newPool(threads int) *pool {
+	threads = max(threads, 1)
+	p := &pool{threads: threads, wake: make(chan struct{}, 1)}
+	p.scratch = make([]scratch, threads)
+	for w := range threads {
+		p.scratchOf(w)
+	}
+	p.workers = make([]worker, threads) // the caller's stays unused
+	for w := 1; w < threads; w++ {
+		p.workers[w].wake = make(chan struct{}, 1)
+		p.exit.Add(1)
+		go p.serve(w)
+	}
+	return p
+}
+
+// close ends the threads and waits for them.
+func (p *pool) close() {
+	p.closed.Store(true)
+	p.wakeWorkers(p.threads)
+	p.exit.Wait()
+}
+
+// run calls f(worker, i) once for every i in [0, n), worker in [0, threads) naming the thread, and returns when all calls
+// have returned. It allocates nothing. A panic in f skips the calls not begun and comes out of run. Not reentrant.
+func (p *pool) run(n int, f func(worker, i int)) {
+	if n <= 1 || p.threads == 1 {
+		for i := range n {
+			f(0, i)
+		}
+		return
+	}
+	p.f, p.n = f, n
+	p.done.Store(0)
+	p.left.Store(int64(n))
+	p.wakeWorkers(n - 1)
+	p.claim(0)
+	p.wait(int64(n))
+	p.f = nil
+	if e := p.failed.Load(); e != nil {
+		p.failed.Store(nil)
+		panic(e)
+	}
+}
+
+// wakeWorkers wakes up to n of the workers that sleep.
+func (p *pool) wakeWorkers(n int) {
+	for w := 1; w < p.threads && w <= n; w++ {
+		if k := &p.workers[w]; k.asleep.Load() && k.asleep.CompareAndSwap(true, false) {
+			k.wake <- struct{}{}
+		}
+	}
+}
+
+// claim takes pieces until none is left.
+func (p *pool) claim(worker int) {
+	for {
+		left := p.left.Load()
+		if left <= 0 {
+			return
+		}
+		if !p.left.CompareAndSwap(left, left-1) {
+			continue
+		}
+		n := int64(p.n)
+		p.piece(worker, int(n-left))
+		if p.done.Add(1) == n && worker != 0 && p.asleep.CompareAndSwap(true, false) {
+			p.wake <- struct{}{}
+		}
+	}
+}
+
+func (p *pool) piece(worker, i int) {
+	if p.failed.Load() != nil {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			p.failed.CompareAndSwap(nil, &workerPanic{r, debug.Stack()})
+		}
+	}()
+	p.f(worker, i)
+}
+
+// wait returns when n pieces are done.
+func (p *pool) wait(n int64) {
+	if spin(func() bool { return p.done.Load() == n }) {
+		return
+	}
+	p.asleep.Store(true)
+	if p.done.Load() == n && p.asleep.CompareAndSwap(true, false) {
+		return
+	}
+	<-p.wake
+}
+
+// serve is the life of a worker.
+func (p *pool) serve(w int) {
+	defer p.exit.Done()
+	k := &p.workers[w]
+	ready := func() bool { return p.left.Load() > 0 || p.closed.Load() }
+	for !p.closed.Load() {
+		p.claim(w)
+		if spin(ready) {
+			continue
+		}
+		k.asleep.Store(true)
+		if ready() && k.asleep.CompareAndSwap(true, false) {
+			continue
+		}
+		<-k.wake
+	}
+}
+
+// spin waits for ready for about spinTime and says whether it came.
+func spin(ready func() bool) bool {
+	for range 64 {
+		if ready() {
+			return true
+		}
+		kernel.Pause()
+	}
+	for start := time.Now(); time.Since(start) < spinTime; {
+		for range 32 {
+			if ready() {
+				return true
+			}
+			kernel.Pause()
+		}
+	}
+	return ready()
+}
+
+// workerPanic is what [pool.run] panics with when a piece did.
+type workerPanic struct {
+	value any
+	stack []byte
+}
+
+func (e *workerPanic) Error() string {
+	return fmt.Sprintf("%v\n\nin a worker of the pool:\n%s", e.value, e.stack)
+}
+
+// Unwrap returns the panic's value if it was an error.
+func (e *workerPanic) Unwrap() error {
+	err, _ := e.value.(error)
+	return err
+}
