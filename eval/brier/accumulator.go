@@ -1,0 +1,188 @@
+package brier
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+const (
+	// RunLength is how many successive positions of a block form one unit of
+	// the bootstrap where there are too few blocks to resample.
+	RunLength = 32
+
+	// MinBlocks is how many blocks it takes to resample whole blocks. Percentile
+	// intervals from fewer units are too narrow.
+	MinBlocks = 20
+
+	// Resamples is how often the bootstrap recomputes the scores.
+	Resamples = 2000
+)
+
+// Interval is a 95 % confidence interval.
+type Interval struct {
+	Lo float64 `json:"lo"`
+	Hi float64 `json:"hi"`
+}
+
+// Result is what was measured, in percent.
+type Result struct {
+	Brier           [N]float64  `json:"brier"` // Brier-1..4, the mean over all positions
+	BrierInterval   [N]Interval `json:"brier_interval"`
+	BrierLM         float64     `json:"brier_lm"` // 0 if not measurable
+	BrierLMInterval Interval    `json:"brier_lm_interval"`
+	Measurable      bool        `json:"measurable"` // every Brier-n is positive
+	Positions       int         `json:"positions"`
+	Blocks          int         `json:"blocks"`
+}
+
+// Result returns a score that is known exactly as a Result: in percent, with
+// intervals of no width, from no positions.
+func (s Score) Result() Result {
+	var r Result
+	for j, b := range s {
+		r.Brier[j] = 100 * b
+		r.BrierInterval[j] = Interval{r.Brier[j], r.Brier[j]}
+	}
+	r.BrierLM, r.Measurable = s.LM()
+	r.BrierLMInterval = Interval{r.BrierLM, r.BrierLM}
+	return r
+}
+
+// Accumulator averages scores over positions and blocks. Every position has the
+// same weight, whatever its block. The zero value is ready for use; it grows by
+// 48 bytes every RunLength positions and, once it has been that large before a
+// Reset, allocates nothing.
+type Accumulator struct {
+	runs []run // in the order of addition
+}
+
+// run sums successive positions of one block.
+type run struct {
+	block     int
+	positions int
+	sum       Score
+}
+
+// Add adds the next position of a block. The positions of a block are expected
+// in their order and blocks one after another; only the intervals depend on it.
+func (a *Accumulator) Add(block int, s Score) {
+	last := len(a.runs) - 1
+	if last < 0 || a.runs[last].block != block || a.runs[last].positions == RunLength {
+		a.runs = append(a.runs, run{block: block})
+		last++
+	}
+	r := &a.runs[last]
+	r.positions++
+	for j := range s {
+		r.sum[j] += s[j]
+	}
+}
+
+// Reset empties the accumulator and keeps its memory.
+func (a *Accumulator) Reset() { a.runs = a.runs[:0] }
+
+// Result returns the scores and their intervals. The intervals are percentiles
+// of a bootstrap that resamples blocks, since neighbouring positions are alike;
+// with fewer than MinBlocks blocks it resamples runs of RunLength positions
+// instead (a block's last run may be shorter), which sees only the likeness
+// within a run. They cover the randomness of the samples and that of the text.
+// The same additions and the same seed give the same intervals. A single unit
+// says nothing, and the intervals are the whole range of the scores.
+//
+// The interval of BrierLM is that of the value calm would report, 0 where it
+// cannot be measured: it starts at 0 as soon as one resample in 40 cannot.
+func (a *Accumulator) Result(seed uint64) Result {
+	blocks := a.blocks()
+	units := blocks
+	if len(blocks) < MinBlocks {
+		units = a.runs
+	}
+	var total run
+	for _, u := range units {
+		total.add(u)
+	}
+	r := total.mean().Result()
+	r.Positions = total.positions
+	r.Blocks = len(blocks)
+	r.BrierInterval, r.BrierLMInterval = bootstrap(units, seed)
+	return r
+}
+
+// blocks returns the sums of whole blocks, in the order of their numbers.
+func (a *Accumulator) blocks() []run {
+	sorted := slices.Clone(a.runs)
+	slices.SortStableFunc(sorted, func(x, y run) int { return x.block - y.block })
+	var blocks []run
+	for _, r := range sorted {
+		if last := len(blocks) - 1; last >= 0 && blocks[last].block == r.block {
+			blocks[last].add(r)
+		} else {
+			blocks = append(blocks, r)
+		}
+	}
+	return blocks
+}
+
+func (r *run) add(other run) {
+	r.positions += other.positions
+	for j := range r.sum {
+		r.sum[j] += other.sum[j]
+	}
+}
+
+// mean returns the mean score of the positions, all 0 if there are none.
+func (r *run) mean() Score {
+	var s Score
+	if r.positions == 0 {
+		return s
+	}
+	for j := range s {
+		s[j] = r.sum[j] / float64(r.positions)
+	}
+	return s
+}
+
+// bootstrap returns percentile intervals, in percent. Units differ in length, so
+// a resample's mean is its sum over its number of positions.
+func bootstrap(units []run, seed uint64) (brier [N]Interval, lm Interval) {
+	if len(units) < 2 {
+		for j := range brier {
+			brier[j] = Interval{-100, 100}
+		}
+		return brier, Interval{0, 100}
+	}
+	const stream = 0x6272696572 // apart from whatever else uses the seed
+	rng := rand.New(rand.NewPCG(seed, stream))
+	var values [N + 1][]float64
+	for range Resamples {
+		var sample run
+		for range units {
+			sample.add(units[rng.IntN(len(units))])
+		}
+		mean := sample.mean()
+		for j, b := range mean {
+			values[j] = append(values[j], 100*b)
+		}
+		percent, _ := mean.LM()
+		values[N] = append(values[N], percent)
+	}
+	for j := range brier {
+		brier[j] = central95(values[j])
+	}
+	return brier, central95(values[N])
+}
+
+// central95 returns the 2.5 % and 97.5 % quantiles, interpolated between order
+// statistics. It sorts its argument.
+func central95(values []float64) Interval {
+	slices.Sort(values)
+	quantile := func(q float64) float64 {
+		at := q * float64(len(values)-1)
+		i := int(at)
+		if i+1 == len(values) {
+			return values[i]
+		}
+		return values[i] + (at-float64(i))*(values[i+1]-values[i])
+	}
+	return Interval{quantile(.025), quantile(.975)}
+}

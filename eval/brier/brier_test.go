@@ -1,0 +1,158 @@
+package brier
+
+import (
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func near(t *testing.T, what string, got, want Score, tolerance float64) {
+	t.Helper()
+	if d := cmp.Diff(want, got, cmpopts.EquateApprox(0, tolerance)); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+func TestLM(t *testing.T) {
+	cases := []struct {
+		name       string
+		score      Score
+		lm         float64
+		measurable bool
+		reference  float64
+	}{
+		{"perfect", Score{1, 1, 1, 1}, 100, true, 1},
+		{"powers of two", Score{.5, .25, .125, .0625}, 100 * math.Exp2(-2.5), true, math.Exp2(-2.5)},
+		{"one zero", Score{.4, .2, .1, 0}, 0, false, 0},
+		{"one negative", Score{.4, .2, .1, -.01}, 0, false, 0},
+		{"two negative", Score{.4, .2, -.1, -.1}, 0, false, math.Sqrt(math.Sqrt(.4 * .2 * .01))},
+		{"always wrong and the same", Score{-1, -1, -1, -1}, 0, false, 1},
+		{"not a number", Score{.4, .2, math.NaN(), .1}, 0, false, math.NaN()},
+	}
+	for _, c := range cases {
+		lm, measurable := c.score.LM()
+		if math.Abs(lm-c.lm) > 1e-12 || measurable != c.measurable {
+			t.Errorf("%s: LM = %v, %v; want %v, %v", c.name, lm, measurable, c.lm, c.measurable)
+		}
+		got := c.score.ReferenceLM()
+		if !(math.Abs(got-c.reference) <= 1e-12) && !(math.IsNaN(got) && math.IsNaN(c.reference)) {
+			t.Errorf("%s: ReferenceLM = %v, want %v", c.name, got, c.reference)
+		}
+	}
+}
+
+func TestUniform(t *testing.T) {
+	for _, vocab := range []int{1, 2, 257, 128257} {
+		r := Uniform(vocab).Result()
+		want := 100 * math.Pow(float64(vocab), -2.5)
+		if math.Abs(r.BrierLM-want) > 1e-12*want || !r.Measurable {
+			t.Errorf("uniform over %d: BrierLM %v, want %v", vocab, r.BrierLM, want)
+		}
+		if v := 100 / float64(vocab); math.Abs(r.Brier[0]-v) > 1e-12*v {
+			t.Errorf("uniform over %d: Brier-1 %v, want %v", vocab, r.Brier[0], v)
+		}
+	}
+}
+
+// The Brier score is strictly proper: of all predictions the truth scores best.
+func TestExactIsProper(t *testing.T) {
+	truth := []float64{.5, .3, .2}
+	expected := func(p []float64) (sum float64) {
+		for y, q := range truth {
+			sum += q * Exact(p, y)
+		}
+		return sum
+	}
+	best := expected(truth)
+	if want := Collision(truth); math.Abs(best-want) > 1e-15 {
+		t.Errorf("the truth scores %v, want its own collision probability %v", best, want)
+	}
+	for _, other := range [][]float64{{1, 0, 0}, {.51, .29, .2}, {1. / 3, 1. / 3, 1. / 3}, {.2, .3, .5}} {
+		if got := expected(other); got >= best {
+			t.Errorf("prediction %v scores %v, the truth %v", other, got, best)
+		}
+	}
+	if got := Exact([]float32{.5, .25, .25}, 1); got != .5-.375 {
+		t.Errorf("float32: %v, want .125", got)
+	}
+}
+
+// chain is a token model of order one on two tokens.
+type chain struct {
+	first [2]float64
+	next  [2][2]float64
+}
+
+func (c chain) distribution(history []int32) []float64 {
+	if len(history) == 0 {
+		return c.first[:]
+	}
+	return c.next[history[len(history)-1]][:]
+}
+
+// probability of the n-gram.
+func (c chain) probability(ids []int32) float64 {
+	p := 1.0
+	for j, id := range ids {
+		p *= c.distribution(ids[:j])[id]
+	}
+	return p
+}
+
+// bitsOf returns the N bits of i as ids.
+func bitsOf(i int) []int32 {
+	ids := make([]int32, N)
+	for j := range ids {
+		ids[j] = int32(i >> j & 1)
+	}
+	return ids
+}
+
+// exactScore is 2 P(y) - sum P^2 for each n, by summing over all n-grams.
+func exactScore(probability func([]int32) float64, target []int32) Score {
+	var s Score
+	for i := range 1 << N {
+		x := bitsOf(i)
+		for n := 1; n <= N; n++ {
+			if i>>n == 0 { // each n-gram once
+				s[n-1] -= probability(x[:n]) * probability(x[:n])
+			}
+		}
+	}
+	for n := 1; n <= N; n++ {
+		s[n-1] += 2 * probability(target[:n])
+	}
+	return s
+}
+
+// The expectation of Autoregressive over both samples is the exact score.
+func TestAutoregressiveIsUnbiased(t *testing.T) {
+	model := chain{first: [2]float64{.7, .3}, next: [2][2]float64{{.9, .1}, {.4, .6}}}
+	for y := range 1 << N {
+		target := bitsOf(y)
+		var mean Score
+		for i := range 1 << N {
+			for k := range 1 << N {
+				first, second := bitsOf(i), bitsOf(k)
+				var likelihood, collision [N]float64
+				weight, agree := 1.0, 0
+				for j := range N {
+					likelihood[j] = model.distribution(target[:j])[target[j]]
+					p := model.distribution(first[:j])
+					collision[j] = Collision(p)
+					// Both samples' j-th tokens continue the first one's.
+					weight *= p[first[j]] * p[second[j]]
+					if agree == j && first[j] == second[j] {
+						agree++
+					}
+				}
+				for n, b := range Autoregressive(likelihood, collision, agree) {
+					mean[n] += weight * b
+				}
+			}
+		}
+		near(t, "mean over all samples", mean, exactScore(model.probability, target), 1e-14)
+	}
+}
