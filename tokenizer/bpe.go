@@ -1,0 +1,213 @@
+package tokenizer
+
+import (
+	"math/bits"
+	"math/rand/v2"
+)
+
+// noRank is the rank of a pair that is never merged.
+const noRank = ^uint32(0)
+
+// A pairTable is a hash table of merges, at most half full, probed linearly. Its
+// hash is seeded by chance, so no file can be made to collide.
+type pairTable struct {
+	slots []pairSlot
+	shift uint
+	seed  uint64
+}
+
+type pairSlot struct {
+	left, right int32
+	rank        uint32 // noRank: the slot is empty
+	id          int32  // of the merged token
+}
+
+func newPairTable(merges []merge) pairTable {
+	log := uint(bits.Len(uint(2*len(merges) + 1)))
+	t := pairTable{slots: make([]pairSlot, 1<<log), shift: 64 - log, seed: rand.Uint64()}
+	for i := range t.slots {
+		t.slots[i].rank = noRank
+	}
+	for rank, m := range merges {
+		*t.slot(m.left, m.right) = pairSlot{m.left, m.right, uint32(rank), m.id}
+	}
+	return t
+}
+
+// slot returns the slot of a pair, or the empty one where it would stand.
+func (t *pairTable) slot(left, right int32) *pairSlot {
+	h := (uint64(left)<<32 | uint64(uint32(right))) ^ t.seed
+	h *= 0x9e3779b97f4a7c15
+	h ^= h >> 32
+	h *= 0xd6e8feb86659fd93
+	mask := uint64(len(t.slots) - 1)
+	for i := h >> t.shift; ; i++ {
+		s := &t.slots[i&mask]
+		if s.rank == noRank || s.left == left && s.right == right {
+			return s
+		}
+	}
+}
+
+// longWord is the length in bytes from which a heap finds the next pair; below it
+// looking at all pairs is faster.
+const longWord = 48
+
+// merger joins the bytes of one word. It is kept for its memory.
+type merger struct {
+	t     *Tokenizer
+	parts []part
+	heap  []uint64
+}
+
+// A part is a token of a word under work, and the merge with its right neighbour.
+type part struct {
+	id         int32
+	rank       uint32 // noRank: there is none
+	merged     int32
+	prev, next int32 // in mergeLong only
+}
+
+// appendWord appends the tokens of a word that is not empty.
+func (m *merger) appendWord(dst []int32, word []byte) []int32 {
+	if m.t.whole != nil {
+		if id, ok := m.t.whole[string(word)]; ok {
+			return append(dst, id)
+		}
+	}
+	if cap(m.parts) < len(word) {
+		m.parts = make([]part, max(longWord, len(word)))
+	}
+	if len(word) < longWord {
+		return m.mergeShort(dst, word)
+	}
+	dst = m.mergeLong(dst, word)
+	if len(word) > 1<<16 { // do not keep what one odd text needed
+		m.parts, m.heap = nil, nil
+	}
+	return dst
+}
+
+func (m *merger) mergeShort(dst []int32, word []byte) []int32 {
+	parts := m.parts[:len(word)]
+	for i, b := range word {
+		parts[i].id = m.t.byteID[b]
+	}
+	for i := range parts {
+		m.pairShort(parts, i)
+	}
+	for {
+		best, rank := 0, noRank
+		for i := range parts {
+			if parts[i].rank < rank {
+				best, rank = i, parts[i].rank
+			}
+		}
+		if rank == noRank {
+			break
+		}
+		parts[best].id = parts[best].merged
+		parts = append(parts[:best+1], parts[best+2:]...)
+		m.pairShort(parts, best)
+		if best > 0 {
+			m.pairShort(parts, best-1)
+		}
+	}
+	for i := range parts {
+		dst = append(dst, parts[i].id)
+	}
+	return dst
+}
+
+// pairShort looks up the pair of parts i and i+1.
+func (m *merger) pairShort(parts []part, i int) {
+	p := &parts[i]
+	p.rank = noRank
+	if i+1 < len(parts) {
+		s := m.t.pairs.slot(p.id, parts[i+1].id)
+		p.rank, p.merged = s.rank, s.id
+	}
+}
+
+// mergeLong does the same with a list and a heap of (rank, position), in time
+// n log n. An entry is stale unless its part still has that rank: a rank names
+// one pair, so no more need be compared.
+func (m *merger) mergeLong(dst []int32, word []byte) []int32 {
+	parts := m.parts[:len(word)]
+	for i, b := range word {
+		parts[i] = part{id: m.t.byteID[b], prev: int32(i) - 1, next: int32(i) + 1}
+	}
+	m.heap = m.heap[:0]
+	for i := range parts {
+		m.pairLong(parts, int32(i))
+	}
+	for len(m.heap) > 0 {
+		top := m.pop()
+		i := int32(uint32(top))
+		p := &parts[i]
+		if p.rank != uint32(top>>32) {
+			continue
+		}
+		gone := &parts[p.next]
+		gone.rank = noRank
+		p.id, p.next = p.merged, gone.next
+		if int(p.next) < len(parts) {
+			parts[p.next].prev = i
+		}
+		m.pairLong(parts, i)
+		if p.prev >= 0 {
+			m.pairLong(parts, p.prev)
+		}
+	}
+	for i := int32(0); int(i) < len(parts); i = parts[i].next {
+		dst = append(dst, parts[i].id)
+	}
+	return dst
+}
+
+// pairLong looks up the pair of part i and its right neighbour and enters it.
+func (m *merger) pairLong(parts []part, i int32) {
+	p := &parts[i]
+	p.rank = noRank
+	if int(p.next) < len(parts) {
+		s := m.t.pairs.slot(p.id, parts[p.next].id)
+		p.rank, p.merged = s.rank, s.id
+		if p.rank != noRank {
+			m.push(uint64(p.rank)<<32 | uint64(uint32(i)))
+		}
+	}
+}
+
+func (m *merger) push(x uint64) {
+	h := append(m.heap, x)
+	i := len(h) - 1
+	for i > 0 && h[(i-1)/2] > x {
+		h[i] = h[(i-1)/2]
+		i = (i - 1) / 2
+	}
+	h[i] = x
+	m.heap = h
+}
+
+func (m *merger) pop() uint64 {
+	h := m.heap
+	top, x := h[0], h[len(h)-1]
+	h = h[:len(h)-1]
+	i := 0
+	for 2*i+1 < len(h) {
+		child := 2*i + 1
+		if child+1 < len(h) && h[child+1] < h[child] {
+			child++
+		}
+		if x <= h[child] {
+			break
+		}
+		h[i] = h[child]
+		i = child
+	}
+	if len(h) > 0 {
+		h[i] = x
+	}
+	m.heap = h
+	return top
+}

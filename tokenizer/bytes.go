@@ -1,0 +1,27 @@
+package tokenizer
+
+// Bytes returns the tokenizer of raw bytes: a byte's id is its value, BOS is 256,
+// EOS 257 and PAD 258 (SPEC section 1).
+func Bytes() *Tokenizer {
+	t, err := build(spec{tokens: singleBytes(), added: threeSpecials(256), split: splitNone, template: true})
+	if err != nil {
+		panic(err) // every byte has its token
+	}
+	return t
+}
+
+// singleBytes returns the tokens 0..255 whose ids are their values.
+func singleBytes() [][]byte {
+	tokens := make([][]byte, 256)
+	for b := range tokens {
+		tokens[b] = []byte{byte(b)}
+	}
+	return tokens
+}
+
+// threeSpecials returns BOS, EOS and PAD with ids from first on.
+func threeSpecials(first int32) []addedToken {
+	return []addedToken{
+		{LiteralBOS, first, true}, {LiteralEOS, first + 1, true}, {LiteralPAD, first + 2, true},
+	}
+}

@@ -1,0 +1,264 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Load reads a Hugging Face tokenizer.json with a byte-level BPE model: what
+// [Tokenizer.Save] writes, GPT-2's, Llama 3's and others that cut text by one of
+// these patterns or not at all. Whatever would change the ids and is not
+// supported (normalizers, other pre-tokenizers and models) is refused by name.
+//
+// Tokens before and behind the text (the post-processor), truncation and padding
+// are not applied. BOS, EOS and PAD are found by the names usual for them; see
+// [Tokenizer.WithSpecials] for a file that lacks one.
+func Load(path string) (*Tokenizer, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w (in %s)", err, path)
+	}
+	return t, nil
+}
+
+// Parse is [Load] for the contents of a file.
+func Parse(data []byte) (*Tokenizer, error) {
+	var f hfFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("tokenizer: no Hugging Face tokenizer.json: %w", err)
+	}
+	s, err := f.spec()
+	if err == nil {
+		var t *Tokenizer
+		if t, err = build(s); err == nil {
+			return t, nil
+		}
+	}
+	return nil, fmt.Errorf("tokenizer: %w", err)
+}
+
+// hfFile is the part of tokenizer.json that matters here.
+type hfFile struct {
+	AddedTokens   []hfAdded `json:"added_tokens"`
+	Normalizer    *hfStage  `json:"normalizer"`
+	PreTokenizer  *hfStage  `json:"pre_tokenizer"`
+	PostProcessor *hfStage  `json:"post_processor"`
+	Decoder       *hfStage  `json:"decoder"`
+	Model         hfModel   `json:"model"`
+}
+
+type hfAdded struct {
+	ID         int64  `json:"id"`
+	Content    string `json:"content"`
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	Special    bool   `json:"special"`
+}
+
+type hfModel struct {
+	Type         *string  `json:"type"`
+	Dropout      float64  `json:"dropout"`
+	Prefix       string   `json:"continuing_subword_prefix"`
+	Suffix       string   `json:"end_of_word_suffix"`
+	ByteFallback bool     `json:"byte_fallback"`
+	IgnoreMerges bool     `json:"ignore_merges"`
+	Vocab        hfVocab  `json:"vocab"`
+	Merges       []hfPair `json:"merges"`
+}
+
+// hfVocab is the vocabulary in the order of the file.
+type hfVocab []hfToken
+
+type hfToken struct {
+	text string
+	id   int64
+}
+
+// UnmarshalJSON reads an object of ids by token.
+func (v *hfVocab) UnmarshalJSON(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return fmt.Errorf("model.vocab is no object of ids by token, as a BPE model's is")
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		value, err := d.Token()
+		if err != nil {
+			return err
+		}
+		number, _ := value.(json.Number)
+		id, err := number.Int64()
+		if err != nil {
+			return fmt.Errorf("model.vocab: the id of %q is %v, not an integer", key, value)
+		}
+		*v = append(*v, hfToken{key.(string), id})
+	}
+	return nil
+}
+
+// hfPair is a merge: "left right" in older files, ["left", "right"] in newer.
+type hfPair [2]string
+
+// UnmarshalJSON reads either form.
+func (p *hfPair) UnmarshalJSON(data []byte) error {
+	var parts []string
+	if data[0] == '"' {
+		var s string
+		if err := json.Unmarshal(data, &s); err != nil {
+			return err
+		}
+		parts = strings.Split(s, " ")
+	} else if err := json.Unmarshal(data, &parts); err != nil {
+		return fmt.Errorf("a merge in model.merges: %w", err)
+	}
+	if len(parts) != 2 {
+		return fmt.Errorf("a merge in model.merges has %d parts, not 2: %s", len(parts), clip(data))
+	}
+	*p = hfPair(parts)
+	return nil
+}
+
+// spec checks that nothing in the file is unsupported, and reads it.
+func (f *hfFile) spec() (spec, error) {
+	m := &f.Model
+	switch {
+	case m.Type != nil && *m.Type != "BPE":
+		return spec{}, fmt.Errorf("model type %q is not supported, only BPE", *m.Type)
+	case len(m.Vocab) == 0:
+		return spec{}, fmt.Errorf("model.vocab is missing or empty")
+	case m.Dropout != 0:
+		return spec{}, fmt.Errorf("model.dropout %v is not supported: encoding would be random", m.Dropout)
+	case m.Prefix != "" || m.Suffix != "":
+		return spec{}, fmt.Errorf("model.continuing_subword_prefix %q and end_of_word_suffix %q are not supported, only empty ones", m.Prefix, m.Suffix)
+	case m.ByteFallback:
+		return spec{}, fmt.Errorf("model.byte_fallback is not supported, only byte-level vocabularies")
+	}
+	if n := f.Normalizer.flat(); len(n) > 0 {
+		return spec{}, fmt.Errorf("normalizer %s is not supported: text would not come back byte for byte", names(n))
+	}
+	if d := f.Decoder.flat(); len(d) > 1 || len(d) == 1 && d[0].Type != "ByteLevel" {
+		return spec{}, fmt.Errorf("decoder %s is not supported, only ByteLevel", names(d))
+	}
+	var s spec
+	var err error
+	if s.split, err = splitOf(f.PreTokenizer.flat()); err != nil {
+		return spec{}, err
+	}
+	for _, p := range f.PostProcessor.flat() {
+		s.template = s.template || p.Type == "TemplateProcessing"
+	}
+	if s.added, err = f.added(); err != nil {
+		return spec{}, err
+	}
+	if err := f.readModel(&s); err != nil {
+		return spec{}, err
+	}
+	return s, nil
+}
+
+// maxID bounds ids by the number of tokens: gaps are allowed, but a file cannot
+// make a huge vocabulary out of few tokens.
+func (f *hfFile) maxID() int64 { return 2*int64(len(f.Model.Vocab)+len(f.AddedTokens)) + 1024 }
+
+func (f *hfFile) checkID(id int64, token string) error {
+	if id < 0 || id > f.maxID() {
+		return fmt.Errorf("token %q has id %d, out of proportion to the %d tokens of the file", token, id, len(f.Model.Vocab)+len(f.AddedTokens))
+	}
+	return nil
+}
+
+func (f *hfFile) added() ([]addedToken, error) {
+	var added []addedToken
+	content, ids := map[string]bool{}, map[int64]string{}
+	for _, a := range f.AddedTokens {
+		if err := f.checkID(a.ID, a.Content); err != nil {
+			return nil, err
+		}
+		first, taken := ids[a.ID]
+		switch {
+		case a.Content == "":
+			return nil, fmt.Errorf("added token %d is empty", a.ID)
+		case content[a.Content]:
+			return nil, fmt.Errorf("added token %q is there twice", a.Content)
+		case taken:
+			return nil, fmt.Errorf("added tokens %q and %q have the same id %d", first, a.Content, a.ID)
+		case a.SingleWord || a.LStrip || a.RStrip:
+			return nil, fmt.Errorf("added token %q: single_word, lstrip and rstrip are not supported", a.Content)
+		}
+		content[a.Content], ids[a.ID] = true, a.Content
+		added = append(added, addedToken{a.Content, int32(a.ID), a.Special})
+	}
+	slices.SortFunc(added, func(a, b addedToken) int { return int(a.id - b.id) })
+	return added, nil
+}
+
+// readModel reads vocabulary and merges into s, whose added tokens are there.
+func (f *hfFile) readModel(s *spec) error {
+	added := map[string]int64{}
+	names := map[int64]string{}
+	for _, a := range s.added {
+		added[a.content] = int64(a.id)
+		names[int64(a.id)] = a.content
+	}
+	ids := make(map[string]int32, len(f.Model.Vocab))
+	for _, v := range f.Model.Vocab {
+		if err := f.checkID(v.id, v.text); err != nil {
+			return err
+		}
+		if id, is := added[v.text]; is && id == v.id {
+			continue // GPT-2 lists its special token in the vocabulary too
+		}
+		if first, taken := names[v.id]; taken {
+			return fmt.Errorf("tokens %q and %q have the same id %d", first, v.text, v.id)
+		}
+		if _, twice := ids[v.text]; twice || v.text == "" {
+			return fmt.Errorf("model.vocab: token %q is empty or there twice", v.text)
+		}
+		token, err := fromByteLevel(v.text)
+		if err != nil {
+			return fmt.Errorf("model.vocab: %w", err)
+		}
+		if int(v.id) >= len(s.tokens) {
+			s.tokens = append(s.tokens, make([][]byte, int(v.id)+1-len(s.tokens))...)
+		}
+		names[v.id], ids[v.text], s.tokens[v.id] = v.text, int32(v.id), token
+	}
+	if f.Model.IgnoreMerges {
+		s.whole = make(map[string]int32, len(ids))
+		for _, id := range ids {
+			s.whole[string(s.tokens[id])] = id
+		}
+	}
+	return f.readMerges(s, ids)
+}
+
+func (f *hfFile) readMerges(s *spec, ids map[string]int32) error {
+	seen := make(map[uint64]bool, len(f.Model.Merges))
+	for i, p := range f.Model.Merges {
+		left, ok1 := ids[p[0]]
+		right, ok2 := ids[p[1]]
+		id, ok3 := ids[p[0]+p[1]]
+		if !ok1 || !ok2 || !ok3 {
+			return fmt.Errorf("model.merges: merge %d, %q and %q: the vocabulary lacks one of them or the token they make", i, p[0], p[1])
+		}
+		if key := pairKey(left, right); seen[key] {
+			return fmt.Errorf("model.merges: merge %d, %q and %q, is there twice", i, p[0], p[1])
+		} else {
+			seen[key] = true
+		}
+		s.merges = append(s.merges, merge{left, right, id})
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package tokenizer
+
+import (
+	"fmt"
+	"sync"
+	"unicode/utf8"
+)
+
+// Literals of the special tokens that tokenizers made by this package have: the
+// names Llama 3 uses, and the one the CALM reference adds for padding.
+const (
+	LiteralBOS = "<|begin_of_text|>"
+	LiteralEOS = "<|end_of_text|>"
+	LiteralPAD = "[PAD]"
+)
+
+// None is the id of a special token that a tokenizer does not have.
+const None int32 = -1
+
+// A Tokenizer turns text into ids and back. It does not change once it is made
+// and is safe for concurrent use.
+type Tokenizer struct {
+	text   []byte      // bytes of all tokens, one after another
+	start  []uint32    // [V+1] where the token of an id begins in text
+	kind   []tokenKind // [V]
+	byteID [256]int32  // id of the token that is this one byte
+
+	merges []merge          // by rank
+	pairs  pairTable        // merges by pair
+	whole  map[string]int32 // not nil: a word that is a token is taken whole, unmerged
+	split  split
+
+	added    []addedToken // by id
+	literals literals     // added, by content
+
+	bos, eos, pad int32
+	template      bool // Hugging Face's encoder shall prepend BOS (written by Save)
+
+	mu   sync.Mutex
+	free []*encoder // encoders at rest, with their caches
+}
+
+type tokenKind uint8
+
+const (
+	kindNone    tokenKind = iota // an id without a token
+	kindText                     // an ordinary token
+	kindAdded                    // never made by Encode; decodes to its literal
+	kindSpecial                  // never made by Encode; decodes to nothing
+)
+
+// A merge joins two adjacent tokens into one.
+type merge struct{ left, right, id int32 }
+
+// spec is what a Tokenizer is made from.
+type spec struct {
+	tokens   [][]byte // by id; nil where an id has no ordinary token
+	merges   []merge  // by rank
+	added    []addedToken
+	split    split
+	whole    map[string]int32 // see Tokenizer
+	template bool
+}
+
+// build checks that every byte has a token and derives the lookup tables.
+func build(s spec) (*Tokenizer, error) {
+	v := len(s.tokens)
+	for _, a := range s.added {
+		v = max(v, int(a.id)+1)
+	}
+	t := &Tokenizer{
+		start: make([]uint32, v+1), kind: make([]tokenKind, v),
+		merges: s.merges, whole: s.whole, split: s.split,
+		added: s.added, literals: newLiterals(s.added), template: s.template,
+	}
+	contents := make([][]byte, v)
+	copy(contents, s.tokens)
+	for id, b := range s.tokens {
+		if b != nil {
+			t.kind[id] = kindText
+		}
+	}
+	for _, a := range s.added {
+		contents[a.id], t.kind[a.id] = []byte(a.content), kindAdded
+		if a.special {
+			t.kind[a.id] = kindSpecial
+		}
+	}
+	for i := range t.byteID {
+		t.byteID[i] = None
+	}
+	for id, b := range contents {
+		t.text = append(t.text, b...)
+		t.start[id+1] = uint32(len(t.text))
+		if len(b) == 1 && t.kind[id] == kindText {
+			t.byteID[b[0]] = int32(id)
+		}
+	}
+	for b, id := range t.byteID {
+		if id == None {
+			return nil, fmt.Errorf("no token for the single byte 0x%02x: not every text could be encoded", b)
+		}
+	}
+	t.pairs = newPairTable(s.merges)
+	t.assignRoles()
+	fillClasses()
+	return t, nil
+}
+
+// VocabSize returns the number of ids: one more than the greatest.
+func (t *Tokenizer) VocabSize() int { return len(t.kind) }
+
+// BOS returns the id that begins a document, or [None].
+func (t *Tokenizer) BOS() int32 { return t.bos }
+
+// EOS returns the id that ends a document, or [None].
+func (t *Tokenizer) EOS() int32 { return t.eos }
+
+// PAD returns the id that fills up a patch, or [None].
+func (t *Tokenizer) PAD() int32 { return t.pad }
+
+// IsSpecial reports whether id is a special token, which decodes to nothing.
+func (t *Tokenizer) IsSpecial(id int32) bool {
+	return t.valid(id) && t.kind[id] == kindSpecial
+}
+
+// Token returns the bytes of one token: of a special token its literal. It
+// returns nil for an id without a token.
+func (t *Tokenizer) Token(id int32) []byte {
+	if !t.valid(id) {
+		return nil
+	}
+	return append([]byte{}, t.bytes(id)...)
+}
+
+// SpecialID returns the id of the special token with this literal, or [None].
+func (t *Tokenizer) SpecialID(literal string) int32 {
+	for _, a := range t.added {
+		if a.content == literal {
+			return a.id
+		}
+	}
+	return None
+}
+
+// Encode returns the ids of text. Nothing is put before or behind it, and the
+// literals of special tokens are ordinary text: no special token comes out.
+func (t *Tokenizer) Encode(text string) []int32 {
+	return t.AppendEncode(nil, []byte(text))
+}
+
+// AppendEncode appends the ids of text to dst, as [Tokenizer.Encode] gives them.
+func (t *Tokenizer) AppendEncode(dst []int32, text []byte) []int32 {
+	e := t.acquire()
+	dst = e.appendText(dst, text)
+	t.release(e)
+	return dst
+}
+
+// EncodeSpecial is [Tokenizer.Encode] with the literals of special tokens ([PAD]
+// and others that a file adds among them) taken as these tokens, which is what
+// the reference's tokenizer does to any text. It puts no BOS before the text.
+func (t *Tokenizer) EncodeSpecial(text string) []int32 {
+	return t.AppendEncodeSpecial(nil, []byte(text))
+}
+
+// AppendEncodeSpecial appends the ids of text to dst, as
+// [Tokenizer.EncodeSpecial] gives them.
+func (t *Tokenizer) AppendEncodeSpecial(dst []int32, text []byte) []int32 {
+	e := t.acquire()
+	for len(text) > 0 {
+		at, size, id := t.literals.find(text)
+		dst = e.appendText(dst, text[:at])
+		if size == 0 {
+			break
+		}
+		dst = append(dst, id)
+		text = text[at+size:]
+	}
+	t.release(e)
+	return dst
+}
+
+// Decode returns the text of ids. Special tokens decode to nothing. An id
+// without a token is an error.
+func (t *Tokenizer) Decode(ids []int32) (string, error) {
+	for i, id := range ids {
+		if !t.valid(id) {
+			return "", fmt.Errorf("tokenizer: decode: id %d at position %d has no token (the vocabulary has %d ids)", id, i, t.VocabSize())
+		}
+	}
+	return string(t.AppendDecode(nil, ids)), nil
+}
+
+// AppendDecode appends the text of ids to dst. Special tokens decode to nothing,
+// ids without a token to U+FFFD.
+func (t *Tokenizer) AppendDecode(dst []byte, ids []int32) []byte {
+	for _, id := range ids {
+		switch {
+		case !t.valid(id):
+			dst = utf8.AppendRune(dst, utf8.RuneError)
+		case t.kind[id] != kindSpecial:
+			dst = append(dst, t.bytes(id)...)
+		}
+	}
+	return dst
+}
+
+func (t *Tokenizer) valid(id int32) bool {
+	return uint(id) < uint(len(t.kind)) && t.kind[id] != kindNone
+}
+
+func (t *Tokenizer) bytes(id int32) []byte { return t.text[t.start[id]:t.start[id+1]] }
