@@ -99,14 +99,21 @@ func Keys[T any]() []string {
 	return keysOf(fieldsOf(reflect.TypeFor[T]()))
 }
 
-// Write writes a configuration as indented JSON, keys in the order of the struct, the same bytes for the same value,
-// in one step: see package atomicfile.
-func Write(path string, v any) error {
+// Encode writes a configuration as indented JSON, keys in the order of the struct, the same bytes for the same value.
+func Encode(v any) ([]byte, error) {
 	data, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return nil, fmt.Errorf("write the configuration as JSON: %w", err)
 	}
-	data = append(data, '\n')
+	return append(data, '\n'), nil
+}
+
+// Write puts Encode's text into a file, in one step: see package atomicfile.
+func Write(path string, v any) error {
+	data, err := Encode(v)
+	if err != nil {
+		return err
+	}
 	return atomicfile.Write(path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err

@@ -88,13 +88,13 @@ func (d *Disk) SyncDir(path string) error {
 	return err
 }
 
-// file is a new file whose writes and syncs pass through its disk.
-type file struct {
+// File is an open file whose writes and syncs pass through its disk.
+type File struct {
 	*os.File
 	disk *Disk
 }
 
-func (d *Disk) create(path string) (*file, error) {
+func (d *Disk) create(path string) (*File, error) {
 	if err := d.fault(OpCreate, path); err != nil {
 		return nil, err
 	}
@@ -102,10 +102,23 @@ func (d *Disk) create(path string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{f, d}, nil
+	return &File{f, d}, nil
 }
 
-func (f *file) Write(p []byte) (int, error) {
+// Append opens a file for adding to its end, creating it where it is missing.
+func (d *Disk) Append(path string) (*File, error) {
+	if err := d.fault(OpCreate, path); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return &File{f, d}, nil
+}
+
+// Write is os.File's.
+func (f *File) Write(p []byte) (int, error) {
 	if f.disk.Fault == nil {
 		return f.File.Write(p)
 	}
@@ -120,7 +133,8 @@ func (f *file) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *file) Sync() error {
+// Sync is os.File's.
+func (f *File) Sync() error {
 	if err := f.disk.fault(OpSync, f.Name()); err != nil {
 		return err
 	}

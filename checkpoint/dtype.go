@@ -1,0 +1,87 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// DType is a number format of a safetensors file, by its name there.
+type DType string
+
+// The formats that calm reads; F32 and I64 are those it writes.
+const (
+	F64  DType = "F64"
+	F32  DType = "F32"
+	F16  DType = "F16"
+	BF16 DType = "BF16"
+	I64  DType = "I64"
+	I32  DType = "I32"
+)
+
+// dtypeBytes has every format of whole bytes, so that a file with a tensor we do not read is still one we can open.
+var dtypeBytes = map[DType]int{
+	F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4,
+	"U64": 8, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "C64": 8,
+	"F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
+}
+
+// Bytes is the size of one number.
+func (d DType) Bytes() int { return dtypeBytes[d] }
+
+// readFloats converts len(dst) floats of format d; false where d holds no floats. float64 to float32 rounds, all else
+// is exact.
+func readFloats[T float32 | float64](dst []T, src []byte, d DType) bool {
+	le := binary.LittleEndian
+	switch d {
+	case F32:
+		for i := range dst {
+			dst[i] = T(math.Float32frombits(le.Uint32(src[4*i:])))
+		}
+	case F64:
+		for i := range dst {
+			dst[i] = T(math.Float64frombits(le.Uint64(src[8*i:])))
+		}
+	case BF16:
+		for i := range dst {
+			dst[i] = T(math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16))
+		}
+	case F16:
+		for i := range dst {
+			dst[i] = T(float16(le.Uint16(src[2*i:])))
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// readInts converts len(dst) integers of format d; false where d holds none.
+func readInts(dst []int64, src []byte, d DType) bool {
+	le := binary.LittleEndian
+	switch d {
+	case I64:
+		for i := range dst {
+			dst[i] = int64(le.Uint64(src[8*i:]))
+		}
+	case I32:
+		for i := range dst {
+			dst[i] = int64(int32(le.Uint32(src[4*i:])))
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// float16 is the value of an IEEE half: 1 sign, 5 exponent (bias 15), 10 fraction bits.
+func float16(h uint16) float32 {
+	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
+	switch exponent {
+	case 0: // zero or subnormal: fraction * 2^-24
+		v := float32(fraction) * 0x1p-24
+		return math.Float32frombits(sign | math.Float32bits(v))
+	case 31: // infinity, or NaN with its payload
+		return math.Float32frombits(sign | 255<<23 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent-15+127)<<23 | fraction<<13)
+}

@@ -1,0 +1,203 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/edsrzf/mmap-go"
+)
+
+// File is an open safetensors file. Its header is in memory, its data is read where it lies.
+// A File may be used by several goroutines, not beside Close.
+type File struct {
+	path    string
+	header  *header
+	all     []byte // the whole file
+	mapping mmap.MMap
+}
+
+// Open maps a safetensors file into memory and checks its header; Verify checks the data too.
+// Bad content is a *DamagedError. The file must not shrink while it is open.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // the mapping stays
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open %s: not a regular file", path)
+	}
+	if info.Size() == 0 {
+		return nil, damaged(path, "the file is empty")
+	}
+	mapping, err := mmap.MapRegion(f, int(info.Size()), mmap.RDONLY, 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("map %s into memory: %w", path, err)
+	}
+	file, err := Parse(path, mapping)
+	if err != nil {
+		_ = mapping.Unmap()
+		return nil, err
+	}
+	file.mapping = mapping
+	return file, nil
+}
+
+// Parse reads a safetensors file that is in memory already; the name stands for it in errors.
+func Parse(name string, data []byte) (*File, error) {
+	h, err := parseHeader(data)
+	if err != nil {
+		return nil, &DamagedError{Path: name, Err: err}
+	}
+	return &File{path: name, header: h, all: data}, nil
+}
+
+// Close gives the memory back. What Bytes returned is invalid afterwards; all else was copied.
+func (f *File) Close() error {
+	f.all, f.header.raw = nil, nil
+	if f.mapping == nil {
+		return nil
+	}
+	return f.mapping.Unmap()
+}
+
+// Path is the name that the file was opened by.
+func (f *File) Path() string { return f.path }
+
+// Names lists the tensors, sorted.
+func (f *File) Names() []string {
+	names := make([]string, len(f.header.tensors))
+	for i, t := range f.header.tensors {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// Metadata is a copy of the file's strings.
+func (f *File) Metadata() map[string]string { return maps.Clone(f.header.metadata) }
+
+// Info describes a tensor; false where there is none of that name.
+func (f *File) Info(name string) (Info, bool) {
+	i, ok := slices.BinarySearchFunc(f.header.tensors, name, func(t Info, name string) int { return cmp.Compare(t.Name, name) })
+	if !ok {
+		return Info{}, false
+	}
+	t := f.header.tensors[i]
+	t.Shape = slices.Clone(t.Shape)
+	return t, true
+}
+
+// Bytes is a tensor's data as it lies in the file, little endian, not necessarily aligned. It is valid until Close.
+func (f *File) Bytes(name string) ([]byte, error) {
+	_, data, err := f.get(name)
+	return data, err
+}
+
+// Tensor reads a tensor: floats of any size into Data as float32, integers into Ints.
+func (f *File) Tensor(name string) (Tensor, error) {
+	t, src, err := f.get(name)
+	if err != nil {
+		return Tensor{}, err
+	}
+	out := Tensor{Name: name, Shape: t.Shape}
+	switch t.DType {
+	case I64, I32:
+		out.Ints = make([]int64, t.Len())
+		readInts(out.Ints, src, t.DType)
+		return out, nil
+	}
+	out.Data = make([]float32, t.Len())
+	if !readFloats(out.Data, src, t.DType) {
+		return Tensor{}, f.wrongType(t, "floats or integers")
+	}
+	return out, nil
+}
+
+// Float32s reads a tensor of floats of any size; float64 is rounded.
+func (f *File) Float32s(name string) ([]float32, error) { return floats[float32](f, name) }
+
+// Float64s reads a tensor of floats of any size.
+func (f *File) Float64s(name string) ([]float64, error) { return floats[float64](f, name) }
+
+// ReadFloat32 is Float32s into memory that is there: dst must be as long as the tensor.
+func (f *File) ReadFloat32(name string, dst []float32) error {
+	t, src, err := f.get(name)
+	if err != nil {
+		return err
+	}
+	if t.Len() != len(dst) {
+		return damaged(f.path, "tensor %q has shape %v, %d numbers; want %d", name, t.Shape, t.Len(), len(dst))
+	}
+	if !readFloats(dst, src, t.DType) {
+		return f.wrongType(t, "floats")
+	}
+	return nil
+}
+
+// Int64s reads a tensor of I64 or I32.
+func (f *File) Int64s(name string) ([]int64, error) {
+	t, src, err := f.get(name)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int64, t.Len())
+	if !readInts(out, src, t.DType) {
+		return nil, f.wrongType(t, "integers")
+	}
+	return out, nil
+}
+
+// Verify reads the whole file and compares it with the checksum that Write left in its metadata. Files without one,
+// which other programs wrote, pass.
+func (f *File) Verify() error {
+	want, ok := f.header.metadata[checksumKey]
+	if !ok {
+		return nil
+	}
+	i := bytes.Index(f.header.raw, []byte(checksumPrefix))
+	if i < 0 {
+		return nil // rewritten by a program that kept the metadata in a spelling of its own
+	}
+	i += len(checksumPrefix)
+	sum := crc32.Update(0, castagnoli, f.header.raw[:i])
+	sum = crc32.Update(sum, castagnoli, []byte(noChecksum))
+	sum = crc32.Update(sum, castagnoli, f.header.raw[min(i+len(noChecksum), len(f.header.raw)):])
+	sum = crc32.Update(sum, castagnoli, f.all[f.header.dataAt:])
+	if got := fmt.Sprintf("%08x", sum); got != want {
+		return damaged(f.path, "its checksum is %s, its header says %s: the file was altered after calm wrote it", got, want)
+	}
+	return nil
+}
+
+func floats[T float32 | float64](f *File, name string) ([]T, error) {
+	t, src, err := f.get(name)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]T, t.Len())
+	if !readFloats(out, src, t.DType) {
+		return nil, f.wrongType(t, "floats")
+	}
+	return out, nil
+}
+
+func (f *File) get(name string) (Info, []byte, error) {
+	t, ok := f.Info(name)
+	if !ok {
+		return Info{}, nil, damaged(f.path, "has no tensor %q", name)
+	}
+	return t, f.all[f.header.dataAt+t.begin : f.header.dataAt+t.end], nil
+}
+
+func (f *File) wrongType(t Info, want string) error {
+	return damaged(f.path, "tensor %q is of type %s; want %s", t.Name, t.DType, want)
+}

@@ -1,0 +1,264 @@
+package checkpoint
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/calm-go/calm/checkpoint/atomicfile"
+)
+
+// State is what a checkpoint holds.
+type State struct {
+	Model     []Tensor          // the weights
+	Optimizer []Tensor          // all else of which there is much: moments, averages
+	Metadata  map[string]string // of model.safetensors
+	Trainer   any               // the trainer's own, as JSON: positions, seeds, decisions
+}
+
+const (
+	stepPrefix    = "step-"
+	oldSuffix     = ".old"     // a checkpoint while one of the same step takes its place
+	damagedSuffix = ".damaged" // one that could not be read
+)
+
+func (r *Run) stepDir(step int) string { return r.Path(stateDir, stepPrefix+strconv.Itoa(step)) }
+
+// Steps lists the steps that have a checkpoint, ascending.
+func (r *Run) Steps() ([]int, error) {
+	entries, err := os.ReadDir(r.Path(stateDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints: %w", err)
+	}
+	var steps []int
+	for _, e := range entries {
+		text, ok := strings.CutPrefix(e.Name(), stepPrefix)
+		if n, err := strconv.Atoi(text); ok && err == nil && n >= 0 && strconv.Itoa(n) == text && e.IsDir() {
+			steps = append(steps, n)
+		}
+	}
+	slices.Sort(steps)
+	return steps, nil
+}
+
+// Save commits a checkpoint, makes its weights the run's and removes the oldest checkpoints. When it fails before the
+// commit, earlier checkpoints stand as they were and nothing of the new one is left; when it fails after the commit,
+// the error says so.
+func (r *Run) Save(step int, s State) error {
+	r.mustWrite()
+	if step < 0 {
+		panic(fmt.Sprintf("checkpoint: save step %d", step))
+	}
+	if err := r.commit(step, s); err != nil {
+		return r.explain(step, err)
+	}
+	err := r.publish(step)
+	if err == nil {
+		err = r.prune(step)
+	}
+	if err != nil {
+		return fmt.Errorf("the checkpoint of step %d is saved in %s, but: %w", step, r.stepDir(step), err)
+	}
+	return nil
+}
+
+// commit writes state/step-N.
+func (r *Run) commit(step int, s State) (err error) {
+	if r.metrics != nil { // what resuming trims by must not be newer than what it trims
+		if err := r.metrics.Sync(); err != nil {
+			return err
+		}
+	}
+	state := r.Path(stateDir)
+	if err := r.disk.Mkdir(state); err == nil {
+		if err := r.disk.SyncDir(r.Dir); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	temp := filepath.Join(state, "."+stepPrefix+strconv.Itoa(step)+atomicfile.Suffix)
+	if err := r.disk.RemoveAll(temp); err != nil {
+		return err
+	}
+	if err := r.disk.Mkdir(temp); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = r.disk.RemoveAll(temp)
+		}
+	}()
+	if err := r.fill(temp, step, s); err != nil {
+		return err
+	}
+	if err := r.disk.SyncDir(temp); err != nil {
+		return err
+	}
+	return r.replace(temp, r.stepDir(step))
+}
+
+// fill writes the files of a checkpoint, state.json with their checksums last.
+func (r *Run) fill(dir string, step int, s State) error {
+	files := map[string]fileSum{}
+	write := func(name string, tensors []Tensor, metadata map[string]string) error {
+		sum := &summer{}
+		err := r.disk.FillNew(filepath.Join(dir, name), func(w io.Writer) error {
+			sum.w = w
+			return Encode(sum, tensors, metadata)
+		})
+		files[name] = fileSum{Bytes: sum.n, CRC32C: fmt.Sprintf("%08x", sum.crc)}
+		return err
+	}
+	if err := write(ModelFile, s.Model, s.Metadata); err != nil {
+		return err
+	}
+	if err := write(optimizerFile, s.Optimizer, nil); err != nil {
+		return err
+	}
+	data, err := encodeState(step, files, s.Trainer)
+	if err != nil {
+		return err
+	}
+	return r.disk.FillNew(filepath.Join(dir, stateFile), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// replace renames a finished directory into place. One that is there already, of the same step, goes only then.
+func (r *Run) replace(temp, final string) error {
+	old := final + oldSuffix
+	_, err := os.Lstat(final)
+	there := err == nil
+	if there {
+		if err := r.disk.RemoveAll(old); err != nil {
+			return err
+		}
+		if err := r.disk.Rename(final, old); err != nil {
+			return err
+		}
+	}
+	if err := r.disk.Rename(temp, final); err != nil {
+		if there {
+			err = errors.Join(err, r.disk.Rename(old, final))
+		}
+		return err
+	}
+	if err := r.disk.SyncDir(filepath.Dir(final)); err != nil {
+		return err
+	}
+	if there {
+		return r.disk.RemoveAll(old)
+	}
+	return nil
+}
+
+// recoverReplaced ends a replacement that was cut short.
+func (r *Run) recoverReplaced() error {
+	entries, err := os.ReadDir(r.Path(stateDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), oldSuffix)
+		if !ok || !strings.HasPrefix(name, stepPrefix) {
+			continue
+		}
+		old, final := r.Path(stateDir, e.Name()), r.Path(stateDir, name)
+		if _, err := os.Lstat(final); err == nil {
+			err = r.disk.RemoveAll(old)
+			if err != nil {
+				return err
+			}
+		} else if err := r.disk.Rename(old, final); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish makes a checkpoint's weights the run's model.safetensors: by a hard link, or a copy where there are none.
+func (r *Run) publish(step int) error {
+	from, to := filepath.Join(r.stepDir(step), ModelFile), r.Path(ModelFile)
+	temp := r.Path("." + ModelFile + atomicfile.Suffix)
+	if err := r.disk.RemoveAll(temp); err != nil {
+		return err
+	}
+	if r.disk.Link(from, temp) != nil {
+		return r.AddCopy(ModelFile, from)
+	}
+	if err := r.disk.Rename(temp, to); err != nil {
+		return errors.Join(err, r.disk.RemoveAll(temp))
+	}
+	// Renaming one name of a file to another of its names does nothing and leaves both.
+	if err := r.disk.RemoveAll(temp); err != nil {
+		return err
+	}
+	return r.disk.SyncDir(r.Dir)
+}
+
+// prune removes the oldest checkpoints. Each is hidden first, so that a kill leaves no half of one.
+func (r *Run) prune(newest int) error {
+	steps, err := r.Steps()
+	if err != nil {
+		return err
+	}
+	keep := cmp.Or(max(r.Keep, 0), 2)
+	for len(steps) > keep {
+		step := steps[0]
+		steps = steps[1:]
+		if step == newest {
+			continue
+		}
+		temp := r.Path(stateDir, "."+stepPrefix+strconv.Itoa(step)+oldSuffix+atomicfile.Suffix)
+		if err := r.disk.Rename(r.stepDir(step), temp); err != nil {
+			return err
+		}
+		if err := r.disk.RemoveAll(temp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explain says what a failed save means for the run.
+func (r *Run) explain(step int, err error) error {
+	err = fmt.Errorf("save the checkpoint of step %d: %w", step, err)
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	steps, serr := r.Steps()
+	switch {
+	case serr != nil || len(steps) == 0:
+	case full:
+		return fmt.Errorf("%w; the checkpoint of step %d stands: free some space and resume", err, steps[len(steps)-1])
+	default:
+		return fmt.Errorf("%w; the checkpoint of step %d stands", err, steps[len(steps)-1])
+	}
+	return err
+}
+
+// summer counts and sums what it passes on.
+type summer struct {
+	w   io.Writer
+	n   int64
+	crc uint32
+}
+
+func (s *summer) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	s.n += int64(n)
+	s.crc = crc32.Update(s.crc, castagnoli, p[:n])
+	return n, err
+}

@@ -1,0 +1,205 @@
+package checkpoint
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// stateFormat is the version of state.json.
+const stateFormat = 1
+
+// stateJSON is state.json. Its own checksum is that of its compact form with an empty one.
+type stateJSON struct {
+	Format  int                `json:"format"`
+	Step    int                `json:"step"`
+	Files   map[string]fileSum `json:"files"`
+	Trainer jsontext.Value     `json:"trainer"`
+	CRC32C  string             `json:"crc32c"`
+}
+
+type fileSum struct {
+	Bytes  int64  `json:"bytes"`
+	CRC32C string `json:"crc32c"`
+}
+
+func (s stateJSON) sum() (string, error) {
+	s.CRC32C = ""
+	data, err := json.Marshal(s, json.Deterministic(true))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%08x", crc32.Checksum(data, castagnoli)), nil
+}
+
+func encodeState(step int, files map[string]fileSum, trainer any) ([]byte, error) {
+	own, err := json.Marshal(trainer, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("the trainer's state: %w", err)
+	}
+	s := stateJSON{Format: stateFormat, Step: step, Files: files, Trainer: own}
+	if s.CRC32C, err = s.sum(); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(s, json.Deterministic(true), jsontext.WithIndent("  "))
+	return append(data, '\n'), err
+}
+
+// Saved is a checkpoint read back. Close it.
+type Saved struct {
+	Step             int
+	Model, Optimizer *File
+	Warnings         []string // newer checkpoints that were damaged, a line each
+
+	path    string // of state.json
+	trainer jsontext.Value
+}
+
+// Trainer reads the trainer's own state into the struct that into points to. Unknown and repeated keys are refused.
+func (s *Saved) Trainer(into any) error {
+	if err := json.Unmarshal(s.trainer, into, json.RejectUnknownMembers(true)); err != nil {
+		return damaged(s.path, "the trainer's state: %w", err)
+	}
+	return nil
+}
+
+// Close closes the files.
+func (s *Saved) Close() error { return errors.Join(s.Model.Close(), s.Optimizer.Close()) }
+
+// Latest opens the newest checkpoint whose checksums are right; that newer ones were damaged is in its Warnings.
+// ErrNoCheckpoint means that training begins at the beginning; that there are checkpoints and all are damaged is
+// another error. On a locked run, damaged checkpoints are moved out of the way (state/step-N.damaged), and the run's
+// model.safetensors is set right.
+func (r *Run) Latest() (*Saved, error) {
+	steps, err := r.Steps()
+	if err != nil {
+		return nil, err
+	}
+	if len(steps) == 0 {
+		return nil, fmt.Errorf("%s: %w", r.Dir, ErrNoCheckpoint)
+	}
+	var bad []error
+	for i := len(steps) - 1; i >= 0; i-- {
+		s, err := openSaved(r.stepDir(steps[i]), steps[i])
+		if err == nil {
+			return s, r.settle(s, steps[i+1:], bad)
+		}
+		if _, ok := errors.AsType[*DamagedError](err); !ok {
+			return nil, fmt.Errorf("read the checkpoint of step %d: %w", steps[i], err)
+		}
+		bad = append(bad, err)
+	}
+	return nil, fmt.Errorf("no checkpoint of %s can be read: %w", r.Dir, errors.Join(bad...))
+}
+
+// settle makes a locked run agree with the checkpoint that was found.
+func (r *Run) settle(s *Saved, skipped []int, bad []error) (err error) {
+	for _, e := range bad {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("going back to the checkpoint of step %d: %v", s.Step, e))
+	}
+	if r.lock == nil {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("resume %s: %w", r.Dir, err), s.Close())
+		}
+	}()
+	for _, step := range skipped {
+		aside := r.stepDir(step) + damagedSuffix
+		if err := r.disk.RemoveAll(aside); err != nil {
+			return err
+		}
+		if err := r.disk.Rename(r.stepDir(step), aside); err != nil {
+			return err
+		}
+	}
+	if sameModel(r.Path(ModelFile), s.Model) {
+		return nil
+	}
+	return r.publish(s.Step)
+}
+
+// sameModel tells whether the file at path is the model, or a copy of it.
+func sameModel(path string, model *File) bool {
+	a, errA := os.Stat(path)
+	b, errB := os.Stat(model.path)
+	if errA == nil && errB == nil && os.SameFile(a, b) {
+		return true
+	}
+	f, err := Open(path)
+	if err != nil {
+		return false
+	}
+	same := bytes.Equal(f.all, model.all)
+	return f.Close() == nil && same
+}
+
+// openSaved opens a checkpoint and verifies it; all that is wrong with its content is a *DamagedError.
+func openSaved(dir string, step int) (s *Saved, err error) {
+	path := filepath.Join(dir, stateFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, missing(path, err)
+	}
+	var state stateJSON
+	if err := json.Unmarshal(data, &state, json.RejectUnknownMembers(true)); err != nil {
+		return nil, damaged(path, "%s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	switch sum, err := state.sum(); {
+	case err != nil:
+		return nil, damaged(path, "%w", err)
+	case sum != state.CRC32C:
+		return nil, damaged(path, "its checksum is %s, it says %q: it was altered after calm wrote it", sum, state.CRC32C)
+	case state.Format != stateFormat:
+		return nil, fmt.Errorf("%s: format %d; this calm reads %d", path, state.Format, stateFormat)
+	case state.Step != step:
+		return nil, damaged(path, "it is of step %d", state.Step)
+	}
+	s = &Saved{Step: step, path: path, trainer: state.Trainer}
+	if s.Model, err = openSummed(dir, ModelFile, state.Files); err != nil {
+		return nil, err
+	}
+	if s.Optimizer, err = openSummed(dir, optimizerFile, state.Files); err != nil {
+		return nil, errors.Join(err, s.Model.Close())
+	}
+	return s, nil
+}
+
+// openSummed opens one file of a checkpoint and compares it with what state.json says of it.
+func openSummed(dir, name string, files map[string]fileSum) (*File, error) {
+	path := filepath.Join(dir, name)
+	want, ok := files[name]
+	if !ok {
+		return nil, damaged(filepath.Join(dir, stateFile), "it does not list %s", name)
+	}
+	if info, err := os.Stat(path); err != nil {
+		return nil, missing(path, err)
+	} else if info.Size() != want.Bytes {
+		return nil, damaged(path, "it has %d bytes, %s says %d", info.Size(), stateFile, want.Bytes)
+	}
+	f, err := Open(path)
+	if err != nil {
+		return nil, missing(path, err)
+	}
+	if sum := fmt.Sprintf("%08x", crc32.Checksum(f.all, castagnoli)); sum != want.CRC32C {
+		return nil, errors.Join(damaged(path, "its checksum is %s, %s says %s: it was altered after calm wrote it", sum, stateFile, want.CRC32C), f.Close())
+	}
+	return f, nil
+}
+
+// missing makes a file that is not there a damaged checkpoint; other errors may pass, and say nothing about it.
+func missing(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return damaged(path, "the file is missing")
+	}
+	return err
+}

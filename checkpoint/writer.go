@@ -1,0 +1,183 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/calm-go/calm/checkpoint/atomicfile"
+)
+
+// Tensor is a named tensor in row-major order: Data, written as F32, or Ints, written as I64. The other one is nil.
+type Tensor struct {
+	Name  string
+	Shape []int // empty for a scalar
+	Data  []float32
+	Ints  []int64
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// The header carries the CRC-32C of the file, in which these eight digits are noChecksum.
+const (
+	checksumKey    = "calm.crc32c"
+	checksumPrefix = `"` + checksumKey + `":"`
+	noChecksum     = "00000000"
+)
+
+// Write writes tensors to a safetensors file, in one step: see package atomicfile. The bytes follow from the tensors
+// and the metadata alone: I64 before F32, so that both are aligned, and by name within. Nothing is copied.
+// "format": "pt", which the reference's loaders ask for, is added to the metadata, and a checksum for File.Verify.
+func Write(path string, tensors []Tensor, metadata map[string]string) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
+}
+
+// Encode is Write to a stream.
+func Encode(w io.Writer, tensors []Tensor, metadata map[string]string) error {
+	order := slices.Clone(tensors)
+	slices.SortFunc(order, func(a, b Tensor) int {
+		return cmp.Or(cmp.Compare(b.dtype().Bytes(), a.dtype().Bytes()), cmp.Compare(a.Name, b.Name))
+	})
+	head, err := encodeHeader(order, metadata)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 0, 1<<16)
+	sum := crc32.Update(0, castagnoli, head)
+	for _, t := range order {
+		_ = t.chunks(buf, func(p []byte) error {
+			sum = crc32.Update(sum, castagnoli, p)
+			return nil
+		})
+	}
+	copy(head[bytes.Index(head, []byte(checksumPrefix))+len(checksumPrefix):], fmt.Sprintf("%08x", sum))
+	var length [8]byte
+	binary.LittleEndian.PutUint64(length[:], uint64(len(head)))
+	if _, err := w.Write(append(length[:], head...)); err != nil {
+		return err
+	}
+	for _, t := range order {
+		err := t.chunks(buf, func(p []byte) error {
+			_, err := w.Write(p)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeHeader writes the JSON, with noChecksum, padded with spaces so that the data begins at a multiple of 8.
+func encodeHeader(order []Tensor, metadata map[string]string) ([]byte, error) {
+	strings := map[string]string{"format": "pt"}
+	maps.Copy(strings, metadata)
+	strings[checksumKey] = noChecksum
+	var out bytes.Buffer
+	enc := jsontext.NewEncoder(&out)
+	var werr error // of writes to a buffer: names that are no UTF-8 or stand twice
+	put := func(t jsontext.Token) { werr = cmp.Or(werr, enc.WriteToken(t)) }
+	put(jsontext.BeginObject)
+	put(jsontext.String(metadataKey))
+	if err := json.MarshalEncode(enc, strings, json.Deterministic(true)); err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	offset := int64(0)
+	for _, t := range order {
+		if err := t.check(); err != nil {
+			return nil, err
+		}
+		end := offset + int64(t.len()*t.dtype().Bytes())
+		put(jsontext.String(t.Name))
+		put(jsontext.BeginObject)
+		put(jsontext.String("dtype"))
+		put(jsontext.String(string(t.dtype())))
+		put(jsontext.String("shape"))
+		put(jsontext.BeginArray)
+		for _, n := range t.Shape {
+			put(jsontext.Int(int64(n)))
+		}
+		put(jsontext.EndArray)
+		put(jsontext.String("data_offsets"))
+		put(jsontext.BeginArray)
+		put(jsontext.Int(offset))
+		put(jsontext.Int(end))
+		put(jsontext.EndArray)
+		put(jsontext.EndObject)
+		if werr != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.Name, werr)
+		}
+		offset = end
+	}
+	put(jsontext.EndObject)
+	head := bytes.TrimRight(out.Bytes(), "\n")
+	for len(head)%8 != 0 {
+		head = append(head, ' ')
+	}
+	if len(head) > maxHeaderBytes {
+		return nil, fmt.Errorf("the header of %d tensors takes %d bytes; the format allows %d", len(order), len(head), maxHeaderBytes)
+	}
+	return head, werr
+}
+
+func (t Tensor) dtype() DType {
+	if t.Ints != nil {
+		return I64
+	}
+	return F32
+}
+
+func (t Tensor) len() int { return len(t.Data) + len(t.Ints) }
+
+func (t Tensor) check() error {
+	if t.Name == "" || t.Name == metadataKey || !utf8.ValidString(t.Name) {
+		return fmt.Errorf("%q is no name for a tensor", t.Name)
+	}
+	if t.Data != nil && t.Ints != nil {
+		return fmt.Errorf("tensor %q has both floats and integers", t.Name)
+	}
+	n := 1
+	for _, d := range t.Shape {
+		if d < 0 || d > 0 && n > math.MaxInt/8/d {
+			return fmt.Errorf("tensor %q cannot have shape %v", t.Name, t.Shape)
+		}
+		n *= d
+	}
+	if n != t.len() {
+		return fmt.Errorf("tensor %q has shape %v and %d numbers", t.Name, t.Shape, t.len())
+	}
+	return nil
+}
+
+// chunks hands out the tensor's bytes, little endian, in pieces that fit buf.
+func (t Tensor) chunks(buf []byte, use func([]byte) error) error {
+	for from := 0; from < len(t.Data); from += cap(buf) / 4 {
+		buf = buf[:0]
+		for _, v := range t.Data[from:min(len(t.Data), from+cap(buf)/4)] {
+			buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+		}
+		if err := use(buf); err != nil {
+			return err
+		}
+	}
+	for from := 0; from < len(t.Ints); from += cap(buf) / 8 {
+		buf = buf[:0]
+		for _, v := range t.Ints[from:min(len(t.Ints), from+cap(buf)/8)] {
+			buf = binary.LittleEndian.AppendUint64(buf, uint64(v))
+		}
+		if err := use(buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
