@@ -1,0 +1,128 @@
+// Package autoencoder is the part of calm that turns a patch of K tokens into a vector and back: an encoder to the
+// posterior of a latent vector, a decoder from it to the tokens (paper section 3, SPEC section 2).
+//
+// Shapes: P patches, K tokens a patch, V vocabulary, D hidden size, F intermediate size, Z latent size.
+package autoencoder
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/layer"
+)
+
+// Model is an autoencoder's parameters, by the reference's names under a prefix.
+type Model struct {
+	Config Config
+	Params *nn.Params // the set the parameters were added to, and perhaps others
+
+	table            *nn.Param // [V, D], of the encoder's input and of the decoder's output
+	encoder          []block
+	squeeze          layer.Linear // [D, K*D]
+	encoderNorm      layer.RMSNorm
+	toPosterior      layer.Linear // [2Z, D]
+	fromLatent       layer.Linear // [D, Z]
+	decoder          []block
+	expand           layer.Linear // [K*D, D]
+	decoderNorm      layer.RMSNorm
+	declared         []*nn.Param // its own among Params
+	encHalf, decHalf int
+}
+
+// block is x + MLP(RMSNorm(x)). There is no attention: it lowers the autoencoder's loss and hurts the language model.
+type block struct {
+	norm layer.RMSNorm
+	mlp  layer.GatedMLP
+}
+
+// New declares the parameters of a valid configuration in ps, under names that start with prefix ("" or "ae_model.").
+func New(c Config, ps *nn.Params, prefix string) *Model {
+	first := len(ps.All())
+	m := &Model{Config: c, Params: ps, encHalf: c.NumEncoderLayers / 2, decHalf: c.NumDecoderLayers / 2}
+	linear := func(name string, in, out int) layer.Linear {
+		return layer.NewLinear(ps, prefix+name, in, out, true, c.InitializerRange)
+	}
+	norm := func(name string) layer.RMSNorm {
+		return layer.NewRMSNorm(ps, prefix+name, c.HiddenSize, c.RMSNormEps)
+	}
+	blocks := func(name string, n int) []block {
+		list := make([]block, n)
+		for i := range list {
+			at := fmt.Sprintf("%s.%d.", name, i)
+			list[i] = block{
+				norm: norm(at + "layernorm"),
+				mlp:  layer.NewGatedMLP(ps, prefix+at+"mlp", c.HiddenSize, c.IntermediateSize, c.MLPBias, c.InitializerRange),
+			}
+		}
+		return list
+	}
+	d := c.HiddenSize
+	m.table = ps.Matrix(prefix+"encoder.embed_tokens.weight", nn.Gaussian(float32(c.InitializerRange)), c.VocabSize, d)
+	m.encoder = blocks("encoder.encoder_layers", c.NumEncoderLayers)
+	m.squeeze = linear("encoder.squeeze_layer", c.PatchSize*d, d)
+	m.encoderNorm = norm("encoder.norm")
+	m.toPosterior = linear("encoder.hidden_to_latent", d, 2*c.LatentSize)
+	m.fromLatent = linear("decoder.latent_to_hidden", c.LatentSize, d)
+	m.decoder = blocks("decoder.decoder_layers", c.NumDecoderLayers)
+	m.expand = linear("decoder.expand_layer", d, c.PatchSize*d)
+	m.decoderNorm = norm("decoder.norm")
+	m.declared = ps.All()[first:len(ps.All()):len(ps.All())]
+	return m
+}
+
+// Freeze marks the parameters as never trained.
+func (m *Model) Freeze() {
+	for _, p := range m.declared {
+		p.Frozen = true
+	}
+}
+
+// Table returns the embedding table [V, D], which is also the decoder's head.
+func (m *Model) Table() *nn.Param { return m.table }
+
+// Posterior is the distribution of a patch's latent vector: independent normals.
+type Posterior struct {
+	Mean, LogStd *nn.Tensor // [P, Z]
+}
+
+// Encode adds the encoder to g; ids [P, K] int32.
+func (m *Model) Encode(g *nn.Graph, ids *nn.Tensor) Posterior {
+	patches := ids.Rows()
+	x := g.Embedding(g.Param(m.table), ids, -1) // [P, K, D]
+	x = apply(g, m.encoder[:m.encHalf], x)
+	x = g.Reshape(x, patches, m.Config.PatchSize*m.Config.HiddenSize)
+	x = m.squeeze.Apply(g, x, nn.LinearOptions{}) // [P, D]
+	x = apply(g, m.encoder[m.encHalf:2*m.encHalf], x)
+	x = m.encoderNorm.Apply(g, x)
+	z := m.Config.LatentSize
+	return Posterior{
+		Mean:   m.toPosterior.Apply(g, x, nn.LinearOptions{Rows: z}),
+		LogStd: m.toPosterior.Apply(g, x, nn.LinearOptions{Row: z}),
+	}
+}
+
+// Decode adds the decoder to g up to its last norm: latents [.., Z] of P rows give hidden states [P*K, D], whose
+// products with the table are the logits of the patches' tokens.
+func (m *Model) Decode(g *nn.Graph, latents *nn.Tensor) *nn.Tensor {
+	patches := latents.Rows()
+	x := m.fromLatent.Apply(g, g.Reshape(latents, patches, m.Config.LatentSize), nn.LinearOptions{}) // [P, D]
+	x = apply(g, m.decoder[:m.decHalf], x)
+	x = m.expand.Apply(g, x, nn.LinearOptions{}) // [P, K*D]
+	x = g.Reshape(x, patches*m.Config.PatchSize, m.Config.HiddenSize)
+	x = apply(g, m.decoder[m.decHalf:2*m.decHalf], x)
+	return m.decoderNorm.Apply(g, x)
+}
+
+// Tokens adds the decoder and the choice of the likeliest tokens to g: latents [.., Z] of P rows give ids [P*K] int32.
+func (m *Model) Tokens(g *nn.Graph, latents *nn.Tensor) *nn.Tensor {
+	return g.ArgMax(m.Decode(g, latents), g.Param(m.table))
+}
+
+// apply runs x through blocks. Each half of a model has floor(n/2) of its n: with an odd number the reference declares
+// a last one and never uses it, and so do we.
+func apply(g *nn.Graph, blocks []block, x *nn.Tensor) *nn.Tensor {
+	for _, b := range blocks {
+		x = b.mlp.Apply(g, b.norm.Apply(g, x), x)
+	}
+	return x
+}

@@ -1,0 +1,86 @@
+package autoencoder
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/config"
+)
+
+// Config holds the keys of the reference's config.json.
+type Config struct {
+	PatchSize         int     `json:"patch_size"`          // K, tokens a patch
+	LatentSize        int     `json:"latent_size"`         // Z
+	HiddenSize        int     `json:"hidden_size"`         // D
+	IntermediateSize  int     `json:"intermediate_size"`   // F
+	NumEncoderLayers  int     `json:"num_encoder_layers"`  // half of them on tokens, half on the patch
+	NumDecoderLayers  int     `json:"num_decoder_layers"`  // half of them on the patch, half on tokens
+	VocabSize         int     `json:"vocab_size"`          // V
+	AEDropout         float64 `json:"ae_dropout"`          // rate, both of ids and of latent dimensions
+	KLClamp           float64 `json:"kl_clamp"`            // least KL of a dimension
+	KLWeight          float64 `json:"kl_weight"`           // of the KL term in the loss
+	RMSNormEps        float64 `json:"rms_norm_eps"`        //
+	InitializerRange  float64 `json:"initializer_range"`   // standard deviation of the first weights
+	HiddenAct         string  `json:"hidden_act"`          // silu is all there is
+	MLPBias           bool    `json:"mlp_bias"`            //
+	TieWordEmbeddings bool    `json:"tie_word_embeddings"` // the decoder's head is the encoder's table: true is all there is
+	BOSTokenID        int     `json:"bos_token_id"`        //
+	EOSTokenID        int     `json:"eos_token_id"`        //
+	PadTokenID        int     `json:"pad_token_id"`        //
+}
+
+// Default is the published autoencoder: K = 4, 75.8M parameters, over Llama 3's vocabulary and one padding token.
+func Default() Config {
+	return Config{
+		PatchSize: 4, LatentSize: 128, HiddenSize: 512, IntermediateSize: 1280,
+		NumEncoderLayers: 2, NumDecoderLayers: 2, VocabSize: 128257,
+		AEDropout: .15, KLClamp: .5, KLWeight: 1e-3, RMSNormEps: 1e-6, InitializerRange: .02,
+		HiddenAct: "silu", TieWordEmbeddings: true,
+		BOSTokenID: 128000, EOSTokenID: 128001, PadTokenID: 128256,
+	}
+}
+
+// Presets returns the named configurations. The token ids of those that are not over Llama 3's vocabulary are those of
+// calm's byte tokenizer (256 BOS, 257 EOS, 258 PAD), or the last three of a trained one's.
+func Presets() map[string]Config {
+	return map[string]Config{
+		"autoencoder": Default(),
+		"ae-official": Default(),
+		"ae-bytes":    small(259, 128, 320, 64),
+		"ae-proto":    small(4096, 256, 640, 64),
+		"quickstart":  small(259, 128, 320, 32),
+	}
+}
+
+func small(vocab, hidden, intermediate, latent int) Config {
+	c := Default()
+	c.VocabSize, c.HiddenSize, c.IntermediateSize, c.LatentSize = vocab, hidden, intermediate, latent
+	c.BOSTokenID, c.EOSTokenID, c.PadTokenID = vocab-3, vocab-2, vocab-1
+	return c
+}
+
+// Validate reports everything that is wrong, as a *config.Error.
+func (c Config) Validate() error {
+	var p config.Problems
+	config.Within(&p, "patch_size", c.PatchSize, 1, 64)
+	config.AtLeast(&p, "latent_size", c.LatentSize, 1)
+	config.AtLeast(&p, "hidden_size", c.HiddenSize, 1)
+	config.AtLeast(&p, "intermediate_size", c.IntermediateSize, 1)
+	config.AtLeast(&p, "num_encoder_layers", c.NumEncoderLayers, 0)
+	config.AtLeast(&p, "num_decoder_layers", c.NumDecoderLayers, 0)
+	config.AtLeast(&p, "vocab_size", c.VocabSize, 2)
+	p.Check(c.AEDropout >= 0 && c.AEDropout < 1, "ae_dropout", c.AEDropout, "want 0 or more and less than 1")
+	config.AtLeast(&p, "kl_clamp", c.KLClamp, 0)
+	config.AtLeast(&p, "kl_weight", c.KLWeight, 0)
+	config.Above(&p, "rms_norm_eps", c.RMSNormEps, 0)
+	config.Above(&p, "initializer_range", c.InitializerRange, 0)
+	config.OneOf(&p, "hidden_act", c.HiddenAct, "silu")
+	p.Check(c.TieWordEmbeddings, "tie_word_embeddings", c.TieWordEmbeddings, "want true: the decoder's head is the encoder's table")
+	c.checkToken(&p, "bos_token_id", c.BOSTokenID)
+	c.checkToken(&p, "eos_token_id", c.EOSTokenID)
+	c.checkToken(&p, "pad_token_id", c.PadTokenID)
+	return p.Err()
+}
+
+func (c Config) checkToken(p *config.Problems, key string, id int) {
+	p.Check(id >= 0 && id < c.VocabSize, key, id, fmt.Sprintf("want a token, 0 to vocab_size-1 = %d", c.VocabSize-1))
+}

@@ -1,0 +1,97 @@
+// Package backbone is the causal transformer that calm's language model and its token-level baseline share: Llama's
+// layers and final norm (SPEC section 3), for training over whole rows and for generation with a cache.
+//
+// Shapes: B rows, T positions, D hidden size, F intermediate size.
+package backbone
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/layer"
+)
+
+// Model is a backbone's parameters, by the reference's names under a prefix.
+type Model struct {
+	Config Config
+
+	blocks []block
+	norm   layer.RMSNorm
+}
+
+type block struct {
+	inputNorm, postNorm layer.RMSNorm
+	q, k, v, o          layer.Linear
+	mlp                 layer.GatedMLP
+}
+
+// New declares the parameters of a valid configuration in ps, under names that start with prefix ("transformer." in
+// the language model, "model." in the baseline).
+func New(c Config, ps *nn.Params, prefix string) *Model {
+	m := &Model{Config: c, blocks: make([]block, c.NumHiddenLayers)}
+	norm := func(name string) layer.RMSNorm { return layer.NewRMSNorm(ps, prefix+name, c.HiddenSize, c.RMSNormEps) }
+	keys := c.HeadSize() * c.NumKeyValueHeads
+	for i := range m.blocks {
+		at := fmt.Sprintf("layers.%d.", i)
+		linear := func(name string, in, out int) layer.Linear {
+			return layer.NewLinear(ps, prefix+at+"self_attn."+name, in, out, false, c.InitializerRange)
+		}
+		m.blocks[i] = block{
+			inputNorm: norm(at + "input_layernorm"),
+			q:         linear("q_proj", c.HiddenSize, c.HiddenSize),
+			k:         linear("k_proj", c.HiddenSize, keys),
+			v:         linear("v_proj", c.HiddenSize, keys),
+			o:         linear("o_proj", c.HiddenSize, c.HiddenSize),
+			postNorm:  norm(at + "post_attention_layernorm"),
+			mlp:       layer.NewGatedMLP(ps, prefix+at+"mlp", c.HiddenSize, c.IntermediateSize, false, c.InitializerRange),
+		}
+	}
+	m.norm = norm("norm")
+	return m
+}
+
+// Forward adds the backbone to g: x [B, T, D], whose rows begin at position 0, gives the hidden states [B, T, D] after
+// the final norm. It is differentiable.
+func (m *Model) Forward(g *nn.Graph, x *nn.Tensor) *nn.Tensor {
+	return m.run(g, x, nil, func(_ int, q, k, v *nn.Tensor) *nn.Tensor {
+		return g.Attention(q, k, v, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
+	})
+}
+
+// Cache is a layer's keys and values, states of a graph: [B, capacity, key-value heads * head size] each.
+type Cache struct{ K, V *nn.Tensor }
+
+// Caches adds the states of a cache for that many positions of each row to g, one a layer.
+func (m *Model) Caches(g *nn.Graph, rows, capacity int) []Cache {
+	list := make([]Cache, len(m.blocks))
+	keys := m.Config.HeadSize() * m.Config.NumKeyValueHeads
+	for i := range list {
+		list[i] = Cache{
+			K: g.State(fmt.Sprintf("cache.%d.k", i), rows, capacity, keys),
+			V: g.State(fmt.Sprintf("cache.%d.v", i), rows, capacity, keys),
+		}
+	}
+	return list
+}
+
+// Continue adds the backbone to g for x [B, T, D], whose row b stands at positions start[b], start[b]+1, .. of a
+// context whose earlier keys and values are in the caches. It appends its own. It has no gradient.
+func (m *Model) Continue(g *nn.Graph, x *nn.Tensor, caches []Cache, start *nn.Tensor) *nn.Tensor {
+	return m.run(g, x, start, func(i int, q, k, v *nn.Tensor) *nn.Tensor {
+		return g.CachedAttention(q, k, v, caches[i].K, caches[i].V, start, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
+	})
+}
+
+// run adds the layers, with the attention of layer i given; start as in nn.Graph.Rotary.
+func (m *Model) run(g *nn.Graph, x, start *nn.Tensor, attend func(i int, q, k, v *nn.Tensor) *nn.Tensor) *nn.Tensor {
+	c, plain := m.Config, nn.LinearOptions{}
+	for i, b := range m.blocks {
+		n := b.inputNorm.Apply(g, x)
+		q := g.Rotary(b.q.Apply(g, n, plain), start, c.NumAttentionHeads, c.RopeTheta)
+		k := g.Rotary(b.k.Apply(g, n, plain), start, c.NumKeyValueHeads, c.RopeTheta)
+		y := attend(i, q, k, b.v.Apply(g, n, plain))
+		x = b.o.Apply(g, y, nn.LinearOptions{Add: x})
+		x = b.mlp.Apply(g, b.postNorm.Apply(g, x), x)
+	}
+	return m.norm.Apply(g, x)
+}

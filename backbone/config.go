@@ -1,0 +1,54 @@
+package backbone
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/config"
+)
+
+// Config holds the keys of a Llama config.json that concern the layers. Models embed it in theirs.
+type Config struct {
+	HiddenSize            int     `json:"hidden_size"`             // D
+	IntermediateSize      int     `json:"intermediate_size"`       // F
+	NumHiddenLayers       int     `json:"num_hidden_layers"`       //
+	NumAttentionHeads     int     `json:"num_attention_heads"`     // of size D / heads
+	NumKeyValueHeads      int     `json:"num_key_value_heads"`     // each serves heads / key-value heads queries
+	MaxPositionEmbeddings int     `json:"max_position_embeddings"` // positions a context may have; those trained on
+	RMSNormEps            float64 `json:"rms_norm_eps"`            //
+	RopeTheta             float64 `json:"rope_theta"`              // base of the rotary wave lengths
+	InitializerRange      float64 `json:"initializer_range"`       // standard deviation of the first weights
+}
+
+// Default is a backbone of the given sizes, with as many key-value heads as heads and the reference's other settings.
+func Default(layers, hidden, intermediate, heads int) Config {
+	return Config{
+		HiddenSize: hidden, IntermediateSize: intermediate,
+		NumHiddenLayers: layers, NumAttentionHeads: heads, NumKeyValueHeads: heads, MaxPositionEmbeddings: 2048,
+		RMSNormEps: 1e-6, RopeTheta: 1e4, InitializerRange: .02,
+	}
+}
+
+// HeadSize returns the size of an attention head.
+func (c Config) HeadSize() int { return c.HiddenSize / c.NumAttentionHeads }
+
+// Validate reports everything that is wrong, as a *config.Error.
+func (c Config) Validate() error {
+	var p config.Problems
+	config.AtLeast(&p, "hidden_size", c.HiddenSize, 1)
+	config.AtLeast(&p, "intermediate_size", c.IntermediateSize, 1)
+	config.AtLeast(&p, "num_hidden_layers", c.NumHiddenLayers, 1)
+	config.AtLeast(&p, "num_attention_heads", c.NumAttentionHeads, 1)
+	config.AtLeast(&p, "num_key_value_heads", c.NumKeyValueHeads, 1)
+	config.AtLeast(&p, "max_position_embeddings", c.MaxPositionEmbeddings, 1)
+	config.Above(&p, "rms_norm_eps", c.RMSNormEps, 0)
+	config.Above(&p, "rope_theta", c.RopeTheta, 0)
+	config.Above(&p, "initializer_range", c.InitializerRange, 0)
+	if h := c.NumAttentionHeads; h >= 1 && c.HiddenSize >= 1 {
+		p.Check(c.HiddenSize%(2*h) == 0, "num_attention_heads", h,
+			fmt.Sprintf("want a number that divides hidden_size = %d into heads of even size", c.HiddenSize))
+	}
+	if h, kv := c.NumAttentionHeads, c.NumKeyValueHeads; h >= 1 && kv >= 1 {
+		p.Check(h%kv == 0, "num_key_value_heads", kv, fmt.Sprintf("want a divisor of num_attention_heads = %d", h))
+	}
+	return p.Err()
+}

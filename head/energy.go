@@ -1,0 +1,109 @@
+// Package head holds the generative heads of calm's language model: networks that turn the backbone's hidden state and
+// noise into a sample of the next patch's latent vector.
+//
+// Shapes: P positions, N samples a position, M target samples, D hidden size, Z latent size, S noise size. What has
+// several samples a position is sample-major: row n*P + p is sample n of position p.
+package head
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/layer"
+)
+
+// Energy is the energy head (paper section 4.2, SPEC section 3.1): one pass through a small network gives a sample.
+type Energy struct {
+	Config Config
+	hidden int // D
+	latent int // Z
+
+	noiseEmbed, hiddenEmbed layer.Linear // [D, S], [D, D]
+	normNoise, normHidden   layer.LayerNorm
+	blocks                  []energyBlock
+	finalNorm               layer.LayerNorm
+	final0, final2          layer.Linear // [D, D], [Z, D]
+}
+
+type energyBlock struct {
+	norm layer.LayerNorm
+	in   layer.Linear // [D, 2D], of the concatenation [LN(x); y]
+	mid  layer.Linear // [D, D]
+	out  layer.Linear // [2D, D], gate above up
+	down layer.Linear // [D, D]
+}
+
+// NewEnergy declares the head's parameters in ps, under names that start with prefix ("mlp_generator."). std is the
+// standard deviation of its first weights; the last layer starts at zero, so all samples coincide at first.
+func NewEnergy(c Config, hidden, latent int, std float64, ps *nn.Params, prefix string) *Energy {
+	linear := func(name string, in, out int) layer.Linear {
+		return layer.NewLinear(ps, prefix+name, in, out, true, std)
+	}
+	norm := func(name string) layer.LayerNorm { return layer.NewLayerNorm(ps, prefix+name, hidden) }
+	h := &Energy{
+		Config: c, hidden: hidden, latent: latent,
+		noiseEmbed: linear("noise_embd", c.NoiseSize, hidden), hiddenEmbed: linear("hidden_embd", hidden, hidden),
+		normNoise: norm("norm_noise"), normHidden: norm("norm_hidden"),
+		blocks: make([]energyBlock, c.NumMLPLayers),
+	}
+	for i := range h.blocks {
+		at := fmt.Sprintf("mlp_blocks.%d.", i)
+		h.blocks[i] = energyBlock{
+			norm: norm(at + "in_ln"),
+			in:   linear(at+"linears.0", 2*hidden, hidden),
+			mid:  linear(at+"linears.2", hidden, hidden),
+			out:  linear(at+"linears.4", hidden, 2*hidden),
+			down: linear(at+"down_proj", hidden, hidden),
+		}
+	}
+	h.finalNorm = norm("final_layer.in_ln")
+	h.final0 = linear("final_layer.linears.0", hidden, hidden)
+	h.final2 = layer.NewLinear(ps, prefix+"final_layer.linears.2", hidden, latent, true, 0)
+	return h
+}
+
+// Noise adds the head's noise, uniform on [-.5, .5), to g under a name: [samples, positions, S].
+func (h *Energy) Noise(g *nn.Graph, name string, samples, positions int) *nn.Tensor {
+	return g.Random(name, nn.Uniform(-.5, .5), samples, positions, h.Config.NoiseSize)
+}
+
+// Sample adds the network to g: hidden [.., D] of P rows and noise [N, P, S] give latent vectors [N, P, Z]. What
+// depends on the position alone is computed once for its N samples.
+func (h *Energy) Sample(g *nn.Graph, hidden, noise *nn.Tensor) *nn.Tensor {
+	plain, silu := nn.LinearOptions{}, nn.SiLUActivation
+	d := h.hidden
+	y := g.Reshape(hidden, hidden.Rows(), d)
+	y = h.normHidden.Apply(g, h.hiddenEmbed.Apply(g, y, plain)) // [P, D]
+	x := h.normNoise.Apply(g, h.noiseEmbed.Apply(g, noise, plain))
+	for _, b := range h.blocks {
+		shared := b.in.Apply(g, y, nn.LinearOptions{Col: d}) // [P, D], repeated for each sample
+		t := b.in.ApplyWeight(g, b.norm.Apply(g, x), nn.LinearOptions{Cols: d, Add: shared, Act: silu})
+		t = b.mid.Apply(g, t, nn.LinearOptions{Act: silu})
+		gate := b.out.Apply(g, t, nn.LinearOptions{Rows: d})
+		up := b.out.Apply(g, t, nn.LinearOptions{Row: d})
+		x = b.down.Apply(g, g.SwiGLU(gate, up), nn.LinearOptions{Add: x})
+	}
+	x = h.final0.Apply(g, h.finalNorm.Apply(g, x), nn.LinearOptions{Act: silu})
+	return h.final2.Apply(g, x, plain)
+}
+
+// EnergyLoss is the head's part of a graph that scores it.
+type EnergyLoss struct {
+	Noise       *nn.Tensor      // random [N, P, S]
+	TargetEps   *nn.Tensor      // random [M, P, Z]
+	Predictions *nn.Tensor      // [N, P, Z], not marked as output
+	Score       *nn.EnergyScore // its Loss [] and distances [P], not marked as outputs
+}
+
+// Loss adds samples of the network and their energy score against the posteriors of the targets to g: hidden [.., D]
+// of P rows; mean, logStd [P, Z]; weight [P], 0 where a position does not count.
+func (h *Energy) Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *EnergyLoss {
+	positions := hidden.Rows()
+	l := &EnergyLoss{
+		Noise:     h.Noise(g, "head.noise", samples, positions),
+		TargetEps: g.Random("head.target_eps", nn.Normal(), h.Config.TargetSamples, positions, h.latent),
+	}
+	l.Predictions = h.Sample(g, hidden, l.Noise)
+	l.Score = g.EnergyScore(l.Predictions, mean, logStd, l.TargetEps, weight, float32(h.Config.Beta))
+	return l
+}

@@ -1,0 +1,67 @@
+package lm
+
+import (
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/nn"
+)
+
+// Training is the graph of a training step on B rows of T tokens: the head's energy score at every position, and the
+// auxiliary token loss if the configuration asks for it.
+type Training struct {
+	Batch
+	Graph  *nn.Graph
+	Head   *head.EnergyLoss   // its Score's Loss and distances are outputs
+	Tokens []*nn.CrossEntropy // of the auxiliary heads, one a token of the patch; losses are outputs
+
+	PatchVectors *nn.Tensor            // [B, L-1, D] the backbone's input, not marked as output
+	Hidden       *nn.Tensor            // [B, L-1, D], not marked as output
+	Target       autoencoder.Posterior // [P, Z] of the next patches, not marked as output
+}
+
+// Training describes a training step on that many rows of that many tokens, a multiple of K and at least 2K.
+func (m *Model) Training(rows, tokens int) *Training {
+	t := m.score(rows, tokens, m.Config.NumSamples)
+	g, s := t.Graph, t.Head.Score
+	g.Loss(s.Loss, 1)
+	g.Output(s.DistX, s.DistY)
+	for i, w := range m.tokenHeads {
+		ce := g.CrossEntropy(t.Hidden, g.Param(w), t.Labels[i])
+		// Together a mean over tokens: masks cover whole patches, so every head counts the same positions.
+		g.Loss(ce.Loss, float32(m.Config.TokenLossWeight)/float32(len(m.tokenHeads)))
+		g.Output(ce.Brier, ce.Hits)
+		t.Tokens = append(t.Tokens, ce)
+	}
+	return t
+}
+
+// score describes what training and evaluation share.
+func (m *Model) score(rows, tokens, samples int) *Training {
+	g := nn.NewGraph()
+	t := &Training{Graph: g, Batch: m.batch(g, rows, tokens)}
+	t.PatchVectors = m.Patches(g, t.Inputs)
+	t.Hidden = m.Backbone.Forward(g, t.PatchVectors)
+	t.Target = m.Autoencoder.Encode(g, t.Targets)
+	t.Head = m.Head.Loss(g, t.Hidden, t.Target.Mean, t.Target.LogStd, t.Weight, samples)
+	return t
+}
+
+// Evaluation is the graph of a measurement on B rows of T tokens: the energy loss, and samples as tokens for BrierLM.
+type Evaluation struct {
+	Batch
+	Graph  *nn.Graph
+	Head   *head.EnergyLoss // its Score's Loss is an output
+	Tokens *nn.Tensor       // output [N, P, K] int32: the N samples of each position, decoded
+}
+
+// Evaluation describes a measurement with that many samples a position, at least 2. The expected energy loss does not
+// depend on their number.
+func (m *Model) Evaluation(rows, tokens, samples int) *Evaluation {
+	t := m.score(rows, tokens, samples)
+	g := t.Graph
+	ids := m.Autoencoder.Tokens(g, t.Head.Predictions)
+	e := &Evaluation{Batch: t.Batch, Graph: g, Head: t.Head}
+	e.Tokens = g.Reshape(ids, samples, t.Weight.Size(), m.Config.PatchSize)
+	g.Output(t.Head.Score.Loss, e.Tokens)
+	return e
+}

@@ -1,0 +1,84 @@
+// Package lm is calm's language model: a causal transformer over patches of K tokens whose head draws the next patch's
+// latent vector, and a frozen autoencoder that gives the targets and turns latent vectors into tokens (paper sections
+// 2 and 4, SPEC section 3).
+//
+// Shapes: B rows, T tokens, K tokens a patch, L = T/K patches, P = B*(L-1) predicted positions, V vocabulary, D hidden
+// size, Z latent size, N samples a position.
+package lm
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/backbone"
+	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/layer"
+)
+
+// AEPrefix begins the names of the frozen autoencoder's parameters.
+const AEPrefix = "ae_model."
+
+// Model is a language model's parameters, by the reference's names.
+type Model struct {
+	Config      Config
+	Autoencoder *autoencoder.Model // frozen
+	Backbone    *backbone.Model
+	Head        *head.Energy
+	Params      *nn.Params
+
+	embed      *nn.Param // [V, D]
+	proj0      layer.Linear
+	proj2      layer.Linear
+	projNorm   layer.LayerNorm
+	tokenHeads []*nn.Param // K of [V, D], or none
+}
+
+// New declares the parameters of a valid configuration in ps, with those of its autoencoder; see Config.ValidateWith.
+func New(c Config, ae autoencoder.Config, ps *nn.Params) *Model {
+	d, std := c.HiddenSize, c.InitializerRange
+	table := nn.Gaussian(float32(std))
+	table.ZeroRow = c.PadTokenID
+	m := &Model{Config: c, Params: ps}
+	m.embed = ps.Matrix("transformer.embed_tokens.weight", table, c.VocabSize, d)
+	m.proj0 = layer.NewLinear(ps, "embed_proj.0", c.PatchSize*d, 2*d, true, std)
+	m.proj2 = layer.NewLinear(ps, "embed_proj.2", 2*d, d, true, std)
+	m.projNorm = layer.NewLayerNorm(ps, "embed_proj.3", d)
+	m.Backbone = backbone.New(c.Config, ps, "transformer.")
+	m.Head = head.NewEnergy(c.HeadConfig, d, c.LatentSize, std, ps, "mlp_generator.")
+	if c.TokenLossWeight > 0 {
+		for k := range c.PatchSize {
+			name := fmt.Sprintf("%s%d.weight", TokenHeadPrefix, k)
+			m.tokenHeads = append(m.tokenHeads, ps.Matrix(name, nn.Gaussian(float32(std)), c.VocabSize, d))
+		}
+	}
+	m.Autoencoder = autoencoder.New(ae, ps, AEPrefix)
+	m.Autoencoder.Freeze()
+	return m
+}
+
+// TokenHeadPrefix begins the names of the auxiliary heads' parameters, which only training needs.
+const TokenHeadPrefix = "token_heads."
+
+// Initialize draws the parameters that have no values yet. Token embeddings that start from the autoencoder's are
+// copies of its table, except the padding token's, which is zero; so the autoencoder must have its values before.
+func (m *Model) Initialize(seed uint64) {
+	fresh := m.embed.Data == nil
+	m.Params.Initialize(seed)
+	if !fresh || m.Config.InitEmbeddings != FromAutoencoder {
+		return
+	}
+	copy(m.embed.Data, m.Autoencoder.Table().Data)
+	d := m.Config.HiddenSize
+	clear(m.embed.Data[m.Config.PadTokenID*d:][:d])
+}
+
+// Patches adds the input of the backbone to g: ids [B, L, K] int32 give vectors [B, L, D], each made of its patch's
+// token embeddings.
+func (m *Model) Patches(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
+	rows, patches, d := ids.Dim(0), ids.Dim(1), m.Config.HiddenSize
+	x := g.Embedding(g.Param(m.embed), ids, m.Config.PadTokenID) // [B, L, K, D]
+	x = g.Reshape(x, rows, patches, m.Config.PatchSize*d)
+	x = m.proj0.Apply(g, x, nn.LinearOptions{Act: nn.SiLUActivation})
+	return m.projNorm.Apply(g, m.proj2.Apply(g, x, nn.LinearOptions{}))
+}
