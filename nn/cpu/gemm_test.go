@@ -277,12 +277,13 @@ func TestGemmAllocations(t *testing.T) {
 	defer p.close()
 	c := gemmCase{m: 200, n: 100, k: 300, bT: true, bias: true, act: actSiLU}
 	a := c.args(rand.New(rand.NewPCG(7, 8)))
-	g := newGemm(p, kernel.Best(), a)
+	isa := kernel.Best()
+	g := newGemm(p, isa, a)
 	scratch := make([]float32, gemmScratch)
 	if n := testing.AllocsPerRun(10, g.run); n != 0 {
 		t.Errorf("a parallel run allocates %v times", n)
 	}
-	if n := testing.AllocsPerRun(10, func() { gemmSerial(kernel.Best(), scratch, &a) }); n != 0 {
+	if n := testing.AllocsPerRun(10, func() { gemmSerial(isa, scratch, &a) }); n != 0 {
 		t.Errorf("a serial run allocates %v times", n)
 	}
 }

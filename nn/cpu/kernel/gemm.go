@@ -11,9 +11,9 @@ import "fmt"
 func (s ISA) GemmTile() (rows, cols int) {
 	switch s {
 	case AVX512:
-		return portableRows, portableCols
+		return 12, 32
 	case AVX2:
-		return portableRows, portableCols
+		return 6, 16
 	}
 	return portableRows, portableCols
 }
@@ -71,8 +71,8 @@ func (s ISA) PackColumns(dst, src []float32, ld, n, k int) {
 	checkPanel(n, cols)
 	needLen("dst", len(dst), k*cols)
 	needLen("src", len(src), (n-1)*ld+k)
-	if s != Portable && n == cols {
-		packColumns(s, dst, src, ld, k)
+	if s != Portable {
+		packColumns(s, dst, src, ld, n, k)
 		return
 	}
 	packColumnsGo(dst, src, ld, n, k, cols)

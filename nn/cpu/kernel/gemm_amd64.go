@@ -1,19 +1,265 @@
 package kernel
 
+import "unsafe"
+
+//go:generate go -C _asm run ./gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg kernel
+
+// at returns the address n elements after p.
+func at(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
+
 func mulPanel(s ISA, m, k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
-	mulPanelGo(m, k, a, aRow, aCol, b, bRow, c, ldc, accumulate)
+	pa, pb, pc := unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c)
+	rows, _ := s.GemmTile()
+	strips := m / rows
+	if strips > 0 {
+		mulStrips(s, rows, strips, k, pa, aRow, aCol, pb, bRow, pc, ldc, accumulate)
+	}
+	if done := strips * rows; done < m {
+		mulStrips(s, m-done, 1, k, at(pa, done*aRow), aRow, aCol, pb, bRow, at(pc, done*ldc), ldc, accumulate)
+	}
 }
 
-func packRows(s ISA, dst, src []float32, ld, k int) { packRowsGo(dst, src, ld, 4, k, 4) }
+// mulStrips runs the tile of so many rows.
+func mulStrips(s ISA, rows, strips, k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
+	if s == AVX512 {
+		mulStripsAVX512(rows, strips, k, a, aRow, aCol, b, bRow, c, ldc, accumulate)
+		return
+	}
+	mulStripsAVX2(rows, strips, k, a, aRow, aCol, b, bRow, c, ldc, accumulate)
+}
 
-func packColumns(s ISA, dst, src []float32, ld, k int) { packColumnsGo(dst, src, ld, 4, k, 4) }
+func mulStripsAVX2(rows, strips, k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
+	switch rows {
+	case 6:
+		gemmTile6AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 5:
+		gemmTile5AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 4:
+		gemmTile4AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 3:
+		gemmTile3AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 2:
+		gemmTile2AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 1:
+		gemmTile1AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	}
+}
 
+func mulStripsAVX512(rows, strips, k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
+	switch rows {
+	case 12:
+		gemmTile12AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 11:
+		gemmTile11AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 10:
+		gemmTile10AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 9:
+		gemmTile9AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 8:
+		gemmTile8AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 7:
+		gemmTile7AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 6:
+		gemmTile6AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 5:
+		gemmTile5AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 4:
+		gemmTile4AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 3:
+		gemmTile3AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 2:
+		gemmTile2AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	case 1:
+		gemmTile1AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+	}
+}
+
+func packRows(s ISA, dst, src []float32, ld, k int) {
+	if s == AVX512 {
+		packRowsAVX512(unsafe.SliceData(dst), unsafe.SliceData(src), 4*ld, k)
+		return
+	}
+	packRowsAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), 4*ld, k)
+}
+
+// packColumns transposes 8 columns at a time; where k is no multiple of 8 the last block overlaps the one before. The
+// shuffles are 256 bits wide on both instruction sets.
+func packColumns(s ISA, dst, src []float32, ld, n, k int) {
+	_, width := s.GemmTile()
+	if k < 8 {
+		packColumnsGo(dst, src, ld, n, k, width)
+		return
+	}
+	d, p := unsafe.SliceData(dst), unsafe.SliceData(src)
+	j := 0
+	for ; j+8 <= n; j += 8 {
+		packColumns8AVX2(at(d, j), 4*width, at(p, j*ld), 4*ld, k/8)
+		if k%8 != 0 {
+			packColumns8AVX2(at(d, (k-8)*width+j), 4*width, at(p, j*ld+k-8), 4*ld, 1)
+		}
+	}
+	if j == width {
+		return
+	}
+	for l := range k {
+		clear(dst[l*width+j : (l+1)*width])
+	}
+	for ; j < n; j++ {
+		for l, v := range src[j*ld:][:k] {
+			dst[l*width+j] = v
+		}
+	}
+}
+
+// dotRows takes X in groups of at most 6 rows, and W in pieces that the groups after the first find in the cache.
 func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
-	dotRowsGo(m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
+	const most, cached = 6, 16 << 10 / 4
+	groups := (m + most - 1) / most
+	piece := n
+	if groups > 1 {
+		piece = max(cached/k/4*4, 4)
+	}
+	px, pw, py := unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(y)
+	for j := 0; j < n; j += piece {
+		wide := min(piece, n-j)
+		for g := range groups {
+			i := g * m / groups
+			rows := (g+1)*m/groups - i
+			if s == AVX512 {
+				dotsAVX512(rows, wide, k, at(px, i*ldx), ldx, at(pw, j*ldw), ldw, at(py, i*ldy+j), ldy, accumulate)
+			} else {
+				dotsAVX2(rows, wide, k, at(px, i*ldx), ldx, at(pw, j*ldw), ldw, at(py, i*ldy+j), ldy, accumulate)
+			}
+		}
+	}
 }
 
-func fmaPeak(s ISA, iterations int)      { fmaPeakGo(iterations) }
-func readSum(s ISA, x []float32) float32 { return readSumGo(x) }
+func dotsAVX2(rows, n, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool) {
+	done := 0
+	switch rows {
+	case 1:
+		if groups := n / 4; groups > 0 {
+			dot1x4AVX2(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 4
+		}
+		if done < n {
+			dot1x1AVX2(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 2:
+		if groups := n / 4; groups > 0 {
+			dot2x4AVX2(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 4
+		}
+		if done < n {
+			dot2x1AVX2(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 3:
+		if groups := n / 2; groups > 0 {
+			dot3x2AVX2(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 2
+		}
+		if done < n {
+			dot3x1AVX2(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 4:
+		if groups := n / 2; groups > 0 {
+			dot4x2AVX2(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 2
+		}
+		if done < n {
+			dot4x1AVX2(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 5:
+		if groups := n / 2; groups > 0 {
+			dot5x2AVX2(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 2
+		}
+		if done < n {
+			dot5x1AVX2(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 6:
+		if groups := n / 2; groups > 0 {
+			dot6x2AVX2(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 2
+		}
+		if done < n {
+			dot6x1AVX2(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	}
+}
 
-// Pause leaves the core's resources to its other thread for some tens of cycles.
-func Pause() {}
+func dotsAVX512(rows, n, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool) {
+	done := 0
+	switch rows {
+	case 1:
+		if groups := n / 4; groups > 0 {
+			dot1x4AVX512(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 4
+		}
+		if done < n {
+			dot1x1AVX512(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 2:
+		if groups := n / 4; groups > 0 {
+			dot2x4AVX512(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 4
+		}
+		if done < n {
+			dot2x1AVX512(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 3:
+		if groups := n / 4; groups > 0 {
+			dot3x4AVX512(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 4
+		}
+		if done < n {
+			dot3x1AVX512(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 4:
+		if groups := n / 4; groups > 0 {
+			dot4x4AVX512(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 4
+		}
+		if done < n {
+			dot4x1AVX512(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 5:
+		if groups := n / 4; groups > 0 {
+			dot5x4AVX512(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 4
+		}
+		if done < n {
+			dot5x1AVX512(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	case 6:
+		if groups := n / 4; groups > 0 {
+			dot6x4AVX512(groups, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
+			done = groups * 4
+		}
+		if done < n {
+			dot6x1AVX512(n-done, k, x, 4*ldx, at(w, done*ldw), 4*ldw, at(y, done), 4*ldy, accumulate)
+		}
+	}
+}
+
+func fmaPeak(s ISA, iterations int) {
+	if s == AVX512 {
+		fmaPeakAVX512(iterations)
+		return
+	}
+	fmaPeakAVX2(iterations)
+}
+
+func readSum(s ISA, x []float32) float32 {
+	var sum float32
+	if s == AVX512 {
+		if blocks := len(x) / 128; blocks > 0 {
+			sum = readSumAVX512(unsafe.SliceData(x), blocks)
+			x = x[blocks*128:]
+		}
+	} else if blocks := len(x) / 64; blocks > 0 {
+		sum = readSumAVX2(unsafe.SliceData(x), blocks)
+		x = x[blocks*64:]
+	}
+	return sum + readSumGo(x)
+}

@@ -8,8 +8,10 @@ func mulPanel(s ISA, m, k int, a []float32, aRow, aCol int, b []float32, bRow in
 	panic("kernel: no assembly on this platform")
 }
 
-func packRows(s ISA, dst, src []float32, ld, k int)    { panic("kernel: no assembly on this platform") }
-func packColumns(s ISA, dst, src []float32, ld, k int) { panic("kernel: no assembly on this platform") }
+func packRows(s ISA, dst, src []float32, ld, k int) { panic("kernel: no assembly on this platform") }
+func packColumns(s ISA, dst, src []float32, ld, n, k int) {
+	panic("kernel: no assembly on this platform")
+}
 
 func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
 	panic("kernel: no assembly on this platform")

@@ -1,0 +1,25 @@
+// Command gemm writes the assembly of the matrix product. Run it through go generate in package kernel.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+)
+
+func main() {
+	ConstraintExpr("amd64")
+	for _, v := range []isa{avx2, avx512} {
+		for rows := 1; rows <= v.tileRows; rows++ {
+			v.tile(rows)
+		}
+		v.packRows()
+		for rows := 1; rows <= v.dotRows; rows++ {
+			v.dot(rows, 1)
+			v.dot(rows, v.dotColumns(rows))
+		}
+		v.fmaPeak()
+		v.readSum()
+	}
+	packColumns()
+	pause()
+	Generate()
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// packRows copies rows of a panel's width.
+//
+//	for l := range k {
+//		copy(dst[l*cols:][:cols], src[l*ld:])
+//	}
+func (v isa) packRows() {
+	v.function("packRows", "(dst, src *float32, ld, k int)",
+		"copies k > 0 rows as wide as a panel. ld is in bytes.")
+	dst, src, ld, k := arg("dst"), arg("src"), arg("ld"), arg("k")
+	v0, v1 := v.vectors[0], v.vectors[1]
+	Label("row")
+	VMOVUPS(at(src, 0), v0)
+	VMOVUPS(at(src, v.bytes()), v1)
+	VMOVUPS(v0, at(dst, 0))
+	VMOVUPS(v1, at(dst, v.bytes()))
+	ADDQ(ld, src)
+	ADDQ(U32(2*v.bytes()), dst)
+	DECQ(k)
+	JNZ(LabelRef("row"))
+	finish()
+}
+
+// packColumns transposes blocks of 8 by 8.
+//
+//	for l := range 8 * blocks {
+//		for j := range 8 {
+//			dst[l*width+j] = src[j*ld+l]
+//		}
+//	}
+//
+// Halves of rows 0..3 and 4..7 are loaded side by side, so that what remains is two transpositions of 4 by 4 in each
+// half of the registers, which no instruction has to cross.
+func packColumns() {
+	avx2.function("packColumns8", "(dst *float32, width int, src *float32, ld, blocks int)",
+		"transposes 8 rows of 8*blocks elements, blocks > 0. width and ld are in bytes.")
+	dst, width := arg("dst"), arg("width")
+	src, ld, blocks := arg("src"), arg("ld"), arg("blocks")
+	src4, ld3, width3 := GP64(), GP64(), GP64()
+	LEAQ(Mem{Base: ld, Index: ld, Scale: 2}, ld3)
+	LEAQ(Mem{Base: src, Index: ld, Scale: 4}, src4)
+	LEAQ(Mem{Base: width, Index: width, Scale: 2}, width3)
+	rows, free := take(avx2.vectors, 8)
+	mixed, _ := take(free, 8)
+
+	row := func(base, stride, stride3 reg.GPVirtual, i, disp int) Mem {
+		m := Mem{Base: base, Disp: disp}
+		switch i {
+		case 1, 2:
+			m.Index, m.Scale = stride, uint8(i)
+		case 3:
+			m.Index, m.Scale = stride3, 1
+		}
+		return m
+	}
+	Label("block")
+	for half := range 2 { // elements 0..3, 4..7
+		for j := range 4 {
+			r := rows[4*half+j]
+			VMOVUPS(row(src, ld, ld3, j, 16*half), quarter(r))
+			VINSERTF128(U8(1), row(src4, ld, ld3, j, 16*half), r, r)
+		}
+	}
+	for half := range 2 {
+		r, m := rows[4*half:], mixed[4*half:]
+		VUNPCKLPS(r[1], r[0], m[0]) // r0[0] r1[0] r0[1] r1[1]
+		VUNPCKHPS(r[1], r[0], m[1]) // r0[2] r1[2] r0[3] r1[3]
+		VUNPCKLPS(r[3], r[2], m[2])
+		VUNPCKHPS(r[3], r[2], m[3])
+		VUNPCKLPD(m[2], m[0], r[0])
+		VUNPCKHPD(m[2], m[0], r[1])
+		VUNPCKLPD(m[3], m[1], r[2])
+		VUNPCKHPD(m[3], m[1], r[3])
+		for l := range 4 {
+			VMOVUPS(r[l], row(dst, width, width3, l, 0))
+		}
+		LEAQ(Mem{Base: dst, Index: width, Scale: 4}, dst)
+	}
+	ADDQ(U8(32), src)
+	ADDQ(U8(32), src4)
+	DECQ(blocks)
+	JNZ(LabelRef("block"))
+	finish()
+}
