@@ -1,0 +1,93 @@
+package corpus
+
+import "fmt"
+
+// Batches is an endless sequence of batches of shuffled blocks. Every epoch has
+// all blocks once, in an order of its own and with the grid of blocks shifted
+// along the stream by an offset of its own; a batch may end one epoch and begin
+// the next. Order and offset follow from the seed and the epoch's number, so a
+// [Position] is all there is to remember. It is for one goroutine.
+type Batches struct {
+	blocks *Blocks
+	size   int // rows of a batch
+	pos    Position
+	order  permutation // of the epoch
+	shift  int64       // tokens, of the epoch
+}
+
+// A Position is a place in a sequence of batches, to be kept in a checkpoint.
+type Position struct {
+	Seed   uint64 `json:"seed"`
+	Epoch  int64  `json:"epoch"`  // epochs finished
+	Index  int64  `json:"index"`  // blocks taken of this one
+	Blocks int64  `json:"blocks"` // blocks of an epoch, to notice other data or another layout
+}
+
+// Shuffled returns batches of size blocks, from the first epoch on. It is
+// [ErrTooShort] if there are fewer blocks than that.
+func (b *Blocks) Shuffled(seed uint64, size int) (*Batches, error) {
+	if size < 1 {
+		return nil, fmt.Errorf("batch_size is %d; it must be at least 1", size)
+	}
+	if int64(size) > b.Len() {
+		return nil, fmt.Errorf("%w: the %s has %d tokens (laid out for the %s), which are %d blocks of %d and less than one batch of %d: lower batch_size or block_size or give more text",
+			ErrTooShort, b.part.name, b.tokens, b.layout.Kind, b.Len(), b.layout.BlockSize, size)
+	}
+	s := &Batches{blocks: b, size: size, pos: Position{Seed: seed, Blocks: b.Len()}}
+	s.begin()
+	return s, nil
+}
+
+// begin sets what follows from seed and epoch.
+func (s *Batches) begin() {
+	key := newKey(s.pos.Seed, uint64(s.pos.Epoch))
+	s.order = newPermutation(&key, uint64(s.pos.Blocks))
+	unit := int64(1) // patches stay whole in the autoencoder's layout
+	if s.blocks.layout.Kind == Autoencoder {
+		unit = int64(s.blocks.layout.PatchSize)
+	}
+	s.shift = int64(key.next()%uint64(s.blocks.tokens/unit)) * unit
+}
+
+// Next fills dst, [B, T], with the next batch. It allocates nothing. After an
+// error (a damaged file) the position is unchanged.
+func (s *Batches) Next(dst []int32) error {
+	t := s.blocks.layout.BlockSize
+	if len(dst) != s.size*t {
+		panic(fmt.Sprintf("corpus: Next of %d tokens; a batch has %d x %d", len(dst), s.size, t))
+	}
+	before := s.pos
+	for ; len(dst) > 0; dst = dst[t:] {
+		block := int64(s.order.at(uint64(s.pos.Index)))
+		at := (s.shift + block*int64(t)) % s.blocks.tokens
+		if err := s.blocks.read(dst[:t], at); err != nil {
+			if seekErr := s.Seek(before); seekErr != nil {
+				panic(seekErr) // it was a position of these batches
+			}
+			return err
+		}
+		if s.pos.Index++; s.pos.Index == s.pos.Blocks {
+			s.pos.Index = 0
+			s.pos.Epoch++
+			s.begin()
+		}
+	}
+	return nil
+}
+
+// Position returns where the next batch begins.
+func (s *Batches) Position() Position { return s.pos }
+
+// Seek goes to a position that batches of the same data in the same layout were
+// in, its seed included. The size of a batch may differ.
+func (s *Batches) Seek(p Position) error {
+	switch {
+	case p.Blocks != s.blocks.Len():
+		return fmt.Errorf("the data has changed: the position was taken among %d blocks, here are %d", p.Blocks, s.blocks.Len())
+	case p.Index < 0 || p.Index >= p.Blocks || p.Epoch < 0:
+		return fmt.Errorf("position: block %d of epoch %d, where an epoch has %d blocks", p.Index, p.Epoch, p.Blocks)
+	}
+	s.pos = p
+	s.begin()
+	return nil
+}

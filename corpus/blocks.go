@@ -1,0 +1,170 @@
+package corpus
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+)
+
+// Kind says what a layout is for.
+type Kind int
+
+const (
+	// Language is for calm's language model and for the token-level baseline: BOS
+	// and the ids of each document, no EOS, no padding.
+	Language Kind = iota
+	// Autoencoder has EOS and PAD behind each document, so that no patch has
+	// tokens of two.
+	Autoencoder
+)
+
+// String names the kind.
+func (k Kind) String() string {
+	if k == Autoencoder {
+		return "autoencoder"
+	}
+	return "language model"
+}
+
+// A Layout says how documents become blocks (SPEC section 1).
+type Layout struct {
+	Kind      Kind
+	PatchSize int // K, tokens; 1 for the token-level baseline
+	BlockSize int // T, tokens; a multiple of K
+}
+
+func (l Layout) validate() error {
+	switch {
+	case l.Kind != Language && l.Kind != Autoencoder:
+		return fmt.Errorf("layout: unknown kind %d", l.Kind)
+	case l.PatchSize < 1:
+		return fmt.Errorf("layout: patch_size is %d; it must be at least 1", l.PatchSize)
+	case l.BlockSize < 1 || l.BlockSize%l.PatchSize != 0:
+		return fmt.Errorf("layout: block_size is %d; it must be a multiple of patch_size, which is %d", l.BlockSize, l.PatchSize)
+	}
+	return nil
+}
+
+// size returns what a document of n tokens takes in the stream.
+func (l Layout) size(n int64) int64 {
+	if l.Kind == Language {
+		return n + 1
+	}
+	k := int64(l.PatchSize)
+	return (n + 2 + k - 1) / k * k
+}
+
+// Blocks is a part of a corpus in a layout: a stream of S tokens, of which S/T
+// blocks can be cut. It is safe for concurrent use.
+type Blocks struct {
+	part   *Part
+	layout Layout
+	marks  []mark // every markEvery documents
+	tokens int64  // S
+}
+
+// A mark is a place to start walking from.
+type mark struct {
+	at   int64 // where the document begins in the stream
+	from walker
+}
+
+// markEvery balances the memory of the marks (40 bytes) and the steps to a block.
+const markEvery = 64
+
+// ErrTooShort: a part gives fewer blocks than are asked for.
+var ErrTooShort = errors.New("not enough text")
+
+// Blocks lays the part out. It is [ErrTooShort] if there is not one block.
+func (p *Part) Blocks(l Layout) (*Blocks, error) {
+	if err := l.validate(); err != nil {
+		return nil, err
+	}
+	b := &Blocks{part: p, layout: l}
+	w := walker{part: p}
+	for i := 0; ; i++ {
+		before := w
+		s, ok := w.next()
+		if !ok {
+			break
+		}
+		if i%markEvery == 0 {
+			b.marks = append(b.marks, mark{b.tokens, before})
+		}
+		b.tokens += l.size(s.tokens)
+	}
+	if b.Len() == 0 {
+		return nil, fmt.Errorf("%w: the %s has %d tokens (%d documents, laid out for the %s), which is less than one block of %d: lower block_size or give more text",
+			ErrTooShort, p.name, b.tokens, p.documents, l.Kind, l.BlockSize)
+	}
+	return b, nil
+}
+
+// Layout returns the layout.
+func (b *Blocks) Layout() Layout { return b.layout }
+
+// Len returns the number of blocks.
+func (b *Blocks) Len() int64 { return b.tokens / int64(b.layout.BlockSize) }
+
+// Tokens returns the length S of the stream, special tokens and remainder included.
+func (b *Blocks) Tokens() int64 { return b.tokens }
+
+// Fill writes consecutive blocks from number first on into dst, [rows, T], until
+// dst is full or the blocks are at their end, and returns the rows written.
+func (b *Blocks) Fill(first int64, dst []int32) (rows int, err error) {
+	t := b.layout.BlockSize
+	if len(dst) == 0 || len(dst)%t != 0 || first < 0 {
+		panic(fmt.Sprintf("corpus: Fill of %d tokens from block %d; blocks have %d", len(dst), first, t))
+	}
+	rows = int(max(0, min(int64(len(dst)/t), b.Len()-first)))
+	return rows, b.read(dst[:rows*t], first*int64(t))
+}
+
+// read fills dst with the stream from position at on, 0 <= at < S; the end is
+// followed by the beginning.
+func (b *Blocks) read(dst []int32, at int64) error {
+	for len(dst) > 0 {
+		i := sort.Search(len(b.marks), func(i int) bool { return b.marks[i].at > at }) - 1
+		begin, w := b.marks[i].at, b.marks[i].from
+		for len(dst) > 0 {
+			s, ok := w.next()
+			if !ok {
+				break
+			}
+			end := begin + b.layout.size(s.tokens)
+			if at < end {
+				n := int(min(end-at, int64(len(dst))))
+				if err := b.readDocument(dst[:n], s, at-begin); err != nil {
+					return err
+				}
+				dst = dst[n:]
+				at += int64(n)
+			}
+			begin = end
+		}
+		at = 0
+	}
+	return nil
+}
+
+// readDocument fills dst with the laid-out document from position at on.
+func (b *Blocks) readDocument(dst []int32, s span, at int64) error {
+	c := b.part.corpus
+	if at == 0 {
+		dst[0] = c.special.bos
+		dst, at = dst[1:], 1
+	}
+	if n := min(int64(len(dst)), s.tokens+1-at); n > 0 {
+		if err := c.shards[s.shard].read(dst[:n], s.at+at-1); err != nil {
+			return err
+		}
+		dst, at = dst[n:], at+n
+	}
+	for i := range dst {
+		dst[i] = c.special.pad
+		if at+int64(i) == s.tokens+1 {
+			dst[i] = c.special.eos
+		}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package corpus
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+)
+
+// A builder writes the tokens of pieces as a shard holds them and collects the
+// tables that follow them.
+type builder struct {
+	w     io.Writer
+	width int
+
+	at   extent // all that is written
+	done extent // up to the end of the last document
+
+	buf []byte
+}
+
+// An extent is how far a shard has come.
+type extent struct {
+	tokens  int64
+	records []byte
+	sums    []byte // of the full chunks
+	crc     uint32 // of the chunk begun
+	inChunk int    // its bytes
+	begun   int64  // tokens at the beginning of the piece being written
+}
+
+func newBuilder(w io.Writer, vocab int) *builder {
+	return &builder{w: w, width: idWidth(vocab)}
+}
+
+// add writes tokens of the piece that end will end.
+func (b *builder) add(ids []int32) error {
+	b.buf = b.buf[:0]
+	for _, id := range ids {
+		if b.width == 2 {
+			b.buf = binary.LittleEndian.AppendUint16(b.buf, uint16(id))
+		} else {
+			b.buf = binary.LittleEndian.AppendUint32(b.buf, uint32(id))
+		}
+	}
+	b.at.tokens += int64(len(ids))
+	for rest := b.buf; len(rest) > 0; {
+		n := min(len(rest), chunkSize-b.at.inChunk)
+		b.at.crc = crc32.Update(b.at.crc, castagnoli, rest[:n])
+		b.at.inChunk += n
+		rest = rest[n:]
+		if b.at.inChunk == chunkSize {
+			b.at.sums = binary.LittleEndian.AppendUint32(b.at.sums, b.at.crc)
+			b.at.crc, b.at.inChunk = 0, 0
+		}
+	}
+	_, err := b.w.Write(b.buf)
+	return err
+}
+
+// end ends a piece. A shard may end behind it unless its tail is to follow.
+func (b *builder) end(p piece) {
+	b.at.records = appendRecord(b.at.records, record{p.hash, b.at.tokens - b.at.begun, p.role})
+	b.at.begun = b.at.tokens
+	if p.role != head {
+		b.done = b.at
+	}
+}
+
+// tables returns records and checksums as they stand in a file, up to the last
+// whole document.
+func (b *builder) tables() (records, sums []byte) {
+	records, sums = b.done.records, b.done.sums
+	if b.done.inChunk > 0 {
+		sums = binary.LittleEndian.AppendUint32(sums[:len(sums):len(sums)], b.done.crc)
+	}
+	return records, sums
+}

@@ -1,0 +1,182 @@
+package corpus
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// manifestName is the file that makes a directory of shards a prepared corpus. It
+// is written last.
+const manifestName = "corpus.json"
+
+const (
+	manifestFormat  = "calm corpus"
+	manifestVersion = 1
+)
+
+// errUnfinished: shards, but no manifest.
+var errUnfinished = errors.New("the directory holds the beginning of a prepared corpus: run the same `calm data prepare` again to finish it")
+
+// A manifest is the content of corpus.json.
+type manifest struct {
+	Format      string          `json:"format"`
+	Version     int             `json:"version"`
+	Fingerprint Fingerprint     `json:"fingerprint"`
+	Tokenizer   Fingerprint     `json:"tokenizer"`
+	VocabSize   int             `json:"vocab_size"`
+	BOS         int32           `json:"bos_token_id"`
+	EOS         int32           `json:"eos_token_id"`
+	PAD         int32           `json:"pad_token_id"`
+	Documents   int64           `json:"documents"`
+	Tokens      int64           `json:"tokens"`
+	Shards      []manifestShard `json:"shards"`
+	Sources     []Source        `json:"sources"`
+}
+
+type manifestShard struct {
+	File   string `json:"file"`
+	Tokens int64  `json:"tokens"`
+}
+
+// IsPrepared reports whether dir is a prepared corpus, or claims to be one.
+func IsPrepared(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, manifestName))
+	return err == nil
+}
+
+// Open maps a directory that [Prepare] has filled. Everything but the tokens is
+// verified at once, the tokens when they are first read ([Corpus.Verify]).
+func Open(dir string) (*Corpus, error) {
+	m, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Corpus{
+		dir: dir, vocab: m.VocabSize, special: specials{m.BOS, m.EOS, m.PAD},
+		tokenizer: m.Tokenizer, sources: m.Sources,
+	}
+	if err := c.openShards(m); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("open corpus: %w", err)
+	}
+	return c, nil
+}
+
+func (c *Corpus) openShards(m manifest) error {
+	for i, want := range m.Shards {
+		path := filepath.Join(c.dir, shardName(i))
+		s, h, err := openShard(path)
+		if err != nil {
+			return err
+		}
+		c.shards = append(c.shards, s)
+		if h.index != uint32(i) || h.tokens != want.Tokens || int(h.vocab) != m.VocabSize || h.tokenizer != m.Tokenizer {
+			return fmt.Errorf("%s is not the shard that %s lists: prepare the corpus again", path, manifestName)
+		}
+	}
+	if err := c.index(); err != nil {
+		return fmt.Errorf("%s: %w", c.dir, err)
+	}
+	if c.data != m.Fingerprint || c.all.documents != m.Documents || c.all.tokens != m.Tokens {
+		return fmt.Errorf("%s: the shards are not those that %s lists: prepare the corpus again", c.dir, manifestName)
+	}
+	return nil
+}
+
+func readManifest(dir string) (manifest, error) {
+	path := filepath.Join(dir, manifestName)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if names, _ := filepath.Glob(filepath.Join(dir, "*"+shardEnding+"*")); len(names) > 0 {
+			return manifest{}, fmt.Errorf("open corpus: %s: %w", dir, errUnfinished)
+		}
+		return manifest{}, fmt.Errorf("open corpus: %s is no prepared corpus: it has no %s", dir, manifestName)
+	}
+	if err != nil {
+		return manifest{}, fmt.Errorf("open corpus: %w", err)
+	}
+	m, err := parseManifest(b)
+	if err != nil {
+		return manifest{}, fmt.Errorf("open corpus: %s: %w", path, err)
+	}
+	return m, nil
+}
+
+func parseManifest(b []byte) (manifest, error) {
+	var m manifest
+	if err := json.Unmarshal(b, &m); err != nil {
+		return m, err
+	}
+	switch inside := func(id int32) bool { return id >= 0 && int(id) < m.VocabSize }; {
+	case m.Format != manifestFormat:
+		return m, fmt.Errorf("format is %q, not %q", m.Format, manifestFormat)
+	case m.Version != manifestVersion:
+		return m, fmt.Errorf("version %d of the format; this calm reads version %d", m.Version, manifestVersion)
+	case !inside(m.BOS) || !inside(m.EOS) || !inside(m.PAD):
+		return m, fmt.Errorf("special ids %d, %d, %d in a vocabulary of %d", m.BOS, m.EOS, m.PAD, m.VocabSize)
+	}
+	for i, s := range m.Shards {
+		if s.File != shardName(i) {
+			return m, fmt.Errorf("shard %d is %q, not %q", i, s.File, shardName(i))
+		}
+	}
+	return m, nil
+}
+
+// write puts the manifest into dir, which makes it a prepared corpus.
+func (m manifest) write(dir string) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(m); err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dir, manifestName), func(f *os.File) error {
+		_, err := f.Write(b.Bytes())
+		return err
+	})
+}
+
+// writeFile writes a file beside its place, syncs it and moves it there.
+func writeFile(path string, fill func(*os.File) error) error {
+	tmp := path + ".tmp"
+	f, err := os.Create(tmp)
+	if err != nil {
+		return err
+	}
+	err = fill(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	return commit(tmp, path)
+}
+
+// commit moves a synced file to its place and makes that last.
+func commit(tmp, path string) error {
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := dir.Sync(); err != nil && runtime.GOOS != "windows" { // which cannot
+		return err
+	}
+	return nil
+}

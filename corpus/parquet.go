@@ -1,0 +1,121 @@
+package corpus
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// readParquet gives the column text, a row at a time. Only the pages of this
+// column are read, one at a time.
+func readParquet(path string, each func(Document) error) (err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("read text: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("read text: %w", err)
+	}
+	row := 0
+	var fromEach error // an error of each is not the file's
+	guarded := func(d Document) error {
+		fromEach = each(d)
+		return fromEach
+	}
+	err = scanParquet(file, info.Size(), path, &row, guarded)
+	if err != nil && fromEach == nil {
+		if row > 0 {
+			return fmt.Errorf("%s: row %d: %w", path, row, err)
+		}
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return err
+}
+
+func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Document) error) (err error) {
+	calling := false
+	defer func() { // the library panics on some damaged files
+		if p := recover(); p != nil {
+			if calling {
+				panic(p)
+			}
+			err = fmt.Errorf("a damaged Parquet file: %v", p)
+		}
+	}()
+	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return fmt.Errorf("not a readable Parquet file: %w", err)
+	}
+	column, ok := f.Schema().Lookup("text")
+	switch {
+	case !ok:
+		return fmt.Errorf(`no column "text"; the columns are %v`, f.Schema().Columns())
+	case column.MaxRepetitionLevel > 0 || column.Node.Type().Kind() != parquet.ByteArray:
+		return fmt.Errorf(`the column "text" holds %v; expected strings`, column.Node)
+	}
+	var values [64]parquet.Value
+	for _, group := range f.RowGroups() {
+		pages := group.ColumnChunks()[column.ColumnIndex].Pages()
+		err := func() error {
+			defer pages.Close()
+			for {
+				page, err := pages.ReadPage()
+				if errors.Is(err, io.EOF) {
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+				err = scanPage(page, values[:], func(text []byte) error {
+					*row++
+					calling = true
+					err := each(Document{Text: text, Source: path, Line: *row})
+					calling = false
+					return err
+				})
+				parquet.Release(page)
+				if err != nil {
+					return err
+				}
+			}
+		}()
+		if err != nil {
+			return err
+		}
+	}
+	if int64(*row) != f.NumRows() {
+		return fmt.Errorf("the file ends after %d of %d rows", *row, f.NumRows())
+	}
+	return nil
+}
+
+// scanPage gives copies of the page's texts; null is nil.
+func scanPage(page parquet.Page, values []parquet.Value, each func([]byte) error) error {
+	r := page.Values()
+	for {
+		n, err := r.ReadValues(values)
+		for _, v := range values[:n] {
+			var text []byte
+			if !v.IsNull() {
+				text = append(text, v.ByteArray()...)
+			}
+			if err := each(text); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return io.ErrNoProgress
+		}
+	}
+}

@@ -1,0 +1,374 @@
+package corpus
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"iter"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/calm-go/calm/tokenizer"
+)
+
+// PrepareOptions are the choices of [Prepare]; the zero value is a good one.
+type PrepareOptions struct {
+	// ShardBytes is the size of tokens from which a shard ends with its document;
+	// 0 is 64 MiB. A killed preparation loses one shard's work.
+	ShardBytes int64
+	// Progress, if not nil, is called after about each MB of text, never twice at
+	// a time. It is to return soon.
+	Progress func(Progress)
+}
+
+// reportEvery is the bytes of text between two calls of Progress.
+const reportEvery = 1 << 20
+
+// Progress is how far a preparation has come.
+type Progress struct {
+	Documents int64 // read, those of an earlier preparation included
+	Bytes     int64 // of their text
+	Tokens    int64 // written
+	Kept      int64 // documents found ready
+}
+
+// Prepare tokenizes documents into a directory and opens it. The directory counts
+// as prepared once it is complete; what a killed, cancelled or failed preparation
+// leaves there is taken up by the next with the same documents, which reads but
+// does not tokenize what is done. With a complete directory it checks that the
+// documents are those in it. Other documents or another tokenizer are an error,
+// and nothing is overwritten.
+func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer, dir string, opts PrepareOptions) (*Corpus, error) {
+	if err := checkSpecials(tok); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("prepare corpus: %w", err)
+	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return nil, fmt.Errorf("prepare corpus: %s: %w", dir, err)
+	}
+	defer unlock()
+	p := &preparation{dir: dir, tok: tok, opts: opts, fingerprint: TokenizerFingerprint(tok)}
+	err = p.run(ctx, docs)
+	p.close()
+	for _, s := range p.kept {
+		s.close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prepare corpus: %w", err)
+	}
+	return Open(dir)
+}
+
+type preparation struct {
+	dir         string
+	tok         *tokenizer.Tokenizer
+	opts        PrepareOptions
+	fingerprint Fingerprint
+
+	kept     []*shard // complete shards found, then those written
+	complete bool     // they are the whole corpus
+	count    tally
+
+	mu         sync.Mutex
+	progress   Progress
+	unreported int64 // bytes
+
+	file *os.File // the shard being written, or nil
+	out  *bufio.Writer
+	b    *builder
+}
+
+func (p *preparation) run(ctx context.Context, docs iter.Seq2[Document, error]) error {
+	if p.opts.ShardBytes <= 0 {
+		p.opts.ShardBytes = 64 << 20
+	}
+	if err := p.takeUp(); err != nil {
+		return err
+	}
+	in := p.skipKept(p.count.pieces(pieces(docs)))
+	err := encodePieces(ctx, in, p.tok, p.add)
+	// What is tokenized is kept whether or not there is an error.
+	if flushErr := p.flush(); flushErr != nil {
+		err = errors.Join(err, flushErr)
+	}
+	if err != nil {
+		if len(p.kept) > 0 && !p.complete {
+			err = fmt.Errorf("%w (%d documents are done; the same command goes on from there)", err, documents(p.kept))
+		}
+		return err
+	}
+	if p.complete {
+		return nil
+	}
+	return p.finish()
+}
+
+// takeUp opens the shards of an earlier preparation. Of an unfinished one it
+// removes what is not whole.
+func (p *preparation) takeUp() error {
+	p.complete = IsPrepared(p.dir)
+	if p.complete {
+		m, err := readManifest(p.dir)
+		if err != nil {
+			return err
+		}
+		if m.Tokenizer != p.fingerprint {
+			return p.otherTokenizer()
+		}
+		for i := range m.Shards {
+			s, _, err := openShard(filepath.Join(p.dir, shardName(i)))
+			if err != nil {
+				return err
+			}
+			p.kept = append(p.kept, s)
+		}
+		return nil
+	}
+	for {
+		s, h, err := openShard(filepath.Join(p.dir, shardName(len(p.kept))))
+		if err != nil {
+			break // none, or not whole
+		}
+		if h.tokenizer != p.fingerprint {
+			s.close()
+			return p.otherTokenizer()
+		}
+		if int(h.index) != len(p.kept) || verifyAll(s) != nil {
+			s.close()
+			break
+		}
+		p.kept = append(p.kept, s)
+	}
+	return p.removeRest()
+}
+
+func verifyAll(s *shard) error {
+	for chunk := range len(s.sums) / 4 {
+		if err := s.verify(chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *preparation) otherTokenizer() error {
+	return fmt.Errorf("%s was begun with another tokenizer: choose another directory, or delete this one", p.dir)
+}
+
+// removeRest removes shards, whole or not, that are not kept.
+func (p *preparation) removeRest() error {
+	entries, err := os.ReadDir(p.dir)
+	if err != nil {
+		return err
+	}
+	keep := map[string]bool{}
+	for i := range p.kept {
+		keep[shardName(i)] = true
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if isShardName(name) && !keep[name] || name == manifestName+".tmp" {
+			if err := os.Remove(filepath.Join(p.dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// skipKept passes on the pieces that are not in the kept shards and checks that
+// the others are the same.
+func (p *preparation) skipKept(in iter.Seq2[piece, error]) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		kept, stop := iter.Pull(records(p.kept))
+		defer stop()
+		want, more := kept()
+		for piece, err := range in {
+			switch {
+			case err != nil:
+			case more && (want.hash != piece.hash || want.role != piece.role):
+				err = fmt.Errorf("%s is not the text that %s was begun with: give the same files, choose another directory, or delete this one", piece.Document, p.dir)
+			case more:
+				p.report(piece.role, int64(len(piece.Text)), want.tokens, true)
+				want, more = kept()
+				continue
+			case p.complete:
+				err = fmt.Errorf("%s is not among the %d documents of %s, which is complete: choose another directory, or delete this one", piece.Document, documents(p.kept), p.dir)
+			}
+			if !yield(piece, err) || err != nil {
+				return
+			}
+		}
+		if more {
+			yield(piece{}, fmt.Errorf("the text has ended, but %s was begun with more: give the same files, choose another directory, or delete this one", p.dir))
+		}
+	}
+}
+
+// records yields the records of shards.
+func records(shards []*shard) iter.Seq[record] {
+	return func(yield func(record) bool) {
+		for _, s := range shards {
+			for i := range s.count() {
+				if !yield(recordAt(s.records, i)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// documents counts the documents of shards.
+func documents(shards []*shard) (n int64) {
+	for r := range records(shards) {
+		if r.role != tail {
+			n++
+		}
+	}
+	return n
+}
+
+// report adds to the progress. Pieces that are skipped and pieces that are
+// written come from different goroutines.
+func (p *preparation) report(r role, bytes, tokens int64, kept bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r != tail {
+		p.progress.Documents++
+		if kept {
+			p.progress.Kept++
+		}
+	}
+	p.unreported += bytes
+	p.progress.Bytes += bytes
+	p.progress.Tokens += tokens
+	if p.opts.Progress != nil && p.unreported >= reportEvery {
+		p.unreported = 0
+		p.opts.Progress(p.progress)
+	}
+}
+
+// add writes a part of a piece to the open shard.
+func (p *preparation) add(part jobPart, ids []int32) error {
+	if p.b == nil {
+		if err := p.open(); err != nil {
+			return err
+		}
+	}
+	if err := p.b.add(ids); err != nil {
+		return err
+	}
+	// A piece counts as a document with its last part.
+	r := tail
+	if part.last {
+		r = part.role
+	}
+	p.report(r, int64(len(part.Text)), int64(len(ids)), false)
+	if !part.last {
+		return nil
+	}
+	p.b.end(part.piece)
+	if part.role != head && p.b.done.tokens*int64(p.b.width) >= p.opts.ShardBytes {
+		return p.flush()
+	}
+	return nil
+}
+
+func (p *preparation) open() error {
+	file, err := os.Create(filepath.Join(p.dir, shardName(len(p.kept))+".tmp"))
+	if err != nil {
+		return err
+	}
+	p.file = file
+	p.out = bufio.NewWriterSize(file, 1<<20)
+	p.b = newBuilder(p.out, p.tok.VocabSize())
+	_, err = p.out.Write(make([]byte, headerSize)) // written when the rest is there
+	return err
+}
+
+// flush makes a shard of the documents written since the last. An unfinished
+// document at its end is cut off.
+func (p *preparation) flush() error {
+	if p.b == nil {
+		return nil
+	}
+	b, file := p.b, p.file
+	defer p.close()
+	if len(b.done.records) == 0 {
+		return nil
+	}
+	if err := p.out.Flush(); err != nil {
+		return err
+	}
+	records, sums := b.tables()
+	h := header{
+		index: uint32(len(p.kept)), vocab: uint32(p.tok.VocabSize()), tokenizer: p.fingerprint,
+		tokens: b.done.tokens, records: int64(len(records) / recordSize),
+		table: crc32.Update(crc32.Checksum(records, castagnoli), castagnoli, sums),
+	}
+	at := h.layout()
+	if err := file.Truncate(at.tokensEnd); err != nil {
+		return err
+	}
+	for _, section := range []struct {
+		at    int64
+		bytes []byte
+	}{{at.records, records}, {at.sums, sums}, {0, h.encode()}} {
+		if _, err := file.WriteAt(section.bytes, section.at); err != nil {
+			return err
+		}
+	}
+	if err := file.Truncate(at.end); err != nil { // where there is nothing behind the padding
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	path := filepath.Join(p.dir, shardName(len(p.kept)))
+	if err := commit(file.Name(), path); err != nil {
+		return err
+	}
+	s, _, err := openShard(path)
+	if err != nil {
+		return err
+	}
+	p.kept = append(p.kept, s)
+	return nil
+}
+
+// close ends the shard being written, if any; what was not committed goes.
+func (p *preparation) close() {
+	if p.file != nil {
+		p.file.Close() // again, after a commit: no harm
+		os.Remove(p.file.Name())
+	}
+	p.file, p.out, p.b = nil, nil, nil
+}
+
+// finish writes the manifest.
+func (p *preparation) finish() error {
+	c := newTokenized(p.tok)
+	c.shards = p.kept
+	if err := c.index(); err != nil {
+		return err
+	}
+	m := manifest{
+		Format: manifestFormat, Version: manifestVersion,
+		Fingerprint: c.data, Tokenizer: c.tokenizer, VocabSize: c.vocab,
+		BOS: c.special.bos, EOS: c.special.eos, PAD: c.special.pad,
+		Documents: c.all.documents, Tokens: c.all.tokens, Sources: p.count.sources,
+	}
+	for i, s := range p.kept {
+		m.Shards = append(m.Shards, manifestShard{shardName(i), int64(len(s.tokens) / s.width)})
+	}
+	return m.write(p.dir)
+}

@@ -1,0 +1,257 @@
+package corpus
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/edsrzf/mmap-go"
+)
+
+// A shard file, all numbers little endian:
+//
+//	0    header, 128 bytes (see header)
+//	128  tokens, 2 bytes each where the vocabulary has at most 65536 ids, else 4
+//	     zeros up to a multiple of 16
+//	     records, 16 bytes each (see record)
+//	     checksums, CRC-32C of each chunk of tokens, 4 bytes each
+//
+// The header's checksum and the one over records and checksums are verified when
+// the file is opened, those of the tokens when a chunk is first read.
+const (
+	shardMagic   = "calmshrd"
+	shardVersion = 1
+	headerSize   = 128
+	chunkSize    = 1 << 20 // bytes of tokens under one checksum
+	shardEnding  = ".tokens"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func shardName(i int) string { return fmt.Sprintf("%06d%s", i, shardEnding) }
+
+func isShardName(name string) bool {
+	return strings.HasSuffix(name, shardEnding) || strings.HasSuffix(name, shardEnding+".tmp")
+}
+
+// idWidth returns the bytes that an id takes.
+func idWidth(vocab int) int {
+	if vocab <= 1<<16 {
+		return 2
+	}
+	return 4
+}
+
+// A header is the beginning of a shard file:
+//
+//	0    magic, 8 bytes
+//	8    version    uint32
+//	12   index      uint32, the shard's place in the corpus
+//	16   vocabulary uint32, the number of ids
+//	20   table      uint32, CRC-32C of records and checksums
+//	24   tokens     uint64
+//	32   records    uint64
+//	40   tokenizer  32 bytes, its fingerprint
+//	72   zeros
+//	124  CRC-32C of the 124 bytes before
+type header struct {
+	index     uint32
+	vocab     uint32
+	table     uint32
+	tokens    int64
+	records   int64
+	tokenizer Fingerprint
+}
+
+func (h header) encode() []byte {
+	b := make([]byte, headerSize)
+	le := binary.LittleEndian
+	copy(b, shardMagic)
+	le.PutUint32(b[8:], shardVersion)
+	le.PutUint32(b[12:], h.index)
+	le.PutUint32(b[16:], h.vocab)
+	le.PutUint32(b[20:], h.table)
+	le.PutUint64(b[24:], uint64(h.tokens))
+	le.PutUint64(b[32:], uint64(h.records))
+	copy(b[40:], h.tokenizer[:])
+	le.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
+	return b
+}
+
+// decodeHeader reads the header of a file of size bytes and bounds its counts by
+// that size.
+func decodeHeader(b []byte, size int64) (header, error) {
+	if len(b) < headerSize {
+		return header{}, fmt.Errorf("the file ends at byte %d, within the header of %d bytes", len(b), headerSize)
+	}
+	le := binary.LittleEndian
+	if string(b[:8]) != shardMagic {
+		return header{}, fmt.Errorf("byte 0: %q is not the mark %q of a token shard", b[:8], shardMagic)
+	}
+	if v := le.Uint32(b[8:]); v != shardVersion {
+		return header{}, fmt.Errorf("byte 8: version %d of the format; this calm reads version %d", v, shardVersion)
+	}
+	if le.Uint32(b[124:]) != crc32.Checksum(b[:124], castagnoli) {
+		return header{}, errors.New("bytes 0 to 124: the header does not match its checksum")
+	}
+	h := header{
+		index:   le.Uint32(b[12:]),
+		vocab:   le.Uint32(b[16:]),
+		table:   le.Uint32(b[20:]),
+		tokens:  int64(le.Uint64(b[24:])),
+		records: int64(le.Uint64(b[32:])),
+	}
+	copy(h.tokenizer[:], b[40:])
+	if h.vocab == 0 || h.tokens < 0 || h.tokens > size || h.records < 0 || h.records > size {
+		return header{}, fmt.Errorf("bytes 16 to 40: %d ids, %d tokens and %d documents cannot be in a file of %d bytes", h.vocab, h.tokens, h.records, size)
+	}
+	if end := h.layout().end; end != size {
+		return header{}, fmt.Errorf("the file has %d bytes, its header says %d: it is cut off or has been appended to", size, end)
+	}
+	return h, nil
+}
+
+// sections are the offsets in a shard file.
+type sections struct{ tokensEnd, records, sums, end int64 }
+
+func (h header) layout() sections {
+	var s sections
+	bytes := h.tokens * int64(idWidth(int(h.vocab)))
+	s.tokensEnd = headerSize + bytes
+	s.records = (s.tokensEnd + 15) &^ 15
+	s.sums = s.records + h.records*recordSize
+	s.end = s.sums + (bytes+chunkSize-1)/chunkSize*4
+	return s
+}
+
+// A shard holds the tokens of consecutive pieces, in memory or mapped.
+type shard struct {
+	name    string
+	vocab   int
+	width   int    // of an id, in bytes
+	tokens  []byte // ids, little endian
+	records []byte
+	sums    []byte          // checksums of the chunks of tokens; nil in memory
+	good    []atomic.Uint32 // a bit a chunk: verified
+	mapped  mmap.MMap
+}
+
+// openShard maps a shard file and verifies all but its tokens.
+func openShard(path string) (*shard, header, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, header{}, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, header{}, err
+	}
+	if info.Size() < headerSize { // nothing can be mapped of an empty file
+		return nil, header{}, fmt.Errorf("%s: the file ends at byte %d, within the header of %d bytes", path, info.Size(), headerSize)
+	}
+	m, err := mmap.Map(file, mmap.RDONLY, 0)
+	if err != nil {
+		return nil, header{}, fmt.Errorf("%s: map into memory: %w", path, err)
+	}
+	s, h, err := parseShard(filepath.Base(path), m)
+	if err != nil {
+		m.Unmap()
+		return nil, header{}, fmt.Errorf("%s: %w", path, err)
+	}
+	s.name, s.mapped = path, m
+	return s, h, nil
+}
+
+// parseShard makes a shard of a file's bytes.
+func parseShard(name string, b []byte) (*shard, header, error) {
+	h, err := decodeHeader(b, int64(len(b)))
+	if err != nil {
+		return nil, header{}, err
+	}
+	at := h.layout()
+	if crc32.Checksum(b[at.records:], castagnoli) != h.table {
+		return nil, header{}, fmt.Errorf("bytes %d to %d: the table of documents does not match its checksum", at.records, at.end)
+	}
+	s := &shard{
+		name:    name,
+		vocab:   int(h.vocab),
+		width:   idWidth(int(h.vocab)),
+		tokens:  b[headerSize:at.tokensEnd],
+		records: b[at.records:at.sums],
+		sums:    b[at.sums:at.end],
+	}
+	s.good = make([]atomic.Uint32, (len(s.sums)/4+31)/32)
+	left := h.tokens
+	for i := range s.count() {
+		if left -= recordAt(s.records, i).tokens; left < 0 {
+			break
+		}
+	}
+	if left != 0 {
+		return nil, header{}, fmt.Errorf("bytes %d to %d: the documents' lengths do not add up to the %d tokens", at.records, at.sums, h.tokens)
+	}
+	return s, h, nil
+}
+
+func (s *shard) count() int { return len(s.records) / recordSize }
+
+// read fills dst with the ids from token at on.
+func (s *shard) read(dst []int32, at int64) error {
+	from, to := int(at)*s.width, (int(at)+len(dst))*s.width
+	if s.sums != nil {
+		for c := from / chunkSize; c*chunkSize < to; c++ {
+			if s.good[c/32].Load()&(1<<(c%32)) == 0 {
+				if err := s.verify(c); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	b := s.tokens[from:to]
+	if s.width == 2 {
+		for i := range dst {
+			dst[i] = int32(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+		return nil
+	}
+	for i := range dst {
+		dst[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return nil
+}
+
+// verify checks a chunk's checksum and that its ids are in the vocabulary (which
+// a reader may use as indices).
+func (s *shard) verify(chunk int) error {
+	from := chunk * chunkSize
+	to := min(from+chunkSize, len(s.tokens))
+	b := s.tokens[from:to]
+	if binary.LittleEndian.Uint32(s.sums[4*chunk:]) != crc32.Checksum(b, castagnoli) {
+		return fmt.Errorf("%s: bytes %d to %d: the tokens do not match their checksum: the file is damaged; delete the directory and prepare the corpus again", s.name, headerSize+from, headerSize+to)
+	}
+	for i := 0; i < len(b); i += s.width {
+		id := uint32(binary.LittleEndian.Uint16(b[i:]))
+		if s.width == 4 {
+			id = binary.LittleEndian.Uint32(b[i:])
+		}
+		if id >= uint32(s.vocab) {
+			return fmt.Errorf("%s: byte %d: id %d in a vocabulary of %d", s.name, headerSize+from+i, id, s.vocab)
+		}
+	}
+	s.good[chunk/32].Or(1 << (chunk % 32))
+	return nil
+}
+
+func (s *shard) close() error {
+	if s.mapped == nil {
+		return nil
+	}
+	s.tokens, s.records, s.sums = nil, nil, nil
+	return s.mapped.Unmap()
+}
