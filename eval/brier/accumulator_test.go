@@ -58,11 +58,15 @@ func TestAccumulatorWithoutEvidence(t *testing.T) {
 	}
 }
 
-// fill adds blocks of scores with a mean of their own and noise around it.
-func fill(a *Accumulator, rng *rand.Rand, blocks, positions int, between float64) {
+// fill adds blocks of scores, every stretch of which has a mean of its own and
+// noise around it.
+func fill(a *Accumulator, rng *rand.Rand, blocks, positions, stretch int, between float64) {
 	for b := range blocks {
-		shift := between * rng.NormFloat64()
-		for range positions {
+		shift := 0.0
+		for i := range positions {
+			if i%stretch == 0 {
+				shift = between * rng.NormFloat64()
+			}
 			var s Score
 			for n := range s {
 				s[n] = .4/float64(n+1) + shift + .3*rng.NormFloat64()
@@ -74,8 +78,8 @@ func fill(a *Accumulator, rng *rand.Rand, blocks, positions int, between float64
 
 func TestIntervalsAreDeterministic(t *testing.T) {
 	var a, same Accumulator
-	fill(&a, rand.New(rand.NewPCG(1, 1)), 30, 40, .05)
-	fill(&same, rand.New(rand.NewPCG(1, 1)), 30, 40, .05)
+	fill(&a, rand.New(rand.NewPCG(1, 1)), 30, 40, 40, .05)
+	fill(&same, rand.New(rand.NewPCG(1, 1)), 30, 40, 40, .05)
 	want := a.Result(5)
 	if d := cmp.Diff(want, a.Result(5)); d != "" {
 		t.Errorf("asked twice:\n%s", d)
@@ -93,22 +97,21 @@ func TestIntervalsAreDeterministic(t *testing.T) {
 }
 
 // Intervals cover the truth about as often as they say: over blocks that differ
-// from each other, and over runs of a single block. A bootstrap over positions
-// would cover the first in about half of the experiments.
+// from each other, and over a single block whose stretches do. A bootstrap over
+// smaller units would cover either in about half of the experiments.
 func TestIntervalsCover(t *testing.T) {
 	const experiments = 200
 	truth := Score{.4, .2, .4 / 3, .1}.Result()
 	for _, c := range []struct {
-		name              string
-		blocks, positions int
-		between           float64
-	}{{"blocks", 40, 25, .2}, {"runs", 1, 40 * RunLength, 0}} {
+		name                       string
+		blocks, positions, stretch int
+	}{{"blocks", 40, 3 * RunLength, 3 * RunLength}, {"runs", 1, 40 * RunLength, RunLength / 2}} {
 		rng := rand.New(rand.NewPCG(11, 12))
 		var brier, lm int
 		var a Accumulator
 		for i := range experiments {
 			a.Reset()
-			fill(&a, rng, c.blocks, c.positions, c.between)
+			fill(&a, rng, c.blocks, c.positions, c.stretch, .2)
 			r := a.Result(uint64(i))
 			if in := r.BrierInterval[0]; in.Lo <= truth.Brier[0] && truth.Brier[0] <= in.Hi {
 				brier++
@@ -173,7 +176,7 @@ func BenchmarkAccumulator(b *testing.B) {
 // The WikiText-103 test set in blocks of 2048 Llama-3 tokens.
 func BenchmarkResult(b *testing.B) {
 	var a Accumulator
-	fill(&a, rand.New(rand.NewPCG(1, 1)), 141, 511, .05)
+	fill(&a, rand.New(rand.NewPCG(1, 1)), 141, 511, 511, .05)
 	for b.Loop() {
 		a.Result(1)
 	}
