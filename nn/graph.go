@@ -79,7 +79,7 @@ func (g *Graph) Floats(name string, shape ...int) *Tensor {
 // numbers and must be unique in the graph.
 func (g *Graph) Random(name string, d Dist, shape ...int) *Tensor {
 	for _, t := range g.tensors {
-		check(t.role != RandomVar || t.name != name, "random", "the name %q is taken", name)
+		check(t.role != RandomVar || DrawID(t.name) != DrawID(name), "random", "the name %q is taken", name)
 	}
 	t := g.newTensor(RandomVar, Float32, name, shape)
 	t.dist = d
@@ -145,27 +145,40 @@ func (g *Graph) LossWeight(t *Tensor) float32 {
 }
 
 // NeedsGrad reports, for every tensor by ID, whether the training loss is differentiated with respect to it: it is a
-// trainable parameter or computed from one. A view needs what its root needs.
+// trainable parameter or computed from one, and the loss is computed from it. A view needs what its root needs.
 func (g *Graph) NeedsGrad() []bool {
-	need := make([]bool, len(g.tensors))
+	need, used := make([]bool, len(g.tensors)), make([]bool, len(g.tensors))
 	for _, t := range g.tensors {
-		if t.role == Parameter && t.param.Trainable() {
-			need[t.id] = true
-		}
+		need[t.id] = t.role == Parameter && t.param.Trainable()
 	}
 	for _, op := range g.ops {
-		any := false
-		for _, t := range op.In() {
-			any = any || need[t.Root().id]
+		if anyOf(op.In(), need) {
+			mark(op.Out(), need)
 		}
-		for _, t := range op.Out() {
-			if any && t.dtype == Float32 {
-				need[t.Root().id] = true
-			}
+	}
+	for _, term := range g.terms {
+		used[term.Loss.Root().id] = true
+	}
+	for _, op := range slices.Backward(g.ops) {
+		if anyOf(op.Out(), used) {
+			mark(op.In(), used)
 		}
 	}
 	for _, t := range g.tensors {
-		need[t.id] = need[t.Root().id]
+		root := t.Root().id
+		need[t.id] = need[root] && used[root]
 	}
 	return need
+}
+
+func anyOf(ts []*Tensor, flags []bool) bool {
+	return slices.ContainsFunc(ts, func(t *Tensor) bool { return flags[t.Root().id] })
+}
+
+func mark(ts []*Tensor, flags []bool) {
+	for _, t := range ts {
+		if t.dtype == Float32 {
+			flags[t.Root().id] = true
+		}
+	}
 }

@@ -114,7 +114,7 @@ func (p *Param) initialize(seed uint64) {
 		}
 		return
 	}
-	kernel.Portable.Normal(p.Data, kernel.Stream{Seed: seed, ID: StreamID("init " + p.Name)}, 0)
+	kernel.Portable.Normal(p.Data, kernel.Stream{Seed: seed, Draw: DrawID("init"), Step: hash64(p.Name)}, 0)
 	for i := range p.Data {
 		p.Data[i] *= p.Init.Std
 	}
@@ -137,8 +137,14 @@ func (ps *Params) SetData(name string, shape []int, data []float32) error {
 	return nil
 }
 
-// StreamID names a stream of random numbers: the same name gives the same stream in every program.
-func StreamID(name string) uint64 {
+// DrawID numbers the stream of random numbers called name: the same name gives the same stream in every program.
+func DrawID(name string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return h.Sum32()
+}
+
+func hash64(name string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	return h.Sum64()

@@ -1,0 +1,174 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/calm-go/calm/nn"
+)
+
+// ignored is the label of a row that does not count.
+const ignored = -100
+
+// crossEntropy forms the logits of a chunk of rows, turns them into probabilities, loss and, in training, into their
+// own gradient in place, and multiplies that into dH and dW before the next chunk: nothing is computed twice and
+// [rows, V] never stands whole.
+//
+//	dlogits = weight/count * (softmax(logits) - onehot(label)),  dH = dlogits·W,  dW = dlogits^T·H
+type crossEntropy struct {
+	noBackward
+	p                  *Program
+	h, w               *buf
+	labels             []int32
+	loss, hits, brier  *buf
+	dh, dw             *grad
+	logits             *buf // [chunk, V]
+	losses, briers     []float64
+	hit                []bool
+	n, d, v, chunk     int
+	weight, scale      float32
+	lo, hi             int // the chunk at work
+	product, back, grw *gemm
+	row                func(worker, i int)
+}
+
+// chunkRows is the number of rows whose logits stand at a time: enough that the weights, read once for each chunk,
+// are no burden, and few enough that the logits of a small vocabulary stay in the cache.
+func chunkRows(n, v int) int { return min(n, max(512, (1<<18)/v/64*64)) }
+
+func newCrossEntropy(c *compiler, op *nn.CrossEntropy) step {
+	o := &crossEntropy{p: c.Program, h: c.read(op.H), w: c.read(op.W), labels: c.ints[op.Labels.Root().ID()],
+		loss: c.write(op.Loss), hits: c.write(op.Hits), brier: c.write(op.Brier),
+		n: op.H.Rows(), d: op.H.Cols(), v: op.W.Dim(0)}
+	o.chunk = chunkRows(o.n, o.v)
+	o.logits = c.scratch(o.chunk * o.v)
+	o.losses, o.briers, o.hit = make([]float64, o.n), make([]float64, o.n), make([]bool, o.n)
+	if o.weight = c.graph.LossWeight(op.Loss); o.weight != 0 && c.training {
+		o.dh, o.dw = c.early(op.H), c.early(op.W)
+	}
+	pool, isa := c.eng.pool, c.eng.isa
+	o.product = newGemm(pool, isa, gemmArgs{N: o.v, K: o.d, ARow: o.d, ACol: 1, BRow: 1, BCol: o.d, LDC: o.v})
+	o.back = newGemm(pool, isa, gemmArgs{N: o.d, K: o.v, ARow: o.v, ACol: 1, BRow: o.d, BCol: 1, LDC: o.d})
+	o.grw = newGemm(pool, isa, gemmArgs{M: o.v, N: o.d, ARow: 1, ACol: o.v, BRow: o.d, BCol: 1, LDC: o.d})
+	o.row = o.softmaxRow
+	return o
+}
+
+func (o *crossEntropy) forward() error {
+	count, err := o.count()
+	if err != nil {
+		return err
+	}
+	o.scale = o.weight / float32(max(count, 1))
+	for o.lo = 0; o.lo < o.n; o.lo = o.hi {
+		o.hi = min(o.lo+o.chunk, o.n)
+		o.forwardChunk()
+	}
+	var loss, brier, hits float64
+	for i := range o.losses {
+		loss, brier = loss+o.losses[i], brier+o.briers[i]
+		if o.hit[i] {
+			hits++
+		}
+	}
+	o.loss.f[0], o.brier.f[0], o.hits.f[0] = float32(loss/float64(max(count, 1))), float32(brier/float64(max(count, 1))), float32(hits)
+	return nil
+}
+
+func (o *crossEntropy) count() (int, error) {
+	count := 0
+	for i, l := range o.labels {
+		if l == ignored {
+			continue
+		}
+		if l < 0 || int(l) >= o.v {
+			return 0, fmt.Errorf("cross entropy: label %d at position %d is outside the vocabulary of %d", l, i, o.v)
+		}
+		count++
+	}
+	return count, nil
+}
+
+func (o *crossEntropy) forwardChunk() {
+	rows, logits := o.hi-o.lo, o.logits.f
+	h := o.h.f[o.lo*o.d : o.hi*o.d]
+	a := &o.product.args
+	a.M, a.A, a.B, a.C = rows, h, o.w.f, logits
+	o.product.run()
+	o.p.eng.pool.run(rows, o.row)
+	if o.dh != nil {
+		a := &o.back.args
+		a.M, a.A, a.B, a.C, a.Accumulate = rows, logits, o.w.f, o.dh.f[o.lo*o.d:o.hi*o.d], o.dh.add
+		o.back.run()
+	}
+	if o.dw != nil {
+		a := &o.grw.args
+		a.K, a.A, a.B, a.C, a.Accumulate = rows, logits, h, o.dw.f, o.lo > 0 || o.dw.adds(o.p)
+		o.grw.run()
+	}
+}
+
+// softmaxRow turns one row of logits into its loss and its gradient.
+func (o *crossEntropy) softmaxRow(_, i int) {
+	isa, r := o.p.eng.isa, o.lo+i
+	z := o.logits.f[i*o.v : (i+1)*o.v]
+	label := int(o.labels[r])
+	if label == ignored {
+		o.losses[r], o.briers[r], o.hit[r] = 0, 0, false
+		clear(z)
+		return
+	}
+	best, peak := isa.ArgMax(z)
+	own := z[label]
+	sum := isa.ExpSum(z, z, peak)
+	p := float64(z[label]) / float64(sum)
+	o.losses[r] = math.Log(float64(sum)) - float64(own-peak)
+	o.briers[r] = 2*p - float64(isa.SumSquares(z))/float64(sum)/float64(sum)
+	o.hit[r] = best == label
+	if o.dh != nil || o.dw != nil {
+		isa.Scale(z, o.scale/sum, z)
+		z[label] -= o.scale
+	}
+}
+
+// argMax keeps the best logit of each row over chunks of the vocabulary.
+type argMax struct {
+	noBackward
+	p         *Program
+	h, w      *buf
+	ids       []int32
+	best      []float32
+	logits    *buf // [n, chunk]
+	n, d, v   int
+	chunk, lo int
+	width     int // of the chunk at work
+	product   *gemm
+	row       func(worker, i int)
+}
+
+func newArgMax(c *compiler, op *nn.ArgMax) step {
+	o := &argMax{p: c.Program, h: c.read(op.H), w: c.read(op.W), ids: c.ints[op.IDs.ID()], n: op.H.Rows(), d: op.H.Cols(), v: op.W.Dim(0)}
+	o.chunk = min(o.v, max(1024, (1<<22)/o.n))
+	o.logits, o.best = c.scratch(o.n*o.chunk), make([]float32, o.n)
+	o.product = newGemm(c.eng.pool, c.eng.isa, gemmArgs{M: o.n, K: o.d, ARow: o.d, ACol: 1, BRow: 1, BCol: o.d})
+	o.row = o.bestOfRow
+	return o
+}
+
+func (o *argMax) forward() error {
+	for o.lo = 0; o.lo < o.v; o.lo += o.chunk {
+		o.width = min(o.chunk, o.v-o.lo)
+		a := &o.product.args
+		a.N, a.LDC, a.A, a.B, a.C = o.width, o.width, o.h.f, o.w.f[o.lo*o.d:], o.logits.f
+		o.product.run()
+		o.p.eng.pool.run(o.n, o.row)
+	}
+	return nil
+}
+
+func (o *argMax) bestOfRow(_, i int) {
+	at, peak := o.p.eng.isa.ArgMax(o.logits.f[i*o.width : (i+1)*o.width])
+	if o.lo == 0 || peak > o.best[i] {
+		o.best[i], o.ids[i] = peak, int32(o.lo+at)
+	}
+}

@@ -1,0 +1,190 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/calm-go/calm/nn"
+)
+
+// energyScore works on a few positions at a time: it draws their M targets, measures all distances and, in training,
+// forms the gradient of the predictions at once:
+//
+//	dPred[n] = w Beta (2/(NM) sum_m |x_n-y_m|^(Beta-2) (x_n-y_m) - 2/(N(N-1)) sum_k |x_n-x_k|^(Beta-2) (x_n-x_k))
+//
+// where a distance of 0 contributes nothing. Targets drawn inside are numbers p*stride .. of the stream of Eps, which
+// is never in memory; targets that were fed are read from the fed values.
+type energyScore struct {
+	noBackward
+	p                       *Program
+	op                      *nn.EnergyScore
+	pred, mean, logStd, eps *buf
+	weight                  *buf
+	loss, distY, distX      *buf
+	dpred                   *grad
+	draws                   *fill // of Eps, nil if it is no random tensor
+	n, m, np, z             int   // samples, targets, positions, latent size
+	scale                   float64
+	cut                     rows
+	piece                   func(worker, i int)
+}
+
+func newEnergyScore(c *compiler, op *nn.EnergyScore) step {
+	o := &energyScore{p: c.Program, op: op, pred: c.read(op.Pred), mean: c.read(op.Mean), logStd: c.read(op.LogStd),
+		weight: c.read(op.Weight), loss: c.write(op.Loss), distY: c.write(op.DistY), distX: c.write(op.DistX),
+		n: op.Pred.Dim(0), m: op.Eps.Dim(0), np: op.Pred.Dim(1), z: op.Pred.Dim(2)}
+	if o.draws = c.random[op.Eps.Root()]; o.draws == nil {
+		o.eps = c.read(op.Eps)
+	} else {
+		for _, f := range c.fills[c.now] {
+			if f == o.draws {
+				panic("cpu: the targets of an energy score are read by another operation too")
+			}
+		}
+	}
+	if w := c.graph.LossWeight(op.Loss); w != 0 && c.training {
+		o.dpred = c.early(op.Pred)
+		o.scale = float64(w)
+	}
+	o.cut = rows{o.np, max(1, (o.np+63)/64)}
+	o.piece = o.positions
+	return o
+}
+
+func (o *energyScore) forward() error {
+	o.p.eng.pool.run(o.cut.pieces(), o.piece)
+	var sum float64
+	for p := range o.np {
+		if w := o.weightOf(p); w != 0 {
+			sum += float64(w) * (2*float64(o.distY.f[p]) - float64(o.distX.f[p]))
+		}
+	}
+	o.loss.f[0] = float32(sum / o.totalWeight())
+	return nil
+}
+
+func (o *energyScore) weightOf(p int) float32 {
+	if o.weight == nil {
+		return 1
+	}
+	return o.weight.f[p]
+}
+
+func (o *energyScore) totalWeight() float64 {
+	if o.weight == nil {
+		return float64(o.np)
+	}
+	var total float64
+	for _, w := range o.weight.f {
+		total += float64(w)
+	}
+	if total == 0 {
+		return 1
+	}
+	return total
+}
+
+// energyScratch is the memory of one thread at work on a position.
+type energyScratch struct {
+	eps  []float32 // [M, Z]
+	std  []float32 // [Z]
+	y    []float32 // [Z]
+	dist []float32 // [N]
+	coef []float32 // [N]
+}
+
+func (o *energyScore) scratch(worker int) energyScratch {
+	s := o.p.eng.pool.scratchAtLeast(worker, (o.m+2)*o.z+2*o.n)
+	eps, s := s[:o.m*o.z], s[o.m*o.z:]
+	return energyScratch{eps, s[:o.z], s[o.z : 2*o.z], s[2*o.z : 2*o.z+o.n], s[2*o.z+o.n : 2*o.z+2*o.n]}
+}
+
+func (o *energyScore) positions(worker, i int) {
+	lo, hi := o.cut.piece(i)
+	s := o.scratch(worker)
+	perWeight := o.scale / o.totalWeight()
+	for p := lo; p < hi; p++ {
+		var g []float32
+		if o.dpred != nil {
+			g = o.dpred.f[p*o.z:]
+			if !o.dpred.add {
+				for n := range o.n {
+					clear(g[n*o.np*o.z:][:o.z])
+				}
+			}
+		}
+		o.position(s, p, g, perWeight*float64(o.weightOf(p)))
+	}
+}
+
+// position measures one position; g is where the gradient of its first sample stands, w what the position counts.
+func (o *energyScore) position(s energyScratch, p int, g []float32, w float64) {
+	isa, z, ld := o.p.eng.isa, o.z, o.np*o.z
+	x := o.pred.f[p*z:]
+	mean := o.mean.f[p*z : (p+1)*z]
+	isa.Exp(s.std, o.logStd.f[p*z:(p+1)*z])
+	o.drawTargets(s, p)
+	var toY, toX float64
+	cY := 2 * w / float64(o.n*o.m)
+	for m := range o.m {
+		isa.MulAddTo(s.y, mean, s.std, s.eps[m*z:(m+1)*z])
+		isa.DistanceSquares(s.dist, x, ld, s.y)
+		toY += o.powers(s, cY)
+		if g != nil {
+			isa.AccumulateDifferences(g, ld, x, ld, s.y, s.coef)
+		}
+	}
+	cX := -2 * w / float64(o.n*(o.n-1))
+	for n := range o.n {
+		xn := x[n*ld : n*ld+z]
+		isa.DistanceSquares(s.dist, x, ld, xn)
+		s.dist[n] = 0
+		toX += o.powers(s, cX)
+		if g != nil {
+			isa.AccumulateDifferences(g, ld, x, ld, xn, s.coef)
+		}
+	}
+	o.distY.f[p] = float32(toY / float64(o.n*o.m))
+	o.distX.f[p] = float32(toX / float64(o.n*(o.n-1)))
+}
+
+// powers returns the sum of d^Beta over the squared distances, and sets coef to c Beta d^(Beta-2), 0 where d is 0.
+func (o *energyScore) powers(s energyScratch, c float64) float64 {
+	var sum float64
+	beta := float64(o.op.Beta)
+	for n, d2 := range s.dist {
+		if d2 == 0 {
+			s.coef[n] = 0
+			continue
+		}
+		d := math.Sqrt(float64(d2))
+		if beta == 1 {
+			sum += d
+			s.coef[n] = float32(c / d)
+			continue
+		}
+		pow := math.Pow(d, beta)
+		sum += pow
+		s.coef[n] = float32(c * beta * pow / (d * d))
+	}
+	return sum
+}
+
+// drawTargets puts the M draws of a position into scratch.
+func (o *energyScore) drawTargets(s energyScratch, p int) {
+	switch {
+	case o.draws != nil && o.draws.fixed == nil:
+		stride := (o.m*o.z + 63) / 64 * 64
+		o.p.eng.isa.Normal(s.eps, o.p.stream(o.draws.draws), p*stride)
+		return
+	case o.draws != nil:
+		o.gather(s, o.draws.fixed, p)
+	default:
+		o.gather(s, o.eps.f, p)
+	}
+}
+
+func (o *energyScore) gather(s energyScratch, eps []float32, p int) {
+	for m := range o.m {
+		copy(s.eps[m*o.z:(m+1)*o.z], eps[(m*o.np+p)*o.z:])
+	}
+}

@@ -1,0 +1,49 @@
+// Package cpu is calm's default engine: it compiles a graph of package nn into a list of steps over memory planned
+// once, and runs it on a pool of worker threads. A run allocates nothing.
+//
+// Results depend on the graph, the values and the instruction set, never on the number of threads: work is cut by
+// shape, and what is summed across pieces is summed in the order of the pieces.
+package cpu
+
+import (
+	"runtime"
+
+	"github.com/calm-go/calm/nn/cpu/kernel"
+)
+
+// Options say what an engine runs on. The zero value takes all processors and the best instruction set.
+type Options struct {
+	Threads int         // number of threads, the caller's included; 0 for GOMAXPROCS
+	ISA     *kernel.ISA // nil for the best this machine has
+}
+
+// Engine compiles graphs and owns the threads they run on. It runs one program at a time: an Engine and its programs
+// are not safe for concurrent use.
+type Engine struct {
+	pool    *pool
+	isa     kernel.ISA
+	threads int
+	ropes   map[ropeKey]*rope
+}
+
+// New starts an engine. Close it to stop its threads.
+func New(o Options) *Engine {
+	e := &Engine{isa: kernel.Best(), threads: o.Threads, ropes: map[ropeKey]*rope{}}
+	if o.ISA != nil {
+		e.isa = *o.ISA
+	}
+	if e.threads <= 0 {
+		e.threads = runtime.GOMAXPROCS(0)
+	}
+	e.pool = newPool(e.threads)
+	return e
+}
+
+// Close stops the engine's threads; its programs can no longer run.
+func (e *Engine) Close() { e.pool.close() }
+
+// Threads returns the number of threads, the caller's included.
+func (e *Engine) Threads() int { return e.threads }
+
+// ISA returns the instruction set the engine's kernels run on.
+func (e *Engine) ISA() kernel.ISA { return e.isa }

@@ -1,0 +1,67 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/nn"
+)
+
+// fill draws a random tensor before the first operation that reads it.
+type fill struct {
+	p     *Program
+	out   *buf
+	dist  nn.Dist
+	draws uint32
+	fixed []float32 // given by Feed; nil to draw
+	cut   rows
+	piece func(worker, i int)
+}
+
+// drawInputs plans the draws of the random tensors that op reads first.
+func (c *compiler) drawInputs(op nn.Op) {
+	score, _ := op.(*nn.EnergyScore)
+	for _, t := range op.In() {
+		root := t.Root()
+		if root.Role() != nn.RandomVar || c.random[root] != nil {
+			continue
+		}
+		f := &fill{p: c.Program, out: c.value(root), dist: root.Dist(), draws: nn.DrawID(root.Name()), cut: cutFlat(root.Size())}
+		f.piece = f.drawPiece
+		c.random[root] = f
+		if score != nil && score.Eps.Root() == root {
+			continue // drawn a position at a time by the operation itself
+		}
+		f.out.touch(c.now)
+		c.fills[c.now] = append(c.fills[c.now], f)
+	}
+}
+
+// Feed fixes the values of a random tensor for all runs to come, instead of drawing them; nil lets them be drawn again.
+func (p *Program) Feed(t *nn.Tensor, values []float32) {
+	f := p.random[t.Root()]
+	if f == nil || values != nil && len(values) != t.Size() {
+		panic(fmt.Sprintf("cpu: feed %v with %d values", t, len(values)))
+	}
+	f.fixed = values
+}
+
+func (f *fill) draw() {
+	if f.fixed != nil {
+		copy(f.out.f, f.fixed)
+		return
+	}
+	f.p.eng.pool.run(f.cut.pieces(), f.piece)
+}
+
+func (f *fill) drawPiece(_, i int) {
+	lo, hi := f.cut.piece(i)
+	dst, st, isa := f.out.f[lo:hi], f.p.stream(f.draws), f.p.eng.isa
+	switch f.dist.Kind {
+	case nn.NormalDist:
+		isa.Normal(dst, st, lo)
+	case nn.UniformDist:
+		isa.Uniform(dst, st, lo, f.dist.Lo, f.dist.Hi)
+	case nn.BernoulliDist:
+		isa.Bernoulli(dst, st, lo, f.dist.P, f.dist.Hi)
+	}
+}

@@ -1,0 +1,117 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/calm-go/calm/nn"
+)
+
+// ropeKey tells the tables of rotary angles apart; programs of one engine share them.
+type ropeKey struct {
+	theta float64
+	half  int
+}
+
+// rope holds cos and sin of position * theta^(-i/half) for i < half, and -sin for turning back, position by position.
+type rope struct {
+	ropeKey
+	cos, sin, back []float32 // [positions, half]
+}
+
+func (e *Engine) rope(theta float64, half int) *rope {
+	k := ropeKey{theta, half}
+	if e.ropes[k] == nil {
+		e.ropes[k] = &rope{ropeKey: k}
+	}
+	return e.ropes[k]
+}
+
+// grow makes the tables reach n positions.
+func (r *rope) grow(n int) {
+	have := len(r.cos) / r.half
+	if have >= n {
+		return
+	}
+	for pos := have; pos < max(n, 2*have); pos++ {
+		for i := range r.half {
+			sin, cos := math.Sincos(float64(pos) * math.Pow(r.theta, -float64(i)/float64(r.half)))
+			r.cos = append(r.cos, float32(cos))
+			r.sin = append(r.sin, float32(sin))
+			r.back = append(r.back, float32(-sin))
+		}
+	}
+}
+
+// rotary turns every head of every row; backward turns dY back by the same angles.
+type rotary struct {
+	p        *Program
+	x, y     *buf
+	start    []int32
+	dy       *buf
+	dx       *grad
+	rope     *rope
+	t        int // rows a batch entry
+	heads, d int
+	cut      rows
+	fwd, bwd func(worker, i int)
+}
+
+func newRotary(c *compiler, op *nn.Rotary) step {
+	d := op.X.Cols() / op.Heads
+	o := &rotary{p: c.Program, x: c.read(op.X), y: c.write(op.Y), t: op.X.Dim(1), heads: op.Heads, d: d, rope: c.eng.rope(op.Theta, d/2)}
+	o.cut = cutRows(op.X.Rows(), op.X.Cols())
+	if op.Start != nil {
+		o.start = c.ints[op.Start.Root().ID()]
+	}
+	o.rope.grow(o.t)
+	if o.dy = c.upstream(op.Y); o.dy != nil {
+		o.dx = c.downstream(op.X)
+	}
+	o.fwd, o.bwd = o.forwardPiece, o.backwardPiece
+	return o
+}
+
+func (o *rotary) forward() error {
+	for _, s := range o.start {
+		o.rope.grow(int(s) + o.t)
+	}
+	o.p.eng.pool.run(o.cut.pieces(), o.fwd)
+	return nil
+}
+
+func (o *rotary) angles(r int, sin []float32) (c, s []float32) {
+	pos := r % o.t
+	if o.start != nil {
+		pos += int(o.start[r/o.t])
+	}
+	half := o.d / 2
+	return o.rope.cos[pos*half : (pos+1)*half], sin[pos*half : (pos+1)*half]
+}
+
+func (o *rotary) forwardPiece(_, i int) {
+	lo, hi := o.cut.piece(i)
+	for r := lo; r < hi; r++ {
+		cos, sin := o.angles(r, o.rope.sin)
+		for h := r * o.heads; h < (r+1)*o.heads; h++ {
+			o.p.eng.isa.Rotary(o.y.f[h*o.d:(h+1)*o.d], o.x.f[h*o.d:(h+1)*o.d], cos, sin)
+		}
+	}
+}
+
+func (o *rotary) backward() {
+	if o.dx != nil {
+		o.p.eng.pool.run(o.cut.pieces(), o.bwd)
+	}
+}
+
+func (o *rotary) backwardPiece(worker, i int) {
+	lo, hi := o.cut.piece(i)
+	tmp := o.p.eng.pool.scratchAtLeast(worker, o.d)[:o.d]
+	for r := lo; r < hi; r++ {
+		cos, sin := o.angles(r, o.rope.back)
+		for h := r * o.heads; h < (r+1)*o.heads; h++ {
+			o.p.eng.isa.Rotary(tmp, o.dy.f[h*o.d:(h+1)*o.d], cos, sin)
+			o.dx.put(o.p, h*o.d, tmp)
+		}
+	}
+}
