@@ -159,20 +159,26 @@ func (t Tensor) check() error {
 	return nil
 }
 
-// chunks hands out the tensor's bytes, little endian, in pieces that fit buf.
+// chunks hands out the tensor's bytes, little endian: as they lie in memory, or else in pieces that fit buf.
 func (t Tensor) chunks(buf []byte, use func([]byte) error) error {
-	for from := 0; from < len(t.Data); from += cap(buf) / 4 {
+	if littleEndian {
+		if err := use(bytesOf(t.Data)); err != nil {
+			return err
+		}
+		return use(bytesOf(t.Ints))
+	}
+	for part := range slices.Chunk(t.Data, cap(buf)/4) {
 		buf = buf[:0]
-		for _, v := range t.Data[from:min(len(t.Data), from+cap(buf)/4)] {
+		for _, v := range part {
 			buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
 		}
 		if err := use(buf); err != nil {
 			return err
 		}
 	}
-	for from := 0; from < len(t.Ints); from += cap(buf) / 8 {
+	for part := range slices.Chunk(t.Ints, cap(buf)/8) {
 		buf = buf[:0]
-		for _, v := range t.Ints[from:min(len(t.Ints), from+cap(buf)/8)] {
+		for _, v := range part {
 			buf = binary.LittleEndian.AppendUint64(buf, uint64(v))
 		}
 		if err := use(buf); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -50,7 +51,7 @@ func (c *composer[T]) decode(name string, data []byte, ignore []Ignored) {
 	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
 	where := func(offset int64) string { return fmt.Sprintf("%s:%d", name, lineOf(data, offset)) }
 	broken := func(err error) {
-		c.add(Problem{Where: where(offsetOf(err, dec)), Want: syntax(err)})
+		c.add(Problem{Where: where(offsetOf(err, dec)), Want: syntax(err, data)})
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		c.add(Problem{Where: name, Want: "is empty; want a JSON object { ... }"})
@@ -137,6 +138,12 @@ func (c *composer[T]) ignored(where, key string, raw jsontext.Value, only string
 // wanted says what a value that could not be read should have been.
 func wanted(t reflect.Type, raw string) string {
 	want := "want " + typeName(t)
+	if t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64 {
+		if _, err := strconv.ParseFloat(raw, t.Bits()); errors.Is(err, strconv.ErrRange) {
+			return fmt.Sprintf("%s that fits %d bits", want, t.Bits())
+		}
+		return want
+	}
 	digits := strings.TrimLeft(raw, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return want
@@ -162,12 +169,16 @@ func offsetOf(err error, dec *jsontext.Decoder) int64 {
 	return dec.InputOffset()
 }
 
-// syntax is what the JSON library says, without its own idea of where.
-func syntax(err error) string {
+// syntax is what the JSON library says, without its own idea of where, and in clearer words for the commonest slip.
+func syntax(err error, data []byte) string {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return "bad JSON: the file ends too early"
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok && e.Err != nil {
+		rest, comma := bytes.CutPrefix(data[min(max(e.ByteOffset, 0), int64(len(data))):], []byte(","))
+		if rest = bytes.TrimSpace(rest); comma && len(rest) > 0 && (rest[0] == '}' || rest[0] == ']') {
+			return fmt.Sprintf("bad JSON: a comma before the closing %c", rest[0])
+		}
 		return "bad JSON: " + e.Err.Error()
 	}
 	return "bad JSON: " + err.Error()

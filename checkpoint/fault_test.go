@@ -1,0 +1,406 @@
+package checkpoint
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/calm-go/calm/checkpoint/atomicfile"
+)
+
+// failing makes operation number at of a disk fail (from 0): for good, as when the process is killed, or once.
+type failing struct {
+	at, n    int
+	forGood  bool
+	err      error
+	unsynced map[string]bool // files written since their last sync
+}
+
+func (f *failing) disk() *atomicfile.Disk {
+	f.unsynced = map[string]bool{}
+	return &atomicfile.Disk{Fault: func(op atomicfile.Op, path string, size int) (int, error) {
+		i := f.n
+		f.n++
+		if i == f.at || i > f.at && f.forGood {
+			if i == f.at && op == atomicfile.OpWrite {
+				f.unsynced[path] = true
+				return size / 2, f.err // a short write
+			}
+			return 0, f.err
+		}
+		switch op {
+		case atomicfile.OpWrite:
+			f.unsynced[path] = true
+		case atomicfile.OpSync:
+			delete(f.unsynced, path)
+		}
+		return 0, nil
+	}}
+}
+
+// reached tells whether the operation that should fail was performed.
+func (f *failing) reached() bool { return f.n > f.at }
+
+// powerFailure loses what was not synced.
+func (f *failing) powerFailure(t *testing.T) {
+	for path := range f.unsynced {
+		if err := os.Truncate(path, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// noLeftovers demands that nothing unfinished is in the run.
+func noLeftovers(t *testing.T, r *Run) {
+	t.Helper()
+	for _, name := range listing(t, r.Dir) {
+		if strings.Contains(name, atomicfile.Suffix) || strings.Contains(name, oldSuffix) {
+			t.Errorf("%s was left behind", name)
+		}
+	}
+}
+
+// resumesAt resumes a run whose writer is gone and demands a whole checkpoint of one of the steps, and that training
+// goes on from there.
+func resumesAt(t *testing.T, dir string, steps ...int) {
+	t.Helper()
+	r, err := ResumeRun(dir)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer r.Close()
+	s, err := r.Latest()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer s.Close()
+	if !slices.Contains(steps, s.Step) || len(s.Warnings) > 0 {
+		t.Errorf("resumes at %d (warnings %q); want one of %v", s.Step, s.Warnings, steps)
+	}
+	checkSaved(t, s)
+	noLeftovers(t, r)
+	w, err := r.Weights()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer w.Close()
+	if got, err := w.Float32s("a"); err != nil || got[0] != float32(s.Step) {
+		t.Errorf("the run's weights are of step %v, %v; the checkpoint's of %d", got, err, s.Step)
+	}
+	next := s.Step + 1
+	if err := r.Save(next, stateAt(next)); err != nil {
+		t.Errorf("saving after it: %v", err)
+	}
+}
+
+// TestKilledAtEveryOperation saves a checkpoint and stops dead before each of the disk's operations in turn, with and
+// without the loss of what was not synced.
+func TestKilledAtEveryOperation(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		save  int
+		allow []int
+	}{{"new", 3, []int{2, 3}}, {"same", 2, []int{2}}} {
+		for _, power := range []bool{false, true} {
+			killed := 0
+			for at := 0; ; at++ {
+				r := newRun(t, 1, 2)
+				f := &failing{at: at, forGood: true, err: errors.New("killed")}
+				r.disk = f.disk()
+				err := r.Save(c.save, stateAt(c.save))
+				r.Close() // gives the lock back, as the end of a process does
+				if !f.reached() {
+					if err != nil {
+						t.Error(err)
+					}
+					break
+				}
+				killed++
+				if power {
+					f.powerFailure(t)
+				}
+				if reader, err := OpenRun(r.Dir); err != nil {
+					t.Errorf("%s %d: %v", c.name, at, err)
+				} else if w, err := reader.Weights(); err != nil {
+					t.Errorf("%s %d: the weights, before resuming: %v", c.name, at, err)
+				} else {
+					w.Close()
+				}
+				resumesAt(t, r.Dir, c.allow...)
+				if t.Failed() {
+					t.Fatalf("%s: killed before operation %d, power failure %v", c.name, at, power)
+				}
+			}
+			if killed < 15 {
+				t.Errorf("%s: only %d operations", c.name, killed)
+			}
+		}
+	}
+}
+
+// TestFullDiskAtEveryOperation lets each operation fail once. The process lives on: it says so, the run holds an old
+// checkpoint or the new one, and nothing unfinished is left.
+func TestFullDiskAtEveryOperation(t *testing.T) {
+	failed := 0
+	for at := 0; ; at++ {
+		r := newRun(t, 1, 2)
+		f := &failing{at: at, err: syscall.ENOSPC}
+		r.disk = f.disk()
+		err := r.Save(3, stateAt(3))
+		if !f.reached() {
+			break
+		}
+		failed++
+		r.disk = new(atomicfile.Disk)
+		steps, _ := r.Steps()
+		committed := slices.Contains(steps, 3)
+		switch {
+		case err == nil && !committed:
+			t.Errorf("operation %d failed unnoticed", at)
+		case err != nil && !errors.Is(err, syscall.ENOSPC):
+			t.Errorf("operation %d: %v does not tell of the full disk", at, err)
+		case err != nil && !committed && !strings.Contains(err.Error(), "the checkpoint of step 2 stands: free some space and resume"):
+			t.Errorf("operation %d: %v does not say what stands", at, err)
+		}
+		s, err := r.Latest()
+		if err != nil {
+			t.Fatalf("operation %d: %v", at, err)
+		}
+		checkSaved(t, s)
+		s.Close()
+		if !committed {
+			noLeftovers(t, r)
+		}
+		if err := r.Save(4, stateAt(4)); err != nil {
+			t.Errorf("operation %d: saving when there is room again: %v", at, err)
+		}
+		r.Close()
+		resumesAt(t, r.Dir, 4)
+	}
+	if failed < 15 {
+		t.Errorf("only %d operations", failed)
+	}
+}
+
+// TestCreationKilledAtEveryOperation kills the making of a run. What is left is no run, and the directory can be used.
+func TestCreationKilledAtEveryOperation(t *testing.T) {
+	create := func(r *Run) error {
+		if err := r.Add("autoencoder/config.json", func(w io.Writer) error { _, err := io.WriteString(w, "{}"); return err }); err != nil {
+			return err
+		}
+		return r.WriteConfig(struct{}{})
+	}
+	killed := 0
+	for at := 0; ; at++ {
+		dir := filepath.Join(t.TempDir(), "run")
+		f := &failing{at: at, forGood: true, err: errors.New("killed")}
+		r, err := createRun(dir, f.disk())
+		if err == nil {
+			err = create(r)
+			r.Close()
+		}
+		if !f.reached() {
+			if err != nil {
+				t.Error(err)
+			}
+			break
+		}
+		killed++
+		f.powerFailure(t)
+		if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil {
+			continue // the last sync alone was missing: it is a run
+		}
+		if r, err = CreateRun(dir); err != nil {
+			t.Fatalf("after operation %d: %v", at, err)
+		}
+		if err := create(r); err != nil {
+			t.Fatalf("after operation %d: %v", at, err)
+		}
+		r.Close()
+	}
+	if killed < 10 {
+		t.Errorf("only %d operations", killed)
+	}
+}
+
+// TestLinksMayFail publishes by copying where the file system has no links.
+func TestLinksMayFail(t *testing.T) {
+	r := newRun(t, 1)
+	r.disk = &atomicfile.Disk{Fault: func(op atomicfile.Op, path string, size int) (int, error) {
+		if op == atomicfile.OpLink {
+			return 0, syscall.EPERM
+		}
+		return 0, nil
+	}}
+	if err := r.Save(2, stateAt(2)); err != nil {
+		t.Fatal(err)
+	}
+	top, err := os.ReadFile(r.Path(ModelFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest, err := os.ReadFile(filepath.Join(r.stepDir(2), ModelFile))
+	if err != nil || !bytes.Equal(top, newest) {
+		t.Errorf("model.safetensors is no copy of the newest checkpoint's: %v", err)
+	}
+	r.Close()
+	resumesAt(t, r.Dir, 2)
+}
+
+// TestDamagedCheckpoint damages the newest checkpoint in every way at hand; the one before it takes its place.
+func TestDamagedCheckpoint(t *testing.T) {
+	flip := func(at func(n int) int) func([]byte) []byte {
+		return func(b []byte) []byte {
+			b[at(len(b))] ^= 4
+			return b
+		}
+	}
+	ways := map[string]func([]byte) []byte{
+		"first byte":  flip(func(n int) int { return 0 }),
+		"middle byte": flip(func(n int) int { return n / 2 }),
+		"late byte":   flip(func(n int) int { return n - 5 }),
+		"truncated":   func(b []byte) []byte { return b[:len(b)-7] },
+		"longer":      func(b []byte) []byte { return append(b, 'x') },
+		"empty":       func(b []byte) []byte { return nil },
+		"zeros":       func(b []byte) []byte { return make([]byte, len(b)) },
+		"missing":     nil,
+	}
+	for _, name := range []string{ModelFile, optimizerFile, stateFile} {
+		for way, damage := range ways {
+			r := newRun(t, 1, 2)
+			path := filepath.Join(r.stepDir(2), name)
+			data, err := os.ReadFile(path)
+			if err == nil {
+				err = os.Remove(path) // the top-level link must not change with it
+			}
+			if err == nil && damage != nil {
+				err = os.WriteFile(path, damage(data), 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := r.Latest()
+			if err != nil {
+				t.Fatalf("%s, %s: %v", name, way, err)
+			}
+			checkSaved(t, s)
+			if s.Step != 1 || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], path) {
+				t.Errorf("%s, %s: step %d, warnings %q", name, way, s.Step, s.Warnings)
+			}
+			s.Close()
+			if _, err := os.Stat(r.stepDir(2) + damagedSuffix); err != nil {
+				t.Errorf("%s, %s: what was damaged is gone: %v", name, way, err)
+			}
+			if err := r.Save(2, stateAt(2)); err != nil {
+				t.Error(err)
+			}
+			r.Close()
+			resumesAt(t, r.Dir, 2)
+		}
+	}
+}
+
+func TestAllCheckpointsDamaged(t *testing.T) {
+	r := newRun(t, 1, 2)
+	for _, step := range []int{1, 2} {
+		if err := os.Truncate(filepath.Join(r.stepDir(step), optimizerFile), 9); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := r.Latest()
+	if err == nil || errors.Is(err, ErrNoCheckpoint) {
+		t.Fatalf("Latest: %v; training must not begin again on top of it", err)
+	}
+	for _, step := range []int{1, 2} {
+		if !strings.Contains(err.Error(), fmt.Sprintf("step-%d", step)) {
+			t.Errorf("%v does not tell of step %d", err, step)
+		}
+	}
+	if steps, _ := r.Steps(); len(steps) != 2 {
+		t.Errorf("only the steps %v are left", steps)
+	}
+}
+
+func TestDamagedWeights(t *testing.T) {
+	r := newRun(t, 1)
+	path := r.Path(ModelFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range data {
+		bad := bytes.Clone(data)
+		bad[i] ^= 1
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, bad, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		w, err := r.Weights()
+		if err == nil {
+			// The one thing that may pass: a bit in the checksum's own key or quotes, which makes it another
+			// program's file, of the same weights.
+			got, terr := w.Tensor("b")
+			if !bytes.Contains(data[max(0, i-len(checksumPrefix)):i+len(checksumPrefix)], []byte("crc32c")) ||
+				terr != nil || !slices.Equal(got.Data, stateAt(1).Model[0].Data) {
+				t.Errorf("a flipped bit at byte %d was not noticed", i)
+			}
+			w.Close()
+		} else if _, ok := errors.AsType[*DamagedError](err); !ok {
+			t.Errorf("byte %d: %v", i, err)
+		}
+	}
+}
+
+// TestSaveOrder pins down what makes the rename a commit: everything in the checkpoint is durable before it has its
+// name, the name is durable before the run's weights and older checkpoints change.
+func TestSaveOrder(t *testing.T) {
+	r := newRun(t, 1, 2)
+	var got []string
+	r.disk = &atomicfile.Disk{Fault: func(op atomicfile.Op, path string, size int) (int, error) {
+		if op != atomicfile.OpWrite {
+			rel, _ := filepath.Rel(r.Dir, path)
+			got = append(got, string(op)+" "+filepath.ToSlash(rel))
+		}
+		return 0, nil
+	}}
+	if err := r.Save(3, stateAt(3)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"mkdir state",
+		"remove state/.step-3.tmp",
+		"mkdir state/.step-3.tmp",
+		"create state/.step-3.tmp/model.safetensors",
+		"sync state/.step-3.tmp/model.safetensors",
+		"create state/.step-3.tmp/optimizer.safetensors",
+		"sync state/.step-3.tmp/optimizer.safetensors",
+		"create state/.step-3.tmp/state.json",
+		"sync state/.step-3.tmp/state.json",
+		"sync directory state/.step-3.tmp",
+		"rename state/step-3",
+		"sync directory state",
+		"remove .model.safetensors.tmp",
+		"link .model.safetensors.tmp",
+		"rename model.safetensors",
+		"remove .model.safetensors.tmp",
+		"sync directory .",
+		"rename state/.step-1.old.tmp",
+		"remove state/.step-1.old.tmp",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
