@@ -8,24 +8,23 @@ import (
 
 // Config holds the keys of the reference's config.json.
 type Config struct {
-	PatchSize         int     `json:"patch_size"`          // K, tokens a patch
-	LatentSize        int     `json:"latent_size"`         // Z
-	HiddenSize        int     `json:"hidden_size"`         // D
-	IntermediateSize  int     `json:"intermediate_size"`   // F
-	NumEncoderLayers  int     `json:"num_encoder_layers"`  // half of them on tokens, half on the patch
-	NumDecoderLayers  int     `json:"num_decoder_layers"`  // half of them on the patch, half on tokens
-	VocabSize         int     `json:"vocab_size"`          // V
-	AEDropout         float64 `json:"ae_dropout"`          // rate, both of ids and of latent dimensions
-	KLClamp           float64 `json:"kl_clamp"`            // least KL of a dimension
-	KLWeight          float64 `json:"kl_weight"`           // of the KL term in the loss
-	RMSNormEps        float64 `json:"rms_norm_eps"`        //
-	InitializerRange  float64 `json:"initializer_range"`   // standard deviation of the first weights
-	HiddenAct         string  `json:"hidden_act"`          // silu is all there is
-	MLPBias           bool    `json:"mlp_bias"`            //
-	TieWordEmbeddings bool    `json:"tie_word_embeddings"` // the decoder's head is the encoder's table: true is all there is
-	BOSTokenID        int     `json:"bos_token_id"`        //
-	EOSTokenID        int     `json:"eos_token_id"`        //
-	PadTokenID        int     `json:"pad_token_id"`        //
+	PatchSize        int     `json:"patch_size"`         // K, tokens a patch
+	LatentSize       int     `json:"latent_size"`        // Z
+	HiddenSize       int     `json:"hidden_size"`        // D
+	IntermediateSize int     `json:"intermediate_size"`  // F
+	NumEncoderLayers int     `json:"num_encoder_layers"` // half of them on tokens, half on the patch
+	NumDecoderLayers int     `json:"num_decoder_layers"` // half of them on the patch, half on tokens
+	VocabSize        int     `json:"vocab_size"`         // V
+	AEDropout        float64 `json:"ae_dropout"`         // rate, both of ids and of latent dimensions
+	KLClamp          float64 `json:"kl_clamp"`           // least KL of a dimension
+	KLWeight         float64 `json:"kl_weight"`          // of the KL term in the loss
+	RMSNormEps       float64 `json:"rms_norm_eps"`       //
+	InitializerRange float64 `json:"initializer_range"`  // standard deviation of the first weights
+	HiddenAct        string  `json:"hidden_act"`         // silu is all there is
+	MLPBias          bool    `json:"mlp_bias"`           //
+	BOSTokenID       int     `json:"bos_token_id"`       //
+	EOSTokenID       int     `json:"eos_token_id"`       //
+	PadTokenID       int     `json:"pad_token_id"`       //
 }
 
 // Default is the published autoencoder: K = 4, 75.8M parameters, over Llama 3's vocabulary and one padding token.
@@ -34,7 +33,7 @@ func Default() Config {
 		PatchSize: 4, LatentSize: 128, HiddenSize: 512, IntermediateSize: 1280,
 		NumEncoderLayers: 2, NumDecoderLayers: 2, VocabSize: 128257,
 		AEDropout: .15, KLClamp: .5, KLWeight: 1e-3, RMSNormEps: 1e-6, InitializerRange: .02,
-		HiddenAct: "silu", TieWordEmbeddings: true,
+		HiddenAct:  "silu",
 		BOSTokenID: 128000, EOSTokenID: 128001, PadTokenID: 128256,
 	}
 }
@@ -58,6 +57,15 @@ func small(vocab, hidden, intermediate, latent int) Config {
 	return c
 }
 
+// ReferenceKeys returns the keys that the reference's config.json of an autoencoder may have besides those of Config:
+// positions, which it has none of, and tie_word_embeddings, false in its files though its table is always tied.
+func ReferenceKeys() config.Ignored {
+	keys := config.Reference()
+	keys["max_position_embeddings"] = ""
+	keys["tie_word_embeddings"] = ""
+	return keys
+}
+
 // Validate reports everything that is wrong, as a *config.Error.
 func (c Config) Validate() error {
 	var p config.Problems
@@ -74,7 +82,6 @@ func (c Config) Validate() error {
 	config.Above(&p, "rms_norm_eps", c.RMSNormEps, 0)
 	config.Above(&p, "initializer_range", c.InitializerRange, 0)
 	config.OneOf(&p, "hidden_act", c.HiddenAct, "silu")
-	p.Check(c.TieWordEmbeddings, "tie_word_embeddings", c.TieWordEmbeddings, "want true: the decoder's head is the encoder's table")
 	c.checkToken(&p, "bos_token_id", c.BOSTokenID)
 	c.checkToken(&p, "eos_token_id", c.EOSTokenID)
 	c.checkToken(&p, "pad_token_id", c.PadTokenID)

@@ -1,6 +1,8 @@
 package lm
 
 import (
+	"fmt"
+
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn"
@@ -64,4 +66,17 @@ func (m *Model) Evaluation(rows, tokens, samples int) *Evaluation {
 	e.Tokens = g.Reshape(ids, samples, t.Weight.Size(), m.Config.PatchSize)
 	g.Output(t.Head.Score.Loss, e.Tokens)
 	return e
+}
+
+// ByPosition reorders decoded samples [N, P, K] to [P, N, K], as their estimators want them, into dst of the same size.
+func (e *Evaluation) ByPosition(dst, tokens []int32) {
+	n, p, k := e.Tokens.Dim(0), e.Tokens.Dim(1), e.Tokens.Dim(2)
+	if len(dst) != n*p*k || len(tokens) != n*p*k {
+		panic(fmt.Sprintf("lm: %d and %d decoded ids, want those of %v", len(dst), len(tokens), e.Tokens))
+	}
+	for s := range n {
+		for i := range p {
+			copy(dst[(i*n+s)*k:][:k], tokens[(s*p+i)*k:])
+		}
+	}
 }

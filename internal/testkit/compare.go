@@ -1,0 +1,99 @@
+package testkit
+
+import (
+	"math"
+	"testing"
+
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn/cpu/kernel"
+)
+
+// Tolerances of the golden cases, see Compare.
+const (
+	ForwardTolerance  = 1e-5
+	GradientTolerance = 5e-5
+)
+
+// zeroTolerance is how large a value may be where all of a tensor is expected to be zero.
+const zeroTolerance = 1e-7
+
+// Compare checks max|got - want| <= tolerance * max|want| over a tensor, or, where want is all zero, max|got| <= 1e-7.
+// A NaN fails.
+func Compare(t testing.TB, name string, got, want []float32, tolerance float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s has %d values, want %d", name, len(got), len(want))
+		return
+	}
+	var scale, worst float64
+	at := 0
+	for i, w := range want {
+		scale = max(scale, math.Abs(float64(w)))
+		if d := math.Abs(float64(got[i]) - float64(w)); d > worst || math.IsNaN(d) {
+			worst, at = d, i
+		}
+	}
+	limit := tolerance * scale
+	if scale == 0 {
+		limit = zeroTolerance
+	}
+	if !(worst <= limit) {
+		t.Errorf("%s is off by %.3g at [%d]: got %g, want %g; allowed %.3g (%.2g of %.3g)",
+			name, worst, at, got[at], want[at], limit, tolerance, scale)
+	}
+}
+
+// CompareInts checks that integers are equal.
+func CompareInts(t testing.TB, name string, got, want []int32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s has %d values, want %d", name, len(got), len(want))
+		return
+	}
+	wrong, first := 0, 0
+	for i := range want {
+		if got[i] != want[i] {
+			if wrong == 0 {
+				first = i
+			}
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		t.Errorf("%s differs in %d of %d; first at [%d]: got %d, want %d", name, wrong, len(want), first, got[first], want[first])
+	}
+}
+
+// CompareGradients compares the gradients of a training program with all the grad.* tensors of the case, and expects
+// each trainable parameter of ps to have one there.
+func (c Case) CompareGradients(t testing.TB, p *cpu.Program, ps *nn.Params) {
+	t.Helper()
+	for _, param := range ps.Trainable() {
+		name := "grad." + param.Name
+		if !c.Has(name) {
+			t.Errorf("%s: the reference has no gradient of %q", c.Name, param.Name)
+			continue
+		}
+		got := p.Grad(param)
+		if got == nil { // the loss does not reach it
+			got = make([]float32, param.Size())
+		}
+		Compare(t, name, got, c.Floats(t, name), GradientTolerance)
+	}
+	if n, want := len(c.Names("grad.")), len(ps.Trainable()); n != want {
+		t.Errorf("%s: the reference has %d gradients, the model %d trainable parameters", c.Name, n, want)
+	}
+}
+
+// EachEngine runs f as a subtest on an engine of every instruction set that the machine has.
+func EachEngine(t *testing.T, f func(t *testing.T, e *cpu.Engine)) {
+	t.Helper()
+	for _, isa := range kernel.Available() {
+		t.Run(isa.String(), func(t *testing.T) {
+			e := cpu.New(cpu.Options{ISA: &isa})
+			defer e.Close()
+			f(t, e)
+		})
+	}
+}

@@ -1,0 +1,97 @@
+package testkit
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+)
+
+// TinyAutoencoder is an autoencoder over calm's byte tokenizer that trains in moments; no size fits a vector register.
+func TinyAutoencoder() autoencoder.Config {
+	c := autoencoder.Presets()["quickstart"]
+	c.HiddenSize, c.IntermediateSize, c.LatentSize = 22, 37, 9
+	return c
+}
+
+// TinyLM is a language model on a TinyAutoencoder, with grouped heads and all of calm's own options off.
+func TinyLM() lm.Config {
+	c := lm.Presets()["lm-bytes"]
+	c.HiddenSize, c.IntermediateSize, c.NumHiddenLayers, c.NumAttentionHeads, c.NumKeyValueHeads = 24, 41, 2, 4, 2
+	c.LatentSize, c.NoiseSize, c.NumSamples, c.TargetSamples, c.MaxPositionEmbeddings = 9, 11, 3, 5, 64
+	return c
+}
+
+// TinyAR is a token-level baseline over calm's byte tokenizer.
+func TinyAR() ar.Config {
+	c := ar.Presets()["ar-bytes"]
+	c.HiddenSize, c.IntermediateSize, c.NumHiddenLayers, c.NumAttentionHeads, c.NumKeyValueHeads = 24, 41, 2, 4, 2
+	c.MaxPositionEmbeddings = 256
+	return c
+}
+
+// Autoencoder builds the autoencoder of a case that is one.
+func (c Case) Autoencoder(t testing.TB) *autoencoder.Model {
+	t.Helper()
+	m := autoencoder.New(c.autoencoderConfig(t, "config.json"), nn.NewParams(), "")
+	c.Load(t, m.Params)
+	return m
+}
+
+func (c Case) autoencoderConfig(t testing.TB, path string) autoencoder.Config {
+	t.Helper()
+	return load(t, autoencoder.Default(), filepath.Join(c.Dir, path), autoencoder.ReferenceKeys())
+}
+
+// LM builds the case's language model.
+func (c Case) LM(t testing.TB) *lm.Model {
+	t.Helper()
+	cfg := load(t, lm.Default(), filepath.Join(c.Dir, "config.json"), config.Reference())
+	ae := c.autoencoderConfig(t, filepath.Join(cfg.AEPath, "config.json"))
+	if err := cfg.ValidateWith(ae); err != nil {
+		t.Fatalf("%s: %v", c.Name, err)
+	}
+	m := lm.New(cfg, ae, nn.NewParams())
+	c.Load(t, m.Params)
+	return m
+}
+
+// AR builds the case's token-level baseline.
+func (c Case) AR(t testing.TB) *ar.Model {
+	t.Helper()
+	m := ar.New(load(t, ar.Default(), filepath.Join(c.Dir, "config.json"), config.Reference()), nn.NewParams())
+	c.Load(t, m.Params)
+	return m
+}
+
+// load reads a configuration of the reference's strictly and validates it.
+func load[T config.Validator](t testing.TB, over T, path string, ignore config.Ignored) T {
+	t.Helper()
+	c, err := config.Compose(over, path, nil, ignore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Perturb gives the parameters that start as constants (norms, biases, the head's last layer) other values, so that a
+// test of gradients sees all of them matter.
+func Perturb(ps *nn.Params, seed uint64, std float32) {
+	noise := nn.NewParams()
+	for _, p := range ps.All() {
+		if p.Init.Std == 0 {
+			noise.Vector(p.Name, nn.Gaussian(std), p.Size())
+		}
+	}
+	noise.Initialize(seed)
+	for _, q := range noise.All() {
+		data := ps.Get(q.Name).Data
+		for i := range data {
+			data[i] += q.Data[i]
+		}
+	}
+}

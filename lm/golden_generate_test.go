@@ -1,0 +1,127 @@
+package lm_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// TestGoldenGenerate replays the reference's generation patch by patch: the cache, the draws, and below T = 1 the
+// candidates of the batch sampler. Left out is what calm does better: prompts that the reference pads in the middle, and
+// where it moves padding that the model made.
+func TestGoldenGenerate(t *testing.T) {
+	ran := 0
+	for _, c := range testkit.Golden(t, "generate") {
+		m := c.LM(t)
+		if c.Shape(t, "in.input_ids")[1]%m.Config.PatchSize != 0 {
+			continue
+		}
+		ran++
+		t.Run(c.Name, func(t *testing.T) {
+			testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) { goldenGenerate(t, c, m, e) })
+		})
+	}
+	if ran == 0 {
+		t.Skip("there is no case whose prompt is whole patches")
+	}
+}
+
+func goldenGenerate(t *testing.T, c testkit.Case, m *lm.Model, e *cpu.Engine) {
+	var settings struct {
+		Temperature float64 `json:"temperature"`
+	}
+	c.Settings(t, &settings)
+	shape, noise, raw := c.Shape(t, "in.noise"), c.Floats(t, "in.noise"), c.Ints(t, "out.raw_tokens")
+	k, rows := m.Config.PatchSize, shape[1]
+	draws, pad := 1, int32(m.Config.PadTokenID)
+	if len(shape) == 4 {
+		draws = shape[2]
+	}
+	prompt := c.Ints(t, "in.input_ids")
+	s := m.NewSession(e, rows, len(prompt)/rows/k+shape[0])
+	sampler := m.NewSampler(e, rows, draws)
+	if err := s.Append(prompt); err != nil {
+		t.Fatal(err)
+	}
+	out := make([][]int32, rows)
+	for b := range out {
+		out[b] = slices.Clone(prompt[b*len(prompt)/rows:][:len(prompt)/rows])
+	}
+	done, made := make([]bool, rows), false
+	for step := range shape[0] {
+		size := len(noise) / shape[0]
+		pool, err := sampler.DrawFrom(s.Hidden(), bySample(noise[step*size:][:size], rows, draws))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool = bySample(pool, draws, rows) // [rows, draws, K]
+		var next []int32
+		for b := range rows {
+			at, n := step*rows+b, draws*k
+			mine := pool[b*n:][:n]
+			testkit.CompareInts(t, "out.raw_tokens", mine, raw[at*n:][:n])
+			patch := mine
+			if settings.Temperature < 1 {
+				patch = goldenChoice(t, c, mine, k, at, settings.Temperature)
+			}
+			made = made || slices.Contains(patch, pad) && !done[b]
+			if done[b] {
+				patch = slices.Repeat([]int32{pad}, k)
+			}
+			done[b] = done[b] || slices.Contains(patch, int32(m.Config.EOSTokenID))
+			out[b] = append(out[b], patch...)
+			next = append(next, patch...)
+		}
+		if err := s.Append(next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if made {
+		return // the reference has moved it to the right end
+	}
+	testkit.CompareInts(t, "out.output_ids", slices.Concat(out...), c.Ints(t, "out.output_ids"))
+}
+
+// bySample reorders [a, b, X] to [b, a, X]: the files are row-major, the sampler is sample-major.
+func bySample[T any](from []T, a, b int) []T {
+	out, x := make([]T, len(from)), len(from)/(a*b)
+	for i := range a {
+		for j := range b {
+			copy(out[(j*a+i)*x:][:x], from[(i*b+j)*x:])
+		}
+	}
+	return out
+}
+
+// goldenChoice checks the candidates at one step and row, and returns the one that the reference drew.
+func goldenChoice(t *testing.T, c testkit.Case, pool []int32, k, at int, temp float64) []int32 {
+	candidates := temperature.NewCandidates(pool, k, int(math.Round(1/temp)))
+	shape := c.Shape(t, "out.candidates")
+	want := c.Ints(t, "out.candidates")[at*shape[2]*k:][:shape[2]*k]
+	weights := c.Ints(t, "out.weights")[at*shape[2]:][:shape[2]]
+	for i := range weights {
+		if weights[i] == 0 { // filled up
+			weights, want = weights[:i], want[:i*k]
+			break
+		}
+	}
+	if candidates.Len() != len(weights) {
+		t.Fatalf("%d candidates, the reference has %d", candidates.Len(), len(weights))
+	}
+	for i, w := range weights {
+		testkit.CompareInts(t, "out.candidates", candidates.Patch(i), want[i*k:][:k])
+		if candidates.Weight(i).Int64() != int64(w) {
+			t.Errorf("candidate %d has weight %v, the reference %d", i, candidates.Weight(i), w)
+		}
+	}
+	choice := c.Ints(t, "in.choice")[at]
+	if choice < 0 { // the row had ended
+		return pool[:k]
+	}
+	return candidates.Patch(int(choice))
+}
