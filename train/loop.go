@@ -1,0 +1,288 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/corpus"
+)
+
+// Loop trains in a run directory until the steps or the minutes are over, the context ends or Stop says so.
+type Loop struct {
+	Trainer *Trainer
+	Batches *corpus.Batches
+	Run     *checkpoint.Run // nil: nothing is written
+	Data    corpus.Fingerprint
+
+	// Evaluate measures the model on held-out text; nil: never. It must draw from streams of its own.
+	Evaluate func(ctx context.Context) ([]Figure, error)
+	// Progress is told of every step and every measurement; nil: nobody.
+	Progress func(Event)
+	// Stop is asked after each measurement whether the goal is reached; nil: never.
+	Stop func(measured []Figure) bool
+
+	state   loopState
+	started time.Time
+	before  float64 // seconds of training before this process
+}
+
+// Event is a step made, or, if Measured is set, a measurement after it.
+type Event struct {
+	Report
+	Total        int     // steps of the run as far as is known, else 0
+	Seconds      float64 // of training so far
+	Remaining    float64 // seconds, as far as can be told, else 0
+	TokensPerSec float64 // of late
+	Measured     []Figure
+	Saved        bool // a checkpoint has been written
+}
+
+// loopState is the trainer's part of a checkpoint.
+type loopState struct {
+	Position  corpus.Position    `json:"position"`
+	Data      corpus.Fingerprint `json:"data"`
+	Seconds   float64            `json:"seconds"`   // of training
+	Decisions []Decision         `json:"decisions"` // of a run under max_minutes
+	Finished  bool               `json:"finished"`
+}
+
+// Decision is what a run under max_minutes decided by the clock: at step Step it was to make Total steps in all. With
+// its decisions written down, a run can be repeated and resumed.
+type Decision struct {
+	Step    int     `json:"step"`
+	Total   int     `json:"total"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Outcome says how a Loop ended.
+type Outcome struct {
+	Steps    int
+	Seconds  float64
+	Finished bool // false where the context ended it
+	Measured []Figure
+}
+
+// Resume takes up the newest checkpoint of the run, if there is one.
+func (l *Loop) Resume() (warnings []string, err error) {
+	saved, err := l.Run.Latest()
+	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
+		_, err := l.Run.TrimMetrics(-1)
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer saved.Close()
+	if err := saved.Trainer(&l.state); err != nil {
+		return nil, err
+	}
+	if l.state.Data != l.Data {
+		return nil, fmt.Errorf("the data has changed since the run began (fingerprint %.12s, not %.12s): give the same --data", l.Data, l.state.Data)
+	}
+	if err := l.Batches.Seek(l.state.Position); err != nil {
+		return nil, err
+	}
+	if err := l.Trainer.Restore(saved.Step, saved.Model, saved.Optimizer); err != nil {
+		return nil, err
+	}
+	l.before = l.state.Seconds
+	_, err = l.Run.TrimMetrics(saved.Step)
+	return saved.Warnings, err
+}
+
+// total returns the number of steps of the run as far as it is known, else 0.
+func (l *Loop) total() int {
+	total := l.Trainer.Config.MaxSteps
+	if n := len(l.state.Decisions); n > 0 {
+		decided := l.state.Decisions[n-1].Total
+		if total == 0 || decided < total {
+			total = decided
+		}
+	}
+	return total
+}
+
+func (l *Loop) seconds() float64 { return l.before + time.Since(l.started).Seconds() }
+
+// Do trains. When the context ends it saves and returns with Finished unset and no error. A run that is finished is
+// left alone, unless max_steps has been raised.
+func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
+	l.started = time.Now()
+	l.state.Data = l.Data
+	l.state.Finished = false
+	meter := meter{tokens: len(l.Trainer.batch) * l.Trainer.Config.GradientAccumulationSteps}
+	measuredAt := -1
+	for ctx.Err() == nil && !l.over() {
+		if err := l.decide(); err != nil {
+			return l.outcome(nil), err
+		}
+		report, err := l.Trainer.Step(l.scheduled(), l.Batches.Next)
+		if err != nil {
+			return l.outcome(nil), errors.Join(err, l.save())
+		}
+		rate := meter.step(l.seconds())
+		event := l.event(report, rate)
+		if err := l.log(event); err != nil {
+			return l.outcome(nil), err
+		}
+		if done := l.Trainer.Steps(); l.due(l.Trainer.Config.EvalSteps) && !l.over() {
+			measuredAt = done
+			if out.Measured, err = l.measure(ctx, event); err != nil {
+				if ctx.Err() != nil {
+					break
+				}
+				return l.outcome(nil), errors.Join(err, l.save())
+			}
+			if l.Stop != nil && l.Stop(out.Measured) {
+				l.state.Finished = true
+				break
+			}
+		}
+		if l.due(l.Trainer.Config.SaveSteps) && !l.over() {
+			if err := l.save(); err != nil {
+				return l.outcome(out.Measured), err
+			}
+			l.tell(Event{Report: Report{Step: report.Step}, Saved: true})
+		}
+	}
+	if ctx.Err() != nil && !l.over() {
+		return l.outcome(out.Measured), l.save()
+	}
+	l.state.Finished = true
+	if measuredAt != l.Trainer.Steps() {
+		if out.Measured, err = l.measure(ctx, l.event(Report{Step: l.Trainer.Steps() - 1}, 0)); err != nil && ctx.Err() == nil {
+			return l.outcome(nil), errors.Join(err, l.save())
+		}
+	}
+	return l.outcome(out.Measured), l.save()
+}
+
+func (l *Loop) outcome(measured []Figure) Outcome {
+	return Outcome{Steps: l.Trainer.Steps(), Seconds: l.seconds(), Finished: l.state.Finished, Measured: measured}
+}
+
+func (l *Loop) due(every int) bool { return every > 0 && l.Trainer.Steps()%every == 0 }
+
+// over reports whether all steps are made.
+func (l *Loop) over() bool {
+	if l.state.Finished {
+		return true
+	}
+	total := l.total()
+	return total > 0 && l.Trainer.Steps() >= total
+}
+
+// scheduled is the number of steps the learning rate goes by.
+func (l *Loop) scheduled() int {
+	if l.Trainer.Config.MaxMinutes > 0 && len(l.state.Decisions) == 0 {
+		return 0
+	}
+	return l.total()
+}
+
+// decide fixes the number of steps of a run under max_minutes once the schedule has to know it.
+func (l *Loop) decide() error {
+	budget, step := 60*l.Trainer.Config.MaxMinutes, l.Trainer.Steps()
+	if budget == 0 || len(l.state.Decisions) > 0 {
+		return nil
+	}
+	seconds := l.seconds()
+	if seconds < l.Trainer.Config.decideAt()*budget || step == 0 {
+		return nil
+	}
+	total := max(step+1, int(math.Round(float64(step)*budget/seconds)))
+	l.state.Decisions = append(l.state.Decisions, Decision{Step: step, Total: total, Seconds: seconds})
+	if l.Run == nil {
+		return nil
+	}
+	return l.Run.AppendMetrics(map[string]any{"step": step, "decided_steps": total, "seconds": seconds})
+}
+
+func (l *Loop) event(r Report, rate float64) Event {
+	e := Event{Report: r, Total: l.total(), Seconds: l.seconds(), TokensPerSec: rate}
+	switch done := float64(l.Trainer.Steps()); {
+	case e.Total > 0:
+		e.Remaining = e.Seconds / done * (float64(e.Total) - done)
+	case l.Trainer.Config.MaxMinutes > 0:
+		e.Remaining = max(0, 60*l.Trainer.Config.MaxMinutes-e.Seconds)
+	}
+	return e
+}
+
+// log writes a line of metrics for a step, if it is due, and tells of it.
+func (l *Loop) log(e Event) error {
+	l.tell(e)
+	if l.Run == nil || e.Step%l.Trainer.Config.LoggingSteps != 0 {
+		return nil
+	}
+	line := map[string]any{"step": e.Step + 1, "loss": e.Loss, "grad_norm": e.GradNorm, "learning_rate": e.LearningRate,
+		"tokens_per_s": math.Round(e.TokensPerSec), "seconds": math.Round(e.Seconds*100) / 100}
+	for _, f := range e.Figures {
+		line[f.Name] = f.Value
+	}
+	return l.Run.AppendMetrics(line)
+}
+
+func (l *Loop) tell(e Event) {
+	if l.Progress != nil {
+		l.Progress(e)
+	}
+}
+
+// measure evaluates the model, writes the figures down and tells of them. The clock of the training stands still.
+func (l *Loop) measure(ctx context.Context, e Event) ([]Figure, error) {
+	if l.Evaluate == nil {
+		return nil, nil
+	}
+	begun := time.Now()
+	figures, err := l.Evaluate(ctx)
+	l.started = l.started.Add(time.Since(begun))
+	if err != nil {
+		return nil, err
+	}
+	e.Measured = figures
+	l.tell(e)
+	if l.Run == nil {
+		return figures, nil
+	}
+	line := map[string]any{"step": l.Trainer.Steps(), "measured": true}
+	for _, f := range figures {
+		line[f.Name] = f.Value
+	}
+	return figures, l.Run.AppendMetrics(line)
+}
+
+func (l *Loop) save() error {
+	if l.Run == nil {
+		return nil
+	}
+	l.state.Position = l.Batches.Position()
+	l.state.Seconds = l.seconds()
+	model, optimizer := l.Trainer.Tensors()
+	return l.Run.Save(l.Trainer.Steps(), checkpoint.State{Model: model, Optimizer: optimizer, Trainer: l.state,
+		Metadata: map[string]string{"format": "pt"}})
+}
+
+// meter measures tokens a second over the last steps.
+type meter struct {
+	tokens int // a step
+	last   float64
+	rate   float64
+}
+
+func (m *meter) step(now float64) float64 {
+	if took := now - m.last; m.last > 0 && took > 0 {
+		const weight = .05
+		rate := float64(m.tokens) / took
+		if m.rate == 0 {
+			m.rate = rate
+		}
+		m.rate += weight * (rate - m.rate)
+	}
+	m.last = now
+	return m.rate
+}

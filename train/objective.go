@@ -1,0 +1,106 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// Objective is what a Trainer trains: a graph with a loss, and how a batch of tokens enters it.
+type Objective struct {
+	Graph  *nn.Graph
+	Params *nn.Params
+	Layout corpus.Layout
+	// Fill writes a batch of ids [B, T] into the compiled graph's inputs.
+	Fill func(p *cpu.Program, ids []int32) error
+	// Figures reads what the last run measured, besides the loss.
+	Figures func(p *cpu.Program) []Figure
+}
+
+// Figure is one measured number, under the name it has in metrics.jsonl.
+type Figure struct {
+	Name  string
+	Value float64
+}
+
+// Autoencoder is the objective of an autoencoder (SPEC section 2) over batches of c's size.
+func Autoencoder(m *autoencoder.Model, c Config) (*Objective, error) {
+	k := m.Config.PatchSize
+	if err := wholePatches(c, k, 1); err != nil {
+		return nil, err
+	}
+	patches := c.BatchSize * c.BlockSize / k
+	t := m.Training(patches)
+	return &Objective{
+		Graph: t.Graph, Params: m.Params,
+		Layout: corpus.Layout{Kind: corpus.Autoencoder, PatchSize: k, BlockSize: c.BlockSize},
+		Fill: func(p *cpu.Program, ids []int32) error {
+			copy(p.Ints(t.IDs), ids)
+			return nil
+		},
+		Figures: func(p *cpu.Program) []Figure {
+			return []Figure{
+				{"cross_entropy", float64(p.Scalar(t.Tokens.Loss))},
+				{"train_accuracy", float64(p.Scalar(t.Tokens.Hits)) / float64(patches*k)},
+				{"kl", float64(p.Scalar(t.KL))},
+			}
+		},
+	}, nil
+}
+
+// LanguageModel is the objective of a language model (SPEC section 3) over batches of c's size.
+func LanguageModel(m *lm.Model, c Config) (*Objective, error) {
+	k := m.Config.PatchSize
+	if err := wholePatches(c, k, 2); err != nil {
+		return nil, err
+	}
+	t := m.Training(c.BatchSize, c.BlockSize)
+	return &Objective{
+		Graph: t.Graph, Params: m.Params,
+		Layout: corpus.Layout{Kind: corpus.Language, PatchSize: k, BlockSize: c.BlockSize},
+		Fill:   func(p *cpu.Program, ids []int32) error { return t.Fill(p, ids, nil) },
+		Figures: func(p *cpu.Program) []Figure {
+			figures := []Figure{{"energy_loss", float64(p.Scalar(t.Head.Score.Loss))}}
+			if len(t.Tokens) == 0 {
+				return figures
+			}
+			var ce, brier float64
+			for _, h := range t.Tokens {
+				ce += float64(p.Scalar(h.Loss)) / float64(len(t.Tokens))
+			}
+			brier = 100 * float64(p.Scalar(t.Tokens[0].Brier))
+			return append(figures, Figure{"token_loss", ce}, Figure{"token_brier_1", brier})
+		},
+	}, nil
+}
+
+// Autoregressive is the objective of the token-level baseline (SPEC section 3.4) over batches of c's size.
+func Autoregressive(m *ar.Model, c Config) (*Objective, error) {
+	if err := wholePatches(c, 1, 2); err != nil {
+		return nil, err
+	}
+	t := m.Training(c.BatchSize, c.BlockSize)
+	return &Objective{
+		Graph: t.Graph, Params: m.Params,
+		Layout: corpus.Layout{Kind: corpus.Language, PatchSize: 1, BlockSize: c.BlockSize},
+		Fill:   func(p *cpu.Program, ids []int32) error { return t.Fill(p.Ints, ids) },
+		Figures: func(p *cpu.Program) []Figure {
+			return []Figure{
+				{"cross_entropy", float64(p.Scalar(t.Tokens.Loss))},
+				{"token_brier_1", 100 * float64(p.Scalar(t.Tokens.Brier))},
+			}
+		},
+	}, nil
+}
+
+func wholePatches(c Config, k, least int) error {
+	if c.BlockSize%k != 0 || c.BlockSize < least*k {
+		return fmt.Errorf("block_size is %d: want a multiple of patch_size = %d, at least %d", c.BlockSize, k, least*k)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// Trainer makes optimizer steps. All it does follows from the objective's parameters, the configuration, the batches
+// and the number of the step, so that its State is all a checkpoint needs.
+type Trainer struct {
+	Config    Config
+	Objective *Objective
+	Program   *cpu.Program
+
+	optimizer *cpu.AdamW
+	batch     []int32 // [B, T]
+	step      int     // steps made
+}
+
+// Report is what a step did.
+type Report struct {
+	Step         int     // the step's number, from 0
+	Loss         float64 // mean over accumulated batches
+	GradNorm     float64 // before clipping
+	LearningRate float64
+	Figures      []Figure // of the last accumulated batch
+}
+
+// New compiles the objective for training from its parameters' present values, which must be there.
+func New(eng *cpu.Engine, o *Objective, c Config) *Trainer {
+	t := &Trainer{Config: c, Objective: o, Program: eng.Compile(o.Graph, cpu.Training)}
+	t.optimizer = cpu.NewAdamW(t.Program)
+	t.batch = make([]int32, c.BatchSize*c.BlockSize)
+	return t
+}
+
+// Steps returns the number of steps made.
+func (t *Trainer) Steps() int { return t.step }
+
+// Step makes one optimizer step of a run of total steps (0: not known) on batches that next fills, [B, T] each. After
+// an error the parameters are as they were.
+func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) {
+	c := t.Config
+	r := Report{Step: t.step, LearningRate: c.LearningRateAt(t.step, total)}
+	for i := range c.GradientAccumulationSteps {
+		if err := next(t.batch); err != nil {
+			return r, err
+		}
+		if err := t.Objective.Fill(t.Program, t.batch); err != nil {
+			return r, err
+		}
+		t.Program.SetDraws(c.Seed, uint64(t.step*c.GradientAccumulationSteps+i))
+		if err := t.Program.Step(i > 0); err != nil {
+			return r, err
+		}
+		r.Loss += t.Program.Loss() / float64(c.GradientAccumulationSteps)
+	}
+	mean := 1 / float64(c.GradientAccumulationSteps)
+	r.GradNorm = t.optimizer.GradNorm() * mean
+	if math.IsNaN(r.Loss) || math.IsInf(r.GradNorm, 0) || math.IsNaN(r.GradNorm) {
+		return r, &DivergedError{Step: t.step, Loss: r.Loss, GradNorm: r.GradNorm}
+	}
+	scale := mean
+	if c.MaxGradNorm > 0 {
+		scale *= min(1, c.MaxGradNorm/(r.GradNorm+1e-6))
+	}
+	t.step++
+	adam := cpu.AdamWConfig{Beta1: c.AdamBeta1, Beta2: c.AdamBeta2, Epsilon: c.AdamEpsilon, WeightDecay: c.WeightDecay}
+	t.optimizer.Step(adam, r.LearningRate, t.step, scale)
+	r.Figures = t.Objective.Figures(t.Program)
+	return r, nil
+}
+
+// DivergedError says that a step gave no finite loss or gradient. No parameter has been changed by it.
+type DivergedError struct {
+	Step           int
+	Loss, GradNorm float64
+}
+
+func (e *DivergedError) Error() string {
+	return fmt.Sprintf("training diverged at step %d: the loss is %v and the gradient's norm %v; lower learning_rate or max_grad_norm, or raise warmup_steps",
+		e.Step, e.Loss, e.GradNorm)
+}
+
+// Names in optimizer.safetensors: the moments of a parameter.
+const (
+	firstMoment  = "exp_avg."
+	secondMoment = "exp_avg_sq."
+)
+
+// Tensors returns the model's parameters, and what only training needs: parameters of auxiliary losses and the
+// optimizer's moments. The slices are the live ones.
+func (t *Trainer) Tensors() (model, optimizer []checkpoint.Tensor) {
+	for _, p := range t.Objective.Params.All() {
+		tensor := checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
+		if t.trainingOnly(p) {
+			optimizer = append(optimizer, tensor)
+		} else {
+			model = append(model, tensor)
+		}
+	}
+	t.optimizer.Moments(func(p *nn.Param, m, v []float32) {
+		optimizer = append(optimizer,
+			checkpoint.Tensor{Name: firstMoment + p.Name, Shape: p.Shape, Data: m},
+			checkpoint.Tensor{Name: secondMoment + p.Name, Shape: p.Shape, Data: v})
+	})
+	return model, optimizer
+}
+
+func (t *Trainer) trainingOnly(p *nn.Param) bool {
+	return strings.HasPrefix(p.Name, lm.TokenHeadPrefix)
+}
+
+// Restore puts back the parameters and moments of a checkpoint after that many steps.
+func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
+	for _, p := range t.Objective.Params.All() {
+		from := model
+		if t.trainingOnly(p) {
+			from = optimizer
+		}
+		if err := from.ReadFloat32(p.Name, p.Data); err != nil {
+			return err
+		}
+	}
+	var failed error
+	t.optimizer.Moments(func(p *nn.Param, m, v []float32) {
+		if failed == nil {
+			failed = optimizer.ReadFloat32(firstMoment+p.Name, m)
+		}
+		if failed == nil {
+			failed = optimizer.ReadFloat32(secondMoment+p.Name, v)
+		}
+	})
+	t.step = step
+	return failed
+}
