@@ -9,11 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/calm-go/calm/tokenizer"
 )
 
 // manifestName is the file that makes a directory of shards a prepared corpus. It
 // is written last.
 const manifestName = "corpus.json"
+
+// tokenizerName is the tokenizer in a prepared corpus.
+const tokenizerName = "tokenizer.json"
 
 const (
 	manifestFormat  = "calm corpus"
@@ -66,6 +71,22 @@ func Open(dir string) (*Corpus, error) {
 		return nil, fmt.Errorf("open corpus: %w", err)
 	}
 	return c, nil
+}
+
+// PreparedTokenizer returns the tokenizer that a directory was prepared with.
+func PreparedTokenizer(dir string) (*tokenizer.Tokenizer, error) {
+	m, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.Load(filepath.Join(dir, tokenizerName))
+	if err != nil {
+		return nil, fmt.Errorf("open corpus: %w", err)
+	}
+	if TokenizerFingerprint(tok) != m.Tokenizer {
+		return nil, fmt.Errorf("open corpus: %s is not the tokenizer that %s was prepared with", filepath.Join(dir, tokenizerName), dir)
+	}
+	return tok, nil
 }
 
 func (c *Corpus) openShards(m manifest) error {

@@ -21,9 +21,13 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
+// minHalf keeps the network's halves from being so small that its permutations
+// are few (with two bits TestPermutationIsEven fails).
+const minHalf = 4
+
 // A permutation of 0..n-1 that is computed, not stored: a Feistel network over
-// the next even number of bits. Results beyond n-1 are put through it again,
-// less than four times on average, until one falls within.
+// the next even number of bits. Results beyond n-1 are put through it again until
+// one falls within, after less than four times on average unless n is small.
 type permutation struct {
 	n    uint64
 	half int // bits of a half
@@ -31,7 +35,7 @@ type permutation struct {
 }
 
 func newPermutation(k *key, n uint64) permutation {
-	p := permutation{n: n, half: (bits.Len64(n-1) + 1) / 2}
+	p := permutation{n: n, half: max(minHalf, (bits.Len64(n-1)+1)/2)}
 	for i := range p.keys {
 		p.keys[i] = k.next()
 	}

@@ -310,9 +310,11 @@ func (p *preparation) flush() error {
 	h := header{
 		index: uint32(len(p.kept)), vocab: uint32(p.tok.VocabSize()), tokenizer: p.fingerprint,
 		tokens: b.done.tokens, records: int64(len(records) / recordSize),
-		table: crc32.Update(crc32.Checksum(records, castagnoli), castagnoli, sums),
 	}
 	at := h.layout()
+	for _, section := range [][]byte{make([]byte, at.records-at.tokensEnd), records, sums} {
+		h.table = crc32.Update(h.table, castagnoli, section)
+	}
 	if err := file.Truncate(at.tokensEnd); err != nil {
 		return err
 	}
@@ -323,9 +325,6 @@ func (p *preparation) flush() error {
 		if _, err := file.WriteAt(section.bytes, section.at); err != nil {
 			return err
 		}
-	}
-	if err := file.Truncate(at.end); err != nil { // where there is nothing behind the padding
-		return err
 	}
 	if err := file.Sync(); err != nil {
 		return err
@@ -369,6 +368,9 @@ func (p *preparation) finish() error {
 	}
 	for i, s := range p.kept {
 		m.Shards = append(m.Shards, manifestShard{shardName(i), int64(len(s.tokens) / s.width)})
+	}
+	if err := p.tok.Save(filepath.Join(p.dir, tokenizerName)); err != nil {
+		return err
 	}
 	return m.write(p.dir)
 }

@@ -123,12 +123,13 @@ func listDirectory(dir string) ([]string, error) {
 			}
 			return nil
 		}
-		switch name := entry.Name(); {
-		case name == manifestName:
-			return fmt.Errorf("%s is a prepared corpus, tokens and no text: name it alone", filepath.Dir(path))
-		case isShardName(name):
+		if isShardName(entry.Name()) {
+			if IsPrepared(filepath.Dir(path)) {
+				return fmt.Errorf("%s is a prepared corpus, tokens and no text: name it alone", filepath.Dir(path))
+			}
 			return fmt.Errorf("%s: %w", filepath.Dir(path), errUnfinished)
-		case hidden:
+		}
+		if hidden {
 			return nil
 		}
 		if f, _ := formatOf(path); f == formatUnknown {

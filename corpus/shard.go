@@ -21,7 +21,7 @@ import (
 //	     records, 16 bytes each (see record)
 //	     checksums, CRC-32C of each chunk of tokens, 4 bytes each
 //
-// The header's checksum and the one over records and checksums are verified when
+// The header's checksum and the one over all behind the tokens are verified when
 // the file is opened, those of the tokens when a chunk is first read.
 const (
 	shardMagic   = "calmshrd"
@@ -53,7 +53,7 @@ func idWidth(vocab int) int {
 //	8    version    uint32
 //	12   index      uint32, the shard's place in the corpus
 //	16   vocabulary uint32, the number of ids
-//	20   table      uint32, CRC-32C of records and checksums
+//	20   table      uint32, CRC-32C of what follows the tokens
 //	24   tokens     uint64
 //	32   records    uint64
 //	40   tokenizer  32 bytes, its fingerprint
@@ -175,8 +175,8 @@ func parseShard(name string, b []byte) (*shard, header, error) {
 		return nil, header{}, err
 	}
 	at := h.layout()
-	if crc32.Checksum(b[at.records:], castagnoli) != h.table {
-		return nil, header{}, fmt.Errorf("bytes %d to %d: the table of documents does not match its checksum", at.records, at.end)
+	if crc32.Checksum(b[at.tokensEnd:], castagnoli) != h.table {
+		return nil, header{}, fmt.Errorf("bytes %d to %d: the table of documents does not match its checksum", at.tokensEnd, at.end)
 	}
 	s := &shard{
 		name:    name,

@@ -1,0 +1,428 @@
+package corpus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/calm-go/calm/tokenizer"
+	"github.com/google/go-cmp/cmp"
+)
+
+// small shards, so that there are several.
+var small = PrepareOptions{ShardBytes: 3000}
+
+func mustPrepare(t testing.TB, dir string, opts PrepareOptions, texts ...string) *Corpus {
+	t.Helper()
+	c, err := Prepare(context.Background(), given(texts...), bytesTokenizer, dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// contents returns a directory's files.
+func contents(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[e.Name()] = string(b)
+	}
+	return files
+}
+
+// A prepared corpus is the one in memory, whatever the size of its shards.
+func TestPrepareIsTokenize(t *testing.T) {
+	for name, texts := range map[string][]string{
+		"documents": someTexts(80, 1), "one": someTexts(1, 2), "few": append(someTexts(7, 3), "x"),
+	} {
+		want := mustTokenize(t, texts...)
+		for _, size := range []int64{1, 500, 3000, 0} {
+			c := mustPrepare(t, t.TempDir(), PrepareOptions{ShardBytes: size}, texts...)
+			if size == 500 && len(c.shards) < 2 && name == "documents" {
+				t.Errorf("%s: %d shards", name, len(c.shards))
+			}
+			if c.Fingerprint() != want.Fingerprint() || c.upTo != want.upTo || !slices.Equal(c.Sources(), want.Sources()) {
+				t.Errorf("%s, shards of %d: another corpus", name, size)
+			}
+			for _, parts := range [][2]*Part{{c.All(), want.All()}, {c.Train(), want.Train()}, {c.HeldOut(), want.HeldOut()}} {
+				if !slices.Equal(partTexts(t, parts[0]), partTexts(t, parts[1])) {
+					t.Errorf("%s, shards of %d: the %s differs", name, size, parts[0].name)
+				}
+			}
+			blocks, err := c.Train().Blocks(Layout{Autoencoder, 4, 8})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantBlocks, err := want.Train().Blocks(Layout{Autoencoder, 4, 8})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, expect := make([]int32, blocks.Len()*8), make([]int32, wantBlocks.Len()*8)
+			_, err = blocks.Fill(0, got)
+			if _, err2 := wantBlocks.Fill(0, expect); err != nil || err2 != nil || !slices.Equal(got, expect) {
+				t.Errorf("%s, shards of %d: other blocks (%v, %v)", name, size, err, err2)
+			}
+		}
+	}
+}
+
+// Killed at any moment, a preparation leaves nothing that counts as prepared, and
+// the next ends with exactly the files of one that was never stopped. The moments
+// are between and within the writes of each file.
+func TestPrepareAfterKill(t *testing.T) {
+	texts := someTexts(60, 1)
+	whole := t.TempDir()
+	mustPrepare(t, whole, small, texts...)
+	want := contents(t, whole)
+	shards := 0
+	for name := range want {
+		if isShardName(name) {
+			shards++
+		}
+	}
+	if shards < 4 || len(want) != shards+2 {
+		t.Fatalf("%d shards in %d files", shards, len(want))
+	}
+
+	moments := map[string]map[string]string{}
+	for done := range shards + 1 {
+		files := map[string]string{}
+		for i := range done {
+			files[shardName(i)] = want[shardName(i)]
+		}
+		at := func(what string, extra ...string) {
+			m := maps.Clone(files)
+			for i := 0; i < len(extra); i += 2 {
+				m[extra[i]] = extra[i+1]
+			}
+			moments[fmt.Sprintf("%d shards, %s", done, what)] = m
+		}
+		at("nothing begun")
+		if done == shards {
+			at("tokenizer half", "tokenizer.json.tmp", "{")
+			at("tokenizer written", tokenizerName, want[tokenizerName])
+			at("manifest half", tokenizerName, want[tokenizerName], manifestName+".tmp", want[manifestName][:40])
+			at("manifest beside", tokenizerName, want[tokenizerName], manifestName+".tmp", want[manifestName])
+			continue
+		}
+		next := want[shardName(done)]
+		zeros := strings.Repeat("\x00", headerSize)
+		for _, n := range []int{0, 50, headerSize, headerSize + 333, len(next) - 1} {
+			begun := next[:n]
+			if n > headerSize {
+				begun = zeros + next[headerSize:n]
+			}
+			at(fmt.Sprint(n, " bytes"), shardName(done)+".tmp", begun)
+			// A file system that renames before it writes is not ours, but costs nothing to survive.
+			at(fmt.Sprint(n, " bytes renamed"), shardName(done), next[:n])
+		}
+		at("whole beside", shardName(done)+".tmp", next)
+		at("damaged", shardName(done), next[:500]+"\xff\xff"+next[502:])
+	}
+	if len(moments) < 40 {
+		t.Fatalf("only %d moments", len(moments))
+	}
+	for name, files := range moments {
+		dir := put(t, files)
+		if _, err := Open(dir); err == nil || IsPrepared(dir) {
+			t.Fatalf("%s: counts as prepared", name)
+		} else if len(files) > 0 && slices.ContainsFunc(slices.Collect(maps.Keys(files)), isShardName) && !strings.Contains(err.Error(), "again to finish") {
+			t.Errorf("%s: %v", name, err)
+		}
+		c, err := Prepare(context.Background(), given(texts...), bytesTokenizer, dir, small)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		c.Close()
+		got := contents(t, dir)
+		delete(got, "tokenizer.json.tmp") // not ours
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: other files", name)
+		}
+	}
+}
+
+// What is ready is not tokenized again, and a complete directory is left alone.
+func TestPrepareAgain(t *testing.T) {
+	dir := t.TempDir()
+	texts := someTexts(60, 1)
+	mustPrepare(t, dir, small, texts...)
+	before := contents(t, dir)
+	var last Progress
+	opts := small
+	opts.Progress = func(p Progress) { last = p }
+	texts[59] = strings.Repeat(texts[59], 20) // so that there is more than reportEvery
+	long := strings.Repeat(texts[0], reportEvery/len(texts[0]))
+
+	c := mustPrepare(t, dir, small, someTexts(60, 1)...)
+	if diff := cmp.Diff(before, contents(t, dir)); diff != "" || c.All().Documents() != 60 {
+		t.Error("preparing again changes files")
+	}
+	_, err := Prepare(context.Background(), given(texts...), bytesTokenizer, dir, opts)
+	wantError(t, err, "test:60", "was begun with")
+	_, err = Prepare(context.Background(), given(append(someTexts(60, 1), "more")...), bytesTokenizer, dir, opts)
+	wantError(t, err, "test:61", "complete")
+	_, err = Prepare(context.Background(), given(someTexts(60, 1)[:50]...), bytesTokenizer, dir, opts)
+	wantError(t, err, "begun with more")
+	other, err := trainBPE(300, texts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Prepare(context.Background(), given(someTexts(60, 1)...), other, dir, opts)
+	wantError(t, err, "another tokenizer")
+	if diff := cmp.Diff(before, contents(t, dir)); diff != "" {
+		t.Error("a refused preparation changes files")
+	}
+
+	os.Remove(filepath.Join(dir, manifestName))
+	_, err = Prepare(context.Background(), given(someTexts(60, 1)...), other, dir, opts)
+	wantError(t, err, "another tokenizer")
+	_, err = Prepare(context.Background(), given(append([]string{"new"}, someTexts(60, 1)...)...), bytesTokenizer, dir, opts)
+	wantError(t, err, "test:1", "was begun with")
+	c, err = Prepare(context.Background(), given(append(someTexts(60, 1), long+"x", long+"y")...), bytesTokenizer, dir, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if last.Kept != 60 || last.Documents < 61 || last.Bytes < reportEvery || last.Tokens != last.Bytes {
+		t.Errorf("progress %+v", last)
+	}
+}
+
+// Cancelling or failing loses no document that was done.
+func TestPrepareCancelled(t *testing.T) {
+	texts := someTexts(2000, 1)
+	want := mustTokenize(t, texts...).Fingerprint()
+	for name, stop := range map[string]func(cancel func(), i int) error{
+		"cancelled": func(cancel func(), i int) error { cancel(); return nil },
+		"failed":    func(cancel func(), i int) error { return fmt.Errorf("file:%d: disk on fire", i) },
+	} {
+		dir := t.TempDir()
+		for _, after := range []int{300, 1700} {
+			ctx, cancel := context.WithCancel(context.Background())
+			docs := func(yield func(Document, error) bool) {
+				i := 0
+				for d := range given(texts...) {
+					if i++; i == after {
+						time.Sleep(20 * time.Millisecond) // for what is under way to be written
+						if err := stop(cancel, i); err != nil {
+							yield(Document{}, err)
+							return
+						}
+					}
+					if !yield(d, ctx.Err()) || ctx.Err() != nil {
+						return
+					}
+				}
+			}
+			_, err := Prepare(ctx, docs, bytesTokenizer, dir, PrepareOptions{})
+			if err == nil {
+				t.Fatalf("%s: no error", name)
+			}
+			if name == "failed" {
+				wantError(t, err, "disk on fire", fmt.Sprint(after-1, " documents are done"))
+			} else if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if IsPrepared(dir) {
+				t.Errorf("%s: counts as prepared", name)
+			}
+			_, err = readAll("", dir)
+			if err != nil && name == "failed" {
+				wantError(t, err, "again to finish")
+			}
+			cancel()
+		}
+		if c := mustPrepare(t, dir, PrepareOptions{}, texts...); c.Fingerprint() != want {
+			t.Errorf("%s: another corpus", name)
+		}
+	}
+}
+
+// A document cut off by the end of its reader's patience leaves no trace.
+func TestPrepareCancelledWithinDocument(t *testing.T) {
+	dir := t.TempDir()
+	long := strings.Join(someTexts(4000, 7), "\n")
+	texts := append(someTexts(30, 1), long, "last")
+	ctx, cancel := context.WithCancel(context.Background())
+	opts := PrepareOptions{Progress: func(Progress) { cancel() }}
+	if len(long) < 2*reportEvery/3 {
+		t.Fatalf("the document has %d bytes", len(long))
+	}
+	texts = append(texts, long+long+long)
+	_, err := Prepare(ctx, given(texts...), bytesTokenizer, dir, opts)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if c := mustPrepare(t, dir, PrepareOptions{}, texts...); c.Fingerprint() != mustTokenize(t, texts...).Fingerprint() {
+		t.Error("another corpus")
+	}
+}
+
+func TestPrepareLocks(t *testing.T) {
+	dir := t.TempDir()
+	unlock, err := lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Prepare(context.Background(), given(someTexts(20, 1)...), bytesTokenizer, dir, small)
+	unlock()
+	if err == nil {
+		t.Skip("no locks here")
+	}
+	wantError(t, err, "another process")
+	mustPrepare(t, dir, small, someTexts(20, 1)...)
+}
+
+func TestPreparedTokenizer(t *testing.T) {
+	texts := someTexts(50, 1)
+	bpe, err := trainBPE(400, texts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tok := range []*tokenizer.Tokenizer{bpe, tokenizer.Bytes()} {
+		dir := t.TempDir()
+		c, err := Prepare(context.Background(), given(texts...), tok, dir, small)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		back, err := PreparedTokenizer(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if TokenizerFingerprint(back) != c.Tokenizer() || TokenizerFingerprint(back) != TokenizerFingerprint(tok) {
+			t.Error("another tokenizer")
+		}
+		for i, ids := range collect(t, c.All()) {
+			if got := string(back.AppendDecode(nil, ids)); got != texts[i] {
+				t.Errorf("document %d is %q", i, got)
+			}
+		}
+	}
+}
+
+func collect(t testing.TB, p *Part) (all [][]int32) {
+	for ids, err := range p.Each() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, slices.Clone(ids))
+	}
+	return all
+}
+
+// With more than 65536 ids a token takes four bytes.
+func TestWideTokens(t *testing.T) {
+	var b bytes.Buffer
+	w := newBuilder(&b, 1<<16+1)
+	ids := []int32{0, 65535, 65536, 300000}
+	if err := w.add(ids); err != nil {
+		t.Fatal(err)
+	}
+	w.end(piece{})
+	s := &shard{width: w.width, tokens: b.Bytes()}
+	got := make([]int32, len(ids))
+	if err := s.read(got, 0); err != nil || !slices.Equal(got, ids) || idWidth(1<<16) != 2 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestMain prepares a corpus when TestPrepareKilled runs it for that.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("CALM_TEST_PREPARE"); dir != "" {
+		if _, err := Prepare(context.Background(), slowly(someTexts(400, 1)), bytesTokenizer, dir, small); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// slowly yields texts at a pace that leaves time to be killed, and so that jobs
+// are handed on: every tenth is long.
+func slowly(texts []string) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		for i, text := range killTexts(texts) {
+			time.Sleep(200 * time.Microsecond)
+			if !yield(Document{Text: []byte(text), Source: "test", Line: i + 1}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func killTexts(texts []string) []string {
+	texts = slices.Clone(texts)
+	for i := 0; i < len(texts); i += 10 {
+		texts[i] = strings.Repeat(texts[i], jobSize/len(texts[i])+1)
+	}
+	return texts
+}
+
+// Killed for real, again and again, a preparation gets done.
+func TestPrepareKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	want := mustTokenize(t, killTexts(someTexts(400, 1))...).Fingerprint()
+	dir := t.TempDir()
+	killed := 0
+	for wait := 30 * time.Millisecond; ; wait += 20 * time.Millisecond {
+		command := exec.Command(os.Args[0])
+		command.Env = append(os.Environ(), "CALM_TEST_PREPARE="+dir)
+		stderr, err := command.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(wait, func() { command.Process.Kill() })
+		said, _ := io.ReadAll(stderr)
+		err = command.Wait()
+		kill.Stop()
+		if err == nil {
+			break
+		}
+		if len(said) > 0 {
+			t.Fatalf("%s", said)
+		}
+		killed++
+	}
+	c, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Verify(context.Background(), nil); err != nil || c.Fingerprint() != want {
+		t.Errorf("another corpus (%v)", err)
+	}
+	if killed == 0 {
+		t.Error("it was never killed")
+	}
+	t.Logf("killed %d times", killed)
+}

@@ -1,0 +1,288 @@
+package corpus
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go"
+)
+
+func gz(t testing.TB, s string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write([]byte(s))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func zst(t testing.TB, s string) string {
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(w.EncodeAll([]byte(s), nil))
+}
+
+func parquetOf[T any](t testing.TB, rows ...T) string {
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[T](&b, parquet.Compression(&parquet.Zstd), parquet.PageBufferSize(64))
+	for i, row := range rows { // several row groups
+		if _, err := w.Write([]T{row}); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 99 {
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// put writes files below a new directory.
+func put(t testing.TB, files map[string]string) string {
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// readAll returns "name:line text" of each document, names relative to dir.
+func readAll(dir string, paths ...string) (got []string, err error) {
+	for d, e := range Read(context.Background(), paths...) {
+		if e != nil {
+			return got, e
+		}
+		got = append(got, strings.TrimPrefix(d.String(), dir+"/")+" "+string(d.Text))
+	}
+	return got, nil
+}
+
+type row struct {
+	ID   int64  `parquet:"id"`
+	Text string `parquet:"text,dict"`
+	URL  string `parquet:"url"`
+}
+
+type optionalRow struct {
+	Text *string `parquet:"text,optional"`
+}
+
+func TestRead(t *testing.T) {
+	lines := "{\"text\": \"one\\n\\u00e9\", \"id\": 3}\n\n  {\"meta\": {\"text\": \"no\"}, \"text\":\"two\"}\r\n" +
+		"{\"text\": \"\"}\n{\"text\": null}\n{\"TEXT\": \"no\", \"text\": \"a\", \"te\\u0078t\": \"three\"}"
+	want := func(name string) []string {
+		return []string{name + ":1 one\né", name + ":3 two", name + ":6 three"}
+	}
+	text := "plain \xff text,\r\nas it is\n"
+	some := "with null"
+	dir := put(t, map[string]string{
+		"a.jsonl": lines, "b.ndjson.gz": gz(t, lines), "c.json.zst": zst(t, lines), "bom.jsonl": "\ufeff{\"text\":\"x\"}",
+		"d.txt": text, "e.text.gz": gz(t, text), "f.TXT.zst": zst(t, text), "g.md": text, "h": text, "i.gz": gz(t, text),
+		"twice.txt.gz": gz(t, "one ") + gz(t, "two"), "twice.jsonl.zst": zst(t, `{"text":`) + zst(t, `"x"}`),
+		"j.parquet": parquetOf(t, row{1, "first", "u"}, row{2, "", "u"}, row{3, "third", "v"}),
+		"k.parquet": parquetOf(t, optionalRow{nil}, optionalRow{&some}),
+	})
+	checked := 0
+	for name, want := range map[string][]string{
+		"a.jsonl": want("a.jsonl"), "b.ndjson.gz": want("b.ndjson.gz"), "c.json.zst": want("c.json.zst"),
+		"bom.jsonl": {"bom.jsonl:1 x"},
+		"d.txt":     {"d.txt " + text}, "e.text.gz": {"e.text.gz " + text}, "f.TXT.zst": {"f.TXT.zst " + text},
+		"g.md": {"g.md " + text}, "h": {"h " + text}, "i.gz": {"i.gz " + text},
+		"twice.txt.gz": {"twice.txt.gz one two"}, "twice.jsonl.zst": {"twice.jsonl.zst:1 x"},
+		"j.parquet": {"j.parquet:1 first", "j.parquet:3 third"}, "k.parquet": {"k.parquet:2 with null"},
+	} {
+		got, err := readAll(dir, filepath.Join(dir, name))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		checked++
+	}
+	if checked != 14 {
+		t.Errorf("%d files were read", checked)
+	}
+}
+
+func TestReadDirectory(t *testing.T) {
+	dir := put(t, map[string]string{
+		"z.txt": "z", "a/b.jsonl": `{"text":"b"}`, "a/c/d.txt.gz": gz(t, "d"), "a.txt": "a",
+		"README.md": "no", ".hidden.txt": "no", ".git/x.txt": "no", "picture.png": "no",
+	})
+	outside := put(t, map[string]string{"blob": "linked"})
+	if err := os.Symlink(filepath.Join(outside, "blob"), filepath.Join(dir, "link.txt")); err != nil {
+		t.Skip(err)
+	}
+	got, err := readAll(dir, dir, filepath.Join(dir, "z.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a.txt a", "a/b.jsonl:1 b", "a/c/d.txt.gz d", "link.txt linked", "z.txt z", "z.txt z"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestReadManyRows(t *testing.T) {
+	var rows []row
+	for i, text := range someTexts(1000, 9) {
+		rows = append(rows, row{int64(i), text, "u"})
+	}
+	dir := put(t, map[string]string{"x.parquet": parquetOf(t, rows...)})
+	n := 0
+	for d, err := range Read(context.Background(), dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Line != n+1 || string(d.Text) != rows[n].Text {
+			t.Fatalf("row %d is %s %q, want %q", n, d, d.Text, rows[n].Text)
+		}
+		n++
+	}
+	if n != len(rows) {
+		t.Errorf("%d rows, want %d", n, len(rows))
+	}
+}
+
+func TestReadMapped(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "big.txt")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("end"), mapFrom); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	n := 0
+	for d, err := range Read(context.Background(), path) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Text) != mapFrom+3 || string(d.Text[mapFrom:]) != "end" {
+			t.Errorf("%d bytes", len(d.Text))
+		}
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d documents", n)
+	}
+}
+
+func TestReadErrors(t *testing.T) {
+	good := "{\"text\":\"x\"}\n"
+	manyLines := strings.Repeat("{\"text\":\"some text that is not short\"}\n", 1000)
+	parquetBytes := parquetOf(t, row{1, "first", "u"}, row{2, "second", "v"})
+	damaged := []byte(parquetBytes)
+	for i := 4; i < len(damaged)/2; i++ {
+		damaged[i] ^= 0x5a
+	}
+	for name, c := range map[string]struct {
+		content string
+		want    []string
+	}{
+		"no.jsonl":        {good + "text\n", []string{"no.jsonl:2", "not JSON", "column"}},
+		"array.json":      {"[{\"text\":\"x\"}]", []string{"array.json:1", "array", "object"}},
+		"pretty.json":     {"{\n\"text\": \"x\"\n}", []string{"pretty.json:1", "one object a line"}},
+		"field.jsonl":     {good + good + "{\"content\":\"x\"}", []string{"field.jsonl:3", `no field "text"`}},
+		"case.jsonl":      {"{\"Text\":\"x\"}", []string{"case.jsonl:1", `no field "text"`}},
+		"type.jsonl":      {"{\"text\":[\"x\"]}", []string{"type.jsonl:1", "array", "string"}},
+		"number.jsonl":    {"{\"text\":12}", []string{"number.jsonl:1", "number", "string"}},
+		"two.jsonl":       {"{\"text\":\"x\"} {\"text\":\"y\"}", []string{"two.jsonl:1"}},
+		"cut.jsonl.gz":    {gz(t, manyLines)[:100], []string{"cut.jsonl.gz:", "unexpected EOF"}},
+		"cut.txt.gz":      {gz(t, manyLines)[:100], []string{"cut.txt.gz", "unexpected EOF"}},
+		"cut.txt.zst":     {zst(t, manyLines)[:40], []string{"cut.txt.zst", "unexpected EOF"}},
+		"not.txt.gz":      {"plain", []string{"not.txt.gz", "gzip"}},
+		"not.jsonl.zst":   {"plain text here", []string{"not.jsonl.zst"}},
+		"binary":          {"\x7fELF\x00\x01", []string{"binary", "byte 4"}},
+		"not.parquet":     {"PAR1 not at all", []string{"not.parquet"}},
+		"empty.parquet":   {"", []string{"empty.parquet"}},
+		"cut.parquet":     {parquetBytes[:len(parquetBytes)-20], []string{"cut.parquet"}},
+		"damaged.parquet": {string(damaged), []string{"damaged.parquet"}},
+		"column.parquet":  {parquetOf(t, struct{ Body string }{"x"}), []string{"column.parquet", `no column "text"`, "Body"}},
+		"type.parquet": {parquetOf(t, struct {
+			Text int64 `parquet:"text"`
+		}{1}), []string{"type.parquet", "expected strings"}},
+		"list.parquet": {parquetOf(t, struct {
+			Text []string `parquet:"text"`
+		}{[]string{"x"}}), []string{"list.parquet", "expected strings"}},
+		"twice.parquet.gz": {"", []string{"twice.parquet.gz", "decompress"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := put(t, map[string]string{name: c.content})
+			_, err := readAll(dir, filepath.Join(dir, name))
+			wantError(t, err, c.want...)
+		})
+	}
+	_, err := readAll("", t.TempDir())
+	wantError(t, err, "no .txt")
+	_, err = readAll("")
+	wantError(t, err, "no file")
+}
+
+// What comes after the receiver has stopped is not read, and stopping is no error.
+func TestReadStops(t *testing.T) {
+	dir := put(t, map[string]string{"a.txt": "a", "b.jsonl": "not JSON", "c.parquet": parquetOf(t, row{1, "x", "u"}, row{2, "y", "u"})})
+	for _, name := range []string{"a.txt", "c.parquet"} {
+		n := 0
+		for _, err := range Read(context.Background(), filepath.Join(dir, name), filepath.Join(dir, "b.jsonl")) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+			break
+		}
+		if n != 1 {
+			t.Errorf("%s: %d documents", name, n)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var last error
+	for _, err := range Read(ctx, filepath.Join(dir, "c.parquet")) {
+		last = err
+		cancel()
+	}
+	wantError(t, last, "canceled")
+}
+
+func FuzzReadLines(f *testing.F) {
+	f.Add([]byte(`{"text":"x"}` + "\n" + `{"a":[1,{"text":"\"}"}],"te\u0078t" : "\ud83d\ude00\\"}`))
+	f.Add([]byte("{\"text\":null}\n\n[]"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		readLines(context.Background(), bytes.NewReader(b), "fuzz", func(d Document) error {
+			if d.Line < 1 {
+				t.Errorf("line %d", d.Line)
+			}
+			return nil
+		})
+	})
+}
+
+func FuzzParquet(f *testing.F) {
+	f.Add([]byte(parquetOf(f, row{1, "first", "u"}, row{2, "", "u"})))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n := 0
+		scanParquet(bytes.NewReader(b), int64(len(b)), "fuzz", &n, func(Document) error { return nil })
+	})
+}
