@@ -129,6 +129,9 @@ func (c *compiler) early(t *nn.Tensor) *grad      { return c.contribute(t, c.now
 func (c *compiler) pass(t *nn.Tensor, from *buf) *grad { return c.contribute(t, c.back(), from) }
 
 func (c *compiler) contribute(t *nn.Tensor, at int, alias *buf) *grad {
+	if t == nil {
+		return nil
+	}
 	return c.contributeWindow(t, at, alias, window{0, t.Rows(), 0, t.Cols()})
 }
 
