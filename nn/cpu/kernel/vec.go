@@ -2,25 +2,48 @@ package kernel
 
 import "fmt"
 
+//go:generate go -C _asm run ./vec -out ../vec_amd64.s -stubs ../vec_stubs_amd64.go -other ../vec_other.go -pkg kernel
+
 // Add sets dst = a + b.
 func (s ISA) Add(dst, a, b []float32) {
 	checkLen("Add", "a", len(a), len(dst))
 	checkLen("Add", "b", len(b), len(dst))
-	addGo(dst, a, b)
+	switch s {
+	case AVX512:
+		addAVX512(dst, a, b)
+	case AVX2:
+		addAVX2(dst, a, b)
+	default:
+		addGo(dst, a, b)
+	}
 }
 
 // Mul sets dst = a * b.
 func (s ISA) Mul(dst, a, b []float32) {
 	checkLen("Mul", "a", len(a), len(dst))
 	checkLen("Mul", "b", len(b), len(dst))
-	mulGo(dst, a, b)
+	switch s {
+	case AVX512:
+		mulAVX512(dst, a, b)
+	case AVX2:
+		mulAVX2(dst, a, b)
+	default:
+		mulGo(dst, a, b)
+	}
 }
 
 // MulAdd sets dst += a * b.
 func (s ISA) MulAdd(dst, a, b []float32) {
 	checkLen("MulAdd", "a", len(a), len(dst))
 	checkLen("MulAdd", "b", len(b), len(dst))
-	mulAddGo(dst, a, b)
+	switch s {
+	case AVX512:
+		mulAddAVX512(dst, a, b)
+	case AVX2:
+		mulAddAVX2(dst, a, b)
+	default:
+		mulAddGo(dst, a, b)
+	}
 }
 
 // MulAddTo sets dst = mean + std * eps, the reparameterised draw from a diagonal Gaussian.
@@ -28,19 +51,40 @@ func (s ISA) MulAddTo(dst, mean, std, eps []float32) {
 	checkLen("MulAddTo", "mean", len(mean), len(dst))
 	checkLen("MulAddTo", "std", len(std), len(dst))
 	checkLen("MulAddTo", "eps", len(eps), len(dst))
-	mulAddToGo(dst, mean, std, eps)
+	switch s {
+	case AVX512:
+		mulAddToAVX512(dst, mean, std, eps)
+	case AVX2:
+		mulAddToAVX2(dst, mean, std, eps)
+	default:
+		mulAddToGo(dst, mean, std, eps)
+	}
 }
 
 // Axpy sets dst += alpha * x.
 func (s ISA) Axpy(dst []float32, alpha float32, x []float32) {
 	checkLen("Axpy", "x", len(x), len(dst))
-	axpyGo(dst, alpha, x)
+	switch s {
+	case AVX512:
+		axpyAVX512(dst, alpha, x)
+	case AVX2:
+		axpyAVX2(dst, alpha, x)
+	default:
+		axpyGo(dst, alpha, x)
+	}
 }
 
 // Scale sets dst = alpha * x.
 func (s ISA) Scale(dst []float32, alpha float32, x []float32) {
 	checkLen("Scale", "x", len(x), len(dst))
-	scaleGo(dst, alpha, x)
+	switch s {
+	case AVX512:
+		scaleAVX512(dst, alpha, x)
+	case AVX2:
+		scaleAVX2(dst, alpha, x)
+	default:
+		scaleGo(dst, alpha, x)
+	}
 }
 
 func addGo(dst, a, b []float32) {

@@ -38,7 +38,14 @@ func (s ISA) AdamW(p, g, m, v []float32, c AdamWStep) {
 	checkLen("AdamW", "g", len(g), len(p))
 	checkLen("AdamW", "m", len(m), len(p))
 	checkLen("AdamW", "v", len(v), len(p))
-	adamWGo(p, g, m, v, &c)
+	switch s {
+	case AVX512:
+		adamWAVX512(p, g, m, v, c.GradScale, c.Decay, c.Beta1C, c.Beta2, c.Beta2C, c.InvBC2, c.Eps, c.StepSize)
+	case AVX2:
+		adamWAVX2(p, g, m, v, c.GradScale, c.Decay, c.Beta1C, c.Beta2, c.Beta2C, c.InvBC2, c.Eps, c.StepSize)
+	default:
+		adamWGo(p, g, m, v, &c)
+	}
 }
 
 func adamWGo(p, g, m, v []float32, c *AdamWStep) {

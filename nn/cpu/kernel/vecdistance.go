@@ -4,7 +4,14 @@ package kernel
 // one by one: through the Gram matrix they would drown in rounding when the points lie close together.
 func (s ISA) DistanceSquares(d []float32, x []float32, ldx int, y []float32) {
 	checkRows("DistanceSquares", "x", len(x), len(d), ldx, len(y))
-	distanceSquaresGo(d, x, ldx, y)
+	switch s {
+	case AVX512:
+		distanceSquaresAVX512(d, x, ldx, y)
+	case AVX2:
+		distanceSquaresAVX2(d, x, ldx, y)
+	default:
+		distanceSquaresGo(d, x, ldx, y)
+	}
 }
 
 // AccumulateDifferences sets g[n*ldg+z] += c[n] * (x[n*ldx+z] - y[z]) for n < len(c), z < len(y): the gradient of
@@ -12,7 +19,14 @@ func (s ISA) DistanceSquares(d []float32, x []float32, ldx int, y []float32) {
 func (s ISA) AccumulateDifferences(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32) {
 	checkRows("AccumulateDifferences", "g", len(g), len(c), ldg, len(y))
 	checkRows("AccumulateDifferences", "x", len(x), len(c), ldx, len(y))
-	accumulateDifferencesGo(g, ldg, x, ldx, y, c)
+	switch s {
+	case AVX512:
+		accumulateDifferencesAVX512(g, ldg, x, ldx, y, c)
+	case AVX2:
+		accumulateDifferencesAVX2(g, ldg, x, ldx, y, c)
+	default:
+		accumulateDifferencesGo(g, ldg, x, ldx, y, c)
+	}
 }
 
 func distanceSquaresGo(d []float32, x []float32, ldx int, y []float32) {

@@ -6,34 +6,69 @@ import "math"
 // results above the largest +Inf; Exp(NaN) is NaN.
 func (s ISA) Exp(dst, src []float32) {
 	checkLen("Exp", "src", len(src), len(dst))
-	expGo(dst, src)
+	switch s {
+	case AVX512:
+		expAVX512(dst, src)
+	case AVX2:
+		expAVX2(dst, src)
+	default:
+		expGo(dst, src)
+	}
 }
 
 // ExpSum sets dst = e^(src-shift) and returns the sum of dst: with the maximum as shift, the softmax numerators and
 // their denominator.
 func (s ISA) ExpSum(dst, src []float32, shift float32) float32 {
 	checkLen("ExpSum", "src", len(src), len(dst))
-	return expSumGo(dst, src, shift)
+	switch s {
+	case AVX512:
+		return expSumAVX512(dst, src, shift)
+	case AVX2:
+		return expSumAVX2(dst, src, shift)
+	default:
+		return expSumGo(dst, src, shift)
+	}
 }
 
 // SiLU sets dst = x / (1 + e^-x), which is NaN at -Inf.
 func (s ISA) SiLU(dst, x []float32) {
 	checkLen("SiLU", "x", len(x), len(dst))
-	siluGo(dst, x)
+	switch s {
+	case AVX512:
+		siluAVX512(dst, x)
+	case AVX2:
+		siluAVX2(dst, x)
+	default:
+		siluGo(dst, x)
+	}
 }
 
 // SiLUGrad sets dx = dy * silu'(x), silu'(x) = r (1 + x (1 - r)) with r = 1 / (1 + e^-x).
 func (s ISA) SiLUGrad(dx, x, dy []float32) {
 	checkLen("SiLUGrad", "x", len(x), len(dx))
 	checkLen("SiLUGrad", "dy", len(dy), len(dx))
-	siluGradGo(dx, x, dy)
+	switch s {
+	case AVX512:
+		siluGradAVX512(dx, x, dy)
+	case AVX2:
+		siluGradAVX2(dx, x, dy)
+	default:
+		siluGradGo(dx, x, dy)
+	}
 }
 
 // SwiGLU sets dst = silu(gate) * up.
 func (s ISA) SwiGLU(dst, gate, up []float32) {
 	checkLen("SwiGLU", "gate", len(gate), len(dst))
 	checkLen("SwiGLU", "up", len(up), len(dst))
-	swiGLUGo(dst, gate, up)
+	switch s {
+	case AVX512:
+		swiGLUAVX512(dst, gate, up)
+	case AVX2:
+		swiGLUAVX2(dst, gate, up)
+	default:
+		swiGLUGo(dst, gate, up)
+	}
 }
 
 // SwiGLUGrad sets dgate = dy * up * silu'(gate) and dup = dy * silu(gate). Either may be the slice of an input.
@@ -42,7 +77,14 @@ func (s ISA) SwiGLUGrad(dgate, dup, gate, up, dy []float32) {
 	checkLen("SwiGLUGrad", "gate", len(gate), len(dgate))
 	checkLen("SwiGLUGrad", "up", len(up), len(dgate))
 	checkLen("SwiGLUGrad", "dy", len(dy), len(dgate))
-	swiGLUGradGo(dgate, dup, gate, up, dy)
+	switch s {
+	case AVX512:
+		swiGLUGradAVX512(dgate, dup, gate, up, dy)
+	case AVX2:
+		swiGLUGradAVX2(dgate, dup, gate, up, dy)
+	default:
+		swiGLUGradGo(dgate, dup, gate, up, dy)
+	}
 }
 
 // The exponential: x = n ln 2 + r with |r| <= ln 2 / 2, then e^r = 1 + r + r^2 (c2 + c3 r + c4 r^2 + c5 r^3 + c6 r^4).

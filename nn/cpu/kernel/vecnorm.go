@@ -6,7 +6,14 @@ import "math"
 func (s ISA) RMSNorm(dst, x, w []float32, rstd float32) {
 	checkLen("RMSNorm", "x", len(x), len(dst))
 	checkLen("RMSNorm", "w", len(w), len(dst))
-	rmsNormGo(dst, x, w, rstd)
+	switch s {
+	case AVX512:
+		rmsNormAVX512(dst, x, w, rstd)
+	case AVX2:
+		rmsNormAVX2(dst, x, w, rstd)
+	default:
+		rmsNormGo(dst, x, w, rstd)
+	}
 }
 
 // RMSNormGrad is the backward pass of one row of length D: with g = w * dy,
@@ -43,12 +50,31 @@ func (s ISA) MeanRstd(x []float32, eps float32) (mean, rstd float32) {
 func (s ISA) LayerNorm(dst, x, w, b []float32, mean, rstd float32) {
 	checkLen("LayerNorm", "x", len(x), len(dst))
 	if w == nil && b == nil {
-		normalizeGo(dst, x, mean, rstd)
+		s.normalize(dst, x, mean, rstd)
 		return
 	}
 	checkLen("LayerNorm", "w", len(w), len(dst))
 	checkLen("LayerNorm", "b", len(b), len(dst))
-	layerNormGo(dst, x, w, b, mean, rstd)
+	switch s {
+	case AVX512:
+		layerNormAVX512(dst, x, w, b, mean, rstd)
+	case AVX2:
+		layerNormAVX2(dst, x, w, b, mean, rstd)
+	default:
+		layerNormGo(dst, x, w, b, mean, rstd)
+	}
+}
+
+// normalize sets dst = (x-mean) * rstd.
+func (s ISA) normalize(dst, x []float32, mean, rstd float32) {
+	switch s {
+	case AVX512:
+		normalizeAVX512(dst, x, mean, rstd)
+	case AVX2:
+		normalizeAVX2(dst, x, mean, rstd)
+	default:
+		normalizeGo(dst, x, mean, rstd)
+	}
 }
 
 // LayerNormGrad is the backward pass of one row of length D: with h = (x-mean) * rstd and g = w * dy,
@@ -90,23 +116,58 @@ type normGradFactors struct{ g, x, mean, one float32 }
 // normSums returns sum(g) and sum(g * (x-mean)) with g = w * dy, or dy where w is nil.
 func (s ISA) normSums(x, w, dy []float32, mean float32) (sum, dot float32) {
 	if w == nil {
-		return normSumsPlainGo(x, dy, mean)
+		switch s {
+		case AVX512:
+			return normSumsPlainAVX512(x, dy, mean)
+		case AVX2:
+			return normSumsPlainAVX2(x, dy, mean)
+		default:
+			return normSumsPlainGo(x, dy, mean)
+		}
 	}
-	return normSumsGo(x, w, dy, mean)
+	switch s {
+	case AVX512:
+		return normSumsAVX512(x, w, dy, mean)
+	case AVX2:
+		return normSumsAVX2(x, w, dy, mean)
+	default:
+		return normSumsGo(x, w, dy, mean)
+	}
 }
 
 // normGrad sets dx = f.g * g + f.x * (x-f.mean) + f.one with g = w * dy, or dy where w is nil.
 func (s ISA) normGrad(dx, x, w, dy []float32, f normGradFactors) {
 	if w == nil {
-		normGradPlainGo(dx, x, dy, f.g, f.x, f.mean, f.one)
+		switch s {
+		case AVX512:
+			normGradPlainAVX512(dx, x, dy, f.g, f.x, f.mean, f.one)
+		case AVX2:
+			normGradPlainAVX2(dx, x, dy, f.g, f.x, f.mean, f.one)
+		default:
+			normGradPlainGo(dx, x, dy, f.g, f.x, f.mean, f.one)
+		}
 		return
 	}
-	normGradGo(dx, x, w, dy, f.g, f.x, f.mean, f.one)
+	switch s {
+	case AVX512:
+		normGradAVX512(dx, x, w, dy, f.g, f.x, f.mean, f.one)
+	case AVX2:
+		normGradAVX2(dx, x, w, dy, f.g, f.x, f.mean, f.one)
+	default:
+		normGradGo(dx, x, w, dy, f.g, f.x, f.mean, f.one)
+	}
 }
 
 // normGradWeight sets dw += dy * ((x-mean) * rstd).
 func (s ISA) normGradWeight(dw, dy, x []float32, mean, rstd float32) {
-	normGradWeightGo(dw, dy, x, mean, rstd)
+	switch s {
+	case AVX512:
+		normGradWeightAVX512(dw, dy, x, mean, rstd)
+	case AVX2:
+		normGradWeightAVX2(dw, dy, x, mean, rstd)
+	default:
+		normGradWeightGo(dw, dy, x, mean, rstd)
+	}
 }
 
 func rmsNormGo(dst, x, w []float32, rstd float32) {

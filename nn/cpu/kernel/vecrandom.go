@@ -132,7 +132,7 @@ func (s ISA) fill(dst []float32, st Stream, offset int, d draw) {
 		panic(fmt.Sprintf("kernel: random offset %d is negative", offset))
 	}
 	checkIndex(uint64(offset) + uint64(len(dst)) - 1)
-	r := rounds{counter: [4]uint32{0, st.Draw, uint32(st.Step), uint32(st.Step >> 32)}, keys: st.keys()}
+	r := st.rounds()
 	var buffer [groupSize]float32
 	if head := offset % groupSize; head != 0 {
 		s.groups(buffer[:], &r, offset/groupSize, d)
@@ -147,10 +147,14 @@ func (s ISA) fill(dst []float32, st Stream, offset int, d draw) {
 	}
 }
 
-// rounds is what a generator kernel knows of a stream: the counter of block 0 and the keys of the rounds.
-type rounds struct {
-	counter [4]uint32
-	keys    [2 * philoxRounds]uint32
+// rounds is what a generator kernel knows of a stream: the counter of a block and, behind it, the keys of the rounds.
+type rounds = [4 + 2*philoxRounds]uint32
+
+func (st Stream) rounds() (r rounds) {
+	keys := st.keys()
+	copy(r[:4], []uint32{0, st.Draw, uint32(st.Step), uint32(st.Step >> 32)})
+	copy(r[4:], keys[:])
+	return r
 }
 
 // groups fills dst with whole groups, the first being group number first.
@@ -158,22 +162,55 @@ func (s ISA) groups(dst []float32, r *rounds, first int, d draw) {
 	if len(dst) == 0 {
 		return
 	}
-	r.counter[0] = uint32(first * groupBlocks)
+	r[0] = uint32(first * groupBlocks)
 	switch d.kind {
 	case drawUniform:
-		uniformGo(dst, r, d.a, d.b, d.limit)
+		s.uniform(dst, r, d)
 	case drawNormal:
-		normalGo(dst, r)
+		s.normal(dst, r)
 	case drawBernoulli:
+		s.bernoulli(dst, r, d)
+	}
+}
+
+func (s ISA) uniform(dst []float32, r *rounds, d draw) {
+	switch s {
+	case AVX512:
+		uniformAVX512(dst, r, d.a, d.b, d.limit)
+	case AVX2:
+		uniformAVX2(dst, r, d.a, d.b, d.limit)
+	default:
+		uniformGo(dst, r, d.a, d.b, d.limit)
+	}
+}
+
+func (s ISA) normal(dst []float32, r *rounds) {
+	switch s {
+	case AVX512:
+		normalAVX512(dst, r)
+	case AVX2:
+		normalAVX2(dst, r)
+	default:
+		normalGo(dst, r)
+	}
+}
+
+func (s ISA) bernoulli(dst []float32, r *rounds, d draw) {
+	switch s {
+	case AVX512:
+		bernoulliAVX512(dst, r, d.below, d.a)
+	case AVX2:
+		bernoulliAVX2(dst, r, d.below, d.a)
+	default:
 		bernoulliGo(dst, r, d.below, d.a)
 	}
 }
 
 func uniformGo(dst []float32, r *rounds, a, b, limit float32) {
-	c := r.counter
+	c, keys := [4]uint32(r[:]), (*[2 * philoxRounds]uint32)(r[4:])
 	for ; len(dst) >= groupSize; dst = dst[groupSize:] {
 		for i := range groupBlocks {
-			for w, bits := range philox(c, &r.keys) {
+			for w, bits := range philox(c, keys) {
 				dst[w*groupBlocks+i] = min(float32(a*float32(bits>>8))+b, limit)
 			}
 			c[0]++
@@ -182,10 +219,10 @@ func uniformGo(dst []float32, r *rounds, a, b, limit float32) {
 }
 
 func bernoulliGo(dst []float32, r *rounds, below uint32, value float32) {
-	c := r.counter
+	c, keys := [4]uint32(r[:]), (*[2 * philoxRounds]uint32)(r[4:])
 	for ; len(dst) >= groupSize; dst = dst[groupSize:] {
 		for i := range groupBlocks {
-			for w, bits := range philox(c, &r.keys) {
+			for w, bits := range philox(c, keys) {
 				v := float32(0)
 				if bits>>8 < below {
 					v = value
@@ -198,10 +235,10 @@ func bernoulliGo(dst []float32, r *rounds, below uint32, value float32) {
 }
 
 func normalGo(dst []float32, r *rounds) {
-	c := r.counter
+	c, keys := [4]uint32(r[:]), (*[2 * philoxRounds]uint32)(r[4:])
 	for ; len(dst) >= groupSize; dst = dst[groupSize:] {
 		for i := range groupBlocks {
-			x := philox(c, &r.keys)
+			x := philox(c, keys)
 			dst[i], dst[groupBlocks+i] = boxMuller(x[0], x[1])
 			dst[2*groupBlocks+i], dst[3*groupBlocks+i] = boxMuller(x[2], x[3])
 			c[0]++

@@ -8,12 +8,26 @@ import "math"
 // Dot returns the sum of a * b.
 func (s ISA) Dot(a, b []float32) float32 {
 	checkLen("Dot", "b", len(b), len(a))
-	return dotGo(a, b)
+	switch s {
+	case AVX512:
+		return dotAVX512(a, b)
+	case AVX2:
+		return dotAVX2(a, b)
+	default:
+		return dotGo(a, b)
+	}
 }
 
 // Sum returns the sum of x.
 func (s ISA) Sum(x []float32) float32 {
-	return sumGo(x)
+	switch s {
+	case AVX512:
+		return sumAVX512(x)
+	case AVX2:
+		return sumAVX2(x)
+	default:
+		return sumGo(x)
+	}
 }
 
 // SumSquares returns the sum of x^2.
@@ -23,12 +37,32 @@ func (s ISA) SumSquares(x []float32) float32 {
 
 // sumSquares returns the sum of (x-shift)^2.
 func (s ISA) sumSquares(x []float32, shift float32) float32 {
-	return sumSquaresGo(x, shift)
+	switch s {
+	case AVX512:
+		return sumSquaresAVX512(x, shift)
+	case AVX2:
+		return sumSquaresAVX2(x, shift)
+	default:
+		return sumSquaresGo(x, shift)
+	}
 }
 
 // Max returns the largest element of x: NaN if any is NaN, -Inf if there is none.
 func (s ISA) Max(x []float32) float32 {
-	return maxGo(x)
+	var largest float32
+	var doubled uint32 // twice the bits, as integers: above those of infinity if and only if there is a NaN
+	switch s {
+	case AVX512:
+		largest, doubled = maxAVX512(x)
+	case AVX2:
+		largest, doubled = maxAVX2(x)
+	default:
+		return maxGo(x)
+	}
+	if doubled > 0xFF000000 {
+		return float32(math.NaN())
+	}
+	return largest
 }
 
 // ArgMax returns the first of the largest elements of x and its value. A NaN counts as larger than any number; without
@@ -47,7 +81,14 @@ func (s ISA) ArgMax(x []float32) (index int, value float32) {
 
 // indexOf returns the first i with x[i] == v, -1 if there is none.
 func (s ISA) indexOf(x []float32, v float32) int {
-	return indexOfGo(x, v)
+	switch s {
+	case AVX512:
+		return indexOfAVX512(x, v)
+	case AVX2:
+		return indexOfAVX2(x, v)
+	default:
+		return indexOfGo(x, v)
+	}
 }
 
 // lanes is the number of partial sums of the portable kernels.

@@ -11,7 +11,14 @@ func (s ISA) Rotary(dst, x, cos, sin []float32) {
 	checkLen("Rotary", "dst", len(dst), 2*len(cos))
 	checkLen("Rotary", "sin", len(sin), len(cos))
 	h := len(cos)
-	rotaryGo(dst[:h], dst[h:], x[:h], x[h:], cos, sin)
+	switch s {
+	case AVX512:
+		rotaryAVX512(dst[:h], dst[h:], x[:h], x[h:], cos, sin)
+	case AVX2:
+		rotaryAVX2(dst[:h], dst[h:], x[:h], x[h:], cos, sin)
+	default:
+		rotaryGo(dst[:h], dst[h:], x[:h], x[h:], cos, sin)
+	}
 }
 
 func rotaryGo(dst1, dst2, x1, x2, cos, sin []float32) {
