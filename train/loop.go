@@ -47,6 +47,7 @@ type loopState struct {
 	Data      corpus.Fingerprint `json:"data"`
 	Seconds   float64            `json:"seconds"`   // of training
 	Decisions []Decision         `json:"decisions"` // of a run under max_minutes
+	MaxSteps  int                `json:"max_steps"` // that it was to make
 	Finished  bool               `json:"finished"`
 }
 
@@ -90,6 +91,9 @@ func (l *Loop) Resume() (warnings []string, err error) {
 		return nil, err
 	}
 	l.before = l.state.Seconds
+	if l.Trainer.Config.MaxSteps > l.state.MaxSteps && l.state.MaxSteps > 0 || l.Trainer.Config.MaxSteps > saved.Step && l.state.Finished {
+		l.state.Finished, l.state.Decisions = false, nil // it has been asked for more
+	}
 	_, err = l.Run.TrimMetrics(saved.Step)
 	return saved.Warnings, err
 }
@@ -112,8 +116,11 @@ func (l *Loop) seconds() float64 { return l.before + time.Since(l.started).Secon
 // left alone, unless max_steps has been raised.
 func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 	l.started = time.Now()
-	l.state.Data = l.Data
-	l.state.Finished = false
+	l.state.Data, l.state.MaxSteps = l.Data, l.Trainer.Config.MaxSteps
+	if l.over() {
+		l.state.Finished = true
+		return l.outcome(nil), nil
+	}
 	meter := meter{tokens: len(l.Trainer.batch) * l.Trainer.Config.GradientAccumulationSteps}
 	measuredAt := -1
 	for ctx.Err() == nil && !l.over() {

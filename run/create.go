@@ -1,0 +1,346 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/tokenizer"
+	"github.com/calm-go/calm/train"
+)
+
+// Options say what a new run trains, on what, and how long.
+type Options struct {
+	Kind      Kind
+	Out       string   // the run directory
+	Preset    string   // "" for DefaultPreset
+	Config    string   // a JSON file over the preset, or ""
+	Set       []string // key=value over both
+	Data      []string // none for the embedded book
+	AE        string   // the autoencoder's run, for a language model
+	Tokenizer string   // bytes, llama3:FILE or a tokenizer.json; "" for bytes
+	Steps     int      // in all; 0: as configured
+	Minutes   float64  // of training; 0: as configured
+	Seed      *uint64  // nil: as configured
+}
+
+// Training is a run in training. Close it.
+type Training struct {
+	*Model
+	Loop *train.Loop
+
+	run    *checkpoint.Run
+	corpus *corpus.Corpus
+	eng    *cpu.Engine
+}
+
+// Create makes a new run and prepares its training; nothing is left behind where the options are wrong. Mistakes of
+// the user are *UsageError or *config.Error.
+func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {
+	if o.Preset == "" {
+		o.Preset = DefaultPreset
+	}
+	if o.Kind == LM {
+		return createLM(ctx, eng, o)
+	}
+	if o.AE != "" {
+		return nil, usage("--ae is for language models only")
+	}
+	tok, err := chooseTokenizer(o.Tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	m := newModel(o.Out, tok)
+	switch o.Kind {
+	case AE:
+		c, err := compose(o, func() (AEConfig, error) { return AEPreset(o.Preset, tok) }, func(c *AEConfig) *Common { return &c.Common })
+		if err != nil {
+			return nil, err
+		}
+		if err := fits(c.VocabSize, tok); err != nil {
+			return nil, err
+		}
+		m.useAE(c)
+	case AR:
+		c, err := compose(o, func() (ARConfig, error) { return ARPreset(o.Preset, tok) }, func(c *ARConfig) *Common { return &c.Common })
+		if err != nil {
+			return nil, err
+		}
+		if err := fits(c.VocabSize, tok); err != nil {
+			return nil, err
+		}
+		m.useAR(c)
+	default:
+		return nil, usage("cannot train %q: want ae, lm or ar", o.Kind)
+	}
+	m.Params.Initialize(m.Seed)
+	return begin(ctx, eng, m, nil)
+}
+
+func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {
+	switch {
+	case o.AE == "":
+		return nil, usage("a language model needs an autoencoder: train one with `calm train ae --out DIR` and give it as --ae DIR")
+	case o.Tokenizer != "":
+		return nil, usage("--tokenizer is refused for a language model: it uses that of its autoencoder %s", o.AE)
+	}
+	ae, err := Open(o.AE)
+	if err != nil {
+		return nil, fmt.Errorf("--ae: %w", err)
+	}
+	if ae.AE == nil {
+		return nil, usage("--ae: %s is a run of kind %s, not an autoencoder", o.AE, ae.Kind)
+	}
+	c, err := compose(o, func() (LMConfig, error) { return LMPreset(o.Preset, ae.AE.Config) }, func(c *LMConfig) *Common { return &c.Common })
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ValidateWith(ae.AE.Config); err != nil {
+		return nil, err
+	}
+	m := newModel(o.Out, ae.Tokenizer)
+	m.useLM(c, ae.AE.Config, true)
+	for _, p := range ae.Params.All() {
+		if err := m.Params.SetData(lm.AEPrefix+p.Name, p.Shape, p.Data); err != nil {
+			return nil, err
+		}
+	}
+	m.LM.Initialize(m.Seed)
+	return begin(ctx, eng, m, ae)
+}
+
+// compose is preset -> file -> sets -> flags -> validation.
+func compose[T config.Validator](o Options, preset func() (T, error), part func(*T) *Common) (T, error) {
+	c, err := preset()
+	if err != nil {
+		return c, err
+	}
+	part(&c).Data = absolute(o.Data)
+	var flags []string
+	if o.Steps > 0 {
+		flags = append(flags, fmt.Sprintf("max_steps=%d", o.Steps))
+	}
+	if o.Minutes > 0 {
+		flags = append(flags, fmt.Sprintf("max_minutes=%g", o.Minutes))
+		if o.Steps == 0 {
+			flags = append(flags, "max_steps=0")
+		}
+	}
+	if o.Seed != nil {
+		flags = append(flags, fmt.Sprintf("seed=%d", *o.Seed))
+	}
+	return config.Compose(c, o.Config, append(append([]string{}, o.Set...), flags...))
+}
+
+// absolute makes paths independent of the directory the command runs in, for resuming from another.
+func absolute(paths []string) []string {
+	out := []string{}
+	for _, p := range paths {
+		if abs, err := filepath.Abs(p); err == nil {
+			p = abs
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func chooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
+	file, llama := strings.CutPrefix(name, "llama3:")
+	var tok *tokenizer.Tokenizer
+	var err error
+	switch {
+	case name == "" || name == "bytes":
+		return tokenizer.Bytes(), nil
+	case llama:
+		tok, err = tokenizer.LoadLlama3(file)
+	default:
+		tok, err = tokenizer.Load(name)
+	}
+	if err != nil {
+		return nil, usage("--tokenizer: %w", err)
+	}
+	return tok, nil
+}
+
+// fits checks that every token of the tokenizer has a row in the model's table.
+func fits(vocab int, tok *tokenizer.Tokenizer) error {
+	if vocab < tok.VocabSize() {
+		return usage("vocab_size is %d, but the tokenizer has %d tokens", vocab, tok.VocabSize())
+	}
+	return nil
+}
+
+func newModel(dir string, tok *tokenizer.Tokenizer) *Model {
+	return &Model{Dir: dir, Tokenizer: tok, Params: nn.NewParams()}
+}
+
+// begin loads the text, writes what a run needs before its first step, and sets up the loop. ae is the autoencoder of
+// a language model.
+func begin(ctx context.Context, eng *cpu.Engine, m *Model, ae *Model) (t *Training, err error) {
+	t = &Training{Model: m, eng: eng}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.Close())
+			t = nil
+		}
+	}()
+	if err := t.open(ctx); err != nil {
+		return t, err
+	}
+	if t.run, err = checkpoint.CreateRun(m.Dir); err != nil {
+		if errors.Is(err, checkpoint.ErrExists) {
+			err = &UsageError{err}
+		}
+		return t, err
+	}
+	err = t.run.Add(checkpoint.TokenizerFile, func(w io.Writer) error {
+		_, err := w.Write(m.Tokenizer.JSON())
+		return err
+	})
+	if err != nil {
+		return t, err
+	}
+	if ae != nil {
+		if err := t.addAutoencoder(ae); err != nil {
+			return t, err
+		}
+	}
+	t.Loop.Run = t.run
+	return t, t.run.WriteConfig(m.configFile)
+}
+
+func (t *Training) addAutoencoder(ae *Model) error {
+	for _, name := range []string{checkpoint.ConfigFile, checkpoint.ModelFile} {
+		if err := t.run.AddCopy(checkpoint.AutoencoderIn+"/"+name, filepath.Join(ae.Dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open loads the text and compiles the training program.
+func (t *Training) open(ctx context.Context) error {
+	var err error
+	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, t.Data...); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	objective, err := t.objective()
+	if err != nil {
+		return err
+	}
+	blocks, err := t.corpus.Train().Blocks(objective.Layout)
+	if err != nil {
+		return &UsageError{err}
+	}
+	batches, err := blocks.Shuffled(t.Seed, t.BatchSize)
+	if err != nil {
+		return &UsageError{err}
+	}
+	measure, err := t.measure(objective.Layout)
+	if err != nil {
+		return err
+	}
+	t.Loop = &train.Loop{Trainer: train.New(t.eng, objective, t.TrainConfig), Batches: batches, Data: t.corpus.Fingerprint(), Evaluate: measure}
+	return nil
+}
+
+// Resume opens a run to train on from its newest checkpoint, or from the beginning if it has none yet. A larger number
+// of steps than it was given before makes it go on; 0 keeps the number. The warnings say what of it was damaged.
+func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Training, warnings []string, err error) {
+	m, err := describe(dir, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	t = &Training{Model: m, eng: eng}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.Close())
+			t = nil
+		}
+	}()
+	if t.run, err = checkpoint.ResumeRun(dir); err != nil {
+		return t, nil, err
+	}
+	if err := t.raise(steps); err != nil {
+		return t, nil, err
+	}
+	if err := t.initialize(); err != nil {
+		return t, nil, err
+	}
+	if err := t.open(ctx); err != nil {
+		return t, nil, err
+	}
+	t.Loop.Run = t.run
+	warnings, err = t.Loop.Resume()
+	return t, warnings, err
+}
+
+// raise writes another number of steps into the configuration.
+func (t *Training) raise(steps int) error {
+	if steps == 0 || steps == t.MaxSteps {
+		return nil
+	}
+	t.MaxSteps = steps
+	switch c := t.configFile.(type) {
+	case AEConfig:
+		c.MaxSteps = steps
+		t.configFile = c
+	case LMConfig:
+		c.MaxSteps = steps
+		t.configFile = c
+	case ARConfig:
+		c.MaxSteps = steps
+		t.configFile = c
+	}
+	return t.run.WriteConfig(t.configFile)
+}
+
+// initialize gives the parameters the values a new run has: a run killed before its first checkpoint begins again.
+func (t *Training) initialize() error {
+	if t.LM == nil {
+		t.Params.Initialize(t.Seed)
+		return nil
+	}
+	f, err := checkpoint.Open(filepath.Join(t.Dir, checkpoint.AutoencoderIn, checkpoint.ModelFile))
+	if err != nil {
+		return err
+	}
+	for _, name := range f.Names() {
+		tensor, err := f.Tensor(name)
+		if err == nil {
+			err = t.Params.SetData(lm.AEPrefix+name, tensor.Shape, tensor.Data)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", f.Path(), err), f.Close())
+		}
+	}
+	t.LM.Initialize(t.Seed)
+	return f.Close()
+}
+
+// Do trains until the end, or until ctx ends: then what is done is saved.
+func (t *Training) Do(ctx context.Context) (train.Outcome, error) { return t.Loop.Do(ctx) }
+
+// Corpus returns the text of the run.
+func (t *Training) Corpus() *corpus.Corpus { return t.corpus }
+
+// Close gives back the run's lock and the text.
+func (t *Training) Close() error {
+	var errs []error
+	if t.run != nil {
+		errs = append(errs, t.run.Close())
+	}
+	if t.corpus != nil {
+		errs = append(errs, t.corpus.Close())
+	}
+	return errors.Join(errs...)
+}

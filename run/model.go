@@ -1,0 +1,165 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/tokenizer"
+	"github.com/calm-go/calm/train"
+)
+
+// Model is the model of a run with all that belongs to it. Exactly one of AE, LM and AR is set.
+type Model struct {
+	Common
+	Dir       string
+	Tokenizer *tokenizer.Tokenizer
+	Params    *nn.Params
+
+	AE *autoencoder.Model
+	LM *lm.Model
+	AR *ar.Model
+
+	configFile any // the configuration as it stands in config.json
+}
+
+// Open reads the run in dir for evaluation and generation: its newest weights, without what only training needs.
+func Open(dir string) (*Model, error) {
+	m, err := describe(dir, false)
+	if err != nil {
+		return nil, err
+	}
+	r, err := checkpoint.OpenRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	weights, err := r.Weights()
+	if err != nil {
+		return nil, err
+	}
+	return m, errors.Join(m.load(weights), weights.Close())
+}
+
+// describe reads configuration and tokenizer of a run and declares its parameters, without values.
+func describe(dir string, training bool) (*Model, error) {
+	if _, err := checkpoint.OpenRun(dir); err != nil {
+		return nil, &UsageError{err}
+	}
+	path := filepath.Join(dir, checkpoint.ConfigFile)
+	kind, err := config.Peek[struct {
+		Kind Kind `json:"kind"`
+	}](path)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+	m := &Model{Dir: dir, Params: nn.NewParams()}
+	switch kind.Kind {
+	case AE:
+		err = m.describeAE(path)
+	case LM:
+		err = m.describeLM(path, training)
+	case AR:
+		err = m.describeAR(path)
+	default:
+		err = usage("%s: kind is %q, want ae, lm or ar: is it a run of calm?", path, kind.Kind)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if m.Tokenizer, err = tokenizer.Load(filepath.Join(dir, checkpoint.TokenizerFile)); err != nil {
+		return nil, fmt.Errorf("open the run %s: %w", dir, err)
+	}
+	return m, nil
+}
+
+func (m *Model) describeAE(path string) error {
+	c, err := config.Compose(AEConfig{}, path, nil)
+	if err != nil {
+		return err
+	}
+	m.useAE(c)
+	return nil
+}
+
+func (m *Model) useAE(c AEConfig) {
+	m.Common, m.configFile = c.Common, c
+	m.AE = autoencoder.New(c.AutoencoderConfig, m.Params, "")
+}
+
+func (m *Model) describeLM(path string, training bool) error {
+	c, err := config.Compose(LMConfig{}, path, nil)
+	if err != nil {
+		return err
+	}
+	ae, err := config.Compose(AEConfig{}, filepath.Join(filepath.Dir(path), checkpoint.AutoencoderIn, checkpoint.ConfigFile), nil)
+	if err != nil {
+		return err
+	}
+	if err := c.ValidateWith(ae.AutoencoderConfig); err != nil {
+		return err
+	}
+	m.useLM(c, ae.AutoencoderConfig, training)
+	return nil
+}
+
+func (m *Model) useLM(c LMConfig, ae autoencoder.Config, training bool) {
+	m.Common, m.configFile = c.Common, c
+	model := c.LanguageConfig
+	if !training {
+		model = model.Inference()
+	}
+	m.LM = lm.New(model, ae, m.Params)
+}
+
+func (m *Model) describeAR(path string) error {
+	c, err := config.Compose(ARConfig{}, path, nil)
+	if err != nil {
+		return err
+	}
+	m.useAR(c)
+	return nil
+}
+
+func (m *Model) useAR(c ARConfig) {
+	m.Common, m.configFile = c.Common, c
+	m.AR = ar.New(c.BaselineConfig, m.Params)
+}
+
+// load gives every parameter its values from a file that must have it in the right shape, and nothing else.
+func (m *Model) load(f *checkpoint.File) error {
+	for _, p := range m.Params.All() {
+		t, err := f.Tensor(p.Name)
+		if err != nil {
+			return err
+		}
+		if err := m.Params.SetData(p.Name, t.Shape, t.Data); err != nil {
+			return fmt.Errorf("%s does not match %s: %w", f.Path(), checkpoint.ConfigFile, err)
+		}
+	}
+	for _, name := range f.Names() {
+		if m.Params.Get(name) == nil {
+			return fmt.Errorf("%s does not match %s: it has a tensor %q that the model has not", f.Path(), checkpoint.ConfigFile, name)
+		}
+	}
+	return nil
+}
+
+// objective returns what training optimizes.
+func (m *Model) objective() (*train.Objective, error) {
+	switch {
+	case m.AE != nil:
+		return train.Autoencoder(m.AE, m.TrainConfig)
+	case m.LM != nil:
+		return train.LanguageModel(m.LM, m.TrainConfig)
+	}
+	return train.Autoregressive(m.AR, m.TrainConfig)
+}
+
+// Config returns the resolved configuration as it stands in config.json.
+func (m *Model) Config() any { return m.configFile }
