@@ -1,0 +1,157 @@
+package autoencoder_test
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// tiny returns a model with weights large enough for everything to matter.
+func tiny() *autoencoder.Model {
+	c := testkit.TinyAutoencoder()
+	c.InitializerRange = .2
+	c.MLPBias = true
+	m := autoencoder.New(c, nn.NewParams(), "")
+	m.Params.Initialize(3)
+	testkit.Perturb(m.Params, 4, .1)
+	return m
+}
+
+func randomIDs(n, vocab int) []int32 {
+	rng := rand.New(rand.NewPCG(5, 6))
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(rng.IntN(vocab))
+	}
+	return ids
+}
+
+func TestPresets(t *testing.T) {
+	for name, c := range autoencoder.Presets() {
+		if err := c.Validate(); err != nil {
+			t.Errorf("preset %s: %v", name, err)
+		}
+	}
+}
+
+// TestSize: SPEC section 6 has 75.8M.
+func TestSize(t *testing.T) {
+	m := autoencoder.New(autoencoder.Default(), nn.NewParams(), "")
+	if all, trainable := m.Params.Count(); all != trainable || math.Round(float64(all)/1e5) != 758 {
+		t.Errorf("%d parameters, %d trainable; want 75.8M", all, trainable)
+	}
+}
+
+func TestValidateReportsEverything(t *testing.T) {
+	c := autoencoder.Default()
+	c.PatchSize, c.AEDropout, c.KLClamp, c.HiddenAct, c.PadTokenID = 0, 1, math.NaN(), "gelu", c.VocabSize
+	var e *config.Error
+	if !errors.As(c.Validate(), &e) {
+		t.Fatal("no *config.Error")
+	}
+	var keys []string
+	for _, p := range e.Problems {
+		keys = append(keys, p.Key)
+	}
+	if got, want := strings.Join(keys, " "), "patch_size ae_dropout kl_clamp hidden_act pad_token_id"; got != want {
+		t.Errorf("problems with %q, want %q", got, want)
+	}
+}
+
+func TestFreeze(t *testing.T) {
+	ps := nn.NewParams()
+	other := ps.Vector("other", nn.Constant(0), 3)
+	m := autoencoder.New(testkit.TinyAutoencoder(), ps, "ae_model.")
+	m.Freeze()
+	late := ps.Vector("late", nn.Constant(0), 3)
+	for _, p := range ps.All() {
+		if want := p != other && p != late; p.Frozen != want {
+			t.Errorf("%s: frozen is %v, want %v", p.Name, p.Frozen, want)
+		}
+	}
+}
+
+func TestGradients(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
+		m := tiny()
+		tr := m.Training(7)
+		p := e.Compile(tr.Graph, cpu.Training)
+		copy(p.Ints(tr.IDs), randomIDs(7*4, m.Config.VocabSize))
+		testkit.FiniteDifferences(t, p, m.Params)
+	})
+}
+
+// TestTrainingWithoutDropout: with a rate of 0 the graph has no masks, and one step's loss is the evaluation's.
+func TestTrainingWithoutDropout(t *testing.T) {
+	c := testkit.TinyAutoencoder()
+	c.AEDropout, c.InitializerRange = 0, .2
+	m := autoencoder.New(c, nn.NewParams(), "")
+	m.Params.Initialize(3)
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	tr, ev := m.Training(5), m.Evaluation(5)
+	if tr.Keep != nil || tr.Dropout != nil {
+		t.Error("there are masks")
+	}
+	p, q := e.Compile(tr.Graph, cpu.Training), e.Compile(ev.Graph, cpu.Inference)
+	ids := randomIDs(5*4, c.VocabSize)
+	copy(p.Ints(tr.IDs), ids)
+	copy(q.Ints(ev.IDs), ids)
+	p.SetDraws(1, 2)
+	q.SetDraws(1, 2)
+	run(t, p.Step(false))
+	run(t, q.Forward())
+	testkit.Compare(t, "cross entropy", p.Floats(tr.Tokens.Loss), q.Floats(ev.Tokens.Loss), 1e-6)
+	want := float64(c.PatchSize)*float64(p.Scalar(tr.Tokens.Loss)) + c.KLWeight*float64(p.Scalar(tr.KL))
+	if got := p.Loss(); math.Abs(got-want) > 1e-6*want {
+		t.Errorf("loss %v, want %v", got, want)
+	}
+}
+
+// TestNoise: at sigma 0 the mean is decoded; at others z = mean + sigma*eps, which is computed here again.
+func TestNoise(t *testing.T) {
+	const patches = 6
+	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
+		m := tiny()
+		ids := randomIDs(patches*4, m.Config.VocabSize)
+		ev := m.Evaluation(patches, 0, .3, 2)
+		p := e.Compile(ev.Graph, cpu.Inference)
+		ev.Prepare(p.Floats)
+		eps := make([]float32, patches*m.Config.LatentSize)
+		rng := rand.New(rand.NewPCG(8, 9))
+		for i := range eps {
+			eps[i] = float32(rng.NormFloat64())
+		}
+		p.Feed(ev.Noise[0].Eps, eps)
+		copy(p.Ints(ev.IDs), ids)
+		run(t, p.Forward())
+		for _, n := range ev.Noise {
+			testkit.Compare(t, "loss under noise", p.Floats(n.Tokens.Loss), lossOf(t, e, m, ids, p.Floats(ev.Posterior.Mean), eps, n.Sigma), 1e-5)
+		}
+	})
+}
+
+// lossOf decodes mean + sigma*eps in a graph of its own.
+func lossOf(t *testing.T, e *cpu.Engine, m *autoencoder.Model, ids []int32, mean, eps []float32, sigma float64) []float32 {
+	t.Helper()
+	g := nn.NewGraph()
+	z := g.Floats("z", len(mean)/m.Config.LatentSize, m.Config.LatentSize)
+	labels := g.Ints("labels", len(ids))
+	ce := g.CrossEntropy(m.Decode(g, z), g.Param(m.Table()), labels)
+	g.Output(ce.Loss)
+	p := e.Compile(g, cpu.Inference)
+	for i := range mean {
+		p.Floats(z)[i] = mean[i] + float32(sigma)*eps[i]
+	}
+	copy(p.Ints(labels), ids)
+	run(t, p.Forward())
+	return append([]float32{}, p.Floats(ce.Loss)...)
+}

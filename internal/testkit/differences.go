@@ -1,0 +1,89 @@
+package testkit
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// FiniteDifferences compares the gradient of a training program, one parameter at a time, with central differences of
+// its loss. The program's inputs must be filled; its random tensors are drawn alike in every run. Each direction is the
+// gradient itself, for size, plus as much noise, so that a gradient that lacks a part shows too. Parameters that the
+// loss does not reach must not change it.
+func FiniteDifferences(t testing.TB, p *cpu.Program, ps *nn.Params) {
+	t.Helper()
+	p.SetDraws(7, 7)
+	if err := p.Step(false); err != nil {
+		t.Fatal(err)
+	}
+	gradients := map[*nn.Param][]float32{}
+	for _, param := range ps.Trainable() {
+		gradients[param] = append([]float32{}, p.Grad(param)...)
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	checked := 0
+	for _, param := range ps.Trainable() {
+		if checkParam(t, p, param, gradients[param], rng) {
+			checked++
+		}
+	}
+	if checked < len(gradients)*2/3 {
+		t.Errorf("only %d of %d parameters have a gradient large enough to check", checked, len(gradients))
+	}
+}
+
+// checkParam reports whether the parameter's gradient stands out of the rounding errors of the loss.
+func checkParam(t testing.TB, p *cpu.Program, param *nn.Param, gradient []float32, rng *rand.Rand) bool {
+	t.Helper()
+	const (
+		change    = 4e-3 // of the loss, aimed at
+		largest   = 5e-3 // root mean square of a step
+		tolerance = 1e-2
+		rounding  = 1e-6 // of the loss
+	)
+	direction, slope := make([]float64, param.Size()), 0.
+	rms := 0.
+	for _, g := range gradient {
+		rms += float64(g) * float64(g) / float64(len(gradient))
+	}
+	rms = math.Sqrt(rms)
+	for i := range direction {
+		direction[i] = rng.NormFloat64()
+		if rms > 0 {
+			direction[i] += float64(gradient[i]) / rms
+			slope += float64(gradient[i]) * direction[i]
+		}
+	}
+	loss := math.Abs(p.Loss())
+	h := largest
+	if s := math.Abs(slope); s > 0 {
+		h = min(h, change*loss/s)
+	}
+	central := func(h float64) float64 {
+		return (lossAt(t, p, param, direction, h) - lossAt(t, p, param, direction, -h)) / (2 * h)
+	}
+	measured := (4*central(h/2) - central(h)) / 3 // without the error of order h^2
+	noise := rounding * loss / h
+	if math.Abs(measured-slope) > tolerance*math.Abs(slope)+noise {
+		t.Errorf("%s: the loss has slope %.5g, the gradient says %.5g (step %.2g)", param.Name, measured, slope, h)
+	}
+	return math.Abs(slope) > 5*noise
+}
+
+// lossAt runs the program with the parameter moved by h times direction, and puts it back.
+func lossAt(t testing.TB, p *cpu.Program, param *nn.Param, direction []float64, h float64) float64 {
+	t.Helper()
+	kept := append([]float32{}, param.Data...)
+	for i := range param.Data {
+		param.Data[i] += float32(h * direction[i])
+	}
+	err := p.Forward()
+	copy(param.Data, kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Loss()
+}

@@ -1,0 +1,214 @@
+package lm_test
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// tiny returns a model with weights large enough for everything to matter.
+func tiny(change func(*lm.Config)) *lm.Model {
+	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	c.InitializerRange, ae.InitializerRange = .2, .2
+	if change != nil {
+		change(&c)
+	}
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(3)
+	testkit.Perturb(m.Params, 4, .2)
+	return m
+}
+
+func randomIDs(n, vocab int) []int32 {
+	rng := rand.New(rand.NewPCG(5, 6))
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(rng.IntN(vocab))
+	}
+	return ids
+}
+
+func TestPresets(t *testing.T) {
+	pairs := map[string]string{"lm-bytes": "ae-bytes", "lm-proto": "ae-proto", "quickstart": "quickstart"}
+	for name, c := range lm.Presets() {
+		ae := autoencoder.Default()
+		if own := pairs[name]; own != "" {
+			ae = autoencoder.Presets()[own]
+		}
+		if err := c.ValidateWith(ae); err != nil {
+			t.Errorf("preset %s: %v", name, err)
+		}
+	}
+}
+
+// TestSizes: trainable parameters as in SPEC section 6, and the frozen autoencoder's 75.8M.
+func TestSizes(t *testing.T) {
+	for name, want := range map[string]float64{"calm-m": 371.7, "calm-l": 735.3, "calm-xl": 1829.8} {
+		m := lm.New(lm.Presets()[name], autoencoder.Default(), nn.NewParams())
+		all, trainable := m.Params.Count()
+		if got := float64(trainable) / 1e6; math.Abs(got-want) > .051 {
+			t.Errorf("%s has %.2fM trainable parameters, want %.1fM", name, got, want)
+		}
+		if got := float64(all-trainable) / 1e6; math.Abs(got-75.8) > .051 {
+			t.Errorf("%s has %.2fM frozen parameters, want 75.8M", name, got)
+		}
+	}
+}
+
+func TestConfigKeys(t *testing.T) {
+	keys := config.Keys[lm.Config]()
+	for _, want := range strings.Fields(`hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads
+		rms_norm_eps rope_theta initializer_range max_position_embeddings vocab_size bos_token_id eos_token_id pad_token_id
+		model_type ae_path patch_size latent_size num_mlp_layers num_samples beta noise_size
+		token_loss_weight init_embeddings target_samples`) {
+		if !slices.Contains(keys, want) {
+			t.Errorf("there is no key %s", want)
+		}
+	}
+}
+
+func TestValidateReportsEverything(t *testing.T) {
+	c := lm.Default()
+	c.NumAttentionHeads, c.NumKeyValueHeads, c.NumSamples, c.Beta, c.BOSTokenID = 12, 5, 1, 3, -1
+	c.PatchSize, c.InitEmbeddings, c.TokenLossWeight, c.ModelType = 2, "autoencoder", math.NaN(), "flow"
+	var e *config.Error
+	if !errors.As(c.ValidateWith(autoencoder.Default()), &e) {
+		t.Fatal("no *config.Error")
+	}
+	var keys []string
+	for _, p := range e.Problems {
+		keys = append(keys, p.Key)
+	}
+	want := "num_attention_heads num_key_value_heads model_type num_samples beta bos_token_id token_loss_weight patch_size init_embeddings"
+	if got := strings.Join(keys, " "); got != want {
+		t.Errorf("problems with %q, want %q", got, want)
+	}
+}
+
+func TestInitialValues(t *testing.T) {
+	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(1)
+	d := c.HiddenSize
+	table := m.Params.Get("transformer.embed_tokens.weight").Data
+	for id := range c.VocabSize {
+		zero := !slices.ContainsFunc(table[id*d:(id+1)*d], func(v float32) bool { return v != 0 })
+		if zero != (id == c.PadTokenID) {
+			t.Errorf("token %d starts at zero: %v", id, zero)
+		}
+	}
+	last := m.Params.Get("mlp_generator.final_layer.linears.2.weight").Data
+	if slices.ContainsFunc(last, func(v float32) bool { return v != 0 }) {
+		t.Error("the head's last layer does not start at zero")
+	}
+	var square float64
+	for _, v := range m.Params.Get("embed_proj.0.weight").Data {
+		square += float64(v) * float64(v)
+	}
+	if std := math.Sqrt(square / float64(4*d*2*d)); math.Abs(std-.02) > .001 {
+		t.Errorf("embed_proj.0.weight has standard deviation %v, want .02", std)
+	}
+	for _, name := range []string{"transformer.norm.weight", "embed_proj.3.weight"} {
+		if slices.ContainsFunc(m.Params.Get(name).Data, func(v float32) bool { return v != 1 }) {
+			t.Errorf("%s does not start at one", name)
+		}
+	}
+}
+
+func TestInitEmbeddings(t *testing.T) {
+	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	ae.HiddenSize = c.HiddenSize
+	c.InitEmbeddings = lm.FromAutoencoder
+	if err := c.ValidateWith(ae); err != nil {
+		t.Fatal(err)
+	}
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(1)
+	want := slices.Clone(m.Autoencoder.Table().Data)
+	clear(want[c.PadTokenID*c.HiddenSize:][:c.HiddenSize])
+	table := m.Params.Get("transformer.embed_tokens.weight")
+	if !slices.Equal(table.Data, want) {
+		t.Error("the embeddings are not the autoencoder's, but for the padding's")
+	}
+	trained := lm.New(c, ae, nn.NewParams())
+	own := make([]float32, table.Size())
+	if err := trained.Params.SetData(table.Name, table.Shape, own); err != nil {
+		t.Fatal(err)
+	}
+	trained.Initialize(1)
+	if slices.ContainsFunc(own, func(v float32) bool { return v != 0 }) {
+		t.Error("Initialize overwrote embeddings that had values")
+	}
+}
+
+// TestGradients: by finite differences, with all of calm's own options on.
+func TestGradients(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
+		m := tiny(func(c *lm.Config) { c.TokenLossWeight = .7; c.Beta = 1.2 })
+		const rows, tokens = 2, 20
+		tr := m.Training(rows, tokens)
+		p := e.Compile(tr.Graph, cpu.Training)
+		ids := randomIDs(rows*tokens, m.Config.VocabSize)
+		labels := slices.Clone(ids)
+		for i := 8; i < 12; i++ {
+			labels[i] = lm.Ignored
+		}
+		if err := tr.Fill(p, ids, labels); err != nil {
+			t.Fatal(err)
+		}
+		testkit.FiniteDifferences(t, p, m.Params)
+	})
+}
+
+// TestPaddingIsNotLearned: the padding token's embedding gets no gradient though it is an input, and a target too.
+func TestPaddingIsNotLearned(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	m := tiny(nil)
+	tr := m.Training(1, 16)
+	p := e.Compile(tr.Graph, cpu.Training)
+	ids := randomIDs(16, 200)
+	ids[2], ids[9] = int32(m.Config.PadTokenID), int32(m.Config.PadTokenID)
+	if err := tr.Fill(p, ids, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Step(false); err != nil {
+		t.Fatal(err)
+	}
+	d := m.Config.HiddenSize
+	nonzero := func(id int32) bool {
+		row := p.Grad(m.Params.Get("transformer.embed_tokens.weight"))[int(id)*d:][:d]
+		return slices.ContainsFunc(row, func(v float32) bool { return v != 0 })
+	}
+	if nonzero(ids[2]) || !nonzero(ids[1]) {
+		t.Errorf("gradients: of padding %v, of another token %v; want false, true", nonzero(ids[2]), nonzero(ids[1]))
+	}
+}
+
+// TestTokenHeadsAreExtra: the auxiliary loss adds parameters and a term, and leaves the rest of the model as it is.
+func TestTokenHeadsAreExtra(t *testing.T) {
+	plain := tiny(nil)
+	with := tiny(func(c *lm.Config) { c.TokenLossWeight = 2 })
+	for _, p := range with.Params.All() {
+		q := plain.Params.Get(p.Name)
+		if (q == nil) != strings.HasPrefix(p.Name, lm.TokenHeadPrefix) {
+			t.Errorf("%s: in the plain model: %v", p.Name, q != nil)
+		}
+		if q != nil && !slices.Equal(p.Data, q.Data) {
+			t.Errorf("%s starts differently", p.Name)
+		}
+	}
+	if c := with.Config.Inference(); c != plain.Config {
+		t.Errorf("the configuration for inference is %+v, want %+v", c, plain.Config)
+	}
+}

@@ -1,0 +1,263 @@
+package lm_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/calm-go/calm/backbone"
+	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// hiddenStates runs the model over whole rows: [B, L-1, D].
+func hiddenStates(t *testing.T, e *cpu.Engine, m *lm.Model, ids []int32, rows int) []float32 {
+	t.Helper()
+	tr := m.Training(rows, len(ids)/rows)
+	tr.Graph.Output(tr.Hidden)
+	p := e.Compile(tr.Graph, cpu.Inference)
+	if err := tr.Fill(p, ids, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	return p.Floats(tr.Hidden)
+}
+
+// patchesOf returns patches from..to of every row of ids [B, L, K].
+func patchesOf(ids []int32, rows, k, from, to int) (out []int32) {
+	for b := range rows {
+		out = append(out, ids[b*len(ids)/rows:][from*k:to*k]...)
+	}
+	return out
+}
+
+// TestSessionEqualsTraining: however a context is cut into appends, its last hidden state is that of the whole.
+func TestSessionEqualsTraining(t *testing.T) {
+	const rows, patches = 2, 107
+	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
+		m := tiny(nil)
+		k, d := m.Config.PatchSize, m.Config.HiddenSize
+		ids := randomIDs(rows*(patches+1)*k, m.Config.VocabSize)
+		want := hiddenStates(t, e, m, ids, rows)
+		for _, cuts := range [][]int{{107}, {1, 2, 3, 20, 21, 85, 106, 107}, {64, 107}} {
+			s := m.NewSession(e, rows, patches)
+			from := 0
+			for _, to := range cuts {
+				if err := s.Append(patchesOf(ids, rows, k, from, to)); err != nil {
+					t.Fatal(err)
+				}
+				from = to
+				var last []float32
+				for b := range rows {
+					last = append(last, want[(b*patches+to-1)*d:][:d]...)
+				}
+				testkit.Compare(t, "hidden", s.Hidden(), last, 1e-5)
+			}
+			if s.Len() != patches {
+				t.Errorf("%d patches, want %d", s.Len(), patches)
+			}
+		}
+	})
+}
+
+func TestSessionErrors(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	m := tiny(nil)
+	ids := randomIDs(8*4, m.Config.VocabSize)
+	s, want := m.NewSession(e, 1, 7), m.NewSession(e, 1, 7)
+	for _, s := range []*backbone.Session{s, want} {
+		if err := s.Append(ids[:5*4]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Append(ids[:3*4]); !errors.Is(err, backbone.ErrFull) {
+		t.Errorf("too much appended: %v, want ErrFull", err)
+	}
+	if err := s.Append(ids[:3]); err == nil {
+		t.Error("no error for a part of a patch")
+	}
+	bad := slices.Clone(ids[5*4 : 7*4])
+	bad[7] = int32(m.Config.VocabSize)
+	if err := s.Append(bad); err == nil {
+		t.Error("no error for an id out of range")
+	}
+	if s.Len() != 5 || !slices.Equal(s.Hidden(), want.Hidden()) {
+		t.Error("errors changed the session")
+	}
+	for _, s := range []*backbone.Session{s, want} {
+		if err := s.Append(ids[5*4 : 7*4]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(s.Hidden(), want.Hidden()) {
+		t.Error("what was appended after errors differs")
+	}
+}
+
+func TestTruncate(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	m := tiny(nil)
+	ids := randomIDs(6*4, m.Config.VocabSize)
+	s := m.NewSession(e, 1, 6)
+	var want []float32
+	for i := range 6 {
+		if err := s.Append(ids[i*4:][:4]); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, s.Hidden()...)
+	}
+	s.Truncate(2)
+	for i := 2; i < 6; i++ {
+		if err := s.Append(ids[i*4:][:4]); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "hidden", s.Hidden(), want[i*len(s.Hidden()):][:len(s.Hidden())])
+	}
+}
+
+func TestSampler(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	m := tiny(nil)
+	const rows, draws = 2, 40
+	hidden := make([]float32, rows*m.Config.HiddenSize)
+	for i := range hidden {
+		hidden[i] = float32(i%7) - 3
+	}
+	s := m.NewSampler(e, rows, draws)
+	draw := func(seed, step uint64) []int32 {
+		ids, err := s.Draw(hidden, seed, step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.Clone(ids)
+	}
+	first := draw(1, 1)
+	if len(first) != draws*rows*m.Config.PatchSize {
+		t.Fatalf("%d ids, want %d", len(first), draws*rows*m.Config.PatchSize)
+	}
+	noise := make([]float32, draws*rows*m.Config.NoiseSize)
+	if _, err := s.DrawFrom(hidden, noise); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "drawn again, after given noise", draw(1, 1), first)
+	for _, other := range [][]int32{draw(2, 1), draw(1, 2)} {
+		if slices.Equal(other, first) {
+			t.Error("another seed or step gives the same draws")
+		}
+	}
+	if _, err := s.DrawFrom(hidden, noise[1:]); err == nil {
+		t.Error("no error for too little noise")
+	}
+	if _, err := s.Draw(hidden[1:], 1, 1); err == nil {
+		t.Error("no error for hidden states of another size")
+	}
+}
+
+// TestSamplerEqualsEvaluation: one noise gives the same tokens in the evaluation of whole rows, and step by step.
+func TestSamplerEqualsEvaluation(t *testing.T) {
+	const rows, patches, samples = 2, 5, 3
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	m := tiny(nil)
+	k, size := m.Config.PatchSize, m.Config.NoiseSize
+	ids := randomIDs(rows*patches*k, m.Config.VocabSize)
+	ev := m.Evaluation(rows, patches*k, samples)
+	p := e.Compile(ev.Graph, cpu.Inference)
+	if err := ev.Fill(p, ids, nil); err != nil {
+		t.Fatal(err)
+	}
+	noise := uniform(ev.Head.Noise)
+	p.Feed(ev.Head.Noise, noise)
+	if err := p.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	tokens, positions := p.Ints(ev.Tokens), rows*(patches-1)
+	session, sampler := m.NewSession(e, rows, patches), m.NewSampler(e, rows, samples)
+	for i := range patches - 1 {
+		if err := session.Append(patchesOf(ids, rows, k, i, i+1)); err != nil {
+			t.Fatal(err)
+		}
+		var own []float32
+		var want []int32
+		for n := range samples {
+			for b := range rows {
+				at := n*positions + b*(patches-1) + i
+				own = append(own, noise[at*size:][:size]...)
+				want = append(want, tokens[at*k:][:k]...)
+			}
+		}
+		got, err := sampler.DrawFrom(session.Hidden(), own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "tokens", got, want)
+	}
+}
+
+func uniform(t *nn.Tensor) []float32 {
+	out := make([]float32, t.Size())
+	for i, v := range randomIDs(len(out), 1<<20) {
+		out[i] = float32(v)/(1<<20) - .5
+	}
+	return out
+}
+
+// TestStepDoesNotAllocate: neither appending a patch nor drawing the next.
+func TestStepDoesNotAllocate(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	m := tiny(nil)
+	s, sampler := m.NewSession(e, 2, 64), m.NewSampler(e, 2, 3)
+	ids := randomIDs(2*4, m.Config.VocabSize)
+	allocations := testing.AllocsPerRun(20, func() {
+		if err := s.Append(ids); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sampler.Draw(s.Hidden(), 1, uint64(s.Len())); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("a step allocates %v times", allocations)
+	}
+}
+
+func TestTrainingStepDoesNotAllocate(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1 })
+	tr := m.Training(2, 16)
+	p := e.Compile(tr.Graph, cpu.Training)
+	ids := randomIDs(2*16, m.Config.VocabSize)
+	allocations := testing.AllocsPerRun(5, func() {
+		if err := tr.Fill(p, ids, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Step(false); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocations != 0 {
+		t.Errorf("a step allocates %v times", allocations)
+	}
+}
+
+func TestByPosition(t *testing.T) {
+	m := tiny(nil)
+	ev := m.Evaluation(1, 12, 2) // 2 positions
+	k := m.Config.PatchSize
+	var tokens []int32
+	for _, id := range []int32{0, 1, 10, 11} { // 10 * sample + position
+		tokens = append(tokens, slices.Repeat([]int32{id}, k)...)
+	}
+	got := make([]int32, len(tokens))
+	ev.ByPosition(got, tokens)
+	equal(t, "tokens", got, []int32{0, 0, 0, 0, 10, 10, 10, 10, 1, 1, 1, 1, 11, 11, 11, 11})
+}
