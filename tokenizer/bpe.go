@@ -49,9 +49,9 @@ func (t *pairTable) slot(left, right int32) *pairSlot {
 	}
 }
 
-// longWord is the length in bytes from which a heap finds the next pair; below it
+// heapSize is the length in bytes from which a heap finds the next pair; below it
 // looking at all pairs is faster.
-const longWord = 48
+const heapSize = 48
 
 // merger joins the bytes of one word. It is kept for its memory.
 type merger struct {
@@ -71,14 +71,14 @@ type part struct {
 // appendWord appends the tokens of a word that is not empty.
 func (m *merger) appendWord(dst []int32, word []byte) []int32 {
 	if m.t.whole != nil {
-		if id, ok := m.t.whole[string(word)]; ok {
+		if id := m.t.whole.find(word); id != None {
 			return append(dst, id)
 		}
 	}
 	if cap(m.parts) < len(word) {
-		m.parts = make([]part, max(longWord, len(word)))
+		m.parts = make([]part, max(heapSize, len(word)))
 	}
-	if len(word) < longWord {
+	if len(word) < heapSize {
 		return m.mergeShort(dst, word)
 	}
 	dst = m.mergeLong(dst, word)

@@ -1,17 +1,6 @@
 package tokenizer
 
-import (
-	"hash/maphash"
-	"runtime"
-)
-
-// Words up to cacheKey bytes with up to cacheIDs tokens are remembered: a cache
-// line each, 1 MB in all.
-const (
-	cacheLog = 14
-	cacheKey = 31
-	cacheIDs = 7
-)
+import "runtime"
 
 // maxWord bounds the positions that mergeLong counts in 32 bits; a longer word,
 // which no text has, is cut.
@@ -22,17 +11,7 @@ type encoder struct {
 	split  split
 	byteID *[256]int32 // not nil: there are no merges, every byte is its token
 	merger merger
-	seed   maphash.Seed
-	cache  []cached
-}
-
-// cached is the encoding of one word. The slot of a word follows from its hash,
-// and the last word to come keeps it.
-type cached struct {
-	key  [cacheKey]byte
-	size uint8 // of the key; 0: empty
-	ids  [cacheIDs]int32
-	n    int32
+	cache  *wordCache
 }
 
 // acquire returns an encoder that nobody else uses.
@@ -44,11 +23,11 @@ func (t *Tokenizer) acquire() *encoder {
 		t.free = t.free[:n-1]
 		return e
 	}
-	e := &encoder{split: t.split, merger: merger{t: t}, seed: maphash.MakeSeed()}
+	e := &encoder{split: t.split, merger: merger{t: t}}
 	if len(t.merges) == 0 && t.whole == nil {
 		e.byteID = &t.byteID
 	} else {
-		e.cache = make([]cached, 1<<cacheLog)
+		e.cache = newWordCache()
 	}
 	return e
 }
@@ -71,25 +50,51 @@ func (e *encoder) appendText(dst []int32, text []byte) []int32 {
 	}
 	for i := 0; i < len(text); {
 		j := min(e.split.next(text, i), i+maxWord)
-		dst = e.appendWord(dst, text[i:j])
+		if j-i <= shortSize {
+			dst = e.appendShort(dst, text, i, j)
+		} else {
+			dst = e.appendLong(dst, text[i:j])
+		}
 		i = j
 	}
 	return dst
 }
 
-func (e *encoder) appendWord(dst []int32, word []byte) []int32 {
-	if len(word) > cacheKey {
+// appendShort appends the tokens of the word text[i:j] of at most shortSize
+// bytes.
+func (e *encoder) appendShort(dst []int32, text []byte, i, j int) []int32 {
+	key := shortKey(text, i, j)
+	s := e.cache.shortSlot(key)
+	if s.key == key {
+		if s.n == 1 {
+			return append(dst, s.ids[0])
+		}
+		return append(dst, s.ids[:s.n]...)
+	}
+	before := len(dst)
+	dst = e.appendLong(dst, text[i:j])
+	if ids := dst[before:]; len(ids) <= shortIDs {
+		s.key = key
+		s.n = int32(copy(s.ids[:], ids))
+	}
+	return dst
+}
+
+// appendLong appends the tokens of any word.
+func (e *encoder) appendLong(dst []int32, word []byte) []int32 {
+	if len(word) > longSize {
 		return e.merger.appendWord(dst, word)
 	}
-	c := &e.cache[maphash.Bytes(e.seed, word)&(1<<cacheLog-1)]
-	if int(c.size) == len(word) && string(c.key[:c.size]) == string(word) {
-		return append(dst, c.ids[:c.n]...)
+	s := e.cache.longSlot(word)
+	if s.holds(word) {
+		return append(dst, s.ids[:s.n]...)
 	}
 	before := len(dst)
 	dst = e.merger.appendWord(dst, word)
-	if ids := dst[before:]; len(ids) <= cacheIDs {
-		c.size = uint8(copy(c.key[:], word))
-		c.n = int32(copy(c.ids[:], ids))
+	ids := dst[before:]
+	if short := len(word) <= shortSize && len(ids) <= shortIDs; !short && len(ids) <= longIDs {
+		s.size = uint8(copy(s.key[:], word))
+		s.n = int32(copy(s.ids[:], ids))
 	}
 	return dst
 }

@@ -9,9 +9,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // dirFromEnv returns the directory that an environment variable names, or a
@@ -89,14 +88,14 @@ func TestGoldenTokenizerStrings(t *testing.T) {
 func checkStrings(t *testing.T, tok *Tokenizer, cases []goldenString) {
 	t.Helper()
 	for _, c := range cases {
-		if got := tok.Encode(c.Text); !equalIDs(got, c.IDs) {
+		if got := tok.Encode(c.Text); !slices.Equal(got, c.IDs) {
 			t.Errorf("Encode(%q) = %v, want %v", c.Text, got, c.IDs)
 		}
 		special := c.IDsSpecial
 		if special == nil {
 			special = c.IDs
 		}
-		if got := tok.EncodeSpecial(c.Text); !equalIDs(got, special) {
+		if got := tok.EncodeSpecial(c.Text); !slices.Equal(got, special) {
 			t.Errorf("EncodeSpecial(%q) = %v, want %v", c.Text, got, special)
 		}
 		if got, err := tok.Decode(c.IDs); err != nil || got != c.Text {
@@ -104,8 +103,6 @@ func checkStrings(t *testing.T, tok *Tokenizer, cases []goldenString) {
 		}
 	}
 }
-
-func equalIDs(a, b []int32) bool { return len(a) == 0 && len(b) == 0 || cmp.Equal(a, b) }
 
 func TestGoldenTokenizerWikitext(t *testing.T) {
 	golden := dirFromEnv(t, "CALM_GOLDEN", "golden")
@@ -166,7 +163,7 @@ func TestGoldenTokenizerSaveLlama3(t *testing.T) {
 	golden := dirFromEnv(t, "CALM_GOLDEN", "golden")
 	checkStrings(t, again, jsonLines[goldenString](t, filepath.Join(golden, "tokenizer", "strings.jsonl")))
 	for i, doc := range wikitext(t) {
-		if !equalIDs(tok.AppendEncode(nil, doc), again.AppendEncode(nil, doc)) {
+		if !slices.Equal(tok.AppendEncode(nil, doc), again.AppendEncode(nil, doc)) {
 			t.Errorf("document %d differs", i)
 		}
 	}

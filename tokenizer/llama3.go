@@ -56,20 +56,19 @@ func parseLlama3(data []byte, ranks int) (*Tokenizer, error) {
 	if len(tokens) != ranks {
 		return nil, fmt.Errorf("it has %d ranks, not %d", len(tokens), ranks)
 	}
-	whole := make(map[string]int32, len(tokens))
+	ids := newTokenTable(len(tokens), func(id int32) []byte { return tokens[id] })
 	for id, b := range tokens {
-		if first, twice := whole[string(b)]; twice {
-			return nil, fmt.Errorf("line %d: the same bytes %q as in line %d", id+1, b, first+1)
+		if first := ids.add(int32(id)); first != None {
+			return nil, fmt.Errorf("rank %d: the same bytes %q as rank %d", id, clip(b), first)
 		}
-		whole[string(b)] = int32(id)
 	}
 	added := make([]addedToken, 0, llama3Specials+1)
 	for i, literal := range llama3Literals() {
 		added = append(added, addedToken{literal, int32(ranks + i), true})
 	}
 	return build(spec{
-		tokens: tokens, merges: mergesOf(tokens, whole), added: added,
-		split: splitLlama3, whole: whole, template: true,
+		tokens: tokens, merges: mergesOf(tokens, ids), added: added,
+		split: splitLlama3, whole: true, template: true,
 	})
 }
 
@@ -120,41 +119,64 @@ func clip(b []byte) []byte { return b[:min(len(b), 60)] }
 // one pair ever becomes a given token: where two neighbours x, y cover token t,
 // no merge has crossed their outer borders, so what happened between these is
 // what happens when t is encoded alone, and that ends with one pair (or, for a
-// token that only whole words become, without one).
-func mergesOf(tokens [][]byte, ids map[string]int32) []merge {
+// token that only whole words become, before that).
+func mergesOf(tokens [][]byte, ids *tokenTable) []merge {
 	merges := make([]merge, 0, len(tokens))
-	var ends []int
+	var parts []span
 	for id, token := range tokens {
 		if len(token) < 2 {
 			continue
 		}
-		var ok bool
-		if ends, ok = reduceToPair(ends[:0], token, ids); ok {
-			merges = append(merges, merge{ids[string(token[:ends[0]])], ids[string(token[ends[0]:])], int32(id)})
+		parts = reduceToPair(parts[:0], token, ids)
+		if len(parts) == 2 {
+			merges = append(merges, merge{ids.find(token[:parts[0].end]), ids.find(token[parts[0].end:]), int32(id)})
 		}
 	}
 	return merges
 }
 
-// reduceToPair encodes token as tiktoken does until two parts are left, which is
-// before the last merge, and returns their ends. It reports false where more
-// parts stay.
-func reduceToPair(ends []int, token []byte, ids map[string]int32) ([]int, bool) {
+// A span is a part of a token, up to end, and the id of the token that it makes
+// with the part behind it: None if there is none.
+type span struct {
+	end    int
+	merged int32
+}
+
+// reduceToPair encodes token as tiktoken does until no two parts can be joined,
+// or two are left, which is before the last merge.
+func reduceToPair(parts []span, token []byte, ids *tokenTable) []span {
 	for i := range token {
-		ends = append(ends, i+1)
+		parts = append(parts, span{i + 1, None})
 	}
-	for len(ends) > 2 {
-		best, rank, begin := -1, int32(0), 0
-		for i := range len(ends) - 1 {
-			if id, ok := ids[string(token[begin:ends[i+1]])]; ok && (best < 0 || id < rank) {
-				best, rank = i, id
+	join := func(i int) { // looks up part i with the one behind it
+		begin := 0
+		if i > 0 {
+			begin = parts[i-1].end
+		}
+		parts[i].merged = None
+		if i+1 < len(parts) {
+			parts[i].merged = ids.find(token[begin:parts[i+1].end])
+		}
+	}
+	for i := range parts {
+		join(i)
+	}
+	for len(parts) > 2 {
+		best := -1
+		for i, p := range parts {
+			if p.merged != None && (best < 0 || p.merged < parts[best].merged) {
+				best = i
 			}
-			begin = ends[i]
 		}
 		if best < 0 {
-			return ends, false
+			break
 		}
-		ends = append(ends[:best], ends[best+1:]...)
+		parts[best].end = parts[best+1].end
+		parts = append(parts[:best+1], parts[best+2:]...)
+		join(best)
+		if best > 0 {
+			join(best - 1)
+		}
 	}
-	return ends, true
+	return parts
 }

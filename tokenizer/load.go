@@ -82,12 +82,13 @@ type hfToken struct {
 	id   int64
 }
 
-// UnmarshalJSON reads an object of ids by token.
+// UnmarshalJSON reads an object of ids by token. Models that are not BPE have
+// other things here, which it leaves to the check of the type.
 func (v *hfVocab) UnmarshalJSON(data []byte) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return fmt.Errorf("model.vocab is no object of ids by token, as a BPE model's is")
+		return err
 	}
 	for d.More() {
 		key, err := d.Token()
@@ -151,7 +152,7 @@ func (f *hfFile) spec() (spec, error) {
 	if d := f.Decoder.flat(); len(d) > 1 || len(d) == 1 && d[0].Type != "ByteLevel" {
 		return spec{}, fmt.Errorf("decoder %s is not supported, only ByteLevel", names(d))
 	}
-	var s spec
+	s := spec{whole: m.IgnoreMerges}
 	var err error
 	if s.split, err = splitOf(f.PreTokenizer.flat()); err != nil {
 		return spec{}, err
@@ -234,12 +235,6 @@ func (f *hfFile) readModel(s *spec) error {
 			s.tokens = append(s.tokens, make([][]byte, int(v.id)+1-len(s.tokens))...)
 		}
 		names[v.id], ids[v.text], s.tokens[v.id] = v.text, int32(v.id), token
-	}
-	if f.Model.IgnoreMerges {
-		s.whole = make(map[string]int32, len(ids))
-		for _, id := range ids {
-			s.whole[string(s.tokens[id])] = id
-		}
 	}
 	return f.readMerges(s, ids)
 }

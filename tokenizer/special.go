@@ -66,7 +66,7 @@ func (t *Tokenizer) spec() spec {
 			tokens[id] = t.bytes(int32(id))
 		}
 	}
-	return spec{tokens, t.merges, slices.Clone(t.added), t.split, t.whole, t.template}
+	return spec{tokens, t.merges, slices.Clone(t.added), t.split, t.whole != nil, t.template}
 }
 
 // literals finds added tokens in text.

@@ -25,9 +25,9 @@ type Tokenizer struct {
 	kind   []tokenKind // [V]
 	byteID [256]int32  // id of the token that is this one byte
 
-	merges []merge          // by rank
-	pairs  pairTable        // merges by pair
-	whole  map[string]int32 // not nil: a word that is a token is taken whole, unmerged
+	merges []merge     // by rank
+	pairs  pairTable   // merges by pair
+	whole  *tokenTable // not nil: a word that is a token is taken whole, unmerged
 	split  split
 
 	added    []addedToken // by id
@@ -58,7 +58,7 @@ type spec struct {
 	merges   []merge  // by rank
 	added    []addedToken
 	split    split
-	whole    map[string]int32 // see Tokenizer
+	whole    bool // a word that is a token is taken whole, unmerged
 	template bool
 }
 
@@ -70,7 +70,7 @@ func build(s spec) (*Tokenizer, error) {
 	}
 	t := &Tokenizer{
 		start: make([]uint32, v+1), kind: make([]tokenKind, v),
-		merges: s.merges, whole: s.whole, split: s.split,
+		merges: s.merges, split: s.split,
 		added: s.added, literals: newLiterals(s.added), template: s.template,
 	}
 	contents := make([][]byte, v)
@@ -99,6 +99,14 @@ func build(s spec) (*Tokenizer, error) {
 	for b, id := range t.byteID {
 		if id == None {
 			return nil, fmt.Errorf("no token for the single byte 0x%02x: not every text could be encoded", b)
+		}
+	}
+	if s.whole {
+		t.whole = newTokenTable(len(s.tokens), t.bytes)
+		for id, kind := range t.kind {
+			if kind == kindText {
+				t.whole.add(int32(id))
+			}
 		}
 	}
 	t.pairs = newPairTable(s.merges)

@@ -1,0 +1,270 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// gpt2File has GPT-2's form, which is older: no type and pairs of characters, and
+// the special token in the vocabulary too. Its merges are "on" and "on"+"e".
+var gpt2File = func() string {
+	vocab := map[string]int{"on": 256, "one": 257, "<|endoftext|>": 258}
+	for b := range 256 {
+		vocab[string(runeOfByte[b])] = b
+	}
+	v, err := json.Marshal(vocab)
+	if err != nil {
+		panic(err)
+	}
+	return `{"version": "1.0", "truncation": null, "padding": null,
+		"added_tokens": [{"id": 258, "special": true, "content": "<|endoftext|>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": true}],
+		"normalizer": null,
+		"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true},
+		"post_processor": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false},
+		"decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true},
+		"model": {"dropout": null, "unk_token": null, "continuing_subword_prefix": "", "end_of_word_suffix": "", "fuse_unk": false,
+			"vocab": ` + string(v) + `, "merges": ["o n", "on e"]}}`
+}()
+
+func TestParseGPT2(t *testing.T) {
+	tok, err := Parse([]byte(gpt2File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]int32{
+		"one on":             {257, ' ', 256},
+		"only 1234":          {256, 'l', 'y', ' ', '1', '2', '3', '4'},
+		"one<|endoftext|>on": append([]int32{257}, append(tok.Encode("<|endoftext|>"), 256)...),
+	} {
+		if got := tok.Encode(text); !cmp.Equal(got, want) {
+			t.Errorf("Encode(%q) = %v, want %v", text, got, want)
+		}
+	}
+	if got, want := tok.EncodeSpecial("one<|endoftext|>on"), []int32{257, 258, 256}; !cmp.Equal(got, want) {
+		t.Errorf("EncodeSpecial = %v, want %v", got, want)
+	}
+	pairs := strings.Replace(gpt2File, `["o n", "on e"]`, `[["o", "n"], ["on", "e"]]`, 1)
+	again, err := Parse([]byte(pairs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameTokenizer(t, tok, again)
+}
+
+// replaced returns gpt2File with one text for another, which must be there.
+func replaced(t *testing.T, old, new string) string {
+	t.Helper()
+	if !strings.Contains(gpt2File, old) {
+		t.Fatalf("the file has no %s", old)
+	}
+	return strings.Replace(gpt2File, old, new, 1)
+}
+
+func TestParseErrors(t *testing.T) {
+	pre := `{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true}`
+	llama := func(pattern, behavior, invert string) string {
+		return `{"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": ` + quote(pattern) + `}, "behavior": ` + behavior +
+			`, "invert": ` + invert + `}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}`
+	}
+	if _, err := Parse([]byte(replaced(t, pre, llama(patterns[splitQwen2], `"Isolated"`, "false")))); err != nil {
+		t.Fatalf("the good form of the cases below: %v", err)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{gpt2File, "", "no Hugging Face tokenizer.json"},
+		{gpt2File, "[]", "no Hugging Face tokenizer.json"},
+		{gpt2File, "{}", "model.vocab is missing or empty"},
+		{gpt2File, gpt2File + "x", "no Hugging Face tokenizer.json"},
+		{`"model": {`, `"model": {"type": "WordPiece", `, `model type "WordPiece" is not supported`},
+		{gpt2File, `{"model": {"type": "Unigram", "vocab": [["a", 0.5]]}}`, `model type "Unigram" is not supported`},
+		{`"dropout": null`, `"dropout": 0.1`, "model.dropout 0.1"},
+		{`"end_of_word_suffix": ""`, `"end_of_word_suffix": "</w>"`, `end_of_word_suffix "</w>"`},
+		{`"fuse_unk": false`, `"byte_fallback": true`, "model.byte_fallback"},
+		{`"normalizer": null`, `"normalizer": {"type": "NFC"}`, `normalizer "NFC"`},
+		{`"normalizer": null`, `"normalizer": {"type": "Sequence", "normalizers": [{"type": "Strip"}, {"type": "NFC"}]}`, `normalizer "Strip", "NFC"`},
+		{`"decoder": {"type": "ByteLevel"`, `"decoder": {"type": "Metaspace"`, `decoder "Metaspace"`},
+		{pre, "null", "pre_tokenizer [] is not supported"},
+		{pre, `{"type": "Whitespace"}`, `pre_tokenizer ["Whitespace"]`},
+		{pre, `{"type": "Sequence", "pretokenizers": [null, {"type": "Digits"}, ` + pre + `]}`, `pre_tokenizer "Digits"`},
+		{pre, `{"type": "ByteLevel", "add_prefix_space": true}`, "add_prefix_space must be false"},
+		{pre, `{"type": "ByteLevel"}`, "add_prefix_space must be false"},
+		{pre, llama(`\d+`, `"Isolated"`, "false"), `the pattern "\\d+" is not supported`},
+		{pre, llama(patterns[splitLlama3], `"Removed"`, "false"), `behavior "Removed"`},
+		{pre, llama(patterns[splitLlama3], `"Isolated"`, "true"), "invert true"},
+		{`"lstrip": false`, `"lstrip": true`, `added token "<|endoftext|>": single_word, lstrip`},
+		{`"content": "<|endoftext|>"`, `"content": ""`, "added token 258 is empty"},
+		{`"added_tokens": [`, `"added_tokens": [{"id": 258, "content": "x"}, `, `added tokens "x" and "<|endoftext|>" have the same id 258`},
+		{`"added_tokens": [`, `"added_tokens": [{"id": 300, "content": "<|endoftext|>"}, `, `added token "<|endoftext|>" is there twice`},
+		{`"added_tokens": [`, `"added_tokens": [{"id": 65, "content": "x"}, `, `have the same id 65`},
+		{`"added_tokens": [`, `"added_tokens": [{"id": 2000000000, "content": "x"}, `, `id 2000000000, out of proportion`},
+		{`"added_tokens": [`, `"added_tokens": [{"id": -1, "content": "x"}, `, `id -1, out of proportion`},
+		{`"on":256`, `"on":99999999`, `token "on" has id 99999999`},
+		{`"on":256`, `"on":-5`, `token "on" has id -5`},
+		{`"on":256`, `"on":1.5`, `"on" is 1.5, not an integer`},
+		{`"on":256`, `"on":"x"`, `"on" is x, not an integer`},
+		{`"on":256`, `"on":[1]`, "not an integer"},
+		{`"on":256`, `"on":257`, "have the same id 257"},
+		{`"on":256`, `"on":256,"on":259`, `token "on" is empty or there twice`},
+		{`"on":256`, `"on":256,"":259`, `token "" is empty`},
+		{`"on":256`, `"on":256,"▁the":259`, "stands for no byte"},
+		{`"A":65,`, ``, "no token for the single byte 0x41"},
+		{`"o n"`, `"o  n"`, "has 3 parts, not 2"},
+		{`"o n"`, `7`, "a merge in model.merges"},
+		{`"o n"`, `null`, "has 0 parts"},
+		{`"o n"`, `"o x"`, `merge 0, "o" and "x"`},
+		{`"o n"`, `"o n", "o n"`, `merge 1, "o" and "n", is there twice`},
+	} {
+		_, err := Parse([]byte(replaced(t, c.old, c.new)))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s for %s: error %v, want %q", clip([]byte(c.new)), clip([]byte(c.old)), err, c.want)
+		} else if !strings.HasPrefix(err.Error(), "tokenizer: ") {
+			t.Errorf("the error %q does not say whose it is", err)
+		}
+	}
+}
+
+// A hostile file costs memory in proportion to its size.
+func TestParseDeep(t *testing.T) {
+	deep := strings.Repeat(`{"type":"Sequence","pretokenizers":[`, 5_000)
+	for _, file := range []string{`{"pre_tokenizer": ` + deep, strings.Repeat("[", 100_000)} {
+		if _, err := Parse([]byte(file)); err == nil {
+			t.Error("no error")
+		}
+	}
+}
+
+func TestSaveLoad(t *testing.T) {
+	gpt2, err := Parse([]byte(gpt2File))
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := trainOn(t, 400, prose(10_000)).spec()
+	odd.added = append(odd.added, addedToken{"a \"quoted\"\n<\u2028>\\ literal", 405, false}) // ids 400 to 404 have no token
+	gaps, err := build(odd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tok := range map[string]*Tokenizer{"bytes": Bytes(), "trained": small(), "llama3": tinyLlama3(t), "gpt2": gpt2, "gaps": gaps} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "tokenizer.json")
+			if err := tok.Save(path); err != nil {
+				t.Fatal(err)
+			}
+			again, err := Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameTokenizer(t, tok, again)
+			text := prose(5_000)
+			if got, want := again.AppendEncode(nil, text), tok.AppendEncode(nil, text); !cmp.Equal(got, want) {
+				t.Error("other ids after loading")
+			}
+			if again.Fingerprint() != tok.Fingerprint() {
+				t.Error("another fingerprint after loading")
+			}
+			if !json.Valid(tok.JSON()) {
+				t.Error("no valid JSON")
+			}
+		})
+	}
+	if got := gaps.EncodeSpecial("x" + odd.added[3].content); !cmp.Equal(got, []int32{'x', 405}) {
+		t.Errorf("the odd literal has ids %v", got)
+	}
+	if got := string(gaps.AppendDecode(nil, []int32{405, 403})); got != odd.added[3].content+"\ufffd" {
+		t.Errorf("the odd literal and an id without token decode to %q", got)
+	}
+	if _, err := gaps.Decode([]int32{403}); err == nil {
+		t.Error("an id without token decodes")
+	}
+}
+
+// Save replaces a file in one step and leaves nothing else, whether it succeeds
+// or fails.
+func TestSaveAtomic(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "tokenizer.json")
+	for range 2 {
+		if err := Bytes().Save(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken := filepath.Join(dir, "taken")
+	if err := os.MkdirAll(filepath.Join(taken, "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Bytes().Save(taken); err == nil {
+		t.Error("saved over a directory")
+	}
+	if err := Bytes().Save(filepath.Join(dir, "none", "tokenizer.json")); err == nil || !strings.Contains(err.Error(), "none") {
+		t.Errorf("into no directory: %v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if !cmp.Equal(names, []string{"taken", "tokenizer.json"}) {
+		t.Errorf("the directory has %v", names)
+	}
+	if data, err := os.ReadFile(path); err != nil || !bytes.Equal(data, Bytes().JSON()) {
+		t.Errorf("the file is not what was saved (%v)", err)
+	}
+}
+
+var makeFiles = flag.Bool("make", false, "write the tokenizers of testdata that calm makes")
+
+// Hugging Face's library gave the ids, for files that calm wrote and for files
+// that it trained and wrote itself: see testdata/make.py.
+func TestHuggingFace(t *testing.T) {
+	if *makeFiles {
+		for name, tok := range map[string]*Tokenizer{"bytes": Bytes(), "trained": small(), "ranks": tinyLlama3(t)} {
+			if err := tok.Save(filepath.Join("testdata", name+".tokenizer.json")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	files, err := filepath.Glob(filepath.Join("testdata", "*.tokenizer.json"))
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".tokenizer.json")
+		t.Run(name, func(t *testing.T) {
+			tok, err := Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cases := jsonLines[struct {
+				Text string
+				IDs  []int32
+			}](t, filepath.Join("testdata", name+".jsonl"))
+			if len(cases) < 200 {
+				t.Errorf("only %d cases", len(cases))
+			}
+			for _, c := range cases {
+				if got := tok.EncodeSpecial(c.Text); !slices.Equal(got, c.IDs) {
+					t.Errorf("EncodeSpecial(%q) = %v, want %v", c.Text, got, c.IDs)
+				}
+			}
+		})
+	}
+}
+
+func ExampleTokenizer_Encode() {
+	tok := Bytes()
+	ids := tok.Encode("Call me")
+	text, err := tok.Decode(append(ids, tok.EOS()))
+	fmt.Println(ids, text, err)
+	// Output: [67 97 108 108 32 109 101] Call me <nil>
+}

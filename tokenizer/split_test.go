@@ -1,0 +1,108 @@
+package tokenizer
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dlclark/regexp2"
+	"pgregory.net/rapid"
+)
+
+// textGen draws text in which the cases of the patterns are close together:
+// every kind of space, letters that fold, digits of several scripts, and bytes
+// that are no UTF-8.
+func textGen() *rapid.Generator[[]byte] {
+	pieces := rapid.SampledFrom(strings.Split(
+		" |  |   |\t|\n|\r|\r\n|\n\n|\v|\f|\u0085|\u00a0|\u2003|\u2028|\u3000|'|'s|'S|'ſ|'t|'RE|'vE|'m|'Ll|'d|'x|K|ſ|"+
+			"a|b|The|the|hello|naïve|e\u0301|Straße|漢字|かな|жук|ﬁ|ǅ|ª|1|22|333|4444|१२|½|Ⅷ|²|!|?!|...|-|_|<\x7c|😀|👩‍👩‍👧|\u200b|\u200d|\ufeff|\ufffd|"+
+			"\xff|\xc3|\xe2\x82|\x80|\xed\xa0\x80|\xf4\x90\x80\x80|\x00|\U00020000|\U0001d7d8|"+LiteralBOS[:2], "|"))
+	return rapid.Custom(func(t *rapid.T) []byte {
+		var text []byte
+		for range rapid.IntRange(0, 24).Draw(t, "pieces") {
+			if rapid.IntRange(0, 9).Draw(t, "kind") > 0 {
+				text = append(text, pieces.Draw(t, "piece")...)
+			} else {
+				text = utf8.AppendRune(text, rapid.Rune().Draw(t, "rune"))
+			}
+		}
+		return text
+	})
+}
+
+// wordsOf cuts text with the scanner.
+func wordsOf(s split, text []byte) []string {
+	var words []string
+	for i := 0; i < len(text); {
+		j := s.next(text, i)
+		words = append(words, string(text[i:j]))
+		i = j
+	}
+	return words
+}
+
+// wordsByRegex cuts text with a backtracking engine. To it invalid bytes are
+// U+FFFD, so the words are cut out of text by their lengths in characters.
+func wordsByRegex(t interface{ Fatal(...any) }, re *regexp2.Regexp, text []byte) []string {
+	var words []string
+	m, err := re.FindRunesMatch([]rune(string(text)))
+	for rest := text; m != nil; m, err = re.FindNextMatch(m) {
+		n := 0
+		for range m.Length {
+			_, size := utf8.DecodeRune(rest[n:])
+			n += size
+		}
+		words = append(words, string(rest[:n]))
+		rest = rest[n:]
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return words
+}
+
+func TestSplitAgainstRegex(t *testing.T) {
+	fillClasses()
+	tested := 0
+	for s, pattern := range patterns {
+		if pattern == "" {
+			continue
+		}
+		tested++
+		// regexp2 folds by ToLower, which keeps the long s.
+		re := regexp2.MustCompile(strings.Replace(pattern, "(?i:'s|", "(?i:'s|'ſ|", 1), regexp2.None)
+		t.Run(pattern[:12], rapid.MakeCheck(func(t *rapid.T) {
+			text := textGen().Draw(t, "text")
+			got, want := wordsOf(split(s), text), wordsByRegex(t, re, text)
+			if strings.Join(got, "\x01") != strings.Join(want, "\x01") {
+				t.Fatalf("%q\nis cut %q\nwant   %q", text, got, want)
+			}
+		}))
+	}
+	if tested != 3 {
+		t.Errorf("%d patterns tested", tested)
+	}
+}
+
+// The classes are those of the unicode package, character by character.
+func TestClasses(t *testing.T) {
+	fillClasses()
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		want := other
+		switch {
+		case r == '\r' || r == '\n':
+			want = newline
+		case unicode.IsSpace(r):
+			want = space
+		case unicode.IsLetter(r):
+			want = letter
+		case unicode.IsNumber(r):
+			want = number
+		}
+		text := utf8.AppendRune(nil, r)
+		if got, n := classAt(text, 0); got != want || n != len(text) {
+			t.Fatalf("%U has class %d and length %d, want %d and %d", r, got, n, want, len(text))
+		}
+	}
+}
