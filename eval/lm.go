@@ -1,0 +1,174 @@
+package eval
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// ErrShortPatch says that a model's patches are too short for BrierLM as this version measures it.
+var ErrShortPatch = errors.New("patches are too short for BrierLM")
+
+// decodedAtOnce bounds the tokens that are decoded at a time, and with them the memory of an evaluation: 400 MB at the
+// published autoencoder's sizes. One block of two samples goes through whatever its size.
+const decodedAtOnce = 1 << 15
+
+// LMResult is how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
+type LMResult struct {
+	brier.Result
+	EnergyLoss float64 `json:"energy_loss"`
+	Samples    int     `json:"samples"`    // patches drawn a position
+	BlockSize  int     `json:"block_size"` // tokens; BrierLM depends on it
+	Tokens     int     `json:"tokens"`     // predicted: all but each block's first patch
+	Seconds    float64 `json:"seconds"`
+}
+
+// LMEvaluator measures a language model again and again.
+type LMEvaluator struct {
+	options   Options
+	selected  *selection
+	graph     *lm.Evaluation
+	program   *cpu.Program
+	estimator *brier.Estimator // nil: the loss only
+	scores    brier.Accumulator
+
+	samples, passes int     // samples = what is scored of passes runs
+	ids, labels     []int32 // [rows, T]
+	drawn           []int32 // [P, samples, K]
+}
+
+// NewLM makes an evaluator on text in the language model's layout. For patches of fewer than 4 tokens it is
+// ErrShortPatch.
+func NewLM(e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (*LMEvaluator, error) {
+	if o.Samples == 0 {
+		o.Samples = 2
+	}
+	k := m.Config.PatchSize
+	if err := errors.Join(o.check(), checkLayout(blocks, corpus.Language, k, 2)); err != nil {
+		return nil, err
+	}
+	v := &LMEvaluator{options: o, samples: o.Samples}
+	if k < brier.N && !o.LossOnly {
+		return nil, fmt.Errorf("evaluation: patch_size is %d, and BrierLM scores %d tokens, so further patches would have to be "+
+			"drawn behind each sample, which calm cannot do yet: %w; measure a model with patch_size %d or more", k, brier.N, ErrShortPatch, brier.N)
+	}
+	if o.Samples < 2 {
+		return nil, fmt.Errorf("evaluation: %d samples a position: want 2 or more, since one alone never coincides with another", o.Samples)
+	}
+	if !o.LossOnly {
+		var err error
+		if v.estimator, err = brier.NewEstimator(o.Samples, k); err != nil {
+			return nil, fmt.Errorf("evaluation: %w", err)
+		}
+	}
+	t := blocks.Layout().BlockSize
+	v.selected = selectBlocks(blocks, o, max(t, decodedAtOnce/o.Samples))
+	rows := v.selected.rows
+	// All samples of a position in one run, or as many as fit; a run has at least two, for the energy score.
+	perPass := max(2, min(o.Samples, decodedAtOnce/(rows*t)))
+	v.passes = (o.Samples + perPass - 1) / perPass
+	perPass = max(2, (o.Samples+v.passes-1)/v.passes)
+	v.graph = m.Evaluation(rows, t, perPass)
+	v.program = e.Compile(v.graph.Graph, cpu.Inference)
+	v.ids, v.labels = make([]int32, rows*t), make([]int32, rows*t)
+	v.drawn = make([]int32, v.graph.Weight.Size()*o.Samples*k)
+	return v, nil
+}
+
+// LM measures a language model on text in its layout.
+func LM(ctx context.Context, e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (LMResult, error) {
+	v, err := NewLM(e, m, blocks, o)
+	if err != nil {
+		return LMResult{}, err
+	}
+	return v.Run(ctx)
+}
+
+// Run measures the weights as they are now.
+func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
+	start := time.Now()
+	v.scores.Reset()
+	energy := 0.0 // summed over positions
+	err := v.selected.each(ctx, v.options.Progress, func(batch, rows int, ids []int32) error {
+		loss, err := v.batch(ctx, batch, rows, ids)
+		energy += loss
+		return err
+	})
+	if err != nil {
+		return LMResult{}, err
+	}
+	r := LMResult{Samples: v.samples, BlockSize: v.selected.blocks.Layout().BlockSize}
+	if v.estimator != nil {
+		r.Result = v.scores.Result(v.options.Seed)
+	}
+	r.Blocks = v.selected.total
+	r.Positions = r.Blocks * v.perBlock()
+	r.EnergyLoss = energy / float64(r.Positions)
+	r.Tokens = r.Positions * v.graph.Tokens.Dim(2)
+	r.Seconds = time.Since(start).Seconds()
+	return r, nil
+}
+
+// batch scores a batch of blocks and returns the energy loss summed over its positions.
+func (v *LMEvaluator) batch(ctx context.Context, batch, rows int, ids []int32) (float64, error) {
+	// Rows that the last batch lacks are id 0 and no targets.
+	n := copy(v.ids, ids)
+	clear(v.ids[n:])
+	copy(v.labels, v.ids)
+	for i := n; i < len(v.labels); i++ {
+		v.labels[i] = lm.Ignored
+	}
+	if err := v.graph.Fill(v.program, v.ids, v.labels); err != nil {
+		return 0, err
+	}
+	loss := 0.0
+	for pass := range v.passes {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		v.program.SetDraws(v.options.stream(), uint64(batch*v.passes+pass))
+		if err := v.program.Forward(); err != nil {
+			return 0, err
+		}
+		loss += float64(v.program.Scalar(v.graph.Head.Score.Loss))
+		v.collect(pass)
+	}
+	if err := finite("energy loss", loss); err != nil {
+		return 0, err
+	}
+	v.score(batch*v.selected.rows, rows)
+	return loss / float64(v.passes) * float64(rows*v.perBlock()), nil
+}
+
+// perBlock returns the number of positions of a block.
+func (v *LMEvaluator) perBlock() int { return v.graph.Inputs.Dim(1) }
+
+// score adds the samples of a batch's rows, blocks number first and following, to the scores.
+func (v *LMEvaluator) score(first, rows int) {
+	if v.estimator == nil {
+		return
+	}
+	targets := v.program.Ints(v.graph.Targets)
+	drawn, n := v.samples*v.perBlock()*v.graph.Tokens.Dim(2), v.perBlock()*v.graph.Tokens.Dim(2)
+	for r := range rows {
+		v.estimator.Add(&v.scores, first+r, v.drawn[r*drawn:(r+1)*drawn], targets[r*n:(r+1)*n])
+	}
+}
+
+// collect puts a pass's samples [n, P, K] where the estimator wants them, [P, samples, K]. The last pass may have drawn
+// more than are wanted.
+func (v *LMEvaluator) collect(pass int) {
+	tokens := v.program.Ints(v.graph.Tokens)
+	n, positions, k := v.graph.Tokens.Dim(0), v.graph.Tokens.Dim(1), v.graph.Tokens.Dim(2)
+	for s := range min(n, v.samples-pass*n) {
+		for p := range positions {
+			copy(v.drawn[(p*v.samples+pass*n+s)*k:][:k], tokens[(s*positions+p)*k:])
+		}
+	}
+}
