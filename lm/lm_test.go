@@ -212,3 +212,39 @@ func TestTokenHeadsAreExtra(t *testing.T) {
 		t.Errorf("the configuration for inference is %+v, want %+v", c, plain.Config)
 	}
 }
+
+// TestThreadsDoNotMatter: loss and gradients are the same to the last bit.
+func TestThreadsDoNotMatter(t *testing.T) {
+	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1 })
+	ids := randomIDs(4*64, m.Config.VocabSize)
+	step := func(threads int) (float64, map[*nn.Param][]float32) {
+		e := cpu.New(cpu.Options{Threads: threads})
+		defer e.Close()
+		tr := m.Training(4, 64)
+		p := e.Compile(tr.Graph, cpu.Training)
+		p.SetDraws(1, 2)
+		if err := tr.Fill(p, ids, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Step(false); err != nil {
+			t.Fatal(err)
+		}
+		gradients := map[*nn.Param][]float32{}
+		for _, param := range m.Params.Trainable() {
+			gradients[param] = slices.Clone(p.Grad(param))
+		}
+		return p.Loss(), gradients
+	}
+	loss, want := step(1)
+	for _, threads := range []int{2, 3} {
+		got, gradients := step(threads)
+		if got != loss {
+			t.Errorf("loss %v with %d threads, %v with 1", got, threads, loss)
+		}
+		for param := range want {
+			if !slices.Equal(gradients[param], want[param]) {
+				t.Errorf("the gradient of %s with %d threads is another", param.Name, threads)
+			}
+		}
+	}
+}
