@@ -151,6 +151,11 @@ func TestComposeTellsAll(t *testing.T) {
 	if diff := cmp.Diff(want, strings.ReplaceAll(err.Error(), filepath.Dir(path)+"/", "")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	// Validation saw the preset's value of a key that could not be read, and is not quoted on it.
+	_, err = Compose(over, "", []string{"rms_norm_eps=x"})
+	if want := "--set: rms_norm_eps = x: want a number"; err == nil || err.Error() != want {
+		t.Errorf("%v; want %s", err, want)
+	}
 	got, err := Compose(preset(), "", nil)
 	if err != nil || !reflect.DeepEqual(got, preset()) {
 		t.Errorf("%+v, %v", got, err)
