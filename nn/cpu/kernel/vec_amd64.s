@@ -90,9 +90,9 @@ TEXT ·mulAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop6:
+loop1:
 	CMPQ    BX, $0x00000020
-	JL      next7
+	JL      next2
 	VMOVUPS (CX)(SI*4), Y0
 	VMOVUPS (DX)(SI*4), Y1
 	VMULPS  Y1, Y0, Y0
@@ -111,23 +111,23 @@ loop6:
 	VMOVUPS Y0, 96(AX)(SI*4)
 	ADDQ    $0x00000020, SI
 	SUBQ    $0x00000020, BX
-	JMP     loop6
+	JMP     loop1
 
-next7:
-loop8:
+next2:
+loop3:
 	CMPQ    BX, $0x00000008
-	JL      next9
+	JL      next4
 	VMOVUPS (CX)(SI*4), Y0
 	VMOVUPS (DX)(SI*4), Y1
 	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (AX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, BX
-	JMP     loop8
+	JMP     loop3
 
-next9:
+next4:
 	TESTQ      BX, BX
-	JZ         done10
+	JZ         done5
 	LEAQ       vec_masks<>+0(SB), DI
 	NEGQ       BX
 	VMOVUPS    32(DI)(BX*4), Y0
@@ -136,7 +136,7 @@ next9:
 	VMULPS     Y2, Y1, Y1
 	VMASKMOVPS Y1, Y0, (AX)(SI*4)
 
-done10:
+done5:
 	VZEROUPPER
 	RET
 
@@ -149,9 +149,9 @@ TEXT ·mulAddAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop11:
+loop1:
 	CMPQ        BX, $0x00000020
-	JL          next12
+	JL          next2
 	VMOVUPS     (CX)(SI*4), Y0
 	VMOVUPS     (DX)(SI*4), Y1
 	VMOVUPS     (AX)(SI*4), Y2
@@ -174,12 +174,12 @@ loop11:
 	VMOVUPS     Y2, 96(AX)(SI*4)
 	ADDQ        $0x00000020, SI
 	SUBQ        $0x00000020, BX
-	JMP         loop11
+	JMP         loop1
 
-next12:
-loop13:
+next2:
+loop3:
 	CMPQ        BX, $0x00000008
-	JL          next14
+	JL          next4
 	VMOVUPS     (CX)(SI*4), Y0
 	VMOVUPS     (DX)(SI*4), Y1
 	VMOVUPS     (AX)(SI*4), Y2
@@ -187,11 +187,11 @@ loop13:
 	VMOVUPS     Y2, (AX)(SI*4)
 	ADDQ        $0x00000008, SI
 	SUBQ        $0x00000008, BX
-	JMP         loop13
+	JMP         loop3
 
-next14:
+next4:
 	TESTQ       BX, BX
-	JZ          done15
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), DI
 	NEGQ        BX
 	VMOVUPS     32(DI)(BX*4), Y0
@@ -201,7 +201,7 @@ next14:
 	VFMADD231PS Y2, Y1, Y3
 	VMASKMOVPS  Y3, Y0, (AX)(SI*4)
 
-done15:
+done5:
 	VZEROUPPER
 	RET
 
@@ -215,9 +215,9 @@ TEXT ·mulAddToAVX2(SB), NOSPLIT, $0-96
 	MOVQ dst_len+8(FP), SI
 	XORQ DI, DI
 
-loop16:
+loop1:
 	CMPQ        SI, $0x00000010
-	JL          next17
+	JL          next2
 	VMOVUPS     (CX)(DI*4), Y0
 	VMOVUPS     (DX)(DI*4), Y1
 	VMOVUPS     (BX)(DI*4), Y2
@@ -230,12 +230,12 @@ loop16:
 	VMOVUPS     Y0, 32(AX)(DI*4)
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000010, SI
-	JMP         loop16
+	JMP         loop1
 
-next17:
-loop18:
+next2:
+loop3:
 	CMPQ        SI, $0x00000008
-	JL          next19
+	JL          next4
 	VMOVUPS     (CX)(DI*4), Y0
 	VMOVUPS     (DX)(DI*4), Y1
 	VMOVUPS     (BX)(DI*4), Y2
@@ -243,11 +243,11 @@ loop18:
 	VMOVUPS     Y0, (AX)(DI*4)
 	ADDQ        $0x00000008, DI
 	SUBQ        $0x00000008, SI
-	JMP         loop18
+	JMP         loop3
 
-next19:
+next4:
 	TESTQ       SI, SI
-	JZ          done20
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), R8
 	NEGQ        SI
 	VMOVUPS     32(R8)(SI*4), Y0
@@ -257,7 +257,7 @@ next19:
 	VFMADD231PS Y3, Y2, Y1
 	VMASKMOVPS  Y1, Y0, (AX)(DI*4)
 
-done20:
+done5:
 	VZEROUPPER
 	RET
 
@@ -270,9 +270,9 @@ TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop21:
+loop1:
 	CMPQ        DX, $0x00000020
-	JL          next22
+	JL          next2
 	VMOVUPS     (CX)(BX*4), Y1
 	VMOVUPS     (AX)(BX*4), Y2
 	VFMADD231PS Y1, Y0, Y2
@@ -291,23 +291,23 @@ loop21:
 	VMOVUPS     Y2, 96(AX)(BX*4)
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000020, DX
-	JMP         loop21
+	JMP         loop1
 
-next22:
-loop23:
+next2:
+loop3:
 	CMPQ        DX, $0x00000008
-	JL          next24
+	JL          next4
 	VMOVUPS     (CX)(BX*4), Y1
 	VMOVUPS     (AX)(BX*4), Y2
 	VFMADD231PS Y1, Y0, Y2
 	VMOVUPS     Y2, (AX)(BX*4)
 	ADDQ        $0x00000008, BX
 	SUBQ        $0x00000008, DX
-	JMP         loop23
+	JMP         loop3
 
-next24:
+next4:
 	TESTQ       DX, DX
-	JZ          done25
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), SI
 	NEGQ        DX
 	VMOVUPS     32(SI)(DX*4), Y1
@@ -316,7 +316,7 @@ next24:
 	VFMADD231PS Y2, Y0, Y3
 	VMASKMOVPS  Y3, Y1, (AX)(BX*4)
 
-done25:
+done5:
 	VZEROUPPER
 	RET
 
@@ -329,9 +329,9 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop26:
+loop1:
 	CMPQ    DX, $0x00000020
-	JL      next27
+	JL      next2
 	VMOVUPS (CX)(BX*4), Y1
 	VMULPS  Y1, Y0, Y1
 	VMOVUPS Y1, (AX)(BX*4)
@@ -346,22 +346,22 @@ loop26:
 	VMOVUPS Y1, 96(AX)(BX*4)
 	ADDQ    $0x00000020, BX
 	SUBQ    $0x00000020, DX
-	JMP     loop26
+	JMP     loop1
 
-next27:
-loop28:
+next2:
+loop3:
 	CMPQ    DX, $0x00000008
-	JL      next29
+	JL      next4
 	VMOVUPS (CX)(BX*4), Y1
 	VMULPS  Y1, Y0, Y1
 	VMOVUPS Y1, (AX)(BX*4)
 	ADDQ    $0x00000008, BX
 	SUBQ    $0x00000008, DX
-	JMP     loop28
+	JMP     loop3
 
-next29:
+next4:
 	TESTQ      DX, DX
-	JZ         done30
+	JZ         done5
 	LEAQ       vec_masks<>+0(SB), SI
 	NEGQ       DX
 	VMOVUPS    32(SI)(DX*4), Y1
@@ -369,7 +369,7 @@ next29:
 	VMULPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, (AX)(BX*4)
 
-done30:
+done5:
 	VZEROUPPER
 	RET
 
@@ -381,9 +381,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop31:
+loop1:
 	CMPQ         DX, $0x00000010
-	JL           next32
+	JL           next2
 	VMOVUPS      (CX)(BX*4), Y0
 	VBROADCASTSS vec_log2E<>+0(SB), Y1
 	VFMADD213PS  vec_roundInt<>+0(SB), Y0, Y1
@@ -432,12 +432,12 @@ loop31:
 	VMOVUPS      Y0, 32(AX)(BX*4)
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, DX
-	JMP          loop31
+	JMP          loop1
 
-next32:
-loop33:
+next2:
+loop3:
 	CMPQ         DX, $0x00000008
-	JL           next34
+	JL           next4
 	VMOVUPS      (CX)(BX*4), Y0
 	VBROADCASTSS vec_log2E<>+0(SB), Y1
 	VFMADD213PS  vec_roundInt<>+0(SB), Y0, Y1
@@ -463,11 +463,11 @@ loop33:
 	VMOVUPS      Y0, (AX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, DX
-	JMP          loop33
+	JMP          loop3
 
-next34:
+next4:
 	TESTQ        DX, DX
-	JZ           done35
+	JZ           done5
 	LEAQ         vec_masks<>+0(SB), SI
 	NEGQ         DX
 	VMOVUPS      32(SI)(DX*4), Y0
@@ -495,7 +495,7 @@ next34:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
-done35:
+done5:
 	VZEROUPPER
 	RET
 
@@ -619,14 +619,14 @@ DATA vec_inf<>+24(SB)/4, $0x7f800000
 DATA vec_inf<>+28(SB)/4, $0x7f800000
 GLOBL vec_inf<>(SB), RODATA|NOPTR, $32
 
-DATA vec_expMax<>+0(SB)/4, $0x42b17218
-DATA vec_expMax<>+4(SB)/4, $0x42b17218
-DATA vec_expMax<>+8(SB)/4, $0x42b17218
-DATA vec_expMax<>+12(SB)/4, $0x42b17218
-DATA vec_expMax<>+16(SB)/4, $0x42b17218
-DATA vec_expMax<>+20(SB)/4, $0x42b17218
-DATA vec_expMax<>+24(SB)/4, $0x42b17218
-DATA vec_expMax<>+28(SB)/4, $0x42b17218
+DATA vec_expMax<>+0(SB)/4, $0x42b17217
+DATA vec_expMax<>+4(SB)/4, $0x42b17217
+DATA vec_expMax<>+8(SB)/4, $0x42b17217
+DATA vec_expMax<>+12(SB)/4, $0x42b17217
+DATA vec_expMax<>+16(SB)/4, $0x42b17217
+DATA vec_expMax<>+20(SB)/4, $0x42b17217
+DATA vec_expMax<>+24(SB)/4, $0x42b17217
+DATA vec_expMax<>+28(SB)/4, $0x42b17217
 GLOBL vec_expMax<>(SB), RODATA|NOPTR, $32
 
 // func expSumAVX2(dst []float32, src []float32, shift float32) float32
@@ -640,9 +640,9 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-60
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop36:
+loop1:
 	CMPQ         DX, $0x00000010
-	JL           next37
+	JL           next2
 	VMOVUPS      (CX)(BX*4), Y3
 	VSUBPS       Y0, Y3, Y3
 	VBROADCASTSS vec_log2E<>+0(SB), Y4
@@ -695,12 +695,12 @@ loop36:
 	VADDPS       Y3, Y2, Y2
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000010, DX
-	JMP          loop36
+	JMP          loop1
 
-next37:
-loop38:
+next2:
+loop3:
 	CMPQ         DX, $0x00000008
-	JL           next39
+	JL           next4
 	VMOVUPS      (CX)(BX*4), Y3
 	VSUBPS       Y0, Y3, Y3
 	VBROADCASTSS vec_log2E<>+0(SB), Y4
@@ -728,11 +728,11 @@ loop38:
 	VADDPS       Y3, Y1, Y1
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, DX
-	JMP          loop38
+	JMP          loop3
 
-next39:
+next4:
 	TESTQ        DX, DX
-	JZ           done40
+	JZ           done5
 	LEAQ         vec_masks<>+0(SB), SI
 	NEGQ         DX
 	VMOVUPS      32(SI)(DX*4), Y3
@@ -763,7 +763,7 @@ next39:
 	VANDPS       Y0, Y3, Y0
 	VADDPS       Y0, Y1, Y1
 
-done40:
+done5:
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X0
 	VADDPS       X0, X1, X0
@@ -781,9 +781,9 @@ TEXT ·siluAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), DX
 	XORQ BX, BX
 
-loop41:
+loop1:
 	CMPQ         DX, $0x00000008
-	JL           next42
+	JL           next2
 	VMOVUPS      (CX)(BX*4), Y0
 	VPXOR        vec_sign<>+0(SB), Y0, Y1
 	VBROADCASTSS vec_log2E<>+0(SB), Y2
@@ -812,11 +812,11 @@ loop41:
 	VMOVUPS      Y0, (AX)(BX*4)
 	ADDQ         $0x00000008, BX
 	SUBQ         $0x00000008, DX
-	JMP          loop41
+	JMP          loop1
 
-next42:
+next2:
 	TESTQ        DX, DX
-	JZ           done43
+	JZ           done3
 	LEAQ         vec_masks<>+0(SB), SI
 	NEGQ         DX
 	VMOVUPS      32(SI)(DX*4), Y0
@@ -847,7 +847,7 @@ next42:
 	VDIVPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
-done43:
+done3:
 	VZEROUPPER
 	RET
 
@@ -870,9 +870,9 @@ TEXT ·siluGradAVX2(SB), NOSPLIT, $0-72
 	MOVQ dx_len+8(FP), BX
 	XORQ SI, SI
 
-loop44:
+loop1:
 	CMPQ         BX, $0x00000008
-	JL           next45
+	JL           next2
 	VMOVUPS      (CX)(SI*4), Y0
 	VBROADCASTSS vec_one<>+0(SB), Y1
 	VPXOR        vec_sign<>+0(SB), Y0, Y2
@@ -907,11 +907,11 @@ loop44:
 	VMOVUPS      Y0, (AX)(SI*4)
 	ADDQ         $0x00000008, SI
 	SUBQ         $0x00000008, BX
-	JMP          loop44
+	JMP          loop1
 
-next45:
+next2:
 	TESTQ        BX, BX
-	JZ           done46
+	JZ           done3
 	LEAQ         vec_masks<>+0(SB), DI
 	NEGQ         BX
 	VMOVUPS      32(DI)(BX*4), Y0
@@ -948,7 +948,7 @@ next45:
 	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(SI*4)
 
-done46:
+done3:
 	VZEROUPPER
 	RET
 
@@ -961,9 +961,9 @@ TEXT ·swiGLUAVX2(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), BX
 	XORQ SI, SI
 
-loop47:
+loop1:
 	CMPQ         BX, $0x00000008
-	JL           next48
+	JL           next2
 	VMOVUPS      (CX)(SI*4), Y0
 	VPXOR        vec_sign<>+0(SB), Y0, Y1
 	VBROADCASTSS vec_log2E<>+0(SB), Y2
@@ -994,11 +994,11 @@ loop47:
 	VMOVUPS      Y0, (AX)(SI*4)
 	ADDQ         $0x00000008, SI
 	SUBQ         $0x00000008, BX
-	JMP          loop47
+	JMP          loop1
 
-next48:
+next2:
 	TESTQ        BX, BX
-	JZ           done49
+	JZ           done3
 	LEAQ         vec_masks<>+0(SB), DI
 	NEGQ         BX
 	VMOVUPS      32(DI)(BX*4), Y0
@@ -1031,7 +1031,7 @@ next48:
 	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(SI*4)
 
-done49:
+done3:
 	VZEROUPPER
 	RET
 
@@ -1046,9 +1046,9 @@ TEXT ·swiGLUGradAVX2(SB), NOSPLIT, $0-120
 	MOVQ dgate_len+8(FP), DI
 	XORQ R8, R8
 
-loop50:
+loop1:
 	CMPQ         DI, $0x00000008
-	JL           next51
+	JL           next2
 	VMOVUPS      (DX)(R8*4), Y0
 	VBROADCASTSS vec_one<>+0(SB), Y1
 	VPXOR        vec_sign<>+0(SB), Y0, Y2
@@ -1088,11 +1088,11 @@ loop50:
 	VMOVUPS      Y0, (CX)(R8*4)
 	ADDQ         $0x00000008, R8
 	SUBQ         $0x00000008, DI
-	JMP          loop50
+	JMP          loop1
 
-next51:
+next2:
 	TESTQ        DI, DI
-	JZ           done52
+	JZ           done3
 	LEAQ         vec_masks<>+0(SB), R9
 	NEGQ         DI
 	VMOVUPS      32(R9)(DI*4), Y0
@@ -1134,7 +1134,7 @@ next51:
 	VMULPS       Y1, Y4, Y1
 	VMASKMOVPS   Y1, Y0, (CX)(R8*4)
 
-done52:
+done3:
 	VZEROUPPER
 	RET
 
@@ -1150,9 +1150,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	VPXOR Y3, Y3, Y3
 	XORQ  BX, BX
 
-loop53:
+loop1:
 	CMPQ        DX, $0x00000020
-	JL          next54
+	JL          next2
 	VMOVUPS     (AX)(BX*4), Y4
 	VMOVUPS     (CX)(BX*4), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -1167,22 +1167,22 @@ loop53:
 	VFMADD231PS Y5, Y4, Y3
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000020, DX
-	JMP         loop53
+	JMP         loop1
 
-next54:
-loop55:
+next2:
+loop3:
 	CMPQ        DX, $0x00000008
-	JL          next56
+	JL          next4
 	VMOVUPS     (AX)(BX*4), Y4
 	VMOVUPS     (CX)(BX*4), Y5
 	VFMADD231PS Y5, Y4, Y0
 	ADDQ        $0x00000008, BX
 	SUBQ        $0x00000008, DX
-	JMP         loop55
+	JMP         loop3
 
-next56:
+next4:
 	TESTQ       DX, DX
-	JZ          done57
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), SI
 	NEGQ        DX
 	VMOVUPS     32(SI)(DX*4), Y4
@@ -1190,7 +1190,7 @@ next56:
 	VMASKMOVPS  (CX)(BX*4), Y4, Y4
 	VFMADD231PS Y4, Y5, Y0
 
-done57:
+done5:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -1213,9 +1213,9 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-28
 	VPXOR Y3, Y3, Y3
 	XORQ  DX, DX
 
-loop58:
+loop1:
 	CMPQ    CX, $0x00000020
-	JL      next59
+	JL      next2
 	VMOVUPS (AX)(DX*4), Y4
 	VADDPS  Y4, Y0, Y0
 	VMOVUPS 32(AX)(DX*4), Y4
@@ -1226,28 +1226,28 @@ loop58:
 	VADDPS  Y4, Y3, Y3
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000020, CX
-	JMP     loop58
+	JMP     loop1
 
-next59:
-loop60:
+next2:
+loop3:
 	CMPQ    CX, $0x00000008
-	JL      next61
+	JL      next4
 	VMOVUPS (AX)(DX*4), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    $0x00000008, DX
 	SUBQ    $0x00000008, CX
-	JMP     loop60
+	JMP     loop3
 
-next61:
+next4:
 	TESTQ      CX, CX
-	JZ         done62
+	JZ         done5
 	LEAQ       vec_masks<>+0(SB), BX
 	NEGQ       CX
 	VMOVUPS    32(BX)(CX*4), Y4
 	VMASKMOVPS (AX)(DX*4), Y4, Y4
 	VADDPS     Y4, Y0, Y0
 
-done62:
+done5:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y0, Y0
@@ -1271,9 +1271,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-36
 	VPXOR        Y4, Y4, Y4
 	XORQ         DX, DX
 
-loop63:
+loop1:
 	CMPQ        CX, $0x00000020
-	JL          next64
+	JL          next2
 	VMOVUPS     (AX)(DX*4), Y5
 	VSUBPS      Y0, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
@@ -1288,22 +1288,22 @@ loop63:
 	VFMADD231PS Y5, Y5, Y4
 	ADDQ        $0x00000020, DX
 	SUBQ        $0x00000020, CX
-	JMP         loop63
+	JMP         loop1
 
-next64:
-loop65:
+next2:
+loop3:
 	CMPQ        CX, $0x00000008
-	JL          next66
+	JL          next4
 	VMOVUPS     (AX)(DX*4), Y5
 	VSUBPS      Y0, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
 	ADDQ        $0x00000008, DX
 	SUBQ        $0x00000008, CX
-	JMP         loop65
+	JMP         loop3
 
-next66:
+next4:
 	TESTQ       CX, CX
-	JZ          done67
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), BX
 	NEGQ        CX
 	VMOVUPS     32(BX)(CX*4), Y5
@@ -1312,7 +1312,7 @@ next66:
 	VANDPS      Y0, Y5, Y0
 	VFMADD231PS Y0, Y0, Y1
 
-done67:
+done5:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y3, Y1, Y1
@@ -1339,9 +1339,9 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-32
 	VPXOR        Y7, Y7, Y7
 	XORQ         DX, DX
 
-loop68:
+loop1:
 	CMPQ    CX, $0x00000020
-	JL      next69
+	JL      next2
 	VMOVUPS (AX)(DX*4), Y8
 	VMAXPS  Y8, Y0, Y0
 	VPADDD  Y8, Y8, Y8
@@ -1360,23 +1360,23 @@ loop68:
 	VPMAXUD Y8, Y7, Y7
 	ADDQ    $0x00000020, DX
 	SUBQ    $0x00000020, CX
-	JMP     loop68
+	JMP     loop1
 
-next69:
-loop70:
+next2:
+loop3:
 	CMPQ    CX, $0x00000008
-	JL      next71
+	JL      next4
 	VMOVUPS (AX)(DX*4), Y8
 	VMAXPS  Y8, Y0, Y0
 	VPADDD  Y8, Y8, Y8
 	VPMAXUD Y8, Y4, Y4
 	ADDQ    $0x00000008, DX
 	SUBQ    $0x00000008, CX
-	JMP     loop70
+	JMP     loop3
 
-next71:
+next4:
 	TESTQ        CX, CX
-	JZ           done72
+	JZ           done5
 	LEAQ         vec_masks<>+0(SB), BX
 	NEGQ         CX
 	VMOVUPS      32(BX)(CX*4), Y8
@@ -1387,7 +1387,7 @@ next71:
 	VPADDD       Y8, Y8, Y8
 	VPMAXUD      Y8, Y4, Y4
 
-done72:
+done5:
 	VMAXPS       Y2, Y0, Y0
 	VPMAXUD      Y6, Y4, Y4
 	VMAXPS       Y3, Y1, Y1
@@ -1431,9 +1431,9 @@ TEXT ·indexOfAVX2(SB), NOSPLIT, $0-40
 	XORQ         BX, BX
 	MOVQ         CX, SI
 
-loop73:
+loop1:
 	CMPQ      SI, $0x00000008
-	JL        next74
+	JL        next2
 	VMOVUPS   (AX)(BX*4), Y1
 	VCMPPS    $0x00, Y0, Y1, Y1
 	VMOVMSKPS Y1, DX
@@ -1442,11 +1442,11 @@ loop73:
 	JNZ       found
 	ADDQ      $0x00000008, BX
 	SUBQ      $0x00000008, SI
-	JMP       loop73
+	JMP       loop1
 
-next74:
+next2:
 	TESTQ        SI, SI
-	JZ           done75
+	JZ           done3
 	LEAQ         vec_masks<>+0(SB), CX
 	NEGQ         SI
 	VMOVUPS      32(CX)(SI*4), Y1
@@ -1459,7 +1459,7 @@ next74:
 	TESTL        DX, DX
 	JNZ          found
 
-done75:
+done3:
 	MOVQ $-1, CX
 	MOVQ CX, ret+32(FP)
 	VZEROUPPER
@@ -1492,9 +1492,9 @@ TEXT ·rmsNormAVX2(SB), NOSPLIT, $0-76
 	MOVQ         dst_len+8(FP), BX
 	XORQ         SI, SI
 
-loop76:
+loop1:
 	CMPQ    BX, $0x00000010
-	JL      next77
+	JL      next2
 	VMOVUPS (CX)(SI*4), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*4), Y2
@@ -1507,12 +1507,12 @@ loop76:
 	VMOVUPS Y1, 32(AX)(SI*4)
 	ADDQ    $0x00000010, SI
 	SUBQ    $0x00000010, BX
-	JMP     loop76
+	JMP     loop1
 
-next77:
-loop78:
+next2:
+loop3:
 	CMPQ    BX, $0x00000008
-	JL      next79
+	JL      next4
 	VMOVUPS (CX)(SI*4), Y1
 	VMULPS  Y0, Y1, Y1
 	VMOVUPS (DX)(SI*4), Y2
@@ -1520,11 +1520,11 @@ loop78:
 	VMOVUPS Y1, (AX)(SI*4)
 	ADDQ    $0x00000008, SI
 	SUBQ    $0x00000008, BX
-	JMP     loop78
+	JMP     loop3
 
-next79:
+next4:
 	TESTQ      BX, BX
-	JZ         done80
+	JZ         done5
 	LEAQ       vec_masks<>+0(SB), DI
 	NEGQ       BX
 	VMOVUPS    32(DI)(BX*4), Y1
@@ -1534,7 +1534,7 @@ next79:
 	VMULPS     Y2, Y0, Y0
 	VMASKMOVPS Y0, Y1, (AX)(SI*4)
 
-done80:
+done5:
 	VZEROUPPER
 	RET
 
@@ -1548,9 +1548,9 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), DX
 	XORQ         BX, BX
 
-loop81:
+loop1:
 	CMPQ    DX, $0x00000010
-	JL      next82
+	JL      next2
 	VMOVUPS (CX)(BX*4), Y2
 	VSUBPS  Y0, Y2, Y2
 	VMULPS  Y1, Y2, Y2
@@ -1561,23 +1561,23 @@ loop81:
 	VMOVUPS Y2, 32(AX)(BX*4)
 	ADDQ    $0x00000010, BX
 	SUBQ    $0x00000010, DX
-	JMP     loop81
+	JMP     loop1
 
-next82:
-loop83:
+next2:
+loop3:
 	CMPQ    DX, $0x00000008
-	JL      next84
+	JL      next4
 	VMOVUPS (CX)(BX*4), Y2
 	VSUBPS  Y0, Y2, Y2
 	VMULPS  Y1, Y2, Y2
 	VMOVUPS Y2, (AX)(BX*4)
 	ADDQ    $0x00000008, BX
 	SUBQ    $0x00000008, DX
-	JMP     loop83
+	JMP     loop3
 
-next84:
+next4:
 	TESTQ      DX, DX
-	JZ         done85
+	JZ         done5
 	LEAQ       vec_masks<>+0(SB), SI
 	NEGQ       DX
 	VMOVUPS    32(SI)(DX*4), Y2
@@ -1586,7 +1586,7 @@ next84:
 	VMULPS     Y1, Y0, Y0
 	VMASKMOVPS Y0, Y2, (AX)(BX*4)
 
-done85:
+done5:
 	VZEROUPPER
 	RET
 
@@ -1602,9 +1602,9 @@ TEXT ·layerNormAVX2(SB), NOSPLIT, $0-104
 	MOVQ         dst_len+8(FP), SI
 	XORQ         DI, DI
 
-loop86:
+loop1:
 	CMPQ        SI, $0x00000010
-	JL          next87
+	JL          next2
 	VMOVUPS     (CX)(DI*4), Y2
 	VSUBPS      Y0, Y2, Y2
 	VMULPS      Y1, Y2, Y2
@@ -1621,12 +1621,12 @@ loop86:
 	VMOVUPS     Y2, 32(AX)(DI*4)
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000010, SI
-	JMP         loop86
+	JMP         loop1
 
-next87:
-loop88:
+next2:
+loop3:
 	CMPQ        SI, $0x00000008
-	JL          next89
+	JL          next4
 	VMOVUPS     (CX)(DI*4), Y2
 	VSUBPS      Y0, Y2, Y2
 	VMULPS      Y1, Y2, Y2
@@ -1636,11 +1636,11 @@ loop88:
 	VMOVUPS     Y2, (AX)(DI*4)
 	ADDQ        $0x00000008, DI
 	SUBQ        $0x00000008, SI
-	JMP         loop88
+	JMP         loop3
 
-next89:
+next4:
 	TESTQ       SI, SI
-	JZ          done90
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), R8
 	NEGQ        SI
 	VMOVUPS     32(R8)(SI*4), Y2
@@ -1652,7 +1652,7 @@ next89:
 	VFMADD213PS Y3, Y1, Y0
 	VMASKMOVPS  Y0, Y2, (AX)(DI*4)
 
-done90:
+done5:
 	VZEROUPPER
 	RET
 
@@ -1667,9 +1667,9 @@ TEXT ·normGradWeightAVX2(SB), NOSPLIT, $0-80
 	MOVQ         dw_len+8(FP), BX
 	XORQ         SI, SI
 
-loop91:
+loop1:
 	CMPQ        BX, $0x00000010
-	JL          next92
+	JL          next2
 	VMOVUPS     (CX)(SI*4), Y2
 	VMOVUPS     (DX)(SI*4), Y3
 	VSUBPS      Y0, Y3, Y3
@@ -1686,12 +1686,12 @@ loop91:
 	VMOVUPS     Y4, 32(AX)(SI*4)
 	ADDQ        $0x00000010, SI
 	SUBQ        $0x00000010, BX
-	JMP         loop91
+	JMP         loop1
 
-next92:
-loop93:
+next2:
+loop3:
 	CMPQ        BX, $0x00000008
-	JL          next94
+	JL          next4
 	VMOVUPS     (CX)(SI*4), Y2
 	VMOVUPS     (DX)(SI*4), Y3
 	VSUBPS      Y0, Y3, Y3
@@ -1701,11 +1701,11 @@ loop93:
 	VMOVUPS     Y4, (AX)(SI*4)
 	ADDQ        $0x00000008, SI
 	SUBQ        $0x00000008, BX
-	JMP         loop93
+	JMP         loop3
 
-next94:
+next4:
 	TESTQ       BX, BX
-	JZ          done95
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), DI
 	NEGQ        BX
 	VMOVUPS     32(DI)(BX*4), Y2
@@ -1717,7 +1717,7 @@ next94:
 	VFMADD231PS Y0, Y3, Y1
 	VMASKMOVPS  Y1, Y2, (AX)(SI*4)
 
-done95:
+done5:
 	VZEROUPPER
 	RET
 
@@ -1735,9 +1735,9 @@ TEXT ·normSumsAVX2(SB), NOSPLIT, $0-88
 	MOVQ         x_len+8(FP), BX
 	XORQ         SI, SI
 
-loop96:
+loop1:
 	CMPQ        BX, $0x00000010
-	JL          next97
+	JL          next2
 	VMOVUPS     (CX)(SI*4), Y5
 	VMOVUPS     (AX)(SI*4), Y6
 	VMULPS      Y6, Y5, Y5
@@ -1754,12 +1754,12 @@ loop96:
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $0x00000010, SI
 	SUBQ        $0x00000010, BX
-	JMP         loop96
+	JMP         loop1
 
-next97:
-loop98:
+next2:
+loop3:
 	CMPQ        BX, $0x00000008
-	JL          next99
+	JL          next4
 	VMOVUPS     (CX)(SI*4), Y5
 	VMOVUPS     (AX)(SI*4), Y6
 	VMULPS      Y6, Y5, Y5
@@ -1769,11 +1769,11 @@ loop98:
 	VFMADD231PS Y6, Y5, Y3
 	ADDQ        $0x00000008, SI
 	SUBQ        $0x00000008, BX
-	JMP         loop98
+	JMP         loop3
 
-next99:
+next4:
 	TESTQ       BX, BX
-	JZ          done100
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), DI
 	NEGQ        BX
 	VMOVUPS     32(DI)(BX*4), Y5
@@ -1785,7 +1785,7 @@ next99:
 	VSUBPS      Y0, Y5, Y0
 	VFMADD231PS Y0, Y6, Y3
 
-done100:
+done5:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y1, X0
@@ -1815,9 +1815,9 @@ TEXT ·normGradAVX2(SB), NOSPLIT, $0-112
 	MOVQ         dx_len+8(FP), SI
 	XORQ         DI, DI
 
-loop101:
+loop1:
 	CMPQ        SI, $0x00000008
-	JL          next102
+	JL          next2
 	VMOVUPS     (BX)(DI*4), Y4
 	VSUBPS      Y2, Y4, Y4
 	VFMADD213PS Y3, Y1, Y4
@@ -1828,11 +1828,11 @@ loop101:
 	VMOVUPS     Y4, (DX)(DI*4)
 	ADDQ        $0x00000008, DI
 	SUBQ        $0x00000008, SI
-	JMP         loop101
+	JMP         loop1
 
-next102:
+next2:
 	TESTQ       SI, SI
-	JZ          done103
+	JZ          done3
 	LEAQ        vec_masks<>+0(SB), R8
 	NEGQ        SI
 	VMOVUPS     32(R8)(SI*4), Y4
@@ -1845,7 +1845,7 @@ next102:
 	VFMADD231PS Y0, Y1, Y2
 	VMASKMOVPS  Y2, Y4, (DX)(DI*4)
 
-done103:
+done3:
 	VZEROUPPER
 	RET
 
@@ -1862,9 +1862,9 @@ TEXT ·normSumsPlainAVX2(SB), NOSPLIT, $0-64
 	MOVQ         x_len+8(FP), DX
 	XORQ         BX, BX
 
-loop104:
+loop1:
 	CMPQ        DX, $0x00000010
-	JL          next105
+	JL          next2
 	VMOVUPS     (AX)(BX*4), Y5
 	VADDPS      Y5, Y1, Y1
 	VMOVUPS     (CX)(BX*4), Y6
@@ -1877,12 +1877,12 @@ loop104:
 	VFMADD231PS Y6, Y5, Y4
 	ADDQ        $0x00000010, BX
 	SUBQ        $0x00000010, DX
-	JMP         loop104
+	JMP         loop1
 
-next105:
-loop106:
+next2:
+loop3:
 	CMPQ        DX, $0x00000008
-	JL          next107
+	JL          next4
 	VMOVUPS     (AX)(BX*4), Y5
 	VADDPS      Y5, Y1, Y1
 	VMOVUPS     (CX)(BX*4), Y6
@@ -1890,11 +1890,11 @@ loop106:
 	VFMADD231PS Y6, Y5, Y3
 	ADDQ        $0x00000008, BX
 	SUBQ        $0x00000008, DX
-	JMP         loop106
+	JMP         loop3
 
-next107:
+next4:
 	TESTQ       DX, DX
-	JZ          done108
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), SI
 	NEGQ        DX
 	VMOVUPS     32(SI)(DX*4), Y5
@@ -1904,7 +1904,7 @@ next107:
 	VSUBPS      Y0, Y5, Y0
 	VFMADD231PS Y0, Y6, Y3
 
-done108:
+done5:
 	VADDPS       Y2, Y1, Y1
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y1, X0
@@ -1933,9 +1933,9 @@ TEXT ·normGradPlainAVX2(SB), NOSPLIT, $0-88
 	MOVQ         dx_len+8(FP), BX
 	XORQ         SI, SI
 
-loop109:
+loop1:
 	CMPQ        BX, $0x00000008
-	JL          next110
+	JL          next2
 	VMOVUPS     (DX)(SI*4), Y4
 	VSUBPS      Y2, Y4, Y4
 	VFMADD213PS Y3, Y1, Y4
@@ -1944,11 +1944,11 @@ loop109:
 	VMOVUPS     Y4, (CX)(SI*4)
 	ADDQ        $0x00000008, SI
 	SUBQ        $0x00000008, BX
-	JMP         loop109
+	JMP         loop1
 
-next110:
+next2:
 	TESTQ       BX, BX
-	JZ          done111
+	JZ          done3
 	LEAQ        vec_masks<>+0(SB), DI
 	NEGQ        BX
 	VMOVUPS     32(DI)(BX*4), Y4
@@ -1959,7 +1959,7 @@ next110:
 	VFMADD231PS Y0, Y1, Y2
 	VMASKMOVPS  Y2, Y4, (CX)(SI*4)
 
-done111:
+done3:
 	VZEROUPPER
 	RET
 
@@ -1975,9 +1975,9 @@ TEXT ·rotaryAVX2(SB), NOSPLIT, $0-144
 	MOVQ dst1_len+8(FP), R8
 	XORQ R9, R9
 
-loop112:
+loop1:
 	CMPQ         R8, $0x00000008
-	JL           next113
+	JL           next2
 	VMOVUPS      (DX)(R9*4), Y0
 	VMOVUPS      (BX)(R9*4), Y1
 	VMOVUPS      (SI)(R9*4), Y2
@@ -1990,11 +1990,11 @@ loop112:
 	VMOVUPS      Y2, (CX)(R9*4)
 	ADDQ         $0x00000008, R9
 	SUBQ         $0x00000008, R8
-	JMP          loop112
+	JMP          loop1
 
-next113:
+next2:
 	TESTQ        R8, R8
-	JZ           done114
+	JZ           done3
 	LEAQ         vec_masks<>+0(SB), R10
 	NEGQ         R8
 	VMOVUPS      32(R10)(R8*4), Y0
@@ -2009,7 +2009,7 @@ next113:
 	VMASKMOVPS   Y5, Y0, (AX)(R9*4)
 	VMASKMOVPS   Y3, Y0, (CX)(R9*4)
 
-done114:
+done3:
 	VZEROUPPER
 	RET
 
@@ -2037,9 +2037,9 @@ four:
 	XORQ  R11, R11
 	MOVQ  SI, R12
 
-loop115:
+loop1:
 	CMPQ        R12, $0x00000008
-	JL          next116
+	JL          next2
 	VMOVUPS     (BX)(R11*4), Y4
 	VMOVUPS     (DX)(R11*4), Y5
 	VSUBPS      Y4, Y5, Y5
@@ -2055,11 +2055,11 @@ loop115:
 	VFMADD231PS Y4, Y4, Y3
 	ADDQ        $0x00000008, R11
 	SUBQ        $0x00000008, R12
-	JMP         loop115
+	JMP         loop1
 
-next116:
+next2:
 	TESTQ       R12, R12
-	JZ          done117
+	JZ          done3
 	LEAQ        vec_masks<>+0(SB), R13
 	NEGQ        R12
 	VMOVUPS     32(R13)(R12*4), Y4
@@ -2077,7 +2077,7 @@ next116:
 	VSUBPS      Y5, Y4, Y4
 	VFMADD231PS Y4, Y4, Y3
 
-done117:
+done3:
 	VEXTRACTF128 $0x01, Y0, X4
 	VADDPS       X4, X0, X4
 	VEXTRACTF128 $0x01, Y1, X0
@@ -2102,20 +2102,20 @@ one:
 	XORQ  R8, R8
 	MOVQ  SI, R9
 
-loop118:
+loop4:
 	CMPQ        R9, $0x00000008
-	JL          next119
+	JL          next5
 	VMOVUPS     (DX)(R8*4), Y1
 	VMOVUPS     (BX)(R8*4), Y2
 	VSUBPS      Y2, Y1, Y1
 	VFMADD231PS Y1, Y1, Y0
 	ADDQ        $0x00000008, R8
 	SUBQ        $0x00000008, R9
-	JMP         loop118
+	JMP         loop4
 
-next119:
+next5:
 	TESTQ       R9, R9
-	JZ          done120
+	JZ          done6
 	LEAQ        vec_masks<>+0(SB), R10
 	NEGQ        R9
 	VMOVUPS     32(R10)(R9*4), Y1
@@ -2124,7 +2124,7 @@ next119:
 	VSUBPS      Y1, Y2, Y1
 	VFMADD231PS Y1, Y1, Y0
 
-done120:
+done6:
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
 	VHADDPS      X1, X1, X1
@@ -2160,9 +2160,9 @@ row:
 	XORQ         R10, R10
 	MOVQ         R9, R11
 
-loop121:
+loop1:
 	CMPQ        R11, $0x00000010
-	JL          next122
+	JL          next2
 	VMOVUPS     (CX)(R10*4), Y1
 	VMOVUPS     (DX)(R10*4), Y2
 	VSUBPS      Y2, Y1, Y1
@@ -2177,12 +2177,12 @@ loop121:
 	VMOVUPS     Y2, 32(AX)(R10*4)
 	ADDQ        $0x00000010, R10
 	SUBQ        $0x00000010, R11
-	JMP         loop121
+	JMP         loop1
 
-next122:
-loop123:
+next2:
+loop3:
 	CMPQ        R11, $0x00000008
-	JL          next124
+	JL          next4
 	VMOVUPS     (CX)(R10*4), Y1
 	VMOVUPS     (DX)(R10*4), Y2
 	VSUBPS      Y2, Y1, Y1
@@ -2191,11 +2191,11 @@ loop123:
 	VMOVUPS     Y2, (AX)(R10*4)
 	ADDQ        $0x00000008, R10
 	SUBQ        $0x00000008, R11
-	JMP         loop123
+	JMP         loop3
 
-next124:
+next4:
 	TESTQ       R11, R11
-	JZ          done125
+	JZ          done5
 	LEAQ        vec_masks<>+0(SB), R12
 	NEGQ        R11
 	VMOVUPS     32(R12)(R11*4), Y1
@@ -2206,7 +2206,7 @@ next124:
 	VFMADD231PS Y2, Y0, Y3
 	VMASKMOVPS  Y3, Y1, (AX)(R10*4)
 
-done125:
+done5:
 	ADDQ DI, AX
 	ADDQ R8, CX
 	ADDQ $0x04, BX
@@ -2235,9 +2235,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-128
 	MOVQ         p_len+8(FP), SI
 	XORQ         DI, DI
 
-loop126:
+loop1:
 	CMPQ        SI, $0x00000008
-	JL          next127
+	JL          next2
 	VMOVUPS     (CX)(DI*4), Y8
 	VMULPS      Y0, Y8, Y8
 	VMOVUPS     (DX)(DI*4), Y9
@@ -2258,11 +2258,11 @@ loop126:
 	VMOVUPS     Y9, (AX)(DI*4)
 	ADDQ        $0x00000008, DI
 	SUBQ        $0x00000008, SI
-	JMP         loop126
+	JMP         loop1
 
-next127:
+next2:
 	TESTQ       SI, SI
-	JZ          done128
+	JZ          done3
 	LEAQ        vec_masks<>+0(SB), R8
 	NEGQ        SI
 	VMOVUPS     32(R8)(SI*4), Y8
@@ -2285,7 +2285,7 @@ next127:
 	VFMSUB213PS Y0, Y1, Y2
 	VMASKMOVPS  Y2, Y8, (AX)(DI*4)
 
-done128:
+done3:
 	VZEROUPPER
 	RET
 
@@ -2315,202 +2315,202 @@ group:
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y11
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 16(DX), Y12
+	VBROADCASTSS 16(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 20(DX), Y12
+	VBROADCASTSS 20(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 16(DX), Y12
+	VBROADCASTSS 16(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 20(DX), Y12
+	VBROADCASTSS 20(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 24(DX), Y12
+	VBROADCASTSS 24(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 28(DX), Y12
+	VBROADCASTSS 28(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 24(DX), Y12
+	VBROADCASTSS 24(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 28(DX), Y12
+	VBROADCASTSS 28(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y11, Y11
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 32(DX), Y12
+	VBROADCASTSS 32(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 36(DX), Y12
+	VBROADCASTSS 36(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y10, Y10
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 32(DX), Y12
+	VBROADCASTSS 32(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 36(DX), Y12
+	VBROADCASTSS 36(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 40(DX), Y12
+	VBROADCASTSS 40(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 44(DX), Y12
+	VBROADCASTSS 44(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 40(DX), Y12
+	VBROADCASTSS 40(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 44(DX), Y12
+	VBROADCASTSS 44(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y11, Y11
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 48(DX), Y12
+	VBROADCASTSS 48(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 52(DX), Y12
+	VBROADCASTSS 52(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 48(DX), Y12
+	VBROADCASTSS 48(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 52(DX), Y12
+	VBROADCASTSS 52(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 56(DX), Y12
+	VBROADCASTSS 56(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 60(DX), Y12
+	VBROADCASTSS 60(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 56(DX), Y12
+	VBROADCASTSS 56(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 60(DX), Y12
+	VBROADCASTSS 60(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y11, Y11
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 64(DX), Y12
+	VBROADCASTSS 64(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 68(DX), Y12
+	VBROADCASTSS 68(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y10, Y10
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 64(DX), Y12
+	VBROADCASTSS 64(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 68(DX), Y12
+	VBROADCASTSS 68(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 72(DX), Y12
+	VBROADCASTSS 72(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 76(DX), Y12
+	VBROADCASTSS 76(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 72(DX), Y12
+	VBROADCASTSS 72(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 76(DX), Y12
+	VBROADCASTSS 76(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y11, Y11
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 80(DX), Y12
+	VBROADCASTSS 80(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 84(DX), Y12
+	VBROADCASTSS 84(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 80(DX), Y12
+	VBROADCASTSS 80(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 84(DX), Y12
+	VBROADCASTSS 84(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 88(DX), Y12
+	VBROADCASTSS 88(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 92(DX), Y12
+	VBROADCASTSS 92(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 88(DX), Y12
+	VBROADCASTSS 88(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 92(DX), Y12
+	VBROADCASTSS 92(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPSLLQ       $0x20, Y8, Y8
 	VPBLENDD     $0xaa, Y8, Y5, Y5
@@ -2555,202 +2555,202 @@ group:
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y11
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 16(DX), Y12
+	VBROADCASTSS 16(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 20(DX), Y12
+	VBROADCASTSS 20(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 16(DX), Y12
+	VBROADCASTSS 16(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 20(DX), Y12
+	VBROADCASTSS 20(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 24(DX), Y12
+	VBROADCASTSS 24(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 28(DX), Y12
+	VBROADCASTSS 28(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 24(DX), Y12
+	VBROADCASTSS 24(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 28(DX), Y12
+	VBROADCASTSS 28(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y11, Y11
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 32(DX), Y12
+	VBROADCASTSS 32(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 36(DX), Y12
+	VBROADCASTSS 36(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y10, Y10
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 32(DX), Y12
+	VBROADCASTSS 32(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 36(DX), Y12
+	VBROADCASTSS 36(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 40(DX), Y12
+	VBROADCASTSS 40(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 44(DX), Y12
+	VBROADCASTSS 44(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 40(DX), Y12
+	VBROADCASTSS 40(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 44(DX), Y12
+	VBROADCASTSS 44(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y11, Y11
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 48(DX), Y12
+	VBROADCASTSS 48(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 52(DX), Y12
+	VBROADCASTSS 52(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 48(DX), Y12
+	VBROADCASTSS 48(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 52(DX), Y12
+	VBROADCASTSS 52(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 56(DX), Y12
+	VBROADCASTSS 56(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 60(DX), Y12
+	VBROADCASTSS 60(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 56(DX), Y12
+	VBROADCASTSS 56(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 60(DX), Y12
+	VBROADCASTSS 60(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y11, Y11
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 64(DX), Y12
+	VBROADCASTSS 64(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 68(DX), Y12
+	VBROADCASTSS 68(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y10, Y10
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 64(DX), Y12
+	VBROADCASTSS 64(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 68(DX), Y12
+	VBROADCASTSS 68(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 72(DX), Y12
+	VBROADCASTSS 72(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 76(DX), Y12
+	VBROADCASTSS 76(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 72(DX), Y12
+	VBROADCASTSS 72(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 76(DX), Y12
+	VBROADCASTSS 76(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y11, Y11
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y12
-	VPXOR        Y4, Y12, Y4
-	VBROADCASTSS 80(DX), Y12
+	VBROADCASTSS 80(DX), Y13
+	VPXOR        Y13, Y4, Y4
 	VPXOR        Y12, Y4, Y4
 	VPSRLQ       $0x20, Y11, Y12
-	VPXOR        Y6, Y12, Y6
-	VBROADCASTSS 84(DX), Y12
+	VBROADCASTSS 84(DX), Y13
+	VPXOR        Y13, Y6, Y6
 	VPXOR        Y12, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y12
-	VPXOR        Y7, Y12, Y7
-	VBROADCASTSS 80(DX), Y12
+	VBROADCASTSS 80(DX), Y13
+	VPXOR        Y13, Y7, Y7
 	VPXOR        Y12, Y7, Y7
 	VPSRLQ       $0x20, Y10, Y12
-	VPXOR        Y9, Y12, Y9
-	VBROADCASTSS 84(DX), Y12
+	VBROADCASTSS 84(DX), Y13
+	VPXOR        Y13, Y9, Y9
 	VPXOR        Y12, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y12
-	VPXOR        Y5, Y12, Y5
-	VBROADCASTSS 88(DX), Y12
+	VBROADCASTSS 88(DX), Y13
+	VPXOR        Y13, Y5, Y5
 	VPXOR        Y12, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y12
-	VPXOR        Y11, Y12, Y11
-	VBROADCASTSS 92(DX), Y12
+	VBROADCASTSS 92(DX), Y13
+	VPXOR        Y13, Y11, Y11
 	VPXOR        Y12, Y11, Y11
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y12
-	VPXOR        Y8, Y12, Y8
-	VBROADCASTSS 88(DX), Y12
+	VBROADCASTSS 88(DX), Y13
+	VPXOR        Y13, Y8, Y8
 	VPXOR        Y12, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y12
-	VPXOR        Y10, Y12, Y10
-	VBROADCASTSS 92(DX), Y12
+	VBROADCASTSS 92(DX), Y13
+	VPXOR        Y13, Y10, Y10
 	VPXOR        Y12, Y10, Y10
 	VPSLLQ       $0x20, Y8, Y8
 	VPBLENDD     $0xaa, Y8, Y5, Y5
@@ -2876,202 +2876,202 @@ group:
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y2, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 16(DX), Y11
+	VBROADCASTSS 16(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 20(DX), Y11
+	VBROADCASTSS 20(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 16(DX), Y11
+	VBROADCASTSS 16(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 20(DX), Y11
+	VBROADCASTSS 20(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 24(DX), Y11
+	VBROADCASTSS 24(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 28(DX), Y11
+	VBROADCASTSS 28(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 24(DX), Y11
+	VBROADCASTSS 24(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 28(DX), Y11
+	VBROADCASTSS 28(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y10, Y10
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 32(DX), Y11
+	VBROADCASTSS 32(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 36(DX), Y11
+	VBROADCASTSS 36(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 32(DX), Y11
+	VBROADCASTSS 32(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 36(DX), Y11
+	VBROADCASTSS 36(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 40(DX), Y11
+	VBROADCASTSS 40(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 44(DX), Y11
+	VBROADCASTSS 44(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 40(DX), Y11
+	VBROADCASTSS 40(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 44(DX), Y11
+	VBROADCASTSS 44(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 48(DX), Y11
+	VBROADCASTSS 48(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 52(DX), Y11
+	VBROADCASTSS 52(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 48(DX), Y11
+	VBROADCASTSS 48(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 52(DX), Y11
+	VBROADCASTSS 52(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 56(DX), Y11
+	VBROADCASTSS 56(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 60(DX), Y11
+	VBROADCASTSS 60(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 56(DX), Y11
+	VBROADCASTSS 56(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 60(DX), Y11
+	VBROADCASTSS 60(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y10, Y10
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 64(DX), Y11
+	VBROADCASTSS 64(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 68(DX), Y11
+	VBROADCASTSS 68(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 64(DX), Y11
+	VBROADCASTSS 64(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 68(DX), Y11
+	VBROADCASTSS 68(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 72(DX), Y11
+	VBROADCASTSS 72(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 76(DX), Y11
+	VBROADCASTSS 76(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 72(DX), Y11
+	VBROADCASTSS 72(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 76(DX), Y11
+	VBROADCASTSS 76(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 80(DX), Y11
+	VBROADCASTSS 80(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 84(DX), Y11
+	VBROADCASTSS 84(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 80(DX), Y11
+	VBROADCASTSS 80(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 84(DX), Y11
+	VBROADCASTSS 84(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 88(DX), Y11
+	VBROADCASTSS 88(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 92(DX), Y11
+	VBROADCASTSS 92(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 88(DX), Y11
+	VBROADCASTSS 88(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 92(DX), Y11
+	VBROADCASTSS 92(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPSLLQ       $0x20, Y7, Y7
 	VPBLENDD     $0xaa, Y7, Y4, Y4
@@ -3112,202 +3112,202 @@ group:
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y2, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 16(DX), Y11
+	VBROADCASTSS 16(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 20(DX), Y11
+	VBROADCASTSS 20(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 16(DX), Y11
+	VBROADCASTSS 16(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 20(DX), Y11
+	VBROADCASTSS 20(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 24(DX), Y11
+	VBROADCASTSS 24(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 28(DX), Y11
+	VBROADCASTSS 28(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 24(DX), Y11
+	VBROADCASTSS 24(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 28(DX), Y11
+	VBROADCASTSS 28(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y10, Y10
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 32(DX), Y11
+	VBROADCASTSS 32(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 36(DX), Y11
+	VBROADCASTSS 36(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 32(DX), Y11
+	VBROADCASTSS 32(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 36(DX), Y11
+	VBROADCASTSS 36(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 40(DX), Y11
+	VBROADCASTSS 40(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 44(DX), Y11
+	VBROADCASTSS 44(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 40(DX), Y11
+	VBROADCASTSS 40(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 44(DX), Y11
+	VBROADCASTSS 44(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 48(DX), Y11
+	VBROADCASTSS 48(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 52(DX), Y11
+	VBROADCASTSS 52(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 48(DX), Y11
+	VBROADCASTSS 48(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 52(DX), Y11
+	VBROADCASTSS 52(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 56(DX), Y11
+	VBROADCASTSS 56(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 60(DX), Y11
+	VBROADCASTSS 60(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 56(DX), Y11
+	VBROADCASTSS 56(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 60(DX), Y11
+	VBROADCASTSS 60(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y10, Y10
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 64(DX), Y11
+	VBROADCASTSS 64(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 68(DX), Y11
+	VBROADCASTSS 68(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y9, Y9
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 64(DX), Y11
+	VBROADCASTSS 64(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 68(DX), Y11
+	VBROADCASTSS 68(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 72(DX), Y11
+	VBROADCASTSS 72(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 76(DX), Y11
+	VBROADCASTSS 76(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 72(DX), Y11
+	VBROADCASTSS 72(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 76(DX), Y11
+	VBROADCASTSS 76(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y10, Y10
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y11
-	VPXOR        Y3, Y11, Y3
-	VBROADCASTSS 80(DX), Y11
+	VBROADCASTSS 80(DX), Y12
+	VPXOR        Y12, Y3, Y3
 	VPXOR        Y11, Y3, Y3
 	VPSRLQ       $0x20, Y10, Y11
-	VPXOR        Y5, Y11, Y5
-	VBROADCASTSS 84(DX), Y11
+	VBROADCASTSS 84(DX), Y12
+	VPXOR        Y12, Y5, Y5
 	VPXOR        Y11, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y9, Y9
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y11
-	VPXOR        Y6, Y11, Y6
-	VBROADCASTSS 80(DX), Y11
+	VBROADCASTSS 80(DX), Y12
+	VPXOR        Y12, Y6, Y6
 	VPXOR        Y11, Y6, Y6
 	VPSRLQ       $0x20, Y9, Y11
-	VPXOR        Y8, Y11, Y8
-	VBROADCASTSS 84(DX), Y11
+	VBROADCASTSS 84(DX), Y12
+	VPXOR        Y12, Y8, Y8
 	VPXOR        Y11, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y11
-	VPXOR        Y4, Y11, Y4
-	VBROADCASTSS 88(DX), Y11
+	VBROADCASTSS 88(DX), Y12
+	VPXOR        Y12, Y4, Y4
 	VPXOR        Y11, Y4, Y4
 	VPSRLQ       $0x20, Y3, Y11
-	VPXOR        Y10, Y11, Y10
-	VBROADCASTSS 92(DX), Y11
+	VBROADCASTSS 92(DX), Y12
+	VPXOR        Y12, Y10, Y10
 	VPXOR        Y11, Y10, Y10
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y11
-	VPXOR        Y7, Y11, Y7
-	VBROADCASTSS 88(DX), Y11
+	VBROADCASTSS 88(DX), Y12
+	VPXOR        Y12, Y7, Y7
 	VPXOR        Y11, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y11
-	VPXOR        Y9, Y11, Y9
-	VBROADCASTSS 92(DX), Y11
+	VBROADCASTSS 92(DX), Y12
+	VPXOR        Y12, Y9, Y9
 	VPXOR        Y11, Y9, Y9
 	VPSLLQ       $0x20, Y7, Y7
 	VPBLENDD     $0xaa, Y7, Y4, Y4
@@ -3369,202 +3369,202 @@ group:
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y0, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 16(DX), Y9
+	VBROADCASTSS 16(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 20(DX), Y9
+	VBROADCASTSS 20(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 16(DX), Y9
+	VBROADCASTSS 16(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 20(DX), Y9
+	VBROADCASTSS 20(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y1, Y1
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 24(DX), Y9
+	VBROADCASTSS 24(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 28(DX), Y9
+	VBROADCASTSS 28(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 24(DX), Y9
+	VBROADCASTSS 24(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 28(DX), Y9
+	VBROADCASTSS 28(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y2, Y2
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 32(DX), Y9
+	VBROADCASTSS 32(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 36(DX), Y9
+	VBROADCASTSS 36(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 32(DX), Y9
+	VBROADCASTSS 32(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 36(DX), Y9
+	VBROADCASTSS 36(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y1, Y1
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 40(DX), Y9
+	VBROADCASTSS 40(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 44(DX), Y9
+	VBROADCASTSS 44(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 40(DX), Y9
+	VBROADCASTSS 40(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 44(DX), Y9
+	VBROADCASTSS 44(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 48(DX), Y9
+	VBROADCASTSS 48(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 52(DX), Y9
+	VBROADCASTSS 52(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 48(DX), Y9
+	VBROADCASTSS 48(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 52(DX), Y9
+	VBROADCASTSS 52(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y1, Y1
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 56(DX), Y9
+	VBROADCASTSS 56(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 60(DX), Y9
+	VBROADCASTSS 60(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 56(DX), Y9
+	VBROADCASTSS 56(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 60(DX), Y9
+	VBROADCASTSS 60(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y2, Y2
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 64(DX), Y9
+	VBROADCASTSS 64(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 68(DX), Y9
+	VBROADCASTSS 68(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 64(DX), Y9
+	VBROADCASTSS 64(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 68(DX), Y9
+	VBROADCASTSS 68(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y1, Y1
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 72(DX), Y9
+	VBROADCASTSS 72(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 76(DX), Y9
+	VBROADCASTSS 76(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 72(DX), Y9
+	VBROADCASTSS 72(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 76(DX), Y9
+	VBROADCASTSS 76(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 80(DX), Y9
+	VBROADCASTSS 80(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 84(DX), Y9
+	VBROADCASTSS 84(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 80(DX), Y9
+	VBROADCASTSS 80(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 84(DX), Y9
+	VBROADCASTSS 84(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y1, Y1
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 88(DX), Y9
+	VBROADCASTSS 88(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 92(DX), Y9
+	VBROADCASTSS 92(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 88(DX), Y9
+	VBROADCASTSS 88(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 92(DX), Y9
+	VBROADCASTSS 92(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPSLLQ       $0x20, Y5, Y5
 	VPBLENDD     $0xaa, Y5, Y2, Y2
@@ -3685,202 +3685,202 @@ group:
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y0, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 16(DX), Y9
+	VBROADCASTSS 16(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 20(DX), Y9
+	VBROADCASTSS 20(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 16(DX), Y9
+	VBROADCASTSS 16(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 20(DX), Y9
+	VBROADCASTSS 20(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y1, Y1
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 24(DX), Y9
+	VBROADCASTSS 24(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 28(DX), Y9
+	VBROADCASTSS 28(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 24(DX), Y9
+	VBROADCASTSS 24(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 28(DX), Y9
+	VBROADCASTSS 28(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y2, Y2
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 32(DX), Y9
+	VBROADCASTSS 32(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 36(DX), Y9
+	VBROADCASTSS 36(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 32(DX), Y9
+	VBROADCASTSS 32(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 36(DX), Y9
+	VBROADCASTSS 36(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y1, Y1
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 40(DX), Y9
+	VBROADCASTSS 40(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 44(DX), Y9
+	VBROADCASTSS 44(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 40(DX), Y9
+	VBROADCASTSS 40(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 44(DX), Y9
+	VBROADCASTSS 44(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 48(DX), Y9
+	VBROADCASTSS 48(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 52(DX), Y9
+	VBROADCASTSS 52(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 48(DX), Y9
+	VBROADCASTSS 48(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 52(DX), Y9
+	VBROADCASTSS 52(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y1, Y1
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 56(DX), Y9
+	VBROADCASTSS 56(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 60(DX), Y9
+	VBROADCASTSS 60(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 56(DX), Y9
+	VBROADCASTSS 56(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 60(DX), Y9
+	VBROADCASTSS 60(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y2, Y2
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y8, Y8
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 64(DX), Y9
+	VBROADCASTSS 64(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 68(DX), Y9
+	VBROADCASTSS 68(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y5, Y5
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y7, Y7
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 64(DX), Y9
+	VBROADCASTSS 64(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 68(DX), Y9
+	VBROADCASTSS 68(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y3, Y3
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y1, Y1
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 72(DX), Y9
+	VBROADCASTSS 72(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 76(DX), Y9
+	VBROADCASTSS 76(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y6, Y6
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y4, Y4
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 72(DX), Y9
+	VBROADCASTSS 72(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 76(DX), Y9
+	VBROADCASTSS 76(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y8, Y8
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y2, Y2
 	VPSRLQ       $0x20, Y2, Y9
-	VPXOR        Y1, Y9, Y1
-	VBROADCASTSS 80(DX), Y9
+	VBROADCASTSS 80(DX), Y10
+	VPXOR        Y10, Y1, Y1
 	VPXOR        Y9, Y1, Y1
 	VPSRLQ       $0x20, Y8, Y9
-	VPXOR        Y3, Y9, Y3
-	VBROADCASTSS 84(DX), Y9
+	VBROADCASTSS 84(DX), Y10
+	VPXOR        Y10, Y3, Y3
 	VPXOR        Y9, Y3, Y3
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y7, Y7
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y5, Y5
 	VPSRLQ       $0x20, Y5, Y9
-	VPXOR        Y4, Y9, Y4
-	VBROADCASTSS 80(DX), Y9
+	VBROADCASTSS 80(DX), Y10
+	VPXOR        Y10, Y4, Y4
 	VPXOR        Y9, Y4, Y4
 	VPSRLQ       $0x20, Y7, Y9
-	VPXOR        Y6, Y9, Y6
-	VBROADCASTSS 84(DX), Y9
+	VBROADCASTSS 84(DX), Y10
+	VPXOR        Y10, Y6, Y6
 	VPXOR        Y9, Y6, Y6
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y1, Y1
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y3, Y3
 	VPSRLQ       $0x20, Y3, Y9
-	VPXOR        Y2, Y9, Y2
-	VBROADCASTSS 88(DX), Y9
+	VBROADCASTSS 88(DX), Y10
+	VPXOR        Y10, Y2, Y2
 	VPXOR        Y9, Y2, Y2
 	VPSRLQ       $0x20, Y1, Y9
-	VPXOR        Y8, Y9, Y8
-	VBROADCASTSS 92(DX), Y9
+	VBROADCASTSS 92(DX), Y10
+	VPXOR        Y10, Y8, Y8
 	VPXOR        Y9, Y8, Y8
 	VPMULUDQ     vec_philoxM0<>+0(SB), Y4, Y4
 	VPMULUDQ     vec_philoxM1<>+0(SB), Y6, Y6
 	VPSRLQ       $0x20, Y6, Y9
-	VPXOR        Y5, Y9, Y5
-	VBROADCASTSS 88(DX), Y9
+	VBROADCASTSS 88(DX), Y10
+	VPXOR        Y10, Y5, Y5
 	VPXOR        Y9, Y5, Y5
 	VPSRLQ       $0x20, Y4, Y9
-	VPXOR        Y7, Y9, Y7
-	VBROADCASTSS 92(DX), Y9
+	VBROADCASTSS 92(DX), Y10
+	VPXOR        Y10, Y7, Y7
 	VPXOR        Y9, Y7, Y7
 	VPSLLQ       $0x20, Y5, Y5
 	VPBLENDD     $0xaa, Y5, Y2, Y2
@@ -4228,9 +4228,9 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), CX
 	XORQ SI, SI
 
-loop129:
+loop1:
 	CMPQ    CX, $0x00000040
-	JL      next130
+	JL      next2
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VADDPS  Z1, Z0, Z0
@@ -4249,23 +4249,23 @@ loop129:
 	VMOVUPS Z0, 192(AX)(SI*4)
 	ADDQ    $0x00000040, SI
 	SUBQ    $0x00000040, CX
-	JMP     loop129
+	JMP     loop1
 
-next130:
-loop131:
+next2:
+loop3:
 	CMPQ    CX, $0x00000010
-	JL      next132
+	JL      next4
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(SI*4)
 	ADDQ    $0x00000010, SI
 	SUBQ    $0x00000010, CX
-	JMP     loop131
+	JMP     loop3
 
-next132:
+next4:
 	TESTQ     CX, CX
-	JZ        done133
+	JZ        done5
 	MOVL      $0xffffffff, DI
 	SHLL      CL, DI
 	NOTL      DI
@@ -4275,7 +4275,7 @@ next132:
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done133:
+done5:
 	VZEROUPPER
 	RET
 
@@ -4288,9 +4288,9 @@ TEXT ·mulAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), CX
 	XORQ SI, SI
 
-loop134:
+loop1:
 	CMPQ    CX, $0x00000040
-	JL      next135
+	JL      next2
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VMULPS  Z1, Z0, Z0
@@ -4309,23 +4309,23 @@ loop134:
 	VMOVUPS Z0, 192(AX)(SI*4)
 	ADDQ    $0x00000040, SI
 	SUBQ    $0x00000040, CX
-	JMP     loop134
+	JMP     loop1
 
-next135:
-loop136:
+next2:
+loop3:
 	CMPQ    CX, $0x00000010
-	JL      next137
+	JL      next4
 	VMOVUPS (DX)(SI*4), Z0
 	VMOVUPS (BX)(SI*4), Z1
 	VMULPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(SI*4)
 	ADDQ    $0x00000010, SI
 	SUBQ    $0x00000010, CX
-	JMP     loop136
+	JMP     loop3
 
-next137:
+next4:
 	TESTQ     CX, CX
-	JZ        done138
+	JZ        done5
 	MOVL      $0xffffffff, DI
 	SHLL      CL, DI
 	NOTL      DI
@@ -4335,7 +4335,7 @@ next137:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done138:
+done5:
 	VZEROUPPER
 	RET
 
@@ -4348,9 +4348,9 @@ TEXT ·mulAddAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), CX
 	XORQ SI, SI
 
-loop139:
+loop1:
 	CMPQ        CX, $0x00000040
-	JL          next140
+	JL          next2
 	VMOVUPS     (DX)(SI*4), Z0
 	VMOVUPS     (BX)(SI*4), Z1
 	VMOVUPS     (AX)(SI*4), Z2
@@ -4373,12 +4373,12 @@ loop139:
 	VMOVUPS     Z2, 192(AX)(SI*4)
 	ADDQ        $0x00000040, SI
 	SUBQ        $0x00000040, CX
-	JMP         loop139
+	JMP         loop1
 
-next140:
-loop141:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next142
+	JL          next4
 	VMOVUPS     (DX)(SI*4), Z0
 	VMOVUPS     (BX)(SI*4), Z1
 	VMOVUPS     (AX)(SI*4), Z2
@@ -4386,11 +4386,11 @@ loop141:
 	VMOVUPS     Z2, (AX)(SI*4)
 	ADDQ        $0x00000010, SI
 	SUBQ        $0x00000010, CX
-	JMP         loop141
+	JMP         loop3
 
-next142:
+next4:
 	TESTQ       CX, CX
-	JZ          done143
+	JZ          done5
 	MOVL        $0xffffffff, DI
 	SHLL        CL, DI
 	NOTL        DI
@@ -4401,7 +4401,7 @@ next142:
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (AX)(SI*4)
 
-done143:
+done5:
 	VZEROUPPER
 	RET
 
@@ -4415,9 +4415,9 @@ TEXT ·mulAddToAVX512(SB), NOSPLIT, $0-96
 	MOVQ dst_len+8(FP), CX
 	XORQ DI, DI
 
-loop144:
+loop1:
 	CMPQ        CX, $0x00000020
-	JL          next145
+	JL          next2
 	VMOVUPS     (DX)(DI*4), Z0
 	VMOVUPS     (BX)(DI*4), Z1
 	VMOVUPS     (SI)(DI*4), Z2
@@ -4430,12 +4430,12 @@ loop144:
 	VMOVUPS     Z0, 64(AX)(DI*4)
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x00000020, CX
-	JMP         loop144
+	JMP         loop1
 
-next145:
-loop146:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next147
+	JL          next4
 	VMOVUPS     (DX)(DI*4), Z0
 	VMOVUPS     (BX)(DI*4), Z1
 	VMOVUPS     (SI)(DI*4), Z2
@@ -4443,11 +4443,11 @@ loop146:
 	VMOVUPS     Z0, (AX)(DI*4)
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000010, CX
-	JMP         loop146
+	JMP         loop3
 
-next147:
+next4:
 	TESTQ       CX, CX
-	JZ          done148
+	JZ          done5
 	MOVL        $0xffffffff, R8
 	SHLL        CL, R8
 	NOTL        R8
@@ -4458,7 +4458,7 @@ next147:
 	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
 
-done148:
+done5:
 	VZEROUPPER
 	RET
 
@@ -4471,9 +4471,9 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), CX
 	XORQ         BX, BX
 
-loop149:
+loop1:
 	CMPQ        CX, $0x00000040
-	JL          next150
+	JL          next2
 	VMOVUPS     (DX)(BX*4), Z1
 	VMOVUPS     (AX)(BX*4), Z2
 	VFMADD231PS Z1, Z0, Z2
@@ -4492,23 +4492,23 @@ loop149:
 	VMOVUPS     Z2, 192(AX)(BX*4)
 	ADDQ        $0x00000040, BX
 	SUBQ        $0x00000040, CX
-	JMP         loop149
+	JMP         loop1
 
-next150:
-loop151:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next152
+	JL          next4
 	VMOVUPS     (DX)(BX*4), Z1
 	VMOVUPS     (AX)(BX*4), Z2
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, (AX)(BX*4)
 	ADDQ        $0x00000010, BX
 	SUBQ        $0x00000010, CX
-	JMP         loop151
+	JMP         loop3
 
-next152:
+next4:
 	TESTQ       CX, CX
-	JZ          done153
+	JZ          done5
 	MOVL        $0xffffffff, SI
 	SHLL        CL, SI
 	NOTL        SI
@@ -4518,7 +4518,7 @@ next152:
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (AX)(BX*4)
 
-done153:
+done5:
 	VZEROUPPER
 	RET
 
@@ -4531,9 +4531,9 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), CX
 	XORQ         BX, BX
 
-loop154:
+loop1:
 	CMPQ    CX, $0x00000040
-	JL      next155
+	JL      next2
 	VMOVUPS (DX)(BX*4), Z1
 	VMULPS  Z1, Z0, Z1
 	VMOVUPS Z1, (AX)(BX*4)
@@ -4548,22 +4548,22 @@ loop154:
 	VMOVUPS Z1, 192(AX)(BX*4)
 	ADDQ    $0x00000040, BX
 	SUBQ    $0x00000040, CX
-	JMP     loop154
+	JMP     loop1
 
-next155:
-loop156:
+next2:
+loop3:
 	CMPQ    CX, $0x00000010
-	JL      next157
+	JL      next4
 	VMOVUPS (DX)(BX*4), Z1
 	VMULPS  Z1, Z0, Z1
 	VMOVUPS Z1, (AX)(BX*4)
 	ADDQ    $0x00000010, BX
 	SUBQ    $0x00000010, CX
-	JMP     loop156
+	JMP     loop3
 
-next157:
+next4:
 	TESTQ     CX, CX
-	JZ        done158
+	JZ        done5
 	MOVL      $0xffffffff, SI
 	SHLL      CL, SI
 	NOTL      SI
@@ -4572,7 +4572,7 @@ next157:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*4)
 
-done158:
+done5:
 	VZEROUPPER
 	RET
 
@@ -4584,9 +4584,9 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), CX
 	XORQ BX, BX
 
-loop159:
+loop1:
 	CMPQ              CX, $0x00000020
-	JL                next160
+	JL                next2
 	VMOVUPS           (DX)(BX*4), Z0
 	VBROADCASTSS      vec_log2E<>+0(SB), Z1
 	VFMADD213PS.BCST  vec_roundInt<>+0(SB), Z0, Z1
@@ -4635,12 +4635,12 @@ loop159:
 	VMOVUPS           Z5, 64(AX)(BX*4)
 	ADDQ              $0x00000020, BX
 	SUBQ              $0x00000020, CX
-	JMP               loop159
+	JMP               loop1
 
-next160:
-loop161:
+next2:
+loop3:
 	CMPQ              CX, $0x00000010
-	JL                next162
+	JL                next4
 	VMOVUPS           (DX)(BX*4), Z0
 	VBROADCASTSS      vec_log2E<>+0(SB), Z1
 	VFMADD213PS.BCST  vec_roundInt<>+0(SB), Z0, Z1
@@ -4666,11 +4666,11 @@ loop161:
 	VMOVUPS           Z6, (AX)(BX*4)
 	ADDQ              $0x00000010, BX
 	SUBQ              $0x00000010, CX
-	JMP               loop161
+	JMP               loop3
 
-next162:
+next4:
 	TESTQ             CX, CX
-	JZ                done163
+	JZ                done5
 	MOVL              $0xffffffff, SI
 	SHLL              CL, SI
 	NOTL              SI
@@ -4699,7 +4699,7 @@ next162:
 	VBLENDMPS         Z2, Z1, K2, Z7
 	VMOVUPS           Z7, K1, (AX)(BX*4)
 
-done163:
+done5:
 	VZEROUPPER
 	RET
 
@@ -4714,9 +4714,9 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-60
 	MOVQ         dst_len+8(FP), CX
 	XORQ         BX, BX
 
-loop164:
+loop1:
 	CMPQ              CX, $0x00000020
-	JL                next165
+	JL                next2
 	VMOVUPS           (DX)(BX*4), Z3
 	VSUBPS            Z0, Z3, Z3
 	VBROADCASTSS      vec_log2E<>+0(SB), Z8
@@ -4769,12 +4769,12 @@ loop164:
 	VADDPS            Z5, Z2, Z2
 	ADDQ              $0x00000020, BX
 	SUBQ              $0x00000020, CX
-	JMP               loop164
+	JMP               loop1
 
-next165:
-loop166:
+next2:
+loop3:
 	CMPQ              CX, $0x00000010
-	JL                next167
+	JL                next4
 	VMOVUPS           (DX)(BX*4), Z3
 	VSUBPS            Z0, Z3, Z3
 	VBROADCASTSS      vec_log2E<>+0(SB), Z4
@@ -4802,11 +4802,11 @@ loop166:
 	VADDPS            Z6, Z1, Z1
 	ADDQ              $0x00000010, BX
 	SUBQ              $0x00000010, CX
-	JMP               loop166
+	JMP               loop3
 
-next167:
+next4:
 	TESTQ             CX, CX
-	JZ                done168
+	JZ                done5
 	MOVL              $0xffffffff, SI
 	SHLL              CL, SI
 	NOTL              SI
@@ -4838,7 +4838,7 @@ next167:
 	VMOVAPS.Z         Z7, K1, Z0
 	VADDPS            Z0, Z1, Z1
 
-done168:
+done5:
 	VADDPS        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPS        Y0, Y1, Y0
@@ -4858,9 +4858,9 @@ TEXT ·siluAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst_len+8(FP), CX
 	XORQ BX, BX
 
-loop169:
+loop1:
 	CMPQ              CX, $0x00000010
-	JL                next170
+	JL                next2
 	VMOVUPS           (DX)(BX*4), Z0
 	VPXORD.BCST       vec_sign<>+0(SB), Z0, Z1
 	VBROADCASTSS      vec_log2E<>+0(SB), Z2
@@ -4889,11 +4889,11 @@ loop169:
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x00000010, BX
 	SUBQ              $0x00000010, CX
-	JMP               loop169
+	JMP               loop1
 
-next170:
+next2:
 	TESTQ             CX, CX
-	JZ                done171
+	JZ                done3
 	MOVL              $0xffffffff, SI
 	SHLL              CL, SI
 	NOTL              SI
@@ -4925,7 +4925,7 @@ next170:
 	VDIVPS            Z1, Z0, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
-done171:
+done3:
 	VZEROUPPER
 	RET
 
@@ -4938,9 +4938,9 @@ TEXT ·siluGradAVX512(SB), NOSPLIT, $0-72
 	MOVQ dx_len+8(FP), CX
 	XORQ SI, SI
 
-loop172:
+loop1:
 	CMPQ              CX, $0x00000010
-	JL                next173
+	JL                next2
 	VMOVUPS           (DX)(SI*4), Z0
 	VBROADCASTSS      vec_one<>+0(SB), Z1
 	VPXORD.BCST       vec_sign<>+0(SB), Z0, Z2
@@ -4975,11 +4975,11 @@ loop172:
 	VMOVUPS           Z0, (AX)(SI*4)
 	ADDQ              $0x00000010, SI
 	SUBQ              $0x00000010, CX
-	JMP               loop172
+	JMP               loop1
 
-next173:
+next2:
 	TESTQ             CX, CX
-	JZ                done174
+	JZ                done3
 	MOVL              $0xffffffff, DI
 	SHLL              CL, DI
 	NOTL              DI
@@ -5017,7 +5017,7 @@ next173:
 	VMULPS            Z1, Z0, Z0
 	VMOVUPS           Z0, K1, (AX)(SI*4)
 
-done174:
+done3:
 	VZEROUPPER
 	RET
 
@@ -5030,9 +5030,9 @@ TEXT ·swiGLUAVX512(SB), NOSPLIT, $0-72
 	MOVQ dst_len+8(FP), CX
 	XORQ SI, SI
 
-loop175:
+loop1:
 	CMPQ              CX, $0x00000010
-	JL                next176
+	JL                next2
 	VMOVUPS           (DX)(SI*4), Z0
 	VPXORD.BCST       vec_sign<>+0(SB), Z0, Z1
 	VBROADCASTSS      vec_log2E<>+0(SB), Z2
@@ -5063,11 +5063,11 @@ loop175:
 	VMOVUPS           Z0, (AX)(SI*4)
 	ADDQ              $0x00000010, SI
 	SUBQ              $0x00000010, CX
-	JMP               loop175
+	JMP               loop1
 
-next176:
+next2:
 	TESTQ             CX, CX
-	JZ                done177
+	JZ                done3
 	MOVL              $0xffffffff, DI
 	SHLL              CL, DI
 	NOTL              DI
@@ -5101,7 +5101,7 @@ next176:
 	VMULPS            Z1, Z0, Z0
 	VMOVUPS           Z0, K1, (AX)(SI*4)
 
-done177:
+done3:
 	VZEROUPPER
 	RET
 
@@ -5116,9 +5116,9 @@ TEXT ·swiGLUGradAVX512(SB), NOSPLIT, $0-120
 	MOVQ dgate_len+8(FP), CX
 	XORQ R8, R8
 
-loop178:
+loop1:
 	CMPQ              CX, $0x00000010
-	JL                next179
+	JL                next2
 	VMOVUPS           (BX)(R8*4), Z0
 	VBROADCASTSS      vec_one<>+0(SB), Z1
 	VPXORD.BCST       vec_sign<>+0(SB), Z0, Z2
@@ -5158,11 +5158,11 @@ loop178:
 	VMOVUPS           Z0, (DX)(R8*4)
 	ADDQ              $0x00000010, R8
 	SUBQ              $0x00000010, CX
-	JMP               loop178
+	JMP               loop1
 
-next179:
+next2:
 	TESTQ             CX, CX
-	JZ                done180
+	JZ                done3
 	MOVL              $0xffffffff, R9
 	SHLL              CL, R9
 	NOTL              R9
@@ -5205,7 +5205,7 @@ next179:
 	VMULPS            Z0, Z3, Z0
 	VMOVUPS           Z0, K1, (DX)(R8*4)
 
-done180:
+done3:
 	VZEROUPPER
 	RET
 
@@ -5221,9 +5221,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	VPXORD Z3, Z3, Z3
 	XORQ   BX, BX
 
-loop181:
+loop1:
 	CMPQ        CX, $0x00000040
-	JL          next182
+	JL          next2
 	VMOVUPS     (AX)(BX*4), Z4
 	VMOVUPS     (DX)(BX*4), Z5
 	VFMADD231PS Z5, Z4, Z0
@@ -5238,22 +5238,22 @@ loop181:
 	VFMADD231PS Z5, Z4, Z3
 	ADDQ        $0x00000040, BX
 	SUBQ        $0x00000040, CX
-	JMP         loop181
+	JMP         loop1
 
-next182:
-loop183:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next184
+	JL          next4
 	VMOVUPS     (AX)(BX*4), Z4
 	VMOVUPS     (DX)(BX*4), Z5
 	VFMADD231PS Z5, Z4, Z0
 	ADDQ        $0x00000010, BX
 	SUBQ        $0x00000010, CX
-	JMP         loop183
+	JMP         loop3
 
-next184:
+next4:
 	TESTQ       CX, CX
-	JZ          done185
+	JZ          done5
 	MOVL        $0xffffffff, SI
 	SHLL        CL, SI
 	NOTL        SI
@@ -5262,7 +5262,7 @@ next184:
 	VMOVUPS.Z   (DX)(BX*4), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
 
-done185:
+done5:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -5287,9 +5287,9 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-28
 	VPXORD Z3, Z3, Z3
 	XORQ   DX, DX
 
-loop186:
+loop1:
 	CMPQ    CX, $0x00000040
-	JL      next187
+	JL      next2
 	VMOVUPS (AX)(DX*4), Z4
 	VADDPS  Z4, Z0, Z0
 	VMOVUPS 64(AX)(DX*4), Z4
@@ -5300,21 +5300,21 @@ loop186:
 	VADDPS  Z4, Z3, Z3
 	ADDQ    $0x00000040, DX
 	SUBQ    $0x00000040, CX
-	JMP     loop186
+	JMP     loop1
 
-next187:
-loop188:
+next2:
+loop3:
 	CMPQ    CX, $0x00000010
-	JL      next189
+	JL      next4
 	VMOVUPS (AX)(DX*4), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000010, CX
-	JMP     loop188
+	JMP     loop3
 
-next189:
+next4:
 	TESTQ     CX, CX
-	JZ        done190
+	JZ        done5
 	MOVL      $0xffffffff, BX
 	SHLL      CL, BX
 	NOTL      BX
@@ -5322,7 +5322,7 @@ next189:
 	VMOVUPS.Z (AX)(DX*4), K1, Z4
 	VADDPS    Z4, Z0, Z0
 
-done190:
+done5:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
 	VADDPS        Z2, Z0, Z0
@@ -5348,9 +5348,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-36
 	VPXORD       Z4, Z4, Z4
 	XORQ         DX, DX
 
-loop191:
+loop1:
 	CMPQ        CX, $0x00000040
-	JL          next192
+	JL          next2
 	VMOVUPS     (AX)(DX*4), Z5
 	VSUBPS      Z0, Z5, Z5
 	VFMADD231PS Z5, Z5, Z1
@@ -5365,22 +5365,22 @@ loop191:
 	VFMADD231PS Z5, Z5, Z4
 	ADDQ        $0x00000040, DX
 	SUBQ        $0x00000040, CX
-	JMP         loop191
+	JMP         loop1
 
-next192:
-loop193:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next194
+	JL          next4
 	VMOVUPS     (AX)(DX*4), Z5
 	VSUBPS      Z0, Z5, Z5
 	VFMADD231PS Z5, Z5, Z1
 	ADDQ        $0x00000010, DX
 	SUBQ        $0x00000010, CX
-	JMP         loop193
+	JMP         loop3
 
-next194:
+next4:
 	TESTQ       CX, CX
-	JZ          done195
+	JZ          done5
 	MOVL        $0xffffffff, BX
 	SHLL        CL, BX
 	NOTL        BX
@@ -5390,7 +5390,7 @@ next194:
 	VMOVAPS.Z   Z0, K1, Z0
 	VFMADD231PS Z0, Z0, Z1
 
-done195:
+done5:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VADDPS        Z3, Z1, Z1
@@ -5419,9 +5419,9 @@ TEXT ·maxAVX512(SB), NOSPLIT, $0-32
 	VPXORD       Z7, Z7, Z7
 	XORQ         DX, DX
 
-loop196:
+loop1:
 	CMPQ    CX, $0x00000040
-	JL      next197
+	JL      next2
 	VMOVUPS (AX)(DX*4), Z8
 	VMAXPS  Z8, Z0, Z0
 	VPADDD  Z8, Z8, Z8
@@ -5440,23 +5440,23 @@ loop196:
 	VPMAXUD Z8, Z7, Z7
 	ADDQ    $0x00000040, DX
 	SUBQ    $0x00000040, CX
-	JMP     loop196
+	JMP     loop1
 
-next197:
-loop198:
+next2:
+loop3:
 	CMPQ    CX, $0x00000010
-	JL      next199
+	JL      next4
 	VMOVUPS (AX)(DX*4), Z8
 	VMAXPS  Z8, Z0, Z0
 	VPADDD  Z8, Z8, Z8
 	VPMAXUD Z8, Z4, Z4
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000010, CX
-	JMP     loop198
+	JMP     loop3
 
-next199:
+next4:
 	TESTQ        CX, CX
-	JZ           done200
+	JZ           done5
 	MOVL         $0xffffffff, BX
 	SHLL         CL, BX
 	NOTL         BX
@@ -5468,7 +5468,7 @@ next199:
 	VPADDD       Z9, Z9, Z8
 	VPMAXUD      Z8, Z4, Z4
 
-done200:
+done5:
 	VMAXPS        Z2, Z0, Z0
 	VPMAXUD       Z6, Z4, Z4
 	VMAXPS        Z3, Z1, Z1
@@ -5506,9 +5506,9 @@ TEXT ·indexOfAVX512(SB), NOSPLIT, $0-40
 	XORQ         DX, DX
 	MOVQ         CX, SI
 
-loop201:
+loop1:
 	CMPQ    SI, $0x00000010
-	JL      next202
+	JL      next2
 	VMOVUPS (AX)(DX*4), Z1
 	VCMPPS  $0x00, Z0, Z1, K1
 	KMOVW   K1, BX
@@ -5517,11 +5517,11 @@ loop201:
 	JNZ     found
 	ADDQ    $0x00000010, DX
 	SUBQ    $0x00000010, SI
-	JMP     loop201
+	JMP     loop1
 
-next202:
+next2:
 	TESTQ        SI, SI
-	JZ           done203
+	JZ           done3
 	MOVQ         SI, CX
 	MOVL         $0xffffffff, BX
 	SHLL         CL, BX
@@ -5536,7 +5536,7 @@ next202:
 	TESTL        BX, BX
 	JNZ          found
 
-done203:
+done3:
 	MOVQ $-1, CX
 	MOVQ CX, ret+32(FP)
 	VZEROUPPER
@@ -5559,9 +5559,9 @@ TEXT ·rmsNormAVX512(SB), NOSPLIT, $0-76
 	MOVQ         dst_len+8(FP), CX
 	XORQ         SI, SI
 
-loop204:
+loop1:
 	CMPQ    CX, $0x00000020
-	JL      next205
+	JL      next2
 	VMOVUPS (DX)(SI*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (BX)(SI*4), Z2
@@ -5574,12 +5574,12 @@ loop204:
 	VMOVUPS Z1, 64(AX)(SI*4)
 	ADDQ    $0x00000020, SI
 	SUBQ    $0x00000020, CX
-	JMP     loop204
+	JMP     loop1
 
-next205:
-loop206:
+next2:
+loop3:
 	CMPQ    CX, $0x00000010
-	JL      next207
+	JL      next4
 	VMOVUPS (DX)(SI*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (BX)(SI*4), Z2
@@ -5587,11 +5587,11 @@ loop206:
 	VMOVUPS Z1, (AX)(SI*4)
 	ADDQ    $0x00000010, SI
 	SUBQ    $0x00000010, CX
-	JMP     loop206
+	JMP     loop3
 
-next207:
+next4:
 	TESTQ     CX, CX
-	JZ        done208
+	JZ        done5
 	MOVL      $0xffffffff, DI
 	SHLL      CL, DI
 	NOTL      DI
@@ -5602,7 +5602,7 @@ next207:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
-done208:
+done5:
 	VZEROUPPER
 	RET
 
@@ -5616,9 +5616,9 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), CX
 	XORQ         BX, BX
 
-loop209:
+loop1:
 	CMPQ    CX, $0x00000020
-	JL      next210
+	JL      next2
 	VMOVUPS (DX)(BX*4), Z2
 	VSUBPS  Z0, Z2, Z2
 	VMULPS  Z1, Z2, Z2
@@ -5629,23 +5629,23 @@ loop209:
 	VMOVUPS Z2, 64(AX)(BX*4)
 	ADDQ    $0x00000020, BX
 	SUBQ    $0x00000020, CX
-	JMP     loop209
+	JMP     loop1
 
-next210:
-loop211:
+next2:
+loop3:
 	CMPQ    CX, $0x00000010
-	JL      next212
+	JL      next4
 	VMOVUPS (DX)(BX*4), Z2
 	VSUBPS  Z0, Z2, Z2
 	VMULPS  Z1, Z2, Z2
 	VMOVUPS Z2, (AX)(BX*4)
 	ADDQ    $0x00000010, BX
 	SUBQ    $0x00000010, CX
-	JMP     loop211
+	JMP     loop3
 
-next212:
+next4:
 	TESTQ     CX, CX
-	JZ        done213
+	JZ        done5
 	MOVL      $0xffffffff, SI
 	SHLL      CL, SI
 	NOTL      SI
@@ -5655,7 +5655,7 @@ next212:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(BX*4)
 
-done213:
+done5:
 	VZEROUPPER
 	RET
 
@@ -5671,9 +5671,9 @@ TEXT ·layerNormAVX512(SB), NOSPLIT, $0-104
 	MOVQ         dst_len+8(FP), CX
 	XORQ         DI, DI
 
-loop214:
+loop1:
 	CMPQ        CX, $0x00000020
-	JL          next215
+	JL          next2
 	VMOVUPS     (DX)(DI*4), Z2
 	VSUBPS      Z0, Z2, Z2
 	VMULPS      Z1, Z2, Z2
@@ -5690,12 +5690,12 @@ loop214:
 	VMOVUPS     Z2, 64(AX)(DI*4)
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x00000020, CX
-	JMP         loop214
+	JMP         loop1
 
-next215:
-loop216:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next217
+	JL          next4
 	VMOVUPS     (DX)(DI*4), Z2
 	VSUBPS      Z0, Z2, Z2
 	VMULPS      Z1, Z2, Z2
@@ -5705,11 +5705,11 @@ loop216:
 	VMOVUPS     Z2, (AX)(DI*4)
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000010, CX
-	JMP         loop216
+	JMP         loop3
 
-next217:
+next4:
 	TESTQ       CX, CX
-	JZ          done218
+	JZ          done5
 	MOVL        $0xffffffff, R8
 	SHLL        CL, R8
 	NOTL        R8
@@ -5722,7 +5722,7 @@ next217:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(DI*4)
 
-done218:
+done5:
 	VZEROUPPER
 	RET
 
@@ -5737,9 +5737,9 @@ TEXT ·normGradWeightAVX512(SB), NOSPLIT, $0-80
 	MOVQ         dw_len+8(FP), CX
 	XORQ         SI, SI
 
-loop219:
+loop1:
 	CMPQ        CX, $0x00000020
-	JL          next220
+	JL          next2
 	VMOVUPS     (DX)(SI*4), Z2
 	VMOVUPS     (BX)(SI*4), Z3
 	VSUBPS      Z0, Z3, Z3
@@ -5756,12 +5756,12 @@ loop219:
 	VMOVUPS     Z4, 64(AX)(SI*4)
 	ADDQ        $0x00000020, SI
 	SUBQ        $0x00000020, CX
-	JMP         loop219
+	JMP         loop1
 
-next220:
-loop221:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next222
+	JL          next4
 	VMOVUPS     (DX)(SI*4), Z2
 	VMOVUPS     (BX)(SI*4), Z3
 	VSUBPS      Z0, Z3, Z3
@@ -5771,11 +5771,11 @@ loop221:
 	VMOVUPS     Z4, (AX)(SI*4)
 	ADDQ        $0x00000010, SI
 	SUBQ        $0x00000010, CX
-	JMP         loop221
+	JMP         loop3
 
-next222:
+next4:
 	TESTQ       CX, CX
-	JZ          done223
+	JZ          done5
 	MOVL        $0xffffffff, DI
 	SHLL        CL, DI
 	NOTL        DI
@@ -5788,7 +5788,7 @@ next222:
 	VFMADD231PS Z0, Z2, Z1
 	VMOVUPS     Z1, K1, (AX)(SI*4)
 
-done223:
+done5:
 	VZEROUPPER
 	RET
 
@@ -5806,9 +5806,9 @@ TEXT ·normSumsAVX512(SB), NOSPLIT, $0-88
 	MOVQ         x_len+8(FP), CX
 	XORQ         SI, SI
 
-loop224:
+loop1:
 	CMPQ        CX, $0x00000020
-	JL          next225
+	JL          next2
 	VMOVUPS     (DX)(SI*4), Z5
 	VMOVUPS     (AX)(SI*4), Z6
 	VMULPS      Z6, Z5, Z5
@@ -5825,12 +5825,12 @@ loop224:
 	VFMADD231PS Z6, Z5, Z4
 	ADDQ        $0x00000020, SI
 	SUBQ        $0x00000020, CX
-	JMP         loop224
+	JMP         loop1
 
-next225:
-loop226:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next227
+	JL          next4
 	VMOVUPS     (DX)(SI*4), Z5
 	VMOVUPS     (AX)(SI*4), Z6
 	VMULPS      Z6, Z5, Z5
@@ -5840,11 +5840,11 @@ loop226:
 	VFMADD231PS Z6, Z5, Z3
 	ADDQ        $0x00000010, SI
 	SUBQ        $0x00000010, CX
-	JMP         loop226
+	JMP         loop3
 
-next227:
+next4:
 	TESTQ       CX, CX
-	JZ          done228
+	JZ          done5
 	MOVL        $0xffffffff, DI
 	SHLL        CL, DI
 	NOTL        DI
@@ -5857,7 +5857,7 @@ next227:
 	VSUBPS      Z0, Z6, Z0
 	VFMADD231PS Z0, Z5, Z3
 
-done228:
+done5:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VEXTRACTF64X4 $0x01, Z1, Y0
@@ -5891,9 +5891,9 @@ TEXT ·normGradAVX512(SB), NOSPLIT, $0-112
 	MOVQ         dx_len+8(FP), CX
 	XORQ         DI, DI
 
-loop229:
+loop1:
 	CMPQ        CX, $0x00000010
-	JL          next230
+	JL          next2
 	VMOVUPS     (SI)(DI*4), Z4
 	VSUBPS      Z2, Z4, Z4
 	VFMADD213PS Z3, Z1, Z4
@@ -5904,11 +5904,11 @@ loop229:
 	VMOVUPS     Z4, (BX)(DI*4)
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000010, CX
-	JMP         loop229
+	JMP         loop1
 
-next230:
+next2:
 	TESTQ       CX, CX
-	JZ          done231
+	JZ          done3
 	MOVL        $0xffffffff, R8
 	SHLL        CL, R8
 	NOTL        R8
@@ -5922,7 +5922,7 @@ next230:
 	VFMADD231PS Z0, Z1, Z2
 	VMOVUPS     Z2, K1, (BX)(DI*4)
 
-done231:
+done3:
 	VZEROUPPER
 	RET
 
@@ -5939,9 +5939,9 @@ TEXT ·normSumsPlainAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x_len+8(FP), CX
 	XORQ         BX, BX
 
-loop232:
+loop1:
 	CMPQ        CX, $0x00000020
-	JL          next233
+	JL          next2
 	VMOVUPS     (AX)(BX*4), Z5
 	VADDPS      Z5, Z1, Z1
 	VMOVUPS     (DX)(BX*4), Z6
@@ -5954,12 +5954,12 @@ loop232:
 	VFMADD231PS Z6, Z5, Z4
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000020, CX
-	JMP         loop232
+	JMP         loop1
 
-next233:
-loop234:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next235
+	JL          next4
 	VMOVUPS     (AX)(BX*4), Z5
 	VADDPS      Z5, Z1, Z1
 	VMOVUPS     (DX)(BX*4), Z6
@@ -5967,11 +5967,11 @@ loop234:
 	VFMADD231PS Z6, Z5, Z3
 	ADDQ        $0x00000010, BX
 	SUBQ        $0x00000010, CX
-	JMP         loop234
+	JMP         loop3
 
-next235:
+next4:
 	TESTQ       CX, CX
-	JZ          done236
+	JZ          done5
 	MOVL        $0xffffffff, SI
 	SHLL        CL, SI
 	NOTL        SI
@@ -5982,7 +5982,7 @@ next235:
 	VSUBPS      Z0, Z6, Z0
 	VFMADD231PS Z0, Z5, Z3
 
-done236:
+done5:
 	VADDPS        Z2, Z1, Z1
 	VADDPS        Z4, Z3, Z3
 	VEXTRACTF64X4 $0x01, Z1, Y0
@@ -6015,9 +6015,9 @@ TEXT ·normGradPlainAVX512(SB), NOSPLIT, $0-88
 	MOVQ         dx_len+8(FP), CX
 	XORQ         SI, SI
 
-loop237:
+loop1:
 	CMPQ        CX, $0x00000010
-	JL          next238
+	JL          next2
 	VMOVUPS     (BX)(SI*4), Z4
 	VSUBPS      Z2, Z4, Z4
 	VFMADD213PS Z3, Z1, Z4
@@ -6026,11 +6026,11 @@ loop237:
 	VMOVUPS     Z4, (DX)(SI*4)
 	ADDQ        $0x00000010, SI
 	SUBQ        $0x00000010, CX
-	JMP         loop237
+	JMP         loop1
 
-next238:
+next2:
 	TESTQ       CX, CX
-	JZ          done239
+	JZ          done3
 	MOVL        $0xffffffff, DI
 	SHLL        CL, DI
 	NOTL        DI
@@ -6042,7 +6042,7 @@ next238:
 	VFMADD231PS Z0, Z1, Z2
 	VMOVUPS     Z2, K1, (DX)(SI*4)
 
-done239:
+done3:
 	VZEROUPPER
 	RET
 
@@ -6058,9 +6058,9 @@ TEXT ·rotaryAVX512(SB), NOSPLIT, $0-144
 	MOVQ dst1_len+8(FP), CX
 	XORQ R9, R9
 
-loop240:
+loop1:
 	CMPQ         CX, $0x00000010
-	JL           next241
+	JL           next2
 	VMOVUPS      (BX)(R9*4), Z0
 	VMOVUPS      (SI)(R9*4), Z1
 	VMOVUPS      (DI)(R9*4), Z2
@@ -6073,11 +6073,11 @@ loop240:
 	VMOVUPS      Z2, (DX)(R9*4)
 	ADDQ         $0x00000010, R9
 	SUBQ         $0x00000010, CX
-	JMP          loop240
+	JMP          loop1
 
-next241:
+next2:
 	TESTQ        CX, CX
-	JZ           done242
+	JZ           done3
 	MOVL         $0xffffffff, R10
 	SHLL         CL, R10
 	NOTL         R10
@@ -6093,7 +6093,7 @@ next241:
 	VMOVUPS      Z4, K1, (AX)(R9*4)
 	VMOVUPS      Z2, K1, (DX)(R9*4)
 
-done242:
+done3:
 	VZEROUPPER
 	RET
 
@@ -6121,9 +6121,9 @@ four:
 	XORQ   R12, R12
 	MOVQ   DI, CX
 
-loop243:
+loop1:
 	CMPQ        CX, $0x00000010
-	JL          next244
+	JL          next2
 	VMOVUPS     (SI)(R12*4), Z4
 	VMOVUPS     (BX)(R12*4), Z5
 	VSUBPS      Z4, Z5, Z5
@@ -6139,11 +6139,11 @@ loop243:
 	VFMADD231PS Z4, Z4, Z3
 	ADDQ        $0x00000010, R12
 	SUBQ        $0x00000010, CX
-	JMP         loop243
+	JMP         loop1
 
-next244:
+next2:
 	TESTQ       CX, CX
-	JZ          done245
+	JZ          done3
 	MOVL        $0xffffffff, R13
 	SHLL        CL, R13
 	NOTL        R13
@@ -6162,7 +6162,7 @@ next244:
 	VSUBPS      Z4, Z5, Z4
 	VFMADD231PS Z4, Z4, Z3
 
-done245:
+done3:
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y4
 	VEXTRACTF128  $0x01, Y4, X5
@@ -6195,20 +6195,20 @@ one:
 	XORQ   R9, R9
 	MOVQ   DI, CX
 
-loop246:
+loop4:
 	CMPQ        CX, $0x00000010
-	JL          next247
+	JL          next5
 	VMOVUPS     (BX)(R9*4), Z0
 	VMOVUPS     (SI)(R9*4), Z1
 	VSUBPS      Z1, Z0, Z0
 	VFMADD231PS Z0, Z0, Z6
 	ADDQ        $0x00000010, R9
 	SUBQ        $0x00000010, CX
-	JMP         loop246
+	JMP         loop4
 
-next247:
+next5:
 	TESTQ       CX, CX
-	JZ          done248
+	JZ          done6
 	MOVL        $0xffffffff, R10
 	SHLL        CL, R10
 	NOTL        R10
@@ -6218,7 +6218,7 @@ next247:
 	VSUBPS      Z1, Z0, Z0
 	VFMADD231PS Z0, Z0, Z6
 
-done248:
+done6:
 	VEXTRACTF64X4 $0x01, Z6, Y0
 	VADDPS        Y0, Y6, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -6256,9 +6256,9 @@ row:
 	XORQ         R11, R11
 	MOVQ         R10, CX
 
-loop249:
+loop1:
 	CMPQ        CX, $0x00000020
-	JL          next250
+	JL          next2
 	VMOVUPS     (DX)(R11*4), Z1
 	VMOVUPS     (BX)(R11*4), Z2
 	VSUBPS      Z2, Z1, Z1
@@ -6273,12 +6273,12 @@ loop249:
 	VMOVUPS     Z2, 64(AX)(R11*4)
 	ADDQ        $0x00000020, R11
 	SUBQ        $0x00000020, CX
-	JMP         loop249
+	JMP         loop1
 
-next250:
-loop251:
+next2:
+loop3:
 	CMPQ        CX, $0x00000010
-	JL          next252
+	JL          next4
 	VMOVUPS     (DX)(R11*4), Z1
 	VMOVUPS     (BX)(R11*4), Z2
 	VSUBPS      Z2, Z1, Z1
@@ -6287,11 +6287,11 @@ loop251:
 	VMOVUPS     Z2, (AX)(R11*4)
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000010, CX
-	JMP         loop251
+	JMP         loop3
 
-next252:
+next4:
 	TESTQ       CX, CX
-	JZ          done253
+	JZ          done5
 	MOVL        $0xffffffff, R12
 	SHLL        CL, R12
 	NOTL        R12
@@ -6303,7 +6303,7 @@ next252:
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (AX)(R11*4)
 
-done253:
+done5:
 	ADDQ R8, AX
 	ADDQ R9, DX
 	ADDQ $0x04, SI
@@ -6332,9 +6332,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-128
 	MOVQ         p_len+8(FP), CX
 	XORQ         DI, DI
 
-loop254:
+loop1:
 	CMPQ        CX, $0x00000010
-	JL          next255
+	JL          next2
 	VMOVUPS     (DX)(DI*4), Z8
 	VMULPS      Z0, Z8, Z8
 	VMOVUPS     (BX)(DI*4), Z9
@@ -6355,11 +6355,11 @@ loop254:
 	VMOVUPS     Z9, (AX)(DI*4)
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000010, CX
-	JMP         loop254
+	JMP         loop1
 
-next255:
+next2:
 	TESTQ       CX, CX
-	JZ          done256
+	JZ          done3
 	MOVL        $0xffffffff, R8
 	SHLL        CL, R8
 	NOTL        R8
@@ -6383,7 +6383,7 @@ next255:
 	VFMSUB213PS Z0, Z1, Z2
 	VMOVUPS     Z2, K1, (AX)(DI*4)
 
-done256:
+done3:
 	VZEROUPPER
 	RET
 

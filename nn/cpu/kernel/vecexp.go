@@ -91,8 +91,8 @@ func (s ISA) SwiGLUGrad(dgate, dup, gate, up, dy []float32) {
 // The coefficients are minimax in relative error (2.5e-8, by Remez exchange). The generator of the assembly holds the
 // same numbers; a test compares the two.
 const (
-	expMax   = 88.722839  // largest x with a finite result
-	expMin   = -87.336544 // smallest x with a normal result
+	expMax   = 88.72283  // largest x with a finite result
+	expMin   = -87.33654 // smallest x with a normal result
 	log2E    = 1.44269504
 	ln2High  = 0.693359375 // 355/512: its product with any n is exact
 	ln2Low   = -2.12194440e-4

@@ -105,7 +105,7 @@ func (g gen) xor3(a, b VecVirtual, key Mem) VecVirtual {
 		VPTERNLOGD_BCST(U8(0x96), key, b, a)
 		return a
 	}
-	return g.xor(g.xor(a, b), g.broadcast(key))
+	return g.xor(g.xor(b, g.broadcast(key)), a) // a comes last
 }
 
 // oddLanes is the mask interleave needs.

@@ -21,6 +21,7 @@ func (g gen) text(name, signature, doc string) {
 	TEXT(name+suffix, attr.NOSPLIT, "func"+signature)
 	Pragma("noescape")
 	Doc(name + suffix + " " + doc)
+	labels = 0
 	declared = append(declared, "func "+name+suffix+signature)
 }
 
