@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,9 @@ func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Doc
 			err = fmt.Errorf("a damaged Parquet file: %v", p)
 		}
 	}()
+	if err := checkFooter(r, size); err != nil {
+		return err
+	}
 	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return fmt.Errorf("not a readable Parquet file: %w", err)
@@ -90,6 +94,33 @@ func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Doc
 	}
 	if int64(*row) != f.NumRows() {
 		return fmt.Errorf("the file ends after %d of %d rows", *row, f.NumRows())
+	}
+	return nil
+}
+
+// checkFooter checks the marks at both ends of the file and the length that the
+// last eight bytes give for the footer, which the library allocates unseen.
+func checkFooter(r io.ReaderAt, size int64) error {
+	const mark = "PAR1"
+	var first [4]byte
+	var last [8]byte
+	if size < int64(len(first)+len(last)) {
+		return fmt.Errorf("not a Parquet file: it has %d bytes", size)
+	}
+	if _, err := r.ReadAt(first[:], 0); err != nil {
+		return err
+	}
+	if _, err := r.ReadAt(last[:], size-8); err != nil {
+		return err
+	}
+	if string(first[:]) != mark {
+		return fmt.Errorf("not a Parquet file: it begins with %q, not %q", first, mark)
+	}
+	if string(last[4:]) != mark {
+		return fmt.Errorf("byte %d: a Parquet file ends with %q, this one with %q: it is cut off", size-4, mark, last[4:])
+	}
+	if n := int64(binary.LittleEndian.Uint32(last[:])); n > size-12 {
+		return fmt.Errorf("byte %d: a footer of %d bytes in a file of %d", size-8, n, size)
 	}
 	return nil
 }

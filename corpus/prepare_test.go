@@ -353,7 +353,7 @@ func TestWideTokens(t *testing.T) {
 // TestMain prepares a corpus when TestPrepareKilled runs it for that.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CALM_TEST_PREPARE"); dir != "" {
-		if _, err := Prepare(context.Background(), slowly(someTexts(400, 1)), bytesTokenizer, dir, small); err != nil {
+		if _, err := Prepare(context.Background(), slowly(someTexts(150, 1)), bytesTokenizer, dir, PrepareOptions{ShardBytes: 300000}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -367,7 +367,7 @@ func TestMain(m *testing.M) {
 func slowly(texts []string) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		for i, text := range killTexts(texts) {
-			time.Sleep(200 * time.Microsecond)
+			time.Sleep(500 * time.Microsecond)
 			if !yield(Document{Text: []byte(text), Source: "test", Line: i + 1}, nil) {
 				return
 			}
@@ -388,10 +388,10 @@ func TestPrepareKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	want := mustTokenize(t, killTexts(someTexts(400, 1))...).Fingerprint()
+	want := mustTokenize(t, killTexts(someTexts(150, 1))...).Fingerprint()
 	dir := t.TempDir()
 	killed := 0
-	for wait := 30 * time.Millisecond; ; wait += 20 * time.Millisecond {
+	for wait := 30 * time.Millisecond; ; wait += 30 * time.Millisecond {
 		command := exec.Command(os.Args[0])
 		command.Env = append(os.Environ(), "CALM_TEST_PREPARE="+dir)
 		stderr, err := command.StderrPipe()
