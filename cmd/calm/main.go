@@ -1,0 +1,6 @@
+// Command calm trains, measures and runs Continuous Autoregressive Language Models.
+package main
+
+import "os"
+
+func main() { os.Exit(execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

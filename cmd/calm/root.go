@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/run"
+)
+
+// Exit statuses.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // state saved
+)
+
+// errInterrupted is what a verb returns when Ctrl-C ended it in good order.
+var errInterrupted = errors.New("interrupted; what was done is saved")
+
+// execute runs the command and returns its exit status.
+func execute(args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(errOut, "calm: %v\n", err)
+	return status(err)
+}
+
+// status maps an error to an exit status.
+func status(err error) int {
+	var (
+		badConfig *config.Error
+		badUse    *run.UsageError
+		badRange  *temperature.RangeError
+	)
+	switch {
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badRange), errors.Is(err, corpus.ErrTooShort):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// badUsage is a mistake on the command line.
+func badUsage(format string, args ...any) error {
+	return &run.UsageError{Err: fmt.Errorf(format, args...)}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "calm",
+		Short: "Continuous autoregressive language models: train, measure, write",
+		Long: `calm trains language models that predict the next vector instead of the next token, measures them, and writes text
+with them. Start with
+
+  calm quickstart`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return badUsage("there is no command %q: see calm --help", args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return badUsage("%w: see %s --help", err, cmd.CommandPath())
+	})
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(newTrain(), newEval(), newInfo())
+	return root
+}
+
+// exactly wants n positional arguments, which usage names.
+func exactly(n int, usage string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return badUsage("%s takes %s: see %s --help", cmd.CommandPath(), usage, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// engineFlags are the flags of every verb that computes.
+type engineFlags struct{ threads int }
+
+func (f *engineFlags) add(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads to compute on; 0 for all processors")
+}
+
+func (f *engineFlags) engine() (*cpu.Engine, error) {
+	if f.threads < 0 {
+		return nil, badUsage("--threads %d: want 0 for all processors, or more", f.threads)
+	}
+	return cpu.New(cpu.Options{Threads: f.threads}), nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/calm-go/calm/run"
+)
+
+type trainFlags struct {
+	engineFlags
+	run.Options
+	resume string
+	seed   uint64
+}
+
+func newTrain() *cobra.Command {
+	var f trainFlags
+	cmd := &cobra.Command{
+		Use:   "train ae|lm|ar --out RUN",
+		Short: "Train an autoencoder, a language model over one, or the token-level baseline",
+		Long: `Train an autoencoder (ae), a language model over a frozen autoencoder (lm), or the token-level baseline (ar).
+
+The configuration is a preset, over it a JSON file (--config), over that single keys (--set). It stands resolved in the
+run directory, which holds all that evaluation and generation need. Ctrl-C saves; --resume goes on as if nothing had
+happened.`,
+		Example: `  calm train ae --out runs/ae
+  calm train lm --ae runs/ae --out runs/lm --steps 2000
+  calm train lm --ae runs/ae --out runs/wide --set hidden_size=256 --set num_attention_heads=8 --minutes 30
+  calm train --resume runs/lm --steps 4000`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("seed") {
+				f.Seed = &f.seed
+			}
+			return f.train(cmd, args)
+		},
+	}
+	f.engineFlags.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.Out, "out", "", "the run directory to make")
+	fl.StringVar(&f.Preset, "preset", "", "the configuration to start from (default quickstart)")
+	fl.StringVar(&f.Config, "config", "", "a JSON file with keys that differ from the preset")
+	fl.StringArrayVar(&f.Set, "set", nil, "key=value, over preset and file; may be repeated")
+	fl.StringArrayVar(&f.Data, "data", nil, "text: a file, a directory or a prepared corpus; may be repeated (default: the embedded book)")
+	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run, for lm")
+	fl.StringVar(&f.Tokenizer, "tokenizer", "", "bytes, llama3:FILE or a tokenizer.json (default bytes; lm uses its autoencoder's)")
+	fl.IntVar(&f.Steps, "steps", 0, "optimizer steps in all")
+	fl.Float64Var(&f.Minutes, "minutes", 0, "minutes of training")
+	fl.Uint64Var(&f.seed, "seed", 1, "seed of weights, shuffling and noise")
+	fl.StringVar(&f.resume, "resume", "", "a run to go on with, instead of a new one")
+	return cmd
+}
+
+func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
+	ctx := cmd.Context()
+	if f.Steps < 0 || f.Minutes < 0 {
+		return badUsage("--steps and --minutes: want 0 or more")
+	}
+	eng, err := f.engine()
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	var t *run.Training
+	switch {
+	case f.resume != "":
+		if len(args) > 0 || f.Out != "" || f.Preset != "" || f.Config != "" || len(f.Set) > 0 || len(f.Data) > 0 || f.AE != "" || f.Tokenizer != "" || f.Minutes > 0 || f.Seed != nil {
+			return badUsage("--resume goes on with the run as it is: only --steps and --threads go with it")
+		}
+		var warnings []string
+		t, warnings, err = run.Resume(ctx, eng, f.resume, f.Steps)
+		for _, w := range warnings {
+			fmt.Fprintln(cmd.ErrOrStderr(), "calm: warning:", w)
+		}
+	case len(args) != 1:
+		return badUsage("train takes one of ae, lm and ar, or --resume RUN: see calm train --help")
+	case f.Out == "":
+		return badUsage("train needs --out RUN, the directory to make")
+	default:
+		f.Kind = run.Kind(args[0])
+		t, err = run.Create(ctx, eng, f.Options)
+	}
+	if err != nil {
+		return err
+	}
+	err = trainToEnd(ctx, cmd, t)
+	return joinClose(err, t.Close)
+}
+
+// trainToEnd trains with a line of progress, and says how it ended.
+func trainToEnd(ctx context.Context, cmd *cobra.Command, t *run.Training) error {
+	p := newProgress(cmd.ErrOrStderr(), string(t.Kind))
+	t.Loop.Progress = p.event
+	out, err := t.Do(ctx)
+	p.end()
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	if !out.Finished {
+		fmt.Fprintf(w, "stopped after step %d; go on with: calm train --resume %s\n", out.Steps, t.Dir)
+		return errInterrupted
+	}
+	fmt.Fprintf(w, "%s: %d steps in %s\n", t.Dir, out.Steps, seconds(out.Seconds))
+	for _, m := range out.Measured {
+		fmt.Fprintf(w, "  %-18s %s\n", m.Name, number(m.Value))
+	}
+	return nil
+}

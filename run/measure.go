@@ -1,0 +1,170 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/train"
+)
+
+// trainingSigma is the noise under which training measures an autoencoder's accuracy (SPEC section 2).
+const trainingSigma = .3
+
+// Names of the figures that training measures.
+const (
+	Accuracy        = "accuracy"
+	AccuracyNoise03 = "accuracy_noise03"
+	BrierLM         = "brier_lm"
+	Brier1          = "brier_1"
+)
+
+// measure makes the measurement on held-out text that training takes every eval_steps.
+func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]train.Figure, error), error) {
+	blocks, err := t.corpus.HeldOut().Blocks(layout)
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+	o := eval.Options{Seed: t.Seed, MaxBlocks: t.EvalBlocks}
+	switch {
+	case t.AE != nil:
+		return t.measureAE(blocks, o)
+	case t.LM != nil:
+		return t.measureLM(blocks, o)
+	}
+	return t.measureAR(blocks, o)
+}
+
+func (t *Training) measureAE(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
+	o.Sigmas = []float64{trainingSigma}
+	v, err := eval.NewAE(t.eng, t.AE, blocks, o)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) ([]train.Figure, error) {
+		r, err := v.Run(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return []train.Figure{
+			{Name: Accuracy, Value: r.Accuracy}, {Name: AccuracyNoise03, Value: r.Noise[0].Accuracy},
+			{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "kl", Value: r.KL}, {Name: "collapsed", Value: float64(r.Collapsed)},
+		}, nil
+	}, nil
+}
+
+func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
+	o.Samples = 8 // narrower intervals at little cost
+	o.LossOnly = t.LM.Config.PatchSize < brier.N
+	v, err := eval.NewLM(t.eng, t.LM, blocks, o)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) ([]train.Figure, error) {
+		r, err := v.Run(ctx)
+		if err != nil {
+			return nil, err
+		}
+		figures := []train.Figure{{Name: "energy_loss", Value: r.EnergyLoss}}
+		if o.LossOnly {
+			return figures, nil
+		}
+		figures = append(figures, train.Figure{Name: BrierLM, Value: r.BrierLM})
+		for i, b := range r.Brier {
+			figures = append(figures, train.Figure{Name: fmt.Sprintf("brier_%d", i+1), Value: b})
+		}
+		return figures, nil
+	}, nil
+}
+
+func (t *Training) measureAR(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
+	v, err := eval.NewAR(t.eng, t.AR, blocks, o)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) ([]train.Figure, error) {
+		r, err := v.Run(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return []train.Figure{{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "perplexity", Value: r.Perplexity},
+			{Name: Brier1, Value: r.Brier1}, {Name: Accuracy, Value: r.Accuracy}}, nil
+	}, nil
+}
+
+// Evaluation says what Evaluate measures; its zero value measures all of the run's own held-out text.
+type Evaluation struct {
+	Data  []string // other text, of which all is measured; none for the run's held-out part
+	Block int      // tokens a block; 0 for the run's block_size
+	eval.Options
+}
+
+// Result is what Evaluate measured: exactly one of AE, LM and AR is set.
+type Result struct {
+	Run  string         `json:"run"`
+	Text string         `json:"text"` // what was measured on
+	AE   *eval.AEResult `json:"ae,omitempty"`
+	LM   *eval.LMResult `json:"lm,omitempty"`
+	AR   *eval.ARResult `json:"ar,omitempty"`
+}
+
+// Evaluate measures the model.
+func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
+	out := Result{Run: m.Dir, Text: "held out of the embedded book"}
+	paths := o.Data
+	if len(paths) == 0 {
+		paths = m.Data
+	}
+	text, err := corpus.Load(ctx, m.Tokenizer, paths...)
+	if err != nil {
+		return out, err
+	}
+	defer text.Close()
+	part := text.HeldOut()
+	switch {
+	case len(o.Data) > 0:
+		part = text.All()
+		out.Text = fmt.Sprintf("all of %v", o.Data)
+	case len(m.Data) > 0:
+		out.Text = fmt.Sprintf("held out of %v", m.Data)
+	}
+	layout := m.Layout()
+	if o.Block > 0 {
+		layout.BlockSize = o.Block
+	}
+	blocks, err := part.Blocks(layout)
+	if err != nil {
+		return out, &UsageError{err}
+	}
+	if o.Seed == 0 {
+		o.Seed = m.Seed
+	}
+	switch {
+	case m.AE != nil:
+		r, err := eval.AE(ctx, eng, m.AE, blocks, o.Options)
+		out.AE = &r
+		return out, err
+	case m.LM != nil:
+		r, err := eval.LM(ctx, eng, m.LM, blocks, o.Options)
+		out.LM = &r
+		return out, err
+	}
+	r, err := eval.AR(ctx, eng, m.AR, blocks, o.Options)
+	out.AR = &r
+	return out, err
+}
+
+// Layout returns how the run's text becomes blocks.
+func (m *Model) Layout() corpus.Layout {
+	l := corpus.Layout{Kind: corpus.Language, PatchSize: 1, BlockSize: m.BlockSize}
+	switch {
+	case m.AE != nil:
+		l.Kind, l.PatchSize = corpus.Autoencoder, m.AE.Config.PatchSize
+	case m.LM != nil:
+		l.PatchSize = m.LM.Config.PatchSize
+	}
+	return l
+}
