@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -44,7 +45,7 @@ func (s *tokens) reset() { s.session.Truncate(0) }
 
 func (s *tokens) read(ids []int32) error { return s.session.Append(ids) }
 
-func (s *tokens) write(dst []int32, step int) (int, error) {
+func (s *tokens) write(_ context.Context, dst []int32, step int) (int, error) {
 	logits, err := s.session.Logits()
 	if err != nil {
 		return 0, err

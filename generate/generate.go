@@ -123,8 +123,8 @@ type source interface {
 	// read appends whole patches to the context.
 	read(ids []int32) error
 	// write puts the next patch, number step of the generation, into dst [K] without reading it, and returns how many
-	// draws it took.
-	write(dst []int32, step int) (draws int, err error)
+	// draws it took. It ends with ctx between draws.
+	write(ctx context.Context, dst []int32, step int) (draws int, err error)
 }
 
 // Generator writes texts, one at a time. It is not safe for concurrent use, nor beside another program of its engine.
@@ -297,7 +297,7 @@ func (w *writer) step(ctx context.Context) error {
 		}
 		w.read++
 	}
-	draws, err := w.source.write(w.patch, r.Patches)
+	draws, err := w.source.write(ctx, w.patch, r.Patches)
 	r.Draws += draws
 	if budget, ok := errors.AsType[*temperature.BudgetError](err); ok {
 		return &BudgetError{Patch: r.Patches + 1, Draws: budget.Draws, T: budget.T, err: err}

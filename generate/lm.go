@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"context"
+
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/generate/temperature"
 	"github.com/calm-go/calm/lm"
@@ -96,8 +98,11 @@ var (
 
 // write samples a patch. The noise of a draw is a function of the seed, the patch's number and the draw's: how many are
 // made at once does not matter.
-func (s *patches) write(dst []int32, step int) (int, error) {
+func (s *patches) write(ctx context.Context, dst []int32, step int) (int, error) {
 	return s.sample(dst, func(first, want int) ([]int32, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		sampler := s.sampler(want)
 		noise := s.noise[:sampler.Draws()*s.model.Config.NoiseSize]
 		stream := kernel.Stream{Seed: s.seed, Draw: noiseStream, Step: uint64(step)}

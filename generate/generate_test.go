@@ -1,0 +1,252 @@
+package generate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/tokenizer"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// script is a source that writes given tokens, then x without end, and remembers what it reads.
+type script struct {
+	patch  int
+	tokens []int32
+	err    error // at the end of the tokens
+	has    []int32
+}
+
+func (s *script) reset() { s.has = nil }
+
+func (s *script) read(ids []int32) error {
+	if len(ids) == 0 || len(ids)%s.patch != 0 {
+		return fmt.Errorf("%d ids are no patches", len(ids))
+	}
+	s.has = append(s.has, ids...)
+	return nil
+}
+
+func (s *script) write(_ context.Context, dst []int32, step int) (int, error) {
+	at := step * s.patch
+	if at >= len(s.tokens) && s.err != nil {
+		return 7, s.err
+	}
+	for i := range dst {
+		dst[i] = 'x'
+		if at+i < len(s.tokens) {
+			dst[i] = s.tokens[at+i]
+		}
+	}
+	return 3, nil
+}
+
+var byteTok = tokenizer.Bytes()
+
+func scripted(t testing.TB, s *script, o Options) *Generator {
+	t.Helper()
+	g, err := newGenerator(byteTok, o, s.patch, 259, 256, 257, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.source = s
+	return g
+}
+
+// collect runs a generation to its end.
+func collect(g *Generator, prompt string) (text string, ids []int32, chunks []string, err error) {
+	for c, e := range g.Generate(context.Background(), prompt) {
+		if e != nil {
+			err = e
+			continue
+		}
+		text += c.Text
+		ids = append(ids, c.Tokens...)
+		chunks = append(chunks, c.Text)
+	}
+	return text, ids, chunks, err
+}
+
+func ids(s string, more ...int32) []int32 { return append(byteTok.Encode(s), more...) }
+
+// Where a text ends, and what counts of its last patch.
+func TestStop(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		tokens  []int32
+		max     int
+		context int
+		want    string
+		stop    Stop
+		patches int
+	}{
+		{"EOS within a patch", ids("abcdef", 257, 'z'), 0, 0, "abcdef", StopEnd, 2},
+		{"BOS within a patch", ids("abcde", 256, 'y', 'z'), 0, 0, "abcde", StopEnd, 2},
+		{"EOS begins a patch", ids("abcd", 257, 'x', 'y', 'z'), 0, 0, "abcd", StopEnd, 2},
+		{"EOS at once", []int32{257, 'a', 'b', 'c'}, 0, 0, "", StopEnd, 1},
+		{"the first of two", ids("a", 256, 257, 'c'), 0, 0, "a", StopEnd, 1},
+		{"max within a patch", ids("abcdefgh"), 6, 0, "abcdef", StopMaxTokens, 2},
+		{"max at a patch's end", ids("abcdefgh"), 4, 0, "abcd", StopMaxTokens, 1},
+		{"max of one", ids("abcdefgh"), 1, 0, "a", StopMaxTokens, 1},
+		{"EOS behind max", ids("abcdef", 257, 'z'), 6, 0, "abcdef", StopMaxTokens, 2},
+		{"EOS before max", ids("abcdef", 257, 'z'), 7, 0, "abcdef", StopEnd, 2},
+		{"padding is no text", ids("ab", 258, 'c', 257, 258, 258, 258), 0, 0, "abc", StopEnd, 2},
+		{"context", ids("abcd"), 0, 16, "abcdxxxxxxxx", StopContext, 3},
+		{"a context that is no patches", ids("abcd"), 0, 19, "abcdxxxxxxxx", StopContext, 3},
+		{"max at the end of the context", ids("abcd"), 12, 16, "abcdxxxxxxxx", StopMaxTokens, 3},
+		{"max beyond the context", ids("abcd"), 13, 16, "abcdxxxxxxxx", StopContext, 3},
+		{"EOS in the last patch of the context", ids("abcdefghijk", 257), 0, 16, "abcdefghijk", StopEnd, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := Defaults()
+			o.MaxTokens, o.Context = c.max, c.context
+			g := scripted(t, &script{patch: 4, tokens: c.tokens}, o)
+			for range 2 { // the second is not the first's continuation
+				text, tokens, _, err := collect(g, "")
+				r := g.Result()
+				if err != nil || text != c.want || r.Stop != c.stop || r.Patches != c.patches || r.Tokens != len(tokens) || r.Draws != 3*c.patches {
+					t.Errorf("%q, %+v, %v; want %q, %q in %d patches", text, r, err, c.want, c.stop, c.patches)
+				}
+				if says := r.Message() != ""; says != (c.stop == StopMaxTokens || c.stop == StopContext) {
+					t.Errorf("message %q at %q", r.Message(), r.Stop)
+				}
+			}
+		})
+	}
+}
+
+// Whatever prompt and tail: the context is whole patches that end with the prompt, BOS stands before it, and the end of
+// the tail before that.
+func TestAligned(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		k := rapid.IntRange(1, 9).Draw(t, "patch")
+		prompt := rapid.StringN(0, 20, 30).Draw(t, "prompt")
+		tail := rapid.SliceOfN(rapid.Int32Range(0, 255), 0, 12).Draw(t, "tail")
+		o := Defaults()
+		o.Context, o.Tail, o.MaxTokens = 100*k, tail, 1
+		s := &script{patch: k}
+		g, err := newGenerator(byteTok, o, k, 259, 256, 257, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.source = s
+		if _, _, _, err := collect(g, prompt); err != nil {
+			t.Fatal(err)
+		}
+		want := append([]int32{256}, byteTok.Encode(prompt)...)
+		for stood := append(slices.Repeat([]int32{'\n'}, k), tail...); len(want)%k > 0; stood = stood[:len(stood)-1] {
+			want = slices.Insert(want, 0, stood[len(stood)-1])
+		}
+		if diff := cmp.Diff(want, s.has); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// The patches of a text are read as they were written, except the last.
+func TestFeedsBack(t *testing.T) {
+	o := Defaults()
+	o.MaxTokens = 9
+	s := &script{patch: 4, tokens: ids("abcdefghijkl")}
+	if text, _, chunks, err := collect(scripted(t, s, o), "abc"); err != nil || text != "abcdefghi" || len(chunks) != 3 {
+		t.Errorf("%q in chunks %q, %v", text, chunks, err)
+	}
+	if want := append([]int32{256}, ids("abcabcdefgh")...); !slices.Equal(s.has, want) {
+		t.Errorf("read %v, want %v", s.has, want)
+	}
+}
+
+// A character comes when it is whole; what is left at the end comes as it is.
+func TestWholeCharacters(t *testing.T) {
+	const euro, face = "\u20ac", "\U0001F600"
+	for _, c := range []struct {
+		tokens []int32
+		max    int
+		chunks []string // of patches of two bytes
+	}{
+		{ids("ab"+euro+"c"+face+"d", 257), 0, []string{"ab", "", euro + "c", "", face, "d"}},
+		{ids("ab"+euro, 257), 3, []string{"ab", "\xe2"}},
+		{ids("a\xff\xe2\x82z", 257), 0, []string{"a\xff", "", "\xe2\x82z"}},
+		{ids("a\xe2", 257), 0, []string{"a", "\xe2"}},
+	} {
+		o := Defaults()
+		o.MaxTokens = c.max
+		_, _, chunks, err := collect(scripted(t, &script{patch: 2, tokens: c.tokens}, o), "")
+		if err != nil || !slices.Equal(chunks, c.chunks) {
+			t.Errorf("%q, %v; want %q", chunks, err, c.chunks)
+		}
+	}
+}
+
+// Over budget: the text before it stands, and the error says patch, draws and temperature.
+func TestBudget(t *testing.T) {
+	s := &script{patch: 4, tokens: ids("abcdefg\xe2"), err: &temperature.BudgetError{T: .25, Draws: 7}}
+	g := scripted(t, s, Defaults())
+	text, _, _, err := collect(g, "")
+	budget, ok := errors.AsType[*BudgetError](err)
+	if !ok || budget.Patch != 3 || budget.Draws != 7 || budget.T != .25 || text != "abcdefg\xe2" {
+		t.Fatalf("%q, %v", text, err)
+	}
+	for _, part := range []string{"patch 3", "7 draws", "0.25"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+	if r := g.Result(); r.Stop != StopError || r.Draws != 3+3+7 || r.Patches != 2 || r.Tokens != 8 {
+		t.Errorf("%+v", r)
+	}
+	if _, is := errors.AsType[*InputError](err); is {
+		t.Error("it counts as bad input")
+	}
+}
+
+// Leaving the loop, or cancelling, ends a text; the next is as if nothing had been.
+func TestInterrupt(t *testing.T) {
+	o := Defaults()
+	o.MaxTokens = 12
+	g := scripted(t, &script{patch: 4, tokens: ids("abcdefghijkl")}, o)
+	for range g.Generate(t.Context(), "") {
+		break
+	}
+	if r := g.Result(); r.Stop != StopInterrupted || r.Tokens != 4 {
+		t.Errorf("after leaving: %+v", r)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var last error
+	n := 0
+	for _, err := range g.Generate(ctx, "") {
+		n++
+		cancel()
+		last = err
+	}
+	if r := g.Result(); !errors.Is(last, context.Canceled) || r.Stop != StopInterrupted || n != 2 {
+		t.Errorf("after cancelling: %v in %d rounds, %+v", last, n, r)
+	}
+	if text, _, _, err := collect(g, ""); text != "abcdefghijkl" || err != nil {
+		t.Errorf("afterwards: %q, %v", text, err)
+	}
+}
+
+// The longest prompt leaves room for one patch.
+func TestPromptLength(t *testing.T) {
+	o := Defaults()
+	o.Context = 16
+	g := scripted(t, &script{patch: 4}, o)
+	for n := range 20 {
+		text, _, _, err := collect(g, strings.Repeat("p", n))
+		_, input := errors.AsType[*InputError](err)
+		if fits := n <= 11; fits != (err == nil) || fits == input {
+			t.Errorf("a prompt of %d: %v", n, err)
+		} else if fits && (text == "" || g.Result().Stop != StopContext || g.Result().PromptTokens != n) {
+			t.Errorf("a prompt of %d gives %q, %+v", n, text, g.Result())
+		} else if !fits && !strings.Contains(err.Error(), "it can have 11") {
+			t.Errorf("%v does not say 11", err)
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package generate
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn/cpu/kernel"
+)
+
+func engine(t testing.TB, threads int) *cpu.Engine {
+	e := cpu.New(cpu.Options{Threads: threads})
+	t.Cleanup(e.Close)
+	return e
+}
+
+// tinyLM is a model whose samples differ: a fresh head's last layer is zero. noise scales what they differ by.
+func tinyLM(patch int, noise float32) *lm.Model {
+	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	c.PatchSize, ae.PatchSize = patch, patch
+	c.InitializerRange, ae.InitializerRange = .3, .3
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(3)
+	testkit.Perturb(m.Params, 5, .3)
+	w := m.Params.Get("mlp_generator.norm_noise.weight").Data
+	for i := range w {
+		w[i] *= noise
+	}
+	return m
+}
+
+func mustNew(t testing.TB, e *cpu.Engine, m *lm.Model, o Options) *Generator {
+	t.Helper()
+	g, err := New(e, m, byteTok, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// oracle writes patches with a forward pass over the whole context each, no cache, and one draw.
+func oracle(t *testing.T, e *cpu.Engine, m *lm.Model, context []int32, patches int, seed uint64) (out []int32) {
+	t.Helper()
+	k, d, s := m.Config.PatchSize, m.Config.HiddenSize, m.Config.NoiseSize
+	sampler := m.NewSampler(e, 1, 1)
+	for step := range patches {
+		g := nn.NewGraph()
+		in := g.Ints("ids", 1, len(context)/k, k)
+		hidden := m.Backbone.Forward(g, m.Patches(g, in))
+		g.Output(hidden)
+		p := e.Compile(g, cpu.Inference)
+		copy(p.Ints(in), context)
+		if err := p.Forward(); err != nil {
+			t.Fatal(err)
+		}
+		noise := make([]float32, s)
+		kernel.Portable.Uniform(noise, kernel.Stream{Seed: seed, Draw: noiseStream, Step: uint64(step)}, 0, -.5, .5)
+		patch, err := sampler.DrawFrom(p.Floats(hidden)[len(context)/k*d-d:], noise)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, patch...)
+		context = append(context, patch...)
+	}
+	return out
+}
+
+// At T = 1 a prompt of any length gives what full forward passes give on a context laid out by hand.
+func TestPromptOfEveryLength(t *testing.T) {
+	e, text := engine(t, 2), "Call me Ishmael."
+	for _, k := range []int{1, 3, 4} {
+		m := tinyLM(k, 3)
+		o := Defaults()
+		o.Seed, o.Tail, o.MaxTokens = 11, byteTok.Encode("stood here."), 5*k
+		g := mustNew(t, e, m, o)
+		for n := range len(text) {
+			context := append([]int32{256}, byteTok.Encode(text[:n])...)
+			for at := len(o.Tail); len(context)%k != 0; at-- {
+				context = slices.Insert(context, 0, o.Tail[at-1])
+			}
+			want := oracle(t, e, m, context, 5, o.Seed)
+			if end := slices.IndexFunc(want, func(id int32) bool { return id == 256 || id == 257 }); end >= 0 {
+				want = want[:end]
+			}
+			_, got, _, err := collect(g, text[:n])
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("K = %d, %q: %v, %v; want %v", k, text[:n], got, err, want)
+			}
+		}
+	}
+}
+
+// A long prompt goes through in pieces and gives the same.
+func TestLongPrompt(t *testing.T) {
+	e, m := engine(t, 2), tinyLM(2, 3)
+	o := Defaults()
+	o.Context, o.MaxTokens = 1000, 6
+	prompt := strings.Repeat("Whenever I find myself ", 17) // 391 bytes: more patches than are read at once
+	want := oracle(t, e, m, append([]int32{256}, byteTok.Encode(prompt)...), 3, o.Seed)
+	if _, got, _, err := collect(mustNew(t, e, m, o), prompt); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}
+
+// The text follows from the options alone.
+func TestSameText(t *testing.T) {
+	m := tinyLM(4, .5)
+	for _, c := range []struct {
+		T       float64
+		sampler Sampler
+	}{{1, Exact}, {.7, Exact}, {.5, Exact}, {.5, Batch}, {1, Batch}} {
+		o := Defaults()
+		o.Temperature, o.Sampler, o.MaxTokens, o.Seed = c.T, c.sampler, 40, 4
+		one := mustNew(t, engine(t, 1), m, o)
+		_, want, _, err := collect(one, "abc")
+		if err != nil || len(want) == 0 {
+			t.Fatalf("T = %v, %s: %v, %v", c.T, c.sampler, want, err)
+		}
+		draws := one.Result().Draws
+		collect(one, "something else")
+		sized := mustNew(t, engine(t, 1), m, o)
+		sized.source.(*patches).setSizes(3, 7)
+		o.Seed++
+		other := mustNew(t, engine(t, 1), m, o)
+		o.Seed--
+		for name, g := range map[string]*Generator{"again": one, "three threads": mustNew(t, engine(t, 3), m, o), "other sizes": sized} {
+			if _, got, _, err := collect(g, "abc"); err != nil || !slices.Equal(got, want) || g.Result().Draws != draws {
+				t.Errorf("T = %v, %s, %s: %v with %d draws, %v; want %v with %d", c.T, c.sampler, name, got, g.Result().Draws, err, want, draws)
+			}
+		}
+		if _, got, _, _ := collect(other, "abc"); slices.Equal(got, want) {
+			t.Errorf("T = %v, %s: another seed gives the same", c.T, c.sampler)
+		}
+	}
+}
+
+// At T = 1/2 a patch comes with the square of its probability, whichever sampler.
+func TestTemperature(t *testing.T) {
+	e, m := engine(t, 2), tinyLM(1, .2)
+	o := Defaults()
+	o.Temperature = .5
+	prompt := []int32{256, 'a', 'b', 'c'}
+	session, sampler := m.NewSession(e, 1, 4), m.NewSampler(e, 1, 500)
+	if err := session.Append(prompt); err != nil {
+		t.Fatal(err)
+	}
+	probability, want := map[int32]float64{}, map[int32]float64{}
+	for step := range uint64(100) {
+		drawn, err := sampler.Draw(session.Hidden(), 77, step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range drawn {
+			probability[id] += 1. / float64(100*len(drawn))
+		}
+	}
+	total := 0.
+	for _, p := range probability {
+		total += p * p
+	}
+	for x, p := range probability {
+		want[x] = p * p / total
+	}
+	if d := distance(want, probability); d < .1 {
+		t.Fatalf("%d different patches, squares differ from probabilities by %v: the test shows nothing", len(want), d)
+	}
+	for kind, n := range map[Sampler]int{Exact: 3000, Batch: 1500} {
+		o.Sampler = kind
+		s := mustNew(t, e, m, o).source.(*patches)
+		if err := s.read(prompt); err != nil {
+			t.Fatal(err)
+		}
+		got, patch := map[int32]float64{}, make([]int32, 1)
+		for step := range n {
+			if _, err := s.write(t.Context(), patch, step); err != nil {
+				t.Fatal(err)
+			}
+			got[patch[0]] += 1 / float64(n)
+		}
+		if d := distance(want, got); d > .04 {
+			t.Errorf("%s: total variation %.3f to the squares of %d probabilities", kind, d, len(want))
+		}
+	}
+}
+
+// distance is the total variation between two distributions.
+func distance(a, b map[int32]float64) (d float64) {
+	for x, p := range a {
+		d += max(0, p-b[x])
+	}
+	return d
+}
+
+// A real sampler over its budget.
+func TestBudgetOfModel(t *testing.T) {
+	o := Defaults()
+	o.Temperature, o.Draws = .05, 50
+	_, _, _, err := collect(mustNew(t, engine(t, 1), tinyLM(4, 5), o), "abc")
+	if b, ok := errors.AsType[*BudgetError](err); !ok || b.Draws != 50 || b.T != .05 || b.Patch < 1 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	e, m := engine(t, 1), tinyLM(4, 1)
+	baseline := tinyAR()
+	for _, c := range []struct {
+		name, want string
+		change     func(o *Options)
+	}{
+		{"zero", "must be above 0", func(o *Options) { o.Temperature = 0 }},
+		{"above one", "(0, 1]", func(o *Options) { o.Temperature = 1.2 }},
+		{"NaN", "(0, 1]", func(o *Options) { o.Temperature = math.NaN() }},
+		{"batch at .7", "1/n", func(o *Options) { o.Temperature, o.Sampler = .7, Batch }},
+		{"batch at 1.5", "(0, 1]", func(o *Options) { o.Temperature, o.Sampler = 1.5, Batch }},
+		{"budget below n", "at least 10 draws", func(o *Options) { o.Temperature, o.Draws = .1, 9 }},
+		{"sampler", `"greedy"`, func(o *Options) { o.Sampler = "greedy" }},
+		{"max", "-1", func(o *Options) { o.MaxTokens = -1 }},
+		{"draws", "-1", func(o *Options) { o.Draws = -1 }},
+		{"context", "two patches", func(o *Options) { o.Context = 7 }},
+		{"tail", "token 259", func(o *Options) { o.Tail = []int32{1, 259} }},
+	} {
+		o := Defaults()
+		c.change(&o)
+		_, err := New(e, m, byteTok, o)
+		if _, ok := errors.AsType[*InputError](err); !ok || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want %q", c.name, err, c.want)
+		}
+	}
+	for T, want := range map[float64]bool{0: false, -1: false, 1.01: false, math.Inf(1): false, .01: true, 1: true} {
+		o := Defaults()
+		o.Temperature = T
+		_, err := NewAR(e, baseline, byteTok, o)
+		if _, ok := errors.AsType[*temperature.RangeError](err); (err == nil) != want || ok == want {
+			t.Errorf("the baseline at T = %v: %v", T, err)
+		}
+	}
+	o := Defaults()
+	o.Sampler, o.Temperature = Batch, .5
+	if _, err := NewAR(e, baseline, byteTok, o); err == nil {
+		t.Error("the baseline takes the batch sampler")
+	}
+}
