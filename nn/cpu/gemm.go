@@ -64,7 +64,7 @@ func (g *gemm) run() {
 		return
 	}
 	a.check()
-	g.plan = planGemm(g.isa, a)
+	g.plan = planGemm(g.isa, a, g.pool.threads)
 	g.pool.run(g.plan.pieces(a), g.piece)
 }
 
@@ -81,7 +81,7 @@ func gemmSerial(isa kernel.ISA, scratch []float32, a *gemmArgs) {
 		return
 	}
 	a.check()
-	p := planGemm(isa, a)
+	p := planGemm(isa, a, 1)
 	for i := range p.pieces(a) {
 		i0, i1, j0, j1 := p.piece(a, i)
 		p.block(isa, scratch, a, i0, i1, j0, j1)

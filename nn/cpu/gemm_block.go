@@ -8,18 +8,20 @@ import "github.com/calm-go/calm/nn/cpu/kernel"
 // lines of one tile compete.
 
 const (
-	gemmKC = 256  // rows of a panel of B: with 16 columns, half of a first-level cache
-	gemmNC = 256  // columns of B packed at a time
-	gemmMC = 96   // rows of A copied at a time, a multiple of every tile's
-	gemmLD = 16   // elements between the end of a copied row of A and the next, against aligned rows
-	gemmMR = 1024 // rows of a block at most
+	gemmKC  = 384  // rows of a panel of B at most
+	gemmNC  = 256  // columns of B packed at a time
+	gemmMC  = 96   // rows of A copied at a time, a multiple of every tile's
+	gemmPad = 16   // elements between packed rows of A and panels of B, which else would compete for the same cache lines
+	gemmMR  = 1024 // rows of a block at most
 
-	gemmPackedA = gemmMC * (gemmKC + gemmLD)
-	gemmPackedB = gemmKC * gemmNC
+	gemmPackedA = gemmMC * (gemmKC + gemmPad)
+	gemmPackedB = gemmNC*gemmKC + gemmNC/portableWidth*gemmPad
 	gemmTail    = gemmMC * 32 // a panel of C with columns beyond the matrix
 
 	// gemmScratch is the memory a thread needs for packing.
 	gemmScratch = gemmPackedA + gemmPackedB + gemmTail
+
+	portableWidth = 4 // the narrowest panel
 )
 
 // gemmPlan is how a product is cut.
@@ -31,7 +33,9 @@ type gemmPlan struct {
 	packA      bool
 }
 
-func planGemm(isa kernel.ISA, a *gemmArgs) gemmPlan {
+// planGemm cuts for so many threads. Where it cuts moves no bit of the result: the order of a sum follows from K alone,
+// and whether a product is thin from its shape.
+func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	tileRows, tileCols := isa.GemmTile()
 	p := gemmPlan{rows: a.M, cols: a.N}
 	if p.thin = a.M <= 8 && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
@@ -43,27 +47,28 @@ func planGemm(isa kernel.ISA, a *gemmArgs) gemmPlan {
 	}
 	p.packB = a.BCol != 1 || a.M > 4*tileRows
 	p.packA = a.N > 4*tileCols && a.M > tileRows
-	p.rows, p.cols = cutGemm(a.M, a.N, a.K, tileRows, tileCols)
+	p.rows, p.cols = cutGemm(a.M, a.N, a.K, tileRows, tileCols, threads)
 	p.across = (a.N + p.cols - 1) / p.cols
 	return p
 }
 
-// cutGemm halves the longer side of the block until there are enough blocks, or one is too small to pay for packing.
-func cutGemm(m, n, k, tileRows, tileCols int) (rows, cols int) {
-	const (
-		enough = 16
-		work   = 1 << 19 // multiply-adds, some 10 µs
-	)
+// cutGemm halves the longer side of the block until there are four blocks a thread, so that one which is held up costs
+// little, or one is too small to pay for packing.
+func cutGemm(m, n, k, tileRows, tileCols, threads int) (rows, cols int) {
+	const work = 1 << 19 // multiply-adds, some 10 µs
 	rows, cols = min(m, gemmMR), min(n, gemmNC)
-	for ((m+rows-1)/rows)*((n+cols-1)/cols) < enough && rows*cols*k >= 2*work {
-		if rows > cols {
-			rows = roundUp((rows+1)/2, tileRows)
-		} else {
-			half := roundUp((cols+1)/2, tileCols)
-			if half == cols {
-				break
-			}
-			cols = half
+	if threads == 1 {
+		return rows, cols
+	}
+	for ((m+rows-1)/rows)*((n+cols-1)/cols) < 4*threads && rows*cols*k >= 2*work {
+		r, c := roundUp((rows+1)/2, tileRows), roundUp((cols+1)/2, tileCols)
+		switch {
+		case r < rows && (rows > cols || c == cols):
+			rows = r
+		case c < cols:
+			cols = c
+		default:
+			return rows, cols
 		}
 	}
 	return rows, cols
@@ -94,8 +99,10 @@ func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1,
 		tail:    scratch[gemmPackedA+gemmPackedB:][:gemmTail],
 	}
 	_, s.width = isa.GemmTile()
-	for l0 := 0; l0 == 0 || l0 < a.K; l0 += gemmKC {
-		l1 := min(l0+gemmKC, a.K)
+	pieces := max((a.K+gemmKC-1)/gemmKC, 1)
+	kc := max(roundUp((a.K+pieces-1)/pieces, 8), 1)
+	for l0 := 0; l0 == 0 || l0 < a.K; l0 += kc {
+		l1 := min(l0+kc, a.K)
 		s.loadB(l0, l1, j0, j1)
 		for i := i0; i < i1; i += gemmMC {
 			end := min(i+gemmMC, i1)
@@ -113,6 +120,7 @@ type gemmBlock struct {
 	plan    *gemmPlan
 	isa     kernel.ISA
 	width   int // of a panel
+	panel   int // elements from one panel to the next
 	packedA []float32
 	packedB []float32
 	tail    []float32
@@ -122,20 +130,23 @@ type gemmBlock struct {
 // the others are read in place.
 func (s *gemmBlock) loadB(l0, l1, j0, j1 int) {
 	k := l1 - l0
-	for j := j0; j < j1; j += s.width {
-		n := min(s.width, j1-j)
-		if k == 0 || !s.plan.packB && n == s.width {
-			continue
-		}
-		dst := s.packedB[(j-j0)*k:]
-		src := s.B[l0*s.BRow+j*s.BCol:]
-		switch {
-		case s.BCol == 1:
-			s.isa.PackRows(dst, src, s.BRow, n, k)
-		case s.BRow == 1:
-			s.isa.PackColumns(dst, src, s.BCol, n, k)
-		default:
-			packAny(dst, src, s.BRow, s.BCol, n, k, s.width)
+	first := j0
+	if !s.plan.packB {
+		first += (j1 - j0) / s.width * s.width
+	}
+	if k == 0 || first == j1 {
+		return
+	}
+	s.panel = k*s.width + gemmPad
+	dst, src := s.packedB[(first-j0)/s.width*s.panel:], s.B[l0*s.BRow+first*s.BCol:]
+	switch {
+	case s.BCol == 1:
+		s.isa.PackRows(dst, s.panel, src, s.BRow, j1-first, k)
+	case s.BRow == 1:
+		s.isa.PackColumns(dst, s.panel, src, s.BCol, j1-first, k)
+	default:
+		for j := first; j < j1; j += s.width {
+			packAny(dst[(j-first)/s.width*s.panel:], s.B[l0*s.BRow+j*s.BCol:], s.BRow, s.BCol, min(s.width, j1-j), k, s.width)
 		}
 	}
 }
@@ -171,7 +182,7 @@ func (s *gemmBlock) mul(i0, i1, l0, l1, j0, j1 int) {
 		switch {
 		case k == 0:
 		case s.plan.packB || j+s.width > j1:
-			b = s.packedB[(j-j0)*k:]
+			b = s.packedB[(j-j0)/s.width*s.panel:]
 		default:
 			b, bRow = s.B[l0*s.BRow+j:], s.BRow
 		}
@@ -184,22 +195,20 @@ func (s *gemmBlock) mul(i0, i1, l0, l1, j0, j1 int) {
 	}
 }
 
-// loadA copies a piece of A, keeping which index is contiguous.
+// loadA copies a piece of A into rows.
 func (s *gemmBlock) loadA(a []float32, m, k int) (packed []float32, row, col int) {
+	row = k + gemmPad
 	switch {
 	case s.ACol == 1:
-		row = k + gemmLD
 		for i := range m {
 			copy(s.packedA[i*row:][:k], a[i*s.ARow:])
 		}
-		return s.packedA, row, 1
 	case s.ARow == 1:
-		for l := range k {
-			copy(s.packedA[l*gemmMC:][:m], a[l*s.ACol:])
-		}
-		return s.packedA, 1, gemmMC
+		s.isa.Transpose(s.packedA, row, a, s.ACol, k, m)
+	default:
+		return a, s.ARow, s.ACol
 	}
-	return a, s.ARow, s.ACol
+	return s.packedA, row, 1
 }
 
 // storeTail moves the columns inside the matrix of a panel that sticks out.

@@ -42,40 +42,64 @@ func (s ISA) MulPanel(m, k int, a []float32, aRow, aCol int, b []float32, bRow i
 	mulPanel(s, m, k, a, aRow, aCol, b, bRow, c, ldc, accumulate)
 }
 
-// PackRows copies k rows of n columns into a panel, n at most the tile's cols, and fills it up with zeros:
+// PackRows copies k rows of n columns into panels, each k rows of cols columns and beginning panel elements after the
+// one before, and fills up the last with zeros:
 //
-//	dst[l*cols+j] = src[l*ld+j]  // [k, cols] from [k, n]
-func (s ISA) PackRows(dst, src []float32, ld, n, k int) {
+//	dst[j/cols*panel+l*cols+j%cols] = src[l*ld+j]  // from [k, n]
+func (s ISA) PackRows(dst []float32, panel int, src []float32, ld, n, k int) {
+	if k <= 0 || n <= 0 {
+		return
+	}
 	_, cols := s.GemmTile()
-	if k <= 0 {
-		return
-	}
-	checkPanel(n, cols)
-	needLen("dst", len(dst), k*cols)
+	needLen("dst", len(dst), (n-1)/cols*panel+k*cols)
 	needLen("src", len(src), (k-1)*ld+n)
-	if s != Portable && n == cols {
-		packRows(s, dst, src, ld, k)
-		return
+	whole := n / cols
+	if s == Portable {
+		whole = 0
 	}
-	packRowsGo(dst, src, ld, n, k, cols)
+	if whole > 0 {
+		packRows(s, dst, panel, src, ld, whole, k)
+	}
+	for j := whole * cols; j < n; j += cols {
+		packRowsGo(dst[j/cols*panel:], src[j:], ld, min(cols, n-j), k, cols)
+	}
 }
 
 // PackColumns is [ISA.PackRows] for a matrix that lies transposed in src:
 //
-//	dst[l*cols+j] = src[j*ld+l]  // [k, cols] from [n, k]
-func (s ISA) PackColumns(dst, src []float32, ld, n, k int) {
+//	dst[j/cols*panel+l*cols+j%cols] = src[j*ld+l]  // from [n, k]
+func (s ISA) PackColumns(dst []float32, panel int, src []float32, ld, n, k int) {
+	if k <= 0 || n <= 0 {
+		return
+	}
 	_, cols := s.GemmTile()
-	if k <= 0 {
+	needLen("dst", len(dst), (n-1)/cols*panel+k*cols)
+	for j := 0; j < n; j += cols {
+		wide := min(cols, n-j)
+		to := dst[j/cols*panel:][:k*cols]
+		s.Transpose(to, cols, src[j*ld:], ld, wide, k)
+		if wide < cols {
+			for l := range k {
+				clear(to[l*cols+wide : (l+1)*cols])
+			}
+		}
+	}
+}
+
+// Transpose copies a transposed matrix:
+//
+//	dst[l*ldd+j] = src[j*lds+l]  // [cols, rows] from [rows, cols]
+func (s ISA) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	if rows <= 0 || cols <= 0 {
 		return
 	}
-	checkPanel(n, cols)
-	needLen("dst", len(dst), k*cols)
-	needLen("src", len(src), (n-1)*ld+k)
-	if s != Portable {
-		packColumns(s, dst, src, ld, n, k)
+	needLen("dst", len(dst), (cols-1)*ldd+rows)
+	needLen("src", len(src), (rows-1)*lds+cols)
+	if s == Portable || rows < 8 || cols < 8 {
+		transposeGo(dst, ldd, src, lds, rows, cols)
 		return
 	}
-	packColumnsGo(dst, src, ld, n, k, cols)
+	transpose(dst, ldd, src, lds, rows, cols)
 }
 
 // DotRows computes Y = X·Wᵀ, or Y += X·Wᵀ with accumulate, for few rows of X, reading W once and in order:
@@ -138,11 +162,5 @@ func (s ISA) ReadSum(x []float32) float32 {
 func needLen(name string, have, need int) {
 	if have < need {
 		panic(fmt.Sprintf("kernel: %s has %d elements, the shape needs %d", name, have, need))
-	}
-}
-
-func checkPanel(n, cols int) {
-	if n < 1 || n > cols {
-		panic(fmt.Sprintf("kernel: a panel of %d columns, it holds 1 to %d", n, cols))
 	}
 }

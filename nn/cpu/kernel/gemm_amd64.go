@@ -74,39 +74,23 @@ func mulStripsAVX512(rows, strips, k int, a *float32, aRow, aCol int, b *float32
 	}
 }
 
-func packRows(s ISA, dst, src []float32, ld, k int) {
+func packRows(s ISA, dst []float32, panel int, src []float32, ld, panels, k int) {
 	if s == AVX512 {
-		packRowsAVX512(unsafe.SliceData(dst), unsafe.SliceData(src), 4*ld, k)
+		packRowsAVX512(unsafe.SliceData(dst), 4*panel, unsafe.SliceData(src), 4*ld, panels, k)
 		return
 	}
-	packRowsAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), 4*ld, k)
+	packRowsAVX2(unsafe.SliceData(dst), 4*panel, unsafe.SliceData(src), 4*ld, panels, k)
 }
 
-// packColumns transposes 8 columns at a time; where k is no multiple of 8 the last block overlaps the one before. The
-// shuffles are 256 bits wide on both instruction sets.
-func packColumns(s ISA, dst, src []float32, ld, n, k int) {
-	_, width := s.GemmTile()
-	if k < 8 {
-		packColumnsGo(dst, src, ld, n, k, width)
-		return
-	}
+// transpose goes over matrices of at least 8 by 8 in bands of 8 rows, of blocks of 8 by 8. Where the sizes are no
+// multiples of 8, the last overlaps the one before. Its shuffles are 256 bits wide on AVX-512 too.
+func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	d, p := unsafe.SliceData(dst), unsafe.SliceData(src)
-	j := 0
-	for ; j+8 <= n; j += 8 {
-		packColumns8AVX2(at(d, j), 4*width, at(p, j*ld), 4*ld, k/8)
-		if k%8 != 0 {
-			packColumns8AVX2(at(d, (k-8)*width+j), 4*width, at(p, j*ld+k-8), 4*ld, 1)
-		}
-	}
-	if j == width {
-		return
-	}
-	for l := range k {
-		clear(dst[l*width+j : (l+1)*width])
-	}
-	for ; j < n; j++ {
-		for l, v := range src[j*ld:][:k] {
-			dst[l*width+j] = v
+	for j := 0; j < rows; j += 8 {
+		j := min(j, rows-8)
+		transpose8xAVX2(at(d, j), 4*ldd, at(p, j*lds), 4*lds, cols/8)
+		if cols%8 != 0 {
+			transpose8xAVX2(at(d, (cols-8)*ldd+j), 4*ldd, at(p, j*lds+cols-8), 4*lds, 1)
 		}
 	}
 }

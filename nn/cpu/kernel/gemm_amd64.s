@@ -943,23 +943,35 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func packRowsAVX2(dst *float32, src *float32, ld int, k int)
-// Requires: AVX
-TEXT ·packRowsAVX2(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ k+24(FP), BX
+// func packRowsAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// Requires: AVX, MMX+
+TEXT ·packRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   panel+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   ld+24(FP), BX
+	MOVQ   k+40(FP), SI
+	IMUL3Q $0x08, BX, DI
 
 row:
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    DX, CX
-	ADDQ    $0x00000040, AX
-	DECQ    BX
-	JNZ     row
+	MOVQ DX, R9
+	MOVQ AX, R8
+	MOVQ panels+32(FP), R10
+
+panel:
+	PREFETCHT0 (R9)(DI*1)
+	VMOVUPS    (R9), Y0
+	VMOVUPS    32(R9), Y1
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    Y1, 32(R8)
+	ADDQ       $0x00000040, R9
+	ADDQ       CX, R8
+	DECQ       R10
+	JNZ        panel
+	ADDQ       BX, DX
+	ADDQ       $0x00000040, AX
+	DECQ       SI
+	JNZ        row
 	VZEROUPPER
 	RET
 
@@ -5547,23 +5559,36 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func packRowsAVX512(dst *float32, src *float32, ld int, k int)
-// Requires: AVX, AVX512F
-TEXT ·packRowsAVX512(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ ld+16(FP), DX
-	MOVQ k+24(FP), BX
+// func packRowsAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·packRowsAVX512(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   panel+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   ld+24(FP), BX
+	MOVQ   k+40(FP), SI
+	IMUL3Q $0x08, BX, DI
 
 row:
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    DX, CX
-	ADDQ    $0x00000080, AX
-	DECQ    BX
-	JNZ     row
+	MOVQ DX, R9
+	MOVQ AX, R8
+	MOVQ panels+32(FP), R10
+
+panel:
+	PREFETCHT0 (R9)(DI*1)
+	PREFETCHT0 64(R9)(DI*1)
+	VMOVUPS    (R9), Z0
+	VMOVUPS    64(R9), Z1
+	VMOVUPS    Z0, (R8)
+	VMOVUPS    Z1, 64(R8)
+	ADDQ       $0x00000080, R9
+	ADDQ       CX, R8
+	DECQ       R10
+	JNZ        panel
+	ADDQ       BX, DX
+	ADDQ       $0x00000080, AX
+	DECQ       SI
+	JNZ        row
 	VZEROUPPER
 	RET
 
@@ -7805,9 +7830,9 @@ block:
 	VZEROUPPER
 	RET
 
-// func packColumns8AVX2(dst *float32, width int, src *float32, ld int, blocks int)
+// func transpose8xAVX2(dst *float32, width int, src *float32, ld int, blocks int)
 // Requires: AVX
-TEXT ·packColumns8AVX2(SB), NOSPLIT, $0-40
+TEXT ·transpose8xAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ width+8(FP), CX
 	MOVQ src+16(FP), DX

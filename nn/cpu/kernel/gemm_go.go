@@ -67,15 +67,10 @@ func packRowsGo(dst, src []float32, ld, n, k, cols int) {
 	}
 }
 
-func packColumnsGo(dst, src []float32, ld, n, k, cols int) {
-	for j := range n {
-		for l, v := range src[j*ld:][:k] {
-			dst[l*cols+j] = v
-		}
-	}
-	if n < cols {
-		for l := range k {
-			clear(dst[l*cols+n : (l+1)*cols])
+func transposeGo(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	for j := range rows {
+		for l, v := range src[j*lds:][:cols] {
+			dst[l*ldd+j] = v
 		}
 	}
 }

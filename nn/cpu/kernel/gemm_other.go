@@ -8,8 +8,11 @@ func mulPanel(s ISA, m, k int, a []float32, aRow, aCol int, b []float32, bRow in
 	panic("kernel: no assembly on this platform")
 }
 
-func packRows(s ISA, dst, src []float32, ld, k int) { panic("kernel: no assembly on this platform") }
-func packColumns(s ISA, dst, src []float32, ld, n, k int) {
+func packRows(s ISA, dst []float32, panel int, src []float32, ld, panels, k int) {
+	panic("kernel: no assembly on this platform")
+}
+
+func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	panic("kernel: no assembly on this platform")
 }
 

@@ -40,10 +40,10 @@ func gemmTile5AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32
 //go:noescape
 func gemmTile6AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
-// packRowsAVX2 copies k > 0 rows as wide as a panel. ld is in bytes.
+// packRowsAVX2 copies k > 0 rows into panels > 0 panels. panel and ld are in bytes.
 //
 //go:noescape
-func packRowsAVX2(dst *float32, src *float32, ld int, k int)
+func packRowsAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
 
 // dot1x1AVX2 multiplies 1 rows of X by groups of 1 rows of W, k > 0.
 // Strides are in bytes.
@@ -199,10 +199,10 @@ func gemmTile11AVX512(strips int, k int, a *float32, aRow int, aCol int, b *floa
 //go:noescape
 func gemmTile12AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
-// packRowsAVX512 copies k > 0 rows as wide as a panel. ld is in bytes.
+// packRowsAVX512 copies k > 0 rows into panels > 0 panels. panel and ld are in bytes.
 //
 //go:noescape
-func packRowsAVX512(dst *float32, src *float32, ld int, k int)
+func packRowsAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
 
 // dot1x1AVX512 multiplies 1 rows of X by groups of 1 rows of W, k > 0.
 // Strides are in bytes.
@@ -286,10 +286,10 @@ func fmaPeakAVX512(iterations int)
 //go:noescape
 func readSumAVX512(x *float32, blocks int) float32
 
-// packColumns8AVX2 transposes 8 rows of 8*blocks elements, blocks > 0. width and ld are in bytes.
+// transpose8xAVX2 transposes 8 rows of 8*blocks elements, blocks > 0, into rows width apart. width and ld are in bytes.
 //
 //go:noescape
-func packColumns8AVX2(dst *float32, width int, src *float32, ld int, blocks int)
+func transpose8xAVX2(dst *float32, width int, src *float32, ld int, blocks int)
 
 // Pause leaves the core's resources to its other thread for some tens of cycles.
 func Pause()

@@ -19,7 +19,7 @@ func main() {
 		v.fmaPeak()
 		v.readSum()
 	}
-	packColumns()
+	transpose8()
 	pause()
 	Generate()
 }

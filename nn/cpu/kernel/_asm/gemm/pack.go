@@ -6,21 +6,39 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// packRows copies rows of a panel's width.
+// packRows copies rows into panels side by side.
 //
 //	for l := range k {
-//		copy(dst[l*cols:][:cols], src[l*ld:])
+//		for p := range panels {
+//			copy(dst[p*panel+l*cols:][:cols], src[l*ld+p*cols:])
+//		}
 //	}
+//
+// Rows far apart are beyond what the processor fetches ahead by itself.
 func (v isa) packRows() {
-	v.function("packRows", "(dst, src *float32, ld, k int)",
-		"copies k > 0 rows as wide as a panel. ld is in bytes.")
-	dst, src, ld, k := arg("dst"), arg("src"), arg("ld"), arg("k")
+	const ahead = 8 // rows
+	v.function("packRows", "(dst *float32, panel int, src *float32, ld, panels, k int)",
+		"copies k > 0 rows into panels > 0 panels. panel and ld are in bytes.")
+	dst, panel, src, ld, k := arg("dst"), arg("panel"), arg("src"), arg("ld"), arg("k")
+	far, to, from, n := GP64(), GP64(), GP64(), GP64()
 	v0, v1 := v.vectors[0], v.vectors[1]
+	IMUL3Q(U8(ahead), ld, far)
 	Label("row")
-	VMOVUPS(at(src, 0), v0)
-	VMOVUPS(at(src, v.bytes()), v1)
-	VMOVUPS(v0, at(dst, 0))
-	VMOVUPS(v1, at(dst, v.bytes()))
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	Load(Param("panels"), n)
+	Label("panel")
+	for line := 0; line < 2*v.bytes(); line += 64 {
+		PREFETCHT0(Mem{Base: from, Index: far, Scale: 1, Disp: line})
+	}
+	VMOVUPS(at(from, 0), v0)
+	VMOVUPS(at(from, v.bytes()), v1)
+	VMOVUPS(v0, at(to, 0))
+	VMOVUPS(v1, at(to, v.bytes()))
+	ADDQ(U32(2*v.bytes()), from)
+	ADDQ(panel, to)
+	DECQ(n)
+	JNZ(LabelRef("panel"))
 	ADDQ(ld, src)
 	ADDQ(U32(2*v.bytes()), dst)
 	DECQ(k)
@@ -28,7 +46,7 @@ func (v isa) packRows() {
 	finish()
 }
 
-// packColumns transposes blocks of 8 by 8.
+// transpose8 transposes blocks of 8 by 8.
 //
 //	for l := range 8 * blocks {
 //		for j := range 8 {
@@ -38,9 +56,9 @@ func (v isa) packRows() {
 //
 // Halves of rows 0..3 and 4..7 are loaded side by side, so that what remains is two transpositions of 4 by 4 in each
 // half of the registers, which no instruction has to cross.
-func packColumns() {
-	avx2.function("packColumns8", "(dst *float32, width int, src *float32, ld, blocks int)",
-		"transposes 8 rows of 8*blocks elements, blocks > 0. width and ld are in bytes.")
+func transpose8() {
+	avx2.function("transpose8x", "(dst *float32, width int, src *float32, ld, blocks int)",
+		"transposes 8 rows of 8*blocks elements, blocks > 0, into rows width apart. width and ld are in bytes.")
 	dst, width := arg("dst"), arg("width")
 	src, ld, blocks := arg("src"), arg("ld"), arg("blocks")
 	src4, ld3, width3 := GP64(), GP64(), GP64()
