@@ -88,8 +88,8 @@ func (s ISA) SwiGLUGrad(dgate, dup, gate, up, dy []float32) {
 }
 
 // The exponential: x = n ln 2 + r with |r| <= ln 2 / 2, then e^r = 1 + r + r^2 (c2 + c3 r + c4 r^2 + c5 r^3 + c6 r^4).
-// The coefficients are minimax in relative error (2.5e-8, by Remez exchange). The generator of the assembly holds the
-// same numbers; a test compares the two.
+// The coefficients are minimax in relative error (2.5e-8, by Remez exchange). The generator of the assembly reads the
+// constants from this file.
 const (
 	expMax   = 88.72283  // largest x with a finite result
 	expMin   = -87.33654 // smallest x with a normal result

@@ -10,7 +10,7 @@ import (
 // the stream and i alone (Philox4x32-10; Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). The
 // generator maps a 128-bit counter under a 64-bit key to four words. The key is Seed (low half first), the counter
 //
-//	word 0: block   words 1: Draw   words 2, 3: Step (low half first)
+//	word 0: block   word 1: Draw   words 2, 3: Step (low half first)
 //
 // so streams that differ in any field have nothing in common, and one stream holds 2^34 numbers.
 type Stream struct {
@@ -248,7 +248,8 @@ func normalGo(dst []float32, r *rounds) {
 
 // The logarithm: u = 2^e m with m in [sqrt(1/2), sqrt(2)) and f = m - 1, then ln m = f - f^2/2 + f^3 P(f), P minimax in
 // relative error (3.5e-8). Sine and cosine: of 2 pi t with |t| <= 1/8, minimax (3e-9 relative, 3e-8 absolute). The
-// logarithm's coefficients are multiplied by -2, which is what the radius sqrt(-2 ln u) wants.
+// logarithm's coefficients are multiplied by -2, which is what the radius sqrt(-2 ln u) wants. The generator of the
+// assembly reads the constants from this file.
 const (
 	logRootHalf = 0x3F3504F3 // bits of sqrt(1/2)
 	logE        = -1.38629436
