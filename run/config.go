@@ -29,6 +29,7 @@ const (
 type Common struct {
 	Kind Kind     `json:"kind"`
 	Data []string `json:"data"` // paths of the text; none for the embedded book
+	Tail []int    `json:"tail"` // the end of a document, to stand in front of prompts (SPEC section 5)
 	TrainConfig
 }
 
@@ -135,7 +136,7 @@ var recipes = map[Kind]map[string]func(*train.Config){
 }
 
 func common(kind Kind, preset string) Common {
-	c := Common{Kind: kind, Data: []string{}, TrainConfig: train.Default()}
+	c := Common{Kind: kind, Data: []string{}, Tail: []int{}, TrainConfig: train.Default()}
 	if kind == LM {
 		c.WarmupSteps = 2000
 	}

@@ -55,7 +55,7 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	if o.AE != "" {
 		return nil, usage("--ae is for language models only")
 	}
-	tok, err := chooseTokenizer(o.Tokenizer)
+	tok, err := ChooseTokenizer(o.Tokenizer)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,8 @@ func absolute(paths []string) []string {
 	return out
 }
 
-func chooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
+// ChooseTokenizer returns the tokenizer that a --tokenizer flag names: bytes, llama3:FILE or a tokenizer.json.
+func ChooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
 	file, llama := strings.CutPrefix(name, "llama3:")
 	var tok *tokenizer.Tokenizer
 	var err error
@@ -215,7 +216,24 @@ func begin(ctx context.Context, eng *cpu.Engine, m *Model, ae *Model) (t *Traini
 		}
 	}
 	t.Loop.Run = t.run
+	if err := t.keepTail(); err != nil {
+		return t, err
+	}
 	return t, t.run.WriteConfig(m.configFile)
+}
+
+// keepTail puts the end of a document of the training text into the configuration: enough to fill up a patch.
+func (t *Training) keepTail() error {
+	for ids, err := range t.corpus.Train().Each() {
+		if err != nil {
+			return err
+		}
+		for _, id := range ids[max(0, len(ids)-t.Layout().PatchSize):] {
+			t.Tail = append(t.Tail, int(id))
+		}
+		break
+	}
+	return nil
 }
 
 func (t *Training) addAutoencoder(ae *Model) error {
@@ -284,23 +302,12 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 	return t, warnings, err
 }
 
-// raise writes another number of steps into the configuration.
+// raise writes another number of steps into the configuration. It counts instead of minutes.
 func (t *Training) raise(steps int) error {
 	if steps == 0 || steps == t.MaxSteps {
 		return nil
 	}
-	t.MaxSteps = steps
-	switch c := t.configFile.(type) {
-	case AEConfig:
-		c.MaxSteps = steps
-		t.configFile = c
-	case LMConfig:
-		c.MaxSteps = steps
-		t.configFile = c
-	case ARConfig:
-		c.MaxSteps = steps
-		t.configFile = c
-	}
+	t.MaxSteps, t.MaxMinutes = steps, 0
 	return t.run.WriteConfig(t.configFile)
 }
 

@@ -168,3 +168,23 @@ func (m *Model) Layout() corpus.Layout {
 	}
 	return l
 }
+
+// Baselines scores models that know little on the positions where Evaluate measures a language model: the unigram of
+// the training text, and one that knows nothing.
+func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineResult, error) {
+	text, err := corpus.Load(ctx, m.Tokenizer, m.Data...)
+	if err != nil {
+		return eval.BaselineResult{}, err
+	}
+	defer text.Close()
+	layout := m.Layout()
+	held, err := text.HeldOut().Blocks(layout)
+	if err != nil {
+		return eval.BaselineResult{}, err
+	}
+	trained, err := text.Train().Blocks(layout)
+	if err != nil {
+		return eval.BaselineResult{}, err
+	}
+	return eval.Unigram(ctx, trained, held, m.Tokenizer.VocabSize(), layout.PatchSize, o)
+}

@@ -17,7 +17,7 @@ import (
 
 // Model is the model of a run with all that belongs to it. Exactly one of AE, LM and AR is set.
 type Model struct {
-	Common
+	*Common
 	Dir       string
 	Tokenizer *tokenizer.Tokenizer
 	Params    *nn.Params
@@ -26,7 +26,7 @@ type Model struct {
 	LM *lm.Model
 	AR *ar.Model
 
-	configFile any // the configuration as it stands in config.json
+	configFile any // *AEConfig, *LMConfig or *ARConfig, of which Common is a part
 }
 
 // Open reads the run in dir for evaluation and generation: its newest weights, without what only training needs.
@@ -88,7 +88,7 @@ func (m *Model) describeAE(path string) error {
 }
 
 func (m *Model) useAE(c AEConfig) {
-	m.Common, m.configFile = c.Common, c
+	m.Common, m.configFile = &c.Common, &c
 	m.AE = autoencoder.New(c.AutoencoderConfig, m.Params, "")
 }
 
@@ -109,7 +109,7 @@ func (m *Model) describeLM(path string, training bool) error {
 }
 
 func (m *Model) useLM(c LMConfig, ae autoencoder.Config, training bool) {
-	m.Common, m.configFile = c.Common, c
+	m.Common, m.configFile = &c.Common, &c
 	model := c.LanguageConfig
 	if !training {
 		model = model.Inference()
@@ -127,7 +127,7 @@ func (m *Model) describeAR(path string) error {
 }
 
 func (m *Model) useAR(c ARConfig) {
-	m.Common, m.configFile = c.Common, c
+	m.Common, m.configFile = &c.Common, &c
 	m.AR = ar.New(c.BaselineConfig, m.Params)
 }
 

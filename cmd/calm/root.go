@@ -13,7 +13,7 @@ import (
 
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/corpus"
-	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 )
@@ -52,12 +52,12 @@ func status(err error) int {
 	var (
 		badConfig *config.Error
 		badUse    *run.UsageError
-		badRange  *temperature.RangeError
+		badInput  *generate.InputError
 	)
 	switch {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badRange), errors.Is(err, corpus.ErrTooShort):
+	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badInput), errors.Is(err, corpus.ErrTooShort):
 		return exitUsage
 	}
 	return exitFailed
@@ -90,7 +90,7 @@ with them. Start with
 		return badUsage("%w: see %s --help", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newTrain(), newEval(), newInfo())
+	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newTokenizer(), newData())
 	return root
 }
 

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/generate"
+)
+
+func newGenerate() *cobra.Command {
+	var (
+		f       engineFlags
+		prompt  string
+		sampler string
+	)
+	o := calm.DefaultOptions()
+	cmd := &cobra.Command{
+		Use:   "generate RUN",
+		Short: "Write text with a run",
+		Long: `Write what follows a prompt, as it comes, until the text ends, --max-tokens are written, or the context the model was
+trained on is full.
+
+Temperature 1 is what the model learned. Below 1 a language model is sampled without likelihoods: the exact sampler
+draws patches until one passes (at most --draws each; then what is written stays and the status is 1), the batch
+sampler draws --draws at once and chooses among the most frequent (for temperatures 1/2, 1/3, ..).`,
+		Example: `  calm generate runs/lm --prompt "Call me"
+  calm generate runs/lm --prompt "The whale" --temperature 0.5 --sampler batch --seed 7
+  echo -n "It was" | calm generate runs/lm --prompt - --max-tokens 200`,
+		Args: exactly(1, "one run directory"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !(o.Temperature > 0 && o.Temperature <= 1) {
+				return badUsage("--temperature %g: want more than 0 and at most 1", o.Temperature)
+			}
+			if f.threads < 0 {
+				return badUsage("--threads %d: want 0 for all processors, or more", f.threads)
+			}
+			o.Sampler = generate.Sampler(sampler)
+			if prompt == "-" {
+				data, err := io.ReadAll(cmd.InOrStdin())
+				if err != nil {
+					return fmt.Errorf("read the prompt: %w", err)
+				}
+				prompt = string(data)
+			}
+			m, err := calm.Open(args[0], calm.Threads(f.threads))
+			if err != nil {
+				return err
+			}
+			return joinClose(write(cmd, m, prompt, o), m.Close)
+		},
+	}
+	f.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&prompt, "prompt", "", "what to go on from; - reads it from standard input")
+	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")
+	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
+	fl.StringVar(&sampler, "sampler", string(generate.Exact), "exact or batch, below temperature 1")
+	fl.IntVar(&o.Draws, "draws", 0, "draws a patch: at most with exact (default 10000), always with batch (default 200)")
+	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the draws")
+	return cmd
+}
+
+func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) error {
+	w := cmd.OutOrStdout()
+	if _, err := io.WriteString(w, prompt); err != nil {
+		return err
+	}
+	var (
+		result calm.Result
+		failed error
+		last   = prompt
+	)
+	err := m.Write(cmd.Context(), prompt, o, func(text string) bool {
+		last = text
+		_, failed = io.WriteString(w, text)
+		return failed == nil
+	}, &result)
+	if !strings.HasSuffix(last, "\n") {
+		fmt.Fprintln(w)
+	}
+	if message := result.Message(); message != "" && err == nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "calm: %s\n", message)
+	}
+	return errors.Join(failed, err)
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/quickstart"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/train"
+)
+
+func newQuickstart() *cobra.Command {
+	var (
+		f        engineFlags
+		o        quickstart.Options
+		steps    string
+		jsonFile string
+	)
+	cmd := &cobra.Command{
+		Use:   "quickstart",
+		Short: "Train, measure and hear a model write, in four minutes",
+		Long: `On the embedded book, train an autoencoder and a language model over it, measure both on text they have not seen, and
+write text with them. Needs nothing but this program.`,
+		Example: `  calm quickstart
+  calm quickstart --minutes 10 --out runs/better
+  calm quickstart --steps 300,500 --json figures.json`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := parseSteps(steps, &o); err != nil {
+				return err
+			}
+			if steps != "" && cmd.Flags().Changed("minutes") {
+				return badUsage("quickstart takes --minutes or --steps, not both")
+			}
+			if !(o.Minutes > 0) {
+				return badUsage("--minutes %g: want more than 0", o.Minutes)
+			}
+			if !cmd.Flags().Changed("out") {
+				o.Out = quickstart.FreeDir(o.Out)
+			}
+			return runQuickstart(cmd, f, o, jsonFile)
+		},
+	}
+	f.add(cmd)
+	fl := cmd.Flags()
+	fl.Float64Var(&o.Minutes, "minutes", 4, "how long it takes, about")
+	fl.StringVar(&steps, "steps", "", "AE,LM: fixed numbers of optimizer steps instead")
+	fl.StringVar(&o.Out, "out", "runs/quickstart", "the run directory to make (the autoencoder's is beside it)")
+	fl.Uint64Var(&o.Seed, "seed", 1, "seed of weights, shuffling and noise")
+	fl.StringVar(&jsonFile, "json", "", "write the final figures to this file")
+	return cmd
+}
+
+func parseSteps(text string, o *quickstart.Options) error {
+	if text == "" {
+		return nil
+	}
+	ae, lm, ok := strings.Cut(text, ",")
+	var errAE, errLM error
+	o.AESteps, errAE = strconv.Atoi(strings.TrimSpace(ae))
+	o.LMSteps, errLM = strconv.Atoi(strings.TrimSpace(lm))
+	if !ok || errAE != nil || errLM != nil || o.AESteps < 1 || o.LMSteps < 1 {
+		return badUsage("--steps %q: want two numbers of steps, as in 300,500", text)
+	}
+	return nil
+}
+
+func runQuickstart(cmd *cobra.Command, f engineFlags, o quickstart.Options, jsonFile string) error {
+	eng, err := f.engine()
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	o.Say = cmd.OutOrStdout()
+	lines := map[run.Kind]*progress{}
+	for kind, name := range map[run.Kind]string{run.AE: "   autoencoder", run.LM: "   language model"} {
+		lines[kind] = newProgress(cmd.ErrOrStderr(), name)
+	}
+	o.Progress = func(kind run.Kind, e train.Event) { lines[kind].event(e) }
+	o.PhaseEnd = func() {
+		for _, p := range lines {
+			p.end()
+		}
+	}
+	figures, err := quickstart.Run(cmd.Context(), eng, o)
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintf(cmd.OutOrStdout(), "\nstopped; what is trained is in %s and %s\n", quickstart.AEDir(o.Out), o.Out)
+		return errInterrupted
+	}
+	if err != nil || jsonFile == "" {
+		return err
+	}
+	return atomicfile.Write(jsonFile, func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(figures)
+	})
+}

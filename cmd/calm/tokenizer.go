@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/tokenizer"
+)
+
+func newTokenizer() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tokenizer",
+		Short: "Train a tokenizer, or turn text into ids and back",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode())
+	return cmd
+}
+
+func newTokenizerTrain() *cobra.Command {
+	var (
+		out   string
+		vocab int
+		data  []string
+	)
+	cmd := &cobra.Command{
+		Use:     "train --out FILE",
+		Short:   "Train a byte-level BPE tokenizer on text",
+		Example: "  calm tokenizer train --out bpe.json --vocab 4096 --data text/",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if out == "" {
+				return badUsage("tokenizer train needs --out FILE, the tokenizer.json to write")
+			}
+			docs := corpus.Book()
+			if len(data) > 0 {
+				docs = corpus.Read(cmd.Context(), data...)
+			}
+			var failed error
+			tok, err := tokenizer.TrainBPE(cmd.Context(), texts(docs, &failed), vocab, nil)
+			if err = errors.Join(failed, err); err != nil {
+				return err
+			}
+			if err := tok.Save(out); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d tokens\n", out, tok.VocabSize())
+			return nil
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&out, "out", "", "the tokenizer.json to write")
+	fl.IntVar(&vocab, "vocab", 4096, "tokens, the special ones included")
+	fl.StringArrayVar(&data, "data", nil, "text; may be repeated (default: the embedded book)")
+	return cmd
+}
+
+// texts gives the texts of documents and stops at the first error.
+func texts(docs iter.Seq2[corpus.Document, error], failed *error) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for d, err := range docs {
+			if err != nil {
+				*failed = err
+				return
+			}
+			if !yield(d.Text) {
+				return
+			}
+		}
+	}
+}
+
+// tokenizerFlag chooses a tokenizer.
+type tokenizerFlag struct{ name string }
+
+func (f *tokenizerFlag) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.name, "tokenizer", "bytes", "bytes, llama3:FILE or a tokenizer.json")
+}
+
+func newTokenizerEncode() *cobra.Command {
+	var (
+		f        tokenizerFlag
+		specials bool
+	)
+	cmd := &cobra.Command{
+		Use:     "encode",
+		Short:   "Turn the text of standard input into ids",
+		Example: "  echo -n 'Call me Ishmael.' | calm tokenizer encode --tokenizer bpe.json",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			tok, err := run.ChooseTokenizer(f.name)
+			if err != nil {
+				return err
+			}
+			text, err := io.ReadAll(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			ids := tok.AppendEncode(nil, text)
+			if specials {
+				ids = tok.AppendEncodeSpecial(nil, text)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Trim(fmt.Sprint(ids), "[]"))
+			return err
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&specials, "specials", false, "take the literals of special tokens as tokens")
+	return cmd
+}
+
+func newTokenizerDecode() *cobra.Command {
+	var f tokenizerFlag
+	cmd := &cobra.Command{
+		Use:     "decode",
+		Short:   "Turn the ids of standard input into text",
+		Example: "  echo 67 97 108 108 | calm tokenizer decode",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			tok, err := run.ChooseTokenizer(f.name)
+			if err != nil {
+				return err
+			}
+			in, err := io.ReadAll(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			var ids []int32
+			for _, word := range strings.Fields(string(in)) {
+				id, err := strconv.ParseInt(word, 10, 32)
+				if err != nil {
+					return badUsage("%q is no id", word)
+				}
+				ids = append(ids, int32(id))
+			}
+			text, err := tok.Decode(ids)
+			if err != nil {
+				return badUsage("%w", err)
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), text)
+			return err
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func newData() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "data",
+		Short: "Prepare text for training, or look at it",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newDataPrepare(), newDataInfo())
+	return cmd
+}
+
+func newDataPrepare() *cobra.Command {
+	var (
+		f    tokenizerFlag
+		out  string
+		data []string
+	)
+	cmd := &cobra.Command{
+		Use:   "prepare --out DIR --data PATH",
+		Short: "Tokenize text into a directory that training maps into memory",
+		Long: `Tokenize text of any size into a directory of token shards, which --data then takes. A preparation that was stopped is
+taken up where it was.`,
+		Example: "  calm data prepare --data corpus/ --out prepared --tokenizer bpe.json",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if out == "" || len(data) == 0 {
+				return badUsage("data prepare needs --data PATH and --out DIR")
+			}
+			tok, err := run.ChooseTokenizer(f.name)
+			if err != nil {
+				return err
+			}
+			progress := func(p corpus.Progress) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "\r%d documents, %d MB, %d tokens", p.Documents, p.Bytes>>20, p.Tokens)
+			}
+			c, err := corpus.Prepare(cmd.Context(), corpus.Read(cmd.Context(), data...), tok, out, corpus.PrepareOptions{Progress: progress})
+			fmt.Fprintln(cmd.ErrOrStderr())
+			if errors.Is(err, context.Canceled) {
+				return errInterrupted
+			}
+			if err != nil {
+				return err
+			}
+			describeCorpus(cmd.OutOrStdout(), out, c)
+			return c.Close()
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&out, "out", "", "the directory to make")
+	cmd.Flags().StringArrayVar(&data, "data", nil, "text: a file or a directory; may be repeated")
+	return cmd
+}
+
+func newDataInfo() *cobra.Command {
+	var f tokenizerFlag
+	cmd := &cobra.Command{
+		Use:     "info PATH",
+		Short:   "Show how much text there is and how it is split",
+		Example: "  calm data info prepared",
+		Args:    exactly(1, "one path"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var c *corpus.Corpus
+			tok, err := run.ChooseTokenizer(f.name)
+			if err != nil {
+				return err
+			}
+			if corpus.IsPrepared(args[0]) {
+				c, err = corpus.Open(args[0])
+			} else {
+				c, err = corpus.Load(cmd.Context(), tok, args[0])
+			}
+			if err != nil {
+				return err
+			}
+			describeCorpus(cmd.OutOrStdout(), args[0], c)
+			return c.Close()
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func describeCorpus(w io.Writer, path string, c *corpus.Corpus) {
+	fmt.Fprintf(w, "%s: vocabulary of %d\n", path, c.VocabSize())
+	for _, p := range []struct {
+		name string
+		part *corpus.Part
+	}{{"training", c.Train()}, {"held out", c.HeldOut()}} {
+		fmt.Fprintf(w, "  %-9s %d documents, %d tokens\n", p.name, p.part.Documents(), p.part.Tokens())
+	}
+	fmt.Fprintf(w, "  %s\n", c.HoldingOut())
+}

@@ -1,0 +1,292 @@
+// Package quickstart is the first two minutes with calm: on the embedded book it trains an autoencoder and a language
+// model over it, measures both beside models that know little or nothing, and writes text.
+package quickstart
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/train"
+)
+
+// Options say how long the quickstart takes and where it works. Either Steps or Minutes counts.
+type Options struct {
+	Minutes float64 // in all, about
+	AESteps int     // with LMSteps: fixed numbers of steps instead
+	LMSteps int
+	Out     string // the language model's run; the autoencoder's is beside it, see AEDir
+	Seed    uint64
+
+	Say      io.Writer                           // what is told to the reader
+	Progress func(phase run.Kind, e train.Event) // nil: nobody
+	PhaseEnd func()                              // nil, or called when a phase of training is over
+}
+
+// Figures is what was measured; all of it was.
+type Figures struct {
+	AEAccuracy        float64    `json:"ae_accuracy"`         // share of held-out tokens
+	AEAccuracyNoise03 float64    `json:"ae_accuracy_noise03"` // under noise of sigma = .3
+	Brier             [4]float64 `json:"brier"`
+	BrierLM           float64    `json:"brier_lm"`
+	BrierLMInterval   [2]float64 `json:"brier_lm_interval"` // 95 %
+	Measurable        bool       `json:"measurable"`
+	UnigramBrier1     float64    `json:"unigram_brier_1"`
+	UnigramBrierLM    float64    `json:"unigram_brier_lm"`
+	UniformBrierLM    float64    `json:"uniform_brier_lm"`
+	EnergyLoss        float64    `json:"energy_loss"`
+	Steps             [2]int     `json:"steps"` // autoencoder, language model
+	Seconds           float64    `json:"seconds"`
+	TokensPerS        float64    `json:"tokens_per_s"` // of the language model's training
+	Run               string     `json:"run"`
+}
+
+const (
+	// goal is the share of held-out tokens that the autoencoder has to give back.
+	goal = .99
+	// aeShare and aeMost are the parts of the time that the autoencoder's training gets, and may take until it reaches
+	// the goal; measureShare is kept for the last measurement.
+	aeShare, aeMost, measureShare = .15, .5, .06
+)
+
+// AEDir is where the autoencoder of the quickstart in dir is trained.
+func AEDir(dir string) string { return filepath.Clean(dir) + "-ae" }
+
+// ErrGoal says that the autoencoder did not become good enough in the time it had.
+var ErrGoal = errors.New("the autoencoder gives back too few tokens")
+
+// Run does it all. When ctx ends in training, what is trained so far is saved and the error is ctx's.
+func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
+	q := &quickstart{Options: o, eng: eng, started: time.Now()}
+	for _, step := range []func(context.Context) error{q.trainAE, q.trainLM, q.measure, q.write} {
+		if err := step(ctx); err != nil {
+			return q.figures, err
+		}
+		if err := ctx.Err(); err != nil {
+			return q.figures, err
+		}
+	}
+	q.farewell()
+	return q.figures, nil
+}
+
+type quickstart struct {
+	Options
+	eng     *cpu.Engine
+	started time.Time
+	figures Figures
+	model   *run.Model
+}
+
+func (q *quickstart) say(format string, args ...any) { fmt.Fprintf(q.Say, format+"\n", args...) }
+
+func (q *quickstart) elapsed() float64 { return time.Since(q.started).Seconds() }
+
+// trainAE trains the autoencoder for its share of the time, and longer if it has not reached the goal.
+func (q *quickstart) trainAE(ctx context.Context) error {
+	q.say("calm quickstart: Moby-Dick, byte by byte, on %d threads (%s)", q.eng.Threads(), q.eng.ISA())
+	q.say("\n1. An autoencoder packs 4 bytes into one vector of 32 numbers and unpacks it.")
+	o := run.Options{Kind: run.AE, Out: AEDir(q.Out), Seed: &q.Seed, Steps: q.AESteps}
+	if o.Steps == 0 {
+		o.Minutes = aeShare * q.Minutes
+	}
+	t, err := run.Create(ctx, q.eng, o)
+	if err != nil {
+		return err
+	}
+	q.say("   Training text: %d documents, %d bytes; held out: %d documents, %d bytes.",
+		t.Corpus().Train().Documents(), t.Corpus().Train().Tokens(), t.Corpus().HeldOut().Documents(), t.Corpus().HeldOut().Tokens())
+	out, err := q.train(ctx, t)
+	if err = errors.Join(err, t.Close()); err != nil || !out.Finished {
+		return errors.Join(err, ctx.Err())
+	}
+	accuracy := figure(out.Measured, run.Accuracy)
+	for q.AESteps == 0 && accuracy < goal && q.elapsed() < 60*aeMost*q.Minutes {
+		q.say("   %.2f %% of the held-out bytes come back: not enough yet.", 100*accuracy)
+		if out, err = q.more(ctx, out.Steps+out.Steps/2); err != nil || !out.Finished {
+			return errors.Join(err, ctx.Err())
+		}
+		accuracy = figure(out.Measured, run.Accuracy)
+	}
+	if q.AESteps == 0 && accuracy < goal {
+		return fmt.Errorf("%w: %.2f %% where %.0f %% are wanted; give it more time with --minutes", ErrGoal, 100*accuracy, 100*goal)
+	}
+	q.figures.Steps[0] = out.Steps
+	return nil
+}
+
+// more trains the autoencoder on to a larger number of steps.
+func (q *quickstart) more(ctx context.Context, steps int) (train.Outcome, error) {
+	t, _, err := run.Resume(ctx, q.eng, AEDir(q.Out), steps)
+	if err != nil {
+		return train.Outcome{}, err
+	}
+	out, err := q.train(ctx, t)
+	return out, errors.Join(err, t.Close())
+}
+
+func (q *quickstart) train(ctx context.Context, t *run.Training) (train.Outcome, error) {
+	if q.Progress != nil {
+		t.Loop.Progress = func(e train.Event) { q.Progress(t.Kind, e) }
+	}
+	out, err := t.Do(ctx)
+	if q.PhaseEnd != nil {
+		q.PhaseEnd()
+	}
+	return out, err
+}
+
+// trainLM trains the language model for the rest of the time.
+func (q *quickstart) trainLM(ctx context.Context) error {
+	if err := q.measureAE(ctx); err != nil {
+		return err
+	}
+	q.say("\n2. A language model reads vectors and predicts the next one, four bytes at a step.")
+	o := run.Options{Kind: run.LM, Out: q.Out, AE: AEDir(q.Out), Seed: &q.Seed, Steps: q.LMSteps}
+	if o.Steps == 0 {
+		left := 60*q.Minutes*(1-measureShare) - q.elapsed()
+		o.Minutes = max(left, 60*.2*q.Minutes) / 60
+	}
+	t, err := run.Create(ctx, q.eng, o)
+	if err != nil {
+		return err
+	}
+	out, err := q.train(ctx, t)
+	if err = errors.Join(err, t.Close()); err != nil || !out.Finished {
+		return errors.Join(err, ctx.Err())
+	}
+	q.figures.Steps[1] = out.Steps
+	q.figures.TokensPerS = float64(out.Steps*t.BatchSize*t.BlockSize) / out.Seconds
+	return nil
+}
+
+// measureAE measures the autoencoder on all of the held-out text.
+func (q *quickstart) measureAE(ctx context.Context) error {
+	m, err := run.Open(AEDir(q.Out))
+	if err != nil {
+		return err
+	}
+	r, err := m.Evaluate(ctx, q.eng, run.Evaluation{Options: eval.Options{Sigmas: []float64{.3}}})
+	if err != nil {
+		return err
+	}
+	q.figures.AEAccuracy, q.figures.AEAccuracyNoise03 = r.AE.Accuracy, r.AE.Noise[0].Accuracy
+	q.say("   %.2f %% of the held-out bytes come back, %.2f %% where noise of .3 is added to the vector; %d of %d dimensions collapsed.",
+		100*r.AE.Accuracy, 100*r.AE.Noise[0].Accuracy, r.AE.Collapsed, len(r.AE.DimensionKL))
+	return nil
+}
+
+// measure scores the language model and those that know little on the held-out text.
+func (q *quickstart) measure(ctx context.Context) error {
+	var err error
+	if q.model, err = run.Open(q.Out); err != nil {
+		return err
+	}
+	r, err := q.model.Evaluate(ctx, q.eng, run.Evaluation{Options: eval.Options{Samples: 8}})
+	if err != nil {
+		return err
+	}
+	base, err := q.model.Baselines(ctx, eval.Options{})
+	if err != nil {
+		return err
+	}
+	f := &q.figures
+	f.Brier, f.BrierLM, f.Measurable, f.EnergyLoss = r.LM.Brier, r.LM.BrierLM, r.LM.Measurable, r.LM.EnergyLoss
+	f.BrierLMInterval = [2]float64{r.LM.BrierLMInterval.Lo, r.LM.BrierLMInterval.Hi}
+	f.UnigramBrier1, f.UnigramBrierLM, f.UniformBrierLM = base.Unigram.Brier[0], base.Unigram.BrierLM, base.Uniform.BrierLM
+	q.say("\n3. Measured on text it has not seen (%d positions; 100 is perfect):", r.LM.Positions)
+	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows nothing", base.Uniform.Brier[0], base.Uniform.BrierLM)
+	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows how often each byte occurs", base.Unigram.Brier[0], base.Unigram.BrierLM)
+	if f.Measurable {
+		q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f  (95 %%: %.2f to %.2f)", "this model", f.Brier[0], f.BrierLM, f.BrierLMInterval[0], f.BrierLMInterval[1])
+	} else {
+		q.say("   %-34s Brier-1 %7.3f   BrierLM not measurable yet: train longer", "this model", f.Brier[0])
+	}
+	return nil
+}
+
+// samples are what the quickstart writes at the end.
+var samples = []struct {
+	title       string
+	temperature float64
+	sampler     generate.Sampler
+}{
+	{"at temperature 1, what it has learned", 1, generate.Exact},
+	{"at temperature 1/2, the batch sampler: safer, duller", .5, generate.Batch},
+}
+
+func (q *quickstart) write(ctx context.Context) error {
+	const prompt = "The whale "
+	for i, s := range samples {
+		o := generate.Defaults()
+		o.Temperature, o.Sampler, o.Seed = s.temperature, s.sampler, q.Seed
+		o.Context = q.model.BlockSize
+		for _, id := range q.model.Tail {
+			o.Tail = append(o.Tail, int32(id))
+		}
+		g, err := generate.New(q.eng, q.model.LM, q.model.Tokenizer, o)
+		if err != nil {
+			return err
+		}
+		q.say("\n%d. It writes, %s:", 4+i, s.title)
+		fmt.Fprintf(q.Say, "   %s", prompt)
+		for chunk, err := range g.Generate(ctx, prompt) {
+			if err != nil {
+				return err
+			}
+			fmt.Fprint(q.Say, strings.ReplaceAll(chunk.Text, "\n", "\n   "))
+		}
+		q.say("")
+	}
+	return nil
+}
+
+func (q *quickstart) farewell() {
+	q.figures.Seconds = q.elapsed()
+	q.figures.Run = q.Out
+	q.say("\nDone in %s: %d + %d steps, %.0f bytes a second. The run is %s. Next:",
+		time.Duration(q.figures.Seconds*float64(time.Second)).Round(time.Second), q.figures.Steps[0], q.figures.Steps[1], q.figures.TokensPerS, q.Out)
+	for _, c := range []string{
+		"calm generate " + q.Out + ` --prompt "Call me " --seed 7`,
+		"calm eval " + q.Out,
+		"calm train --resume " + q.Out + " --steps " + strconv.Itoa(2*q.figures.Steps[1]) + "     (twice as long)",
+		"calm train ae --out runs/mine-ae --data my.txt && calm train lm --ae runs/mine-ae --out runs/mine --data my.txt",
+	} {
+		q.say("  %s", c)
+	}
+	q.say("A model that predicts byte after byte learns faster at this size; calm's gain is in the steps that a text takes.")
+}
+
+func figure(figures []train.Figure, name string) float64 {
+	for _, f := range figures {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return 0
+}
+
+// FreeDir returns dir, or dir-2, dir-3 ..: the first at which no quickstart has been.
+func FreeDir(dir string) string {
+	for i := 1; ; i++ {
+		name := dir
+		if i > 1 {
+			name = fmt.Sprintf("%s-%d", dir, i)
+		}
+		_, errLM := os.Lstat(name)
+		_, errAE := os.Lstat(AEDir(name))
+		if errors.Is(errLM, os.ErrNotExist) && errors.Is(errAE, os.ErrNotExist) {
+			return name
+		}
+	}
+}
