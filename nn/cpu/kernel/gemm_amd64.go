@@ -95,27 +95,35 @@ func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	}
 }
 
-// dotRows takes X in groups of at most 6 rows, and W in pieces that the groups after the first find in the cache.
+// dotRows takes K in pieces, or the rows of X would not stay in the first-level cache; X in groups of at most 6 rows; and
+// W in pieces that the groups after the first find in the cache.
 func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
-	const most, cached = 6, 16 << 10 / 4
+	const most, long, cached = 6, 512, 8
 	groups := (m + most - 1) / most
 	piece := n
 	if groups > 1 {
-		piece = max(cached/k/4*4, 4)
+		piece = cached
 	}
 	px, pw, py := unsafe.SliceData(x), unsafe.SliceData(w), unsafe.SliceData(y)
-	for j := 0; j < n; j += piece {
-		wide := min(piece, n-j)
-		for g := range groups {
-			i := g * m / groups
-			rows := (g+1)*m/groups - i
-			if s == AVX512 {
-				dotsAVX512(rows, wide, k, at(px, i*ldx), ldx, at(pw, j*ldw), ldw, at(py, i*ldy+j), ldy, accumulate)
-			} else {
-				dotsAVX2(rows, wide, k, at(px, i*ldx), ldx, at(pw, j*ldw), ldw, at(py, i*ldy+j), ldy, accumulate)
+	for l := 0; l < k; l += long {
+		terms := min(long, k-l)
+		for j := 0; j < n; j += piece {
+			wide := min(piece, n-j)
+			for g := range groups {
+				i := g * m / groups
+				rows := (g+1)*m/groups - i
+				dots(s, rows, wide, terms, at(px, i*ldx+l), ldx, at(pw, j*ldw+l), ldw, at(py, i*ldy+j), ldy, accumulate || l > 0)
 			}
 		}
 	}
+}
+
+func dots(s ISA, rows, n, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool) {
+	if s == AVX512 {
+		dotsAVX512(rows, n, k, x, ldx, w, ldw, y, ldy, accumulate)
+		return
+	}
+	dotsAVX2(rows, n, k, x, ldx, w, ldw, y, ldy, accumulate)
 }
 
 func dotsAVX2(rows, n, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool) {

@@ -976,7 +976,7 @@ panel:
 	RET
 
 // func dot1x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot1x1AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -992,6 +992,7 @@ TEXT ·dot1x1AVX2(SB), NOSPLIT, $0-65
 group:
 	MOVQ   x+16(FP), DI
 	MOVQ   CX, R8
+	LEAQ   (CX)(DX*1), R9
 	VXORPS Y0, Y0, Y0
 	MOVQ   k+8(FP), SI
 	SUBQ   $0x08, SI
@@ -1001,8 +1002,10 @@ steps:
 	VMOVUPS     (R8), Y1
 	VMOVUPS     (DI), Y2
 	VFMADD231PS Y2, Y1, Y0
+	PREFETCHT0  (R9)
 	ADDQ        $0x20, DI
 	ADDQ        $0x20, R8
+	ADDQ        $0x20, R9
 	SUBQ        $0x08, SI
 	JGE         steps
 
@@ -1054,7 +1057,7 @@ DATA gemmMasks<>+60(SB)/4, $0x00000000
 GLOBL gemmMasks<>(SB), RODATA|NOPTR, $64
 
 // func dot1x4AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot1x4AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1072,6 +1075,9 @@ group:
 	MOVQ   CX, R8
 	LEAQ   (R8)(DX*2), R9
 	ADDQ   DX, R9
+	LEAQ   (CX)(DX*4), R10
+	LEAQ   (R10)(DX*2), R11
+	ADDQ   DX, R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1090,9 +1096,15 @@ steps:
 	VFMADD231PS Y8, Y5, Y1
 	VFMADD231PS Y8, Y6, Y2
 	VFMADD231PS Y8, Y7, Y3
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(DX*1)
+	PREFETCHT0  (R10)(DX*2)
+	PREFETCHT0  (R11)
 	ADDQ        $0x20, DI
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
 	SUBQ        $0x08, SI
 	JGE         steps
 
@@ -1156,7 +1168,7 @@ overwrite:
 	RET
 
 // func dot2x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot2x1AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1172,6 +1184,7 @@ TEXT ·dot2x1AVX2(SB), NOSPLIT, $0-65
 group:
 	MOVQ   x+16(FP), R8
 	MOVQ   DX, R9
+	LEAQ   (DX)(BX*1), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   k+8(FP), DI
@@ -1184,8 +1197,10 @@ steps:
 	VFMADD231PS Y3, Y2, Y0
 	VMOVUPS     (R8)(CX*1), Y3
 	VFMADD231PS Y3, Y2, Y1
+	PREFETCHT0  (R10)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -1231,7 +1246,7 @@ overwrite:
 	RET
 
 // func dot2x4AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot2x4AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1249,6 +1264,9 @@ group:
 	MOVQ   DX, R9
 	LEAQ   (R9)(BX*2), R10
 	ADDQ   BX, R10
+	LEAQ   (DX)(BX*4), R11
+	LEAQ   (R11)(BX*2), R12
+	ADDQ   BX, R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1276,9 +1294,15 @@ steps:
 	VFMADD231PS Y12, Y9, Y5
 	VFMADD231PS Y12, Y10, Y6
 	VFMADD231PS Y12, Y11, Y7
+	PREFETCHT0  (R11)
+	PREFETCHT0  (R11)(BX*1)
+	PREFETCHT0  (R11)(BX*2)
+	PREFETCHT0  (R12)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
+	ADDQ        $0x20, R12
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -1381,7 +1405,7 @@ overwrite:
 	RET
 
 // func dot3x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot3x1AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1397,6 +1421,7 @@ TEXT ·dot3x1AVX2(SB), NOSPLIT, $0-65
 group:
 	MOVQ   x+16(FP), R8
 	MOVQ   DX, R9
+	LEAQ   (DX)(BX*1), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1412,8 +1437,10 @@ steps:
 	VFMADD231PS Y4, Y3, Y1
 	VMOVUPS     (R8)(CX*2), Y4
 	VFMADD231PS Y4, Y3, Y2
+	PREFETCHT0  (R10)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -1471,7 +1498,7 @@ overwrite:
 	RET
 
 // func dot3x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot3x2AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1487,6 +1514,7 @@ TEXT ·dot3x2AVX2(SB), NOSPLIT, $0-65
 group:
 	MOVQ   x+16(FP), R8
 	MOVQ   DX, R9
+	LEAQ   (DX)(BX*2), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1509,8 +1537,11 @@ steps:
 	VMOVUPS     (R8)(CX*2), Y8
 	VFMADD231PS Y8, Y6, Y4
 	VFMADD231PS Y8, Y7, Y5
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(BX*1)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -1596,7 +1627,7 @@ overwrite:
 	RET
 
 // func dot4x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot4x1AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1614,6 +1645,7 @@ group:
 	LEAQ   (R8)(CX*2), R9
 	ADDQ   CX, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(BX*1), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1632,9 +1664,11 @@ steps:
 	VFMADD231PS Y5, Y4, Y2
 	VMOVUPS     (R9), Y5
 	VFMADD231PS Y5, Y4, Y3
+	PREFETCHT0  (R11)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -1704,7 +1738,7 @@ overwrite:
 	RET
 
 // func dot4x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot4x2AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1722,6 +1756,7 @@ group:
 	LEAQ   (R8)(CX*2), R9
 	ADDQ   CX, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(BX*2), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1749,9 +1784,12 @@ steps:
 	VMOVUPS     (R9), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
+	PREFETCHT0  (R11)
+	PREFETCHT0  (R11)(BX*1)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -1858,7 +1896,7 @@ overwrite:
 	RET
 
 // func dot5x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot5x1AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1876,6 +1914,7 @@ group:
 	LEAQ   (R8)(CX*2), R9
 	ADDQ   CX, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(BX*1), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1897,9 +1936,11 @@ steps:
 	VFMADD231PS Y6, Y5, Y3
 	VMOVUPS     (R9)(CX*1), Y6
 	VFMADD231PS Y6, Y5, Y4
+	PREFETCHT0  (R11)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -1981,7 +2022,7 @@ overwrite:
 	RET
 
 // func dot5x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot5x2AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -1999,6 +2040,7 @@ group:
 	LEAQ   (R8)(CX*2), R9
 	ADDQ   CX, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(BX*2), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2031,9 +2073,12 @@ steps:
 	VMOVUPS     (R9)(CX*1), Y12
 	VFMADD231PS Y12, Y10, Y8
 	VFMADD231PS Y12, Y11, Y9
+	PREFETCHT0  (R11)
+	PREFETCHT0  (R11)(BX*1)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -2161,7 +2206,7 @@ overwrite:
 	RET
 
 // func dot6x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot6x1AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -2179,6 +2224,7 @@ group:
 	LEAQ   (R8)(CX*2), R9
 	ADDQ   CX, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(BX*1), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2203,9 +2249,11 @@ steps:
 	VFMADD231PS Y7, Y6, Y4
 	VMOVUPS     (R9)(CX*2), Y7
 	VFMADD231PS Y7, Y6, Y5
+	PREFETCHT0  (R11)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -2299,7 +2347,7 @@ overwrite:
 	RET
 
 // func dot6x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·dot6x2AVX2(SB), NOSPLIT, $0-65
 	MOVQ    groups+0(FP), AX
 	MOVQ    ldx+24(FP), CX
@@ -2317,6 +2365,7 @@ group:
 	LEAQ   (R8)(CX*2), R9
 	ADDQ   CX, R9
 	MOVQ   DX, R10
+	LEAQ   (DX)(BX*2), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2354,9 +2403,12 @@ steps:
 	VMOVUPS     (R9)(CX*2), Y14
 	VFMADD231PS Y14, Y12, Y10
 	VFMADD231PS Y14, Y13, Y11
+	PREFETCHT0  (R11)
+	PREFETCHT0  (R11)(BX*1)
 	ADDQ        $0x20, R8
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
 	SUBQ        $0x08, DI
 	JGE         steps
 
@@ -5593,7 +5645,7 @@ panel:
 	RET
 
 // func dot1x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot1x1AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), CX
@@ -5610,6 +5662,7 @@ TEXT ·dot1x1AVX512(SB), NOSPLIT, $0-65
 group:
 	MOVQ   x+16(FP), DI
 	MOVQ   DX, R8
+	LEAQ   (DX)(BX*1), R9
 	VPXORD Z0, Z0, Z0
 	MOVQ   k+8(FP), CX
 	SUBQ   $0x10, CX
@@ -5619,8 +5672,10 @@ steps:
 	VMOVUPS     (R8), Z1
 	VMOVUPS     (DI), Z2
 	VFMADD231PS Z2, Z1, Z0
+	PREFETCHT0  (R9)
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -5656,7 +5711,7 @@ overwrite:
 	RET
 
 // func dot1x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot1x4AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), CX
@@ -5675,6 +5730,9 @@ group:
 	MOVQ   DX, R8
 	LEAQ   (R8)(BX*2), R9
 	ADDQ   BX, R9
+	LEAQ   (DX)(BX*4), R10
+	LEAQ   (R10)(BX*2), R11
+	ADDQ   BX, R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5693,9 +5751,15 @@ steps:
 	VFMADD231PS Z8, Z5, Z1
 	VFMADD231PS Z8, Z6, Z2
 	VFMADD231PS Z8, Z7, Z3
+	PREFETCHT0  (R10)
+	PREFETCHT0  (R10)(BX*1)
+	PREFETCHT0  (R10)(BX*2)
+	PREFETCHT0  (R11)
 	ADDQ        $0x40, DI
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -5767,7 +5831,7 @@ overwrite:
 	RET
 
 // func dot2x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot2x1AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -5784,6 +5848,7 @@ TEXT ·dot2x1AVX512(SB), NOSPLIT, $0-65
 group:
 	MOVQ   x+16(FP), R8
 	MOVQ   BX, R9
+	LEAQ   (BX)(SI*1), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   k+8(FP), CX
@@ -5796,8 +5861,10 @@ steps:
 	VFMADD231PS Z3, Z2, Z0
 	VMOVUPS     (R8)(DX*1), Z3
 	VFMADD231PS Z3, Z2, Z1
+	PREFETCHT0  (R10)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -5847,7 +5914,7 @@ overwrite:
 	RET
 
 // func dot2x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot2x4AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -5866,6 +5933,9 @@ group:
 	MOVQ   BX, R9
 	LEAQ   (R9)(SI*2), R10
 	ADDQ   SI, R10
+	LEAQ   (BX)(SI*4), R11
+	LEAQ   (R11)(SI*2), R12
+	ADDQ   SI, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5893,9 +5963,15 @@ steps:
 	VFMADD231PS Z12, Z9, Z5
 	VFMADD231PS Z12, Z10, Z6
 	VFMADD231PS Z12, Z11, Z7
+	PREFETCHT0  (R11)
+	PREFETCHT0  (R11)(SI*1)
+	PREFETCHT0  (R11)(SI*2)
+	PREFETCHT0  (R12)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, R12
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -6014,7 +6090,7 @@ overwrite:
 	RET
 
 // func dot3x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot3x1AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -6031,6 +6107,7 @@ TEXT ·dot3x1AVX512(SB), NOSPLIT, $0-65
 group:
 	MOVQ   x+16(FP), R8
 	MOVQ   BX, R9
+	LEAQ   (BX)(SI*1), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6046,8 +6123,10 @@ steps:
 	VFMADD231PS Z4, Z3, Z1
 	VMOVUPS     (R8)(DX*2), Z4
 	VFMADD231PS Z4, Z3, Z2
+	PREFETCHT0  (R10)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -6111,7 +6190,7 @@ overwrite:
 	RET
 
 // func dot3x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot3x4AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -6130,6 +6209,9 @@ group:
 	MOVQ   BX, R9
 	LEAQ   (R9)(SI*2), R10
 	ADDQ   SI, R10
+	LEAQ   (BX)(SI*4), R11
+	LEAQ   (R11)(SI*2), R12
+	ADDQ   SI, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6166,9 +6248,15 @@ steps:
 	VFMADD231PS Z16, Z13, Z9
 	VFMADD231PS Z16, Z14, Z10
 	VFMADD231PS Z16, Z15, Z11
+	PREFETCHT0  (R11)
+	PREFETCHT0  (R11)(SI*1)
+	PREFETCHT0  (R11)(SI*2)
+	PREFETCHT0  (R12)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, R12
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -6334,7 +6422,7 @@ overwrite:
 	RET
 
 // func dot4x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot4x1AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -6353,6 +6441,7 @@ group:
 	LEAQ   (R8)(DX*2), R9
 	ADDQ   DX, R9
 	MOVQ   BX, R10
+	LEAQ   (BX)(SI*1), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6371,9 +6460,11 @@ steps:
 	VFMADD231PS Z5, Z4, Z2
 	VMOVUPS     (R9), Z5
 	VFMADD231PS Z5, Z4, Z3
+	PREFETCHT0  (R11)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -6451,7 +6542,7 @@ overwrite:
 	RET
 
 // func dot4x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot4x4AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -6472,6 +6563,9 @@ group:
 	MOVQ   BX, R10
 	LEAQ   (R10)(SI*2), R11
 	ADDQ   SI, R11
+	LEAQ   (BX)(SI*4), R12
+	LEAQ   (R12)(SI*2), R13
+	ADDQ   SI, R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6517,10 +6611,16 @@ steps:
 	VFMADD231PS Z20, Z17, Z13
 	VFMADD231PS Z20, Z18, Z14
 	VFMADD231PS Z20, Z19, Z15
+	PREFETCHT0  (R12)
+	PREFETCHT0  (R12)(SI*1)
+	PREFETCHT0  (R12)(SI*2)
+	PREFETCHT0  (R13)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, R11
+	ADDQ        $0x40, R12
+	ADDQ        $0x40, R13
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -6733,7 +6833,7 @@ overwrite:
 	RET
 
 // func dot5x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot5x1AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -6752,6 +6852,7 @@ group:
 	LEAQ   (R8)(DX*2), R9
 	ADDQ   DX, R9
 	MOVQ   BX, R10
+	LEAQ   (BX)(SI*1), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6773,9 +6874,11 @@ steps:
 	VFMADD231PS Z6, Z5, Z3
 	VMOVUPS     (R9)(DX*1), Z6
 	VFMADD231PS Z6, Z5, Z4
+	PREFETCHT0  (R11)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -6867,7 +6970,7 @@ overwrite:
 	RET
 
 // func dot5x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot5x4AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -6888,6 +6991,9 @@ group:
 	MOVQ   BX, R10
 	LEAQ   (R10)(SI*2), R11
 	ADDQ   SI, R11
+	LEAQ   (BX)(SI*4), R12
+	LEAQ   (R12)(SI*2), R13
+	ADDQ   SI, R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6942,10 +7048,16 @@ steps:
 	VFMADD231PS Z24, Z21, Z17
 	VFMADD231PS Z24, Z22, Z18
 	VFMADD231PS Z24, Z23, Z19
+	PREFETCHT0  (R12)
+	PREFETCHT0  (R12)(SI*1)
+	PREFETCHT0  (R12)(SI*2)
+	PREFETCHT0  (R13)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, R11
+	ADDQ        $0x40, R12
+	ADDQ        $0x40, R13
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -7205,7 +7317,7 @@ overwrite:
 	RET
 
 // func dot6x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot6x1AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -7224,6 +7336,7 @@ group:
 	LEAQ   (R8)(DX*2), R9
 	ADDQ   DX, R9
 	MOVQ   BX, R10
+	LEAQ   (BX)(SI*1), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7248,9 +7361,11 @@ steps:
 	VFMADD231PS Z7, Z6, Z4
 	VMOVUPS     (R9)(DX*2), Z7
 	VFMADD231PS Z7, Z6, Z5
+	PREFETCHT0  (R11)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
 	SUBQ        $0x10, CX
 	JGE         steps
 
@@ -7356,7 +7471,7 @@ overwrite:
 	RET
 
 // func dot6x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL
+// Requires: AVX, AVX512F, AVX512VL, MMX+
 TEXT ·dot6x4AVX512(SB), NOSPLIT, $0-65
 	MOVQ  groups+0(FP), AX
 	MOVQ  ldx+24(FP), DX
@@ -7377,6 +7492,9 @@ group:
 	MOVQ   BX, R10
 	LEAQ   (R10)(SI*2), R11
 	ADDQ   SI, R11
+	LEAQ   (BX)(SI*4), R12
+	LEAQ   (R12)(SI*2), R13
+	ADDQ   SI, R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7440,10 +7558,16 @@ steps:
 	VFMADD231PS Z28, Z25, Z21
 	VFMADD231PS Z28, Z26, Z22
 	VFMADD231PS Z28, Z27, Z23
+	PREFETCHT0  (R12)
+	PREFETCHT0  (R12)(SI*1)
+	PREFETCHT0  (R12)(SI*2)
+	PREFETCHT0  (R13)
 	ADDQ        $0x40, R8
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
 	ADDQ        $0x40, R11
+	ADDQ        $0x40, R12
+	ADDQ        $0x40, R13
 	SUBQ        $0x10, CX
 	JGE         steps
 

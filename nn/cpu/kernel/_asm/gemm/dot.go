@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -39,6 +40,7 @@ func (v isa) dot(rows, columns int) {
 	n := GP64()
 	xs := pointers((rows + 2) / 3)
 	ws := pointers((columns + 2) / 3)
+	next := pointers(len(ws)) // the group after this one, which a processor would ask for too late by itself
 	sums, free := take(v.vectors, rows*columns)
 	wv, free := take(free, columns)
 	xv, free := take(free, 1)
@@ -50,6 +52,8 @@ func (v isa) dot(rows, columns int) {
 	spread(xs, ldx)
 	MOVQ(w, ws[0])
 	spread(ws, ldw)
+	LEAQ(Mem{Base: w, Index: ldw, Scale: uint8(columns)}, next[0])
+	spread(next, ldw)
 	for _, s := range sums {
 		v.zero(s)
 	}
@@ -69,7 +73,10 @@ func (v isa) dot(rows, columns int) {
 	JL(LabelRef("rest"))
 	Label("steps")
 	step(func(m Mem, r reg.VecPhysical) { VMOVUPS(m, r) })
-	for _, p := range append(append([]reg.GPVirtual{}, xs...), ws...) {
+	for j := range columns {
+		PREFETCHT0(triple(next, ldw, j))
+	}
+	for _, p := range slices.Concat(xs, ws, next) {
 		ADDQ(U8(v.bytes()), p)
 	}
 	SUBQ(U8(v.lanes), n)
