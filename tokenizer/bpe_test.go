@@ -156,7 +156,7 @@ func TestCache(t *testing.T) {
 	tok := small()
 	r := rand.New(rand.NewPCG(5, 6))
 	var words [][]byte
-	for range 1 << shortLog {
+	for range 3 << shortLog {
 		word := []byte{' '}
 		for range r.IntN(40) {
 			word = append(word, byte('a'+r.IntN(3)))

@@ -6,19 +6,20 @@ import (
 	"math/bits"
 )
 
-// A wordCache remembers the tokens of words, in two tables. A short word with few
-// tokens, nearly every word of a text, is two integers to hash and to compare and
-// stands in half a cache line; others take a line. The slot of a word follows
-// from its hash, and the last word to come keeps it: 1.5 MB in all.
+// A wordCache remembers the tokens of words, in two tables, 1.5 MB in all. A short
+// word with few tokens, as nearly every word of a text is, is two integers to hash
+// and to compare; two of them share a cache line, and the one used last is first.
+// Other words take a line each. The place of a word follows from its hash, and the
+// words that come last keep it.
 type wordCache struct {
-	short []shortWord
+	short [][2]shortWord
 	long  []longWord
 	k     [2]uint64
 	seed  maphash.Seed
 }
 
 const (
-	shortLog  = 15
+	shortLog  = 14
 	shortSize = 15 // bytes
 	shortIDs  = 3
 	longLog   = 13
@@ -42,7 +43,7 @@ type longWord struct {
 func newWordCache() *wordCache {
 	seed := maphash.MakeSeed()
 	return &wordCache{
-		short: make([]shortWord, 1<<shortLog),
+		short: make([][2]shortWord, 1<<shortLog),
 		long:  make([]longWord, 1<<longLog),
 		k:     [2]uint64{maphash.String(seed, "0") | 1, maphash.String(seed, "1") | 1},
 		seed:  seed,
@@ -68,7 +69,7 @@ func shortKey(text []byte, i, j int) [2]uint64 {
 	return [2]uint64{a, b | uint64(n)<<56}
 }
 
-func (c *wordCache) shortSlot(key [2]uint64) *shortWord {
+func (c *wordCache) shortSlots(key [2]uint64) *[2]shortWord {
 	hi, lo := bits.Mul64(key[0]^c.k[0], key[1]^c.k[1])
 	return &c.short[(hi^lo)>>(64-shortLog)]
 }

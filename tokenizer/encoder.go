@@ -64,18 +64,21 @@ func (e *encoder) appendText(dst []int32, text []byte) []int32 {
 // bytes.
 func (e *encoder) appendShort(dst []int32, text []byte, i, j int) []int32 {
 	key := shortKey(text, i, j)
-	s := e.cache.shortSlot(key)
-	if s.key == key {
-		if s.n == 1 {
-			return append(dst, s.ids[0])
+	s := e.cache.shortSlots(key)
+	if s[0].key != key {
+		s[0], s[1] = s[1], s[0]
+	}
+	if s[0].key == key {
+		if s[0].n == 1 {
+			return append(dst, s[0].ids[0])
 		}
-		return append(dst, s.ids[:s.n]...)
+		return append(dst, s[0].ids[:s[0].n]...)
 	}
 	before := len(dst)
 	dst = e.appendLong(dst, text[i:j])
 	if ids := dst[before:]; len(ids) <= shortIDs {
-		s.key = key
-		s.n = int32(copy(s.ids[:], ids))
+		s[0].key = key
+		s[0].n = int32(copy(s[0].ids[:], ids))
 	}
 	return dst
 }
