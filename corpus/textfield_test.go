@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -43,6 +44,25 @@ func TestTextField(t *testing.T) {
 			if err == nil {
 				t.Fatalf("%s gives %q", line, got)
 			}
+		}
+	})
+}
+
+// unquote agrees with encoding/json on every kind of escape, halves of surrogate
+// pairs and bytes that are no UTF-8 included.
+func TestUnquote(t *testing.T) {
+	part := rapid.OneOf(
+		rapid.StringMatching(`[a-zé鯨🐋 ]{0,5}`),
+		rapid.SampledFrom([]string{`\n`, `\"`, `\\`, `\/`, `\b\f\r\t`, `\u0041`, `\u00e9`, `\uD83D\uDE00`, `\ud83d`, `\ude00`, `\ud83d\n`, `\ud83d\u0041`, `\uFFFD`, `\u0000`, "\x80"}),
+	)
+	rapid.Check(t, func(t *rapid.T) {
+		quoted := `"` + strings.Join(rapid.SliceOf(part).Draw(t, "parts"), "") + `"`
+		var want string
+		if err := json.Unmarshal([]byte(quoted), &want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := unquote([]byte(quoted)); err != nil || string(got) != want {
+			t.Fatalf("%s is %q, %v; want %q", quoted, got, err, want)
 		}
 	})
 }
