@@ -15,7 +15,7 @@ import (
 // ErrShortPatch says that a model's patches are too short for BrierLM as this version measures it.
 var ErrShortPatch = errors.New("patches are too short for BrierLM")
 
-// decodedAtOnce bounds the tokens that are decoded at a time, and with them the memory of an evaluation: 400 MB at the
+// decodedAtOnce bounds the tokens that are decoded at a time, and with them the memory of an evaluation: 550 MB at the
 // published autoencoder's sizes. One block of two samples goes through whatever its size.
 const decodedAtOnce = 1 << 15
 
@@ -106,9 +106,10 @@ func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 	r := LMResult{Samples: v.samples, BlockSize: v.selected.blocks.Layout().BlockSize}
 	if v.estimator != nil {
 		r.Result = v.scores.Result(v.options.Seed)
+	} else {
+		r.Blocks = v.selected.total
+		r.Positions = r.Blocks * v.perBlock()
 	}
-	r.Blocks = v.selected.total
-	r.Positions = r.Blocks * v.perBlock()
 	r.EnergyLoss = energy / float64(r.Positions)
 	r.Tokens = r.Positions * v.graph.Tokens.Dim(2)
 	r.Seconds = time.Since(start).Seconds()

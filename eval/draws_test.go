@@ -1,0 +1,111 @@
+package eval_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/tokenizer"
+	"github.com/google/go-cmp/cmp"
+)
+
+// certain makes all draws of a model the same: noise without influence, posteriors without width.
+func certain(m *lm.Model) *lm.Model {
+	clear(m.Params.Get("mlp_generator.norm_noise.weight").Data)
+	z, d := m.Config.LatentSize, m.Autoencoder.Config.HiddenSize
+	clear(m.Params.Get("ae_model.encoder.hidden_to_latent.weight").Data[z*d:])
+	bias := m.Params.Get("ae_model.encoder.hidden_to_latent.bias").Data[z:]
+	for i := range bias {
+		bias[i] = -30
+	}
+	return m
+}
+
+// Without chance in the model no figure depends on how the blocks are cut into batches: every position counts once, and
+// the rows that a last batch lacks do not.
+func TestLMRows(t *testing.T) {
+	e, m, b := engine(t, 2), certain(tinyLM(4)), blocks(t, corpus.Language, 4, 24)
+	n := int(b.Len())
+	want, err := eval.LM(t.Context(), e, m, b, eval.Options{Rows: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < 20 || n%4 == 0 || n%8 == 0 {
+		t.Fatalf("%d blocks: the test shows nothing", n)
+	}
+	for _, rows := range []int{1, 4, 8, n - 1} {
+		got, err := eval.LM(t.Context(), e, m, b, eval.Options{Rows: rows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, untimed); diff != "" {
+			t.Errorf("%d rows at a time (-all at a time +got):\n%s", rows, diff)
+		}
+	}
+}
+
+// same is a text whose blocks are all alike but the first.
+func same(t *testing.T, kind corpus.Kind) *corpus.Blocks {
+	t.Helper()
+	docs := func(yield func(corpus.Document, error) bool) {
+		yield(corpus.Document{Text: []byte(strings.Repeat("abcd", 300)), Source: "same"}, nil)
+	}
+	c, err := corpus.Tokenize(t.Context(), docs, tokenizer.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := c.All().Blocks(corpus.Layout{Kind: kind, PatchSize: 4, BlockSize: 24})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Every batch has draws of its own. Of one, two and three blocks, one a batch, all but the first are alike; were their
+// draws too, the sums of their losses s1, s2, s3 would be in line: s3 - s2 = s2 - s1.
+func TestDrawsOfBatches(t *testing.T) {
+	e := engine(t, 1)
+	language, ae := same(t, corpus.Language), same(t, corpus.Autoencoder)
+	for name, loss := range map[string]func(n int) (float64, error){
+		"language model": func(n int) (float64, error) {
+			r, err := eval.LM(t.Context(), e, tinyLM(4), language, eval.Options{Rows: 1, MaxBlocks: n})
+			return r.EnergyLoss, err
+		},
+		"autoencoder": func(n int) (float64, error) {
+			r, err := eval.AE(t.Context(), e, tinyAE(4), ae, eval.Options{Rows: 1, MaxBlocks: n})
+			return r.CrossEntropy, err
+		},
+	} {
+		var sums [4]float64
+		for n := 1; n <= 3; n++ {
+			mean, err := loss(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sums[n] = float64(n) * mean
+		}
+		if a, b := sums[2]-sums[1], sums[3]-sums[2]; math.Abs(a-b) < 1e-4*math.Abs(a) {
+			t.Errorf("%s: the second block has the loss %v, the third %v: the same draws", name, a, b)
+		}
+	}
+}
+
+// Samples that do not fit one run come in several, each with draws of its own.
+func TestDrawsOfPasses(t *testing.T) {
+	e, m, b := engine(t, 1), tinyLM(4), same(t, corpus.Language)
+	const fit = 1 << 15 / 24
+	var losses []float64
+	for _, samples := range []int{fit, 2 * fit} {
+		r, err := eval.LM(t.Context(), e, m, b, eval.Options{MaxBlocks: 1, Samples: samples})
+		if err != nil || r.Samples != samples {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		losses = append(losses, r.EnergyLoss)
+	}
+	if losses[0] == losses[1] || math.Abs(losses[0]/losses[1]-1) > .1 {
+		t.Errorf("energy losses %v of one pass and two: want about the same, not the same", losses)
+	}
+}
