@@ -98,7 +98,7 @@ func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1,
 		packedB: scratch[gemmPackedA:][:gemmPackedB],
 		tail:    scratch[gemmPackedA+gemmPackedB:][:gemmTail],
 	}
-	_, s.width = isa.GemmTile()
+	s.height, s.width = isa.GemmTile()
 	pieces := max((a.K+gemmKC-1)/gemmKC, 1)
 	kc := max(roundUp((a.K+pieces-1)/pieces, 8), 1)
 	for l0 := 0; l0 == 0 || l0 < a.K; l0 += kc {
@@ -119,7 +119,8 @@ type gemmBlock struct {
 	*gemmArgs
 	plan    *gemmPlan
 	isa     kernel.ISA
-	width   int // of a panel
+	width   int // of a panel of B
+	height  int // of a strip of A
 	panel   int // elements from one panel to the next
 	packedA []float32
 	packedB []float32
@@ -168,11 +169,11 @@ func packAny(dst, src []float32, row, col, n, k, width int) {
 func (s *gemmBlock) mul(i0, i1, l0, l1, j0, j1 int) {
 	m, k := i1-i0, l1-l0
 	var a []float32
-	aRow, aCol := s.ARow, s.ACol
+	aRow, aCol, aStrip := s.ARow, s.ACol, s.height*s.ARow
 	if k > 0 {
 		a = s.A[i0*aRow+l0*aCol:]
 		if s.plan.packA {
-			a, aRow, aCol = s.loadA(a, m, k)
+			a, aRow, aCol, aStrip = s.loadA(a, m, k)
 		}
 	}
 	accumulate := s.Accumulate || l0 > 0
@@ -187,28 +188,29 @@ func (s *gemmBlock) mul(i0, i1, l0, l1, j0, j1 int) {
 			b, bRow = s.B[l0*s.BRow+j:], s.BRow
 		}
 		if j+s.width <= j1 {
-			s.isa.MulPanel(m, k, a, aRow, aCol, b, bRow, s.C[i0*s.LDC+j:], s.LDC, accumulate)
+			s.isa.MulPanel(m, k, a, aRow, aCol, aStrip, b, bRow, s.C[i0*s.LDC+j:], s.LDC, accumulate)
 			continue
 		}
-		s.isa.MulPanel(m, k, a, aRow, aCol, b, bRow, s.tail, s.width, false)
+		s.isa.MulPanel(m, k, a, aRow, aCol, aStrip, b, bRow, s.tail, s.width, false)
 		s.storeTail(i0, i1, j, j1, accumulate)
 	}
 }
 
-// loadA copies a piece of A into rows.
-func (s *gemmBlock) loadA(a []float32, m, k int) (packed []float32, row, col int) {
-	row = k + gemmPad
+// loadA copies a piece of A: rows stay rows, columns become strips as high as the register tile.
+func (s *gemmBlock) loadA(a []float32, m, k int) (packed []float32, row, col, strip int) {
 	switch {
 	case s.ACol == 1:
+		row = k + gemmPad
 		for i := range m {
 			copy(s.packedA[i*row:][:k], a[i*s.ARow:])
 		}
+		return s.packedA, row, 1, s.height * row
 	case s.ARow == 1:
-		s.isa.Transpose(s.packedA, row, a, s.ACol, k, m)
-	default:
-		return a, s.ARow, s.ACol
+		strip = s.height*k + gemmPad
+		s.isa.PackStrips(s.packedA, strip, a, s.ACol, m, k)
+		return s.packedA, 1, s.height, strip
 	}
-	return s.packedA, row, 1
+	return a, s.ARow, s.ACol, s.height * s.ARow
 }
 
 // storeTail moves the columns inside the matrix of a panel that sticks out.

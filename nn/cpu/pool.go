@@ -137,11 +137,17 @@ func (p *pool) wait(n int64) {
 	if spin(func() bool { return p.done.Load() == n }) {
 		return
 	}
-	p.asleep.Store(true)
-	if p.done.Load() == n && p.asleep.CompareAndSwap(true, false) {
-		return
+	for {
+		p.asleep.Store(true)
+		if p.done.Load() == n && p.asleep.CompareAndSwap(true, false) {
+			return
+		}
+		<-p.wake
+		// Whoever finished the region before, and was held up since, may have sent this.
+		if p.done.Load() == n {
+			return
+		}
 	}
-	<-p.wake
 }
 
 // serve is the life of a worker.

@@ -18,28 +18,33 @@ func (s ISA) GemmTile() (rows, cols int) {
 	return portableRows, portableCols
 }
 
-// MulPanel computes C = A·B, or C += A·B with accumulate, for a panel of B. With cols as in [ISA.GemmTile]:
+// MulPanel computes C = A·B, or C += A·B with accumulate, for a panel of B. With rows and cols as in [ISA.GemmTile]:
 //
-//	A(i,l) = a[i*aRow+l*aCol]  // [m, k]
-//	B(l,j) = b[l*bRow+j]       // [k, cols]
-//	C(i,j) = c[i*ldc+j]        // [m, cols]
-func (s ISA) MulPanel(m, k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
+//	A(i,l) = a[i/rows*aStrip+i%rows*aRow+l*aCol]  // [m, k]
+//	B(l,j) = b[l*bRow+j]                          // [k, cols]
+//	C(i,j) = c[i*ldc+j]                           // [m, cols]
+func (s ISA) MulPanel(m, k int, a []float32, aRow, aCol, aStrip int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
 	if m <= 0 {
 		return
 	}
-	_, cols := s.GemmTile()
+	rows, cols := s.GemmTile()
 	needLen("c", len(c), (m-1)*ldc+cols)
 	if k > 0 {
-		needLen("a", len(a), (m-1)*aRow+(k-1)*aCol+1)
+		last := (m - 1) / rows
+		end := last*aStrip + (m-1-last*rows)*aRow
+		if last > 0 {
+			end = max(end, (last-1)*aStrip+(rows-1)*aRow)
+		}
+		needLen("a", len(a), end+(k-1)*aCol+1)
 		needLen("b", len(b), (k-1)*bRow+cols)
 	} else {
 		k = 0
 	}
 	if s == Portable {
-		mulPanelGo(m, k, a, aRow, aCol, b, bRow, c, ldc, accumulate)
+		mulPanelGo(m, k, a, aRow, aCol, aStrip, b, bRow, c, ldc, accumulate)
 		return
 	}
-	mulPanel(s, m, k, a, aRow, aCol, b, bRow, c, ldc, accumulate)
+	mulPanel(s, m, k, a, aRow, aCol, aStrip, b, bRow, c, ldc, accumulate)
 }
 
 // PackRows copies k rows of n columns into panels, each k rows of cols columns and beginning panel elements after the
@@ -62,6 +67,29 @@ func (s ISA) PackRows(dst []float32, panel int, src []float32, ld, n, k int) {
 	}
 	for j := whole * cols; j < n; j += cols {
 		packRowsGo(dst[j/cols*panel:], src[j:], ld, min(cols, n-j), k, cols)
+	}
+}
+
+// PackStrips copies k columns of A, which lie in rows of m elements, into strips of the tile's rows, each beginning
+// strip elements after the one before. A last strip of fewer rows keeps its distances.
+//
+//	dst[i/rows*strip+l*rows+i%rows] = src[l*ld+i]  // from [k, m]
+func (s ISA) PackStrips(dst []float32, strip int, src []float32, ld, m, k int) {
+	if k <= 0 || m <= 0 {
+		return
+	}
+	rows, _ := s.GemmTile()
+	needLen("dst", len(dst), (m-1)/rows*strip+k*rows)
+	needLen("src", len(src), (k-1)*ld+m)
+	whole := m / rows
+	if s == Portable {
+		whole = 0
+	}
+	if whole > 0 {
+		packStrips(s, dst, strip, src, ld, whole, k)
+	}
+	for i := whole * rows; i < m; i += rows {
+		packRowsGo(dst[i/rows*strip:], src[i:], ld, min(rows, m-i), k, rows)
 	}
 }
 

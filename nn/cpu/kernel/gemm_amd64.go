@@ -7,79 +7,87 @@ import "unsafe"
 // at returns the address n elements after p.
 func at(p *float32, n int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*n)) }
 
-func mulPanel(s ISA, m, k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
+func mulPanel(s ISA, m, k int, a []float32, aRow, aCol, aStrip int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
 	pa, pb, pc := unsafe.SliceData(a), unsafe.SliceData(b), unsafe.SliceData(c)
 	rows, _ := s.GemmTile()
 	strips := m / rows
 	if strips > 0 {
-		mulStrips(s, rows, strips, k, pa, aRow, aCol, pb, bRow, pc, ldc, accumulate)
+		mulStrips(s, rows, strips, k, pa, aRow, aCol, aStrip, pb, bRow, pc, ldc, accumulate)
 	}
 	if done := strips * rows; done < m {
-		mulStrips(s, m-done, 1, k, at(pa, done*aRow), aRow, aCol, pb, bRow, at(pc, done*ldc), ldc, accumulate)
+		mulStrips(s, m-done, 1, k, at(pa, strips*aStrip), aRow, aCol, aStrip, pb, bRow, at(pc, done*ldc), ldc, accumulate)
 	}
 }
 
 // mulStrips runs the tile of so many rows.
-func mulStrips(s ISA, rows, strips, k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
+func mulStrips(s ISA, rows, strips, k int, a *float32, aRow, aCol, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
 	if s == AVX512 {
-		mulStripsAVX512(rows, strips, k, a, aRow, aCol, b, bRow, c, ldc, accumulate)
+		mulStripsAVX512(rows, strips, k, a, aRow, aCol, aStrip, b, bRow, c, ldc, accumulate)
 		return
 	}
-	mulStripsAVX2(rows, strips, k, a, aRow, aCol, b, bRow, c, ldc, accumulate)
+	mulStripsAVX2(rows, strips, k, a, aRow, aCol, aStrip, b, bRow, c, ldc, accumulate)
 }
 
-func mulStripsAVX2(rows, strips, k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
+func mulStripsAVX2(rows, strips, k int, a *float32, aRow, aCol, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
 	switch rows {
 	case 6:
-		gemmTile6AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile6AVX2(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 5:
-		gemmTile5AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile5AVX2(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 4:
-		gemmTile4AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile4AVX2(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 3:
-		gemmTile3AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile3AVX2(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 2:
-		gemmTile2AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile2AVX2(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 1:
-		gemmTile1AVX2(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile1AVX2(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	}
 }
 
-func mulStripsAVX512(rows, strips, k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
+func mulStripsAVX512(rows, strips, k int, a *float32, aRow, aCol, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
 	switch rows {
 	case 12:
-		gemmTile12AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile12AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 11:
-		gemmTile11AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile11AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 10:
-		gemmTile10AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile10AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 9:
-		gemmTile9AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile9AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 8:
-		gemmTile8AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile8AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 7:
-		gemmTile7AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile7AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 6:
-		gemmTile6AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile6AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 5:
-		gemmTile5AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile5AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 4:
-		gemmTile4AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile4AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 3:
-		gemmTile3AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile3AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 2:
-		gemmTile2AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile2AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	case 1:
-		gemmTile1AVX512(strips, k, a, 4*aRow, 4*aCol, b, 4*bRow, c, 4*ldc, accumulate)
+		gemmTile1AVX512(strips, k, a, 4*aRow, 4*aCol, 4*aStrip, b, 4*bRow, c, 4*ldc, accumulate)
 	}
 }
 
 func packRows(s ISA, dst []float32, panel int, src []float32, ld, panels, k int) {
 	if s == AVX512 {
-		packRowsAVX512(unsafe.SliceData(dst), 4*panel, unsafe.SliceData(src), 4*ld, panels, k)
+		packRows32xAVX512(unsafe.SliceData(dst), 4*panel, unsafe.SliceData(src), 4*ld, panels, k)
 		return
 	}
-	packRowsAVX2(unsafe.SliceData(dst), 4*panel, unsafe.SliceData(src), 4*ld, panels, k)
+	packRows16xAVX2(unsafe.SliceData(dst), 4*panel, unsafe.SliceData(src), 4*ld, panels, k)
+}
+
+func packStrips(s ISA, dst []float32, strip int, src []float32, ld, strips, k int) {
+	if s == AVX512 {
+		packRows12xAVX512(unsafe.SliceData(dst), 4*strip, unsafe.SliceData(src), 4*ld, strips, k)
+		return
+	}
+	packRows6xAVX2(unsafe.SliceData(dst), 4*strip, unsafe.SliceData(src), 4*ld, strips, k)
 }
 
 // transpose goes over matrices of at least 8 by 8 in bands of 8 rows, of blocks of 8 by 8. Where the sizes are no

@@ -4,107 +4,106 @@
 
 #include "textflag.h"
 
-// func gemmTile1AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile1AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile1AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile1AVX2(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
-	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ aCol+32(FP), DX
+	MOVQ bRow+56(FP), BX
+	MOVQ c+64(FP), SI
+	MOVQ ldc+72(FP), DI
 
 strip:
-	MOVQ       b+40(FP), R9
-	MOVQ       CX, R11
+	MOVQ       b+48(FP), R8
+	MOVQ       CX, R10
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
-	MOVQ       DI, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 63(R10)
-	MOVQ       k+8(FP), R10
-	SUBQ       $0x04, R10
+	MOVQ       SI, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 63(R9)
+	MOVQ       k+8(FP), R9
+	SUBQ       $0x04, R9
 	JL         rest
 
 steps:
-	VMOVUPS      (R9), Y2
-	VMOVUPS      32(R9), Y3
-	VBROADCASTSS (R11), Y4
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS (R10), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	VMOVUPS      (R9), Y2
-	VMOVUPS      32(R9), Y3
-	VBROADCASTSS (R11), Y4
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS (R10), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	VMOVUPS      (R9), Y2
-	VMOVUPS      32(R9), Y3
-	VBROADCASTSS (R11), Y4
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS (R10), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	VMOVUPS      (R9), Y2
-	VMOVUPS      32(R9), Y3
-	VBROADCASTSS (R11), Y4
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS (R10), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	SUBQ         $0x04, R10
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	SUBQ         $0x04, R9
 	JGE          steps
 
 rest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, R9
 	JZ   store
 
 single:
-	VMOVUPS      (R9), Y2
-	VMOVUPS      32(R9), Y3
-	VBROADCASTSS (R11), Y4
+	VMOVUPS      (R8), Y2
+	VMOVUPS      32(R8), Y3
+	VBROADCASTSS (R10), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	DECQ         R10
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	DECQ         R9
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
-	MOVQ   DI, R10
-	VADDPS (R10), Y0, Y0
-	VADDPS 32(R10), Y1, Y1
+	MOVQ   SI, R9
+	VADDPS (R9), Y0, Y0
+	VADDPS 32(R9), Y1, Y1
 
 overwrite:
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, 32(DI)
-	ADDQ    R8, DI
-	IMUL3Q  $0x01, DX, R10
-	ADDQ    R10, CX
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, 32(SI)
+	ADDQ    DI, SI
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile2AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile2AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile2AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile2AVX2(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
@@ -183,7 +182,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Y0, Y0
@@ -199,26 +198,25 @@ overwrite:
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x02, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile3AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile3AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile3AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile3AVX2(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	VXORPS     Y0, Y0, Y0
 	VXORPS     Y1, Y1, Y1
@@ -317,7 +315,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Y0, Y0
@@ -339,26 +337,25 @@ overwrite:
 	VMOVUPS Y4, (DI)
 	VMOVUPS Y5, 32(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x03, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile4AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile4AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile4AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile4AVX2(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -484,7 +481,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Y0, Y0
@@ -512,26 +509,25 @@ overwrite:
 	VMOVUPS Y6, (DI)
 	VMOVUPS Y7, 32(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x04, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile5AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile5AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile5AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile5AVX2(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -677,7 +673,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Y0, Y0
@@ -711,26 +707,25 @@ overwrite:
 	VMOVUPS Y8, (DI)
 	VMOVUPS Y9, 32(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x05, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile6AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile6AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile6AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile6AVX2(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -896,7 +891,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Y0, Y0
@@ -936,16 +931,15 @@ overwrite:
 	VMOVUPS Y10, (DI)
 	VMOVUPS Y11, 32(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x06, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func packRowsAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// func packRows16xAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
 // Requires: AVX, MMX+
-TEXT ·packRowsAVX2(SB), NOSPLIT, $0-48
+TEXT ·packRows16xAVX2(SB), NOSPLIT, $0-48
 	MOVQ   dst+0(FP), AX
 	MOVQ   panel+8(FP), CX
 	MOVQ   src+16(FP), DX
@@ -961,8 +955,8 @@ row:
 panel:
 	PREFETCHT0 (R9)(DI*1)
 	VMOVUPS    (R9), Y0
-	VMOVUPS    32(R9), Y1
 	VMOVUPS    Y0, (R8)
+	VMOVUPS    32(R9), Y1
 	VMOVUPS    Y1, 32(R8)
 	ADDQ       $0x00000040, R9
 	ADDQ       CX, R8
@@ -970,6 +964,38 @@ panel:
 	JNZ        panel
 	ADDQ       BX, DX
 	ADDQ       $0x00000040, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func packRows6xAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// Requires: AVX, MMX+
+TEXT ·packRows6xAVX2(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   panel+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   ld+24(FP), BX
+	MOVQ   k+40(FP), SI
+	IMUL3Q $0x08, BX, DI
+
+row:
+	MOVQ DX, R9
+	MOVQ AX, R8
+	MOVQ panels+32(FP), R10
+
+panel:
+	PREFETCHT0 (R9)(DI*1)
+	VMOVUPS    (R9), X0
+	VMOVUPS    X0, (R8)
+	VMOVSD     16(R9), X1
+	VMOVSD     X1, 16(R8)
+	ADDQ       $0x00000018, R9
+	ADDQ       CX, R8
+	DECQ       R10
+	JNZ        panel
+	ADDQ       BX, DX
+	ADDQ       $0x00000018, AX
 	DECQ       SI
 	JNZ        row
 	VZEROUPPER
@@ -2635,108 +2661,107 @@ block:
 	VZEROUPPER
 	RET
 
-// func gemmTile1AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile1AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile1AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile1AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
-	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ aCol+32(FP), DX
+	MOVQ bRow+56(FP), BX
+	MOVQ c+64(FP), SI
+	MOVQ ldc+72(FP), DI
 
 strip:
-	MOVQ       b+40(FP), R9
-	MOVQ       CX, R11
+	MOVQ       b+48(FP), R8
+	MOVQ       CX, R10
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
-	MOVQ       DI, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	PREFETCHT0 127(R10)
-	MOVQ       k+8(FP), R10
-	SUBQ       $0x04, R10
+	MOVQ       SI, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 127(R9)
+	MOVQ       k+8(FP), R9
+	SUBQ       $0x04, R9
 	JL         rest
 
 steps:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (R11), Z4
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VBROADCASTSS (R10), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (R11), Z4
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VBROADCASTSS (R10), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (R11), Z4
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VBROADCASTSS (R10), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (R11), Z4
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VBROADCASTSS (R10), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	SUBQ         $0x04, R10
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	SUBQ         $0x04, R9
 	JGE          steps
 
 rest:
-	ADDQ $0x04, R10
+	ADDQ $0x04, R9
 	JZ   store
 
 single:
-	VMOVUPS      (R9), Z2
-	VMOVUPS      64(R9), Z3
-	VBROADCASTSS (R11), Z4
+	VMOVUPS      (R8), Z2
+	VMOVUPS      64(R8), Z3
+	VBROADCASTSS (R10), Z4
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         BX, R11
-	ADDQ         SI, R9
-	DECQ         R10
+	ADDQ         DX, R10
+	ADDQ         BX, R8
+	DECQ         R9
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
-	MOVQ   DI, R10
-	VADDPS (R10), Z0, Z0
-	VADDPS 64(R10), Z1, Z1
+	MOVQ   SI, R9
+	VADDPS (R9), Z0, Z0
+	VADDPS 64(R9), Z1, Z1
 
 overwrite:
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	ADDQ    R8, DI
-	IMUL3Q  $0x01, DX, R10
-	ADDQ    R10, CX
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, 64(SI)
+	ADDQ    DI, SI
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile2AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile2AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile2AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile2AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
@@ -2817,7 +2842,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -2833,26 +2858,25 @@ overwrite:
 	VMOVUPS Z2, (DI)
 	VMOVUPS Z3, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x02, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile3AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile3AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile3AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile3AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
@@ -2954,7 +2978,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -2976,26 +3000,25 @@ overwrite:
 	VMOVUPS Z4, (DI)
 	VMOVUPS Z5, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x03, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile4AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile4AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile4AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile4AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -3125,7 +3148,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -3153,26 +3176,25 @@ overwrite:
 	VMOVUPS Z6, (DI)
 	VMOVUPS Z7, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x04, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile5AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile5AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile5AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile5AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -3323,7 +3345,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -3357,26 +3379,25 @@ overwrite:
 	VMOVUPS Z8, (DI)
 	VMOVUPS Z9, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x05, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile6AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile6AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile6AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile6AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -3548,7 +3569,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -3588,26 +3609,25 @@ overwrite:
 	VMOVUPS Z10, (DI)
 	VMOVUPS Z11, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x06, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile7AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile7AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile7AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile7AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -3807,7 +3827,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -3853,26 +3873,25 @@ overwrite:
 	VMOVUPS Z12, (DI)
 	VMOVUPS Z13, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x07, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile8AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile8AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile8AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile8AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -4093,7 +4112,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -4145,26 +4164,25 @@ overwrite:
 	VMOVUPS Z14, (DI)
 	VMOVUPS Z15, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x08, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile9AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile9AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile9AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile9AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -4406,7 +4424,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -4464,26 +4482,25 @@ overwrite:
 	VMOVUPS Z16, (DI)
 	VMOVUPS Z17, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x09, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile10AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile10AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile10AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile10AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -4753,7 +4770,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -4817,26 +4834,25 @@ overwrite:
 	VMOVUPS Z18, (DI)
 	VMOVUPS Z19, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x0a, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile11AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile11AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile11AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile11AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -5127,7 +5143,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -5197,26 +5213,25 @@ overwrite:
 	VMOVUPS Z20, (DI)
 	VMOVUPS Z21, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x0b, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func gemmTile12AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+// func gemmTile12AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile12AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile12AVX512(SB), NOSPLIT, $0-81
 	MOVQ strips+0(FP), AX
 	MOVQ a+16(FP), CX
 	MOVQ aRow+24(FP), DX
 	MOVQ aCol+32(FP), BX
-	MOVQ bRow+48(FP), SI
-	MOVQ c+56(FP), DI
-	MOVQ ldc+64(FP), R8
+	MOVQ bRow+56(FP), SI
+	MOVQ c+64(FP), DI
+	MOVQ ldc+72(FP), R8
 
 strip:
-	MOVQ       b+40(FP), R9
+	MOVQ       b+48(FP), R9
 	MOVQ       CX, R11
 	LEAQ       (R11)(DX*2), R12
 	ADDQ       DX, R12
@@ -5528,7 +5543,7 @@ single:
 	JNZ          single
 
 store:
-	CMPB   accumulate+72(FP), $0x00
+	CMPB   accumulate+80(FP), $0x00
 	JE     overwrite
 	MOVQ   DI, R10
 	VADDPS (R10), Z0, Z0
@@ -5604,16 +5619,15 @@ overwrite:
 	VMOVUPS Z22, (DI)
 	VMOVUPS Z23, 64(DI)
 	ADDQ    R8, DI
-	IMUL3Q  $0x0c, DX, R10
-	ADDQ    R10, CX
+	ADDQ    aStrip+40(FP), CX
 	DECQ    AX
 	JNZ     strip
 	VZEROUPPER
 	RET
 
-// func packRowsAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// func packRows32xAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·packRowsAVX512(SB), NOSPLIT, $0-48
+TEXT ·packRows32xAVX512(SB), NOSPLIT, $0-48
 	MOVQ   dst+0(FP), AX
 	MOVQ   panel+8(FP), CX
 	MOVQ   src+16(FP), DX
@@ -5630,8 +5644,8 @@ panel:
 	PREFETCHT0 (R9)(DI*1)
 	PREFETCHT0 64(R9)(DI*1)
 	VMOVUPS    (R9), Z0
-	VMOVUPS    64(R9), Z1
 	VMOVUPS    Z0, (R8)
+	VMOVUPS    64(R9), Z1
 	VMOVUPS    Z1, 64(R8)
 	ADDQ       $0x00000080, R9
 	ADDQ       CX, R8
@@ -5639,6 +5653,38 @@ panel:
 	JNZ        panel
 	ADDQ       BX, DX
 	ADDQ       $0x00000080, AX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+// func packRows12xAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// Requires: AVX, MMX+
+TEXT ·packRows12xAVX512(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   panel+8(FP), CX
+	MOVQ   src+16(FP), DX
+	MOVQ   ld+24(FP), BX
+	MOVQ   k+40(FP), SI
+	IMUL3Q $0x08, BX, DI
+
+row:
+	MOVQ DX, R9
+	MOVQ AX, R8
+	MOVQ panels+32(FP), R10
+
+panel:
+	PREFETCHT0 (R9)(DI*1)
+	VMOVUPS    (R9), Y0
+	VMOVUPS    Y0, (R8)
+	VMOVUPS    32(R9), X1
+	VMOVUPS    X1, 32(R8)
+	ADDQ       $0x00000030, R9
+	ADDQ       CX, R8
+	DECQ       R10
+	JNZ        panel
+	ADDQ       BX, DX
+	ADDQ       $0x00000030, AX
 	DECQ       SI
 	JNZ        row
 	VZEROUPPER

@@ -10,13 +10,14 @@ const (
 	portableCols = 4
 )
 
-func mulPanelGo(m, k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
-	i := 0
-	for ; i+2 <= m; i += 2 {
-		mulTileGo(k, a[min(i*aRow, len(a)):], aRow, aCol, b, bRow, c[i*ldc:], ldc, accumulate)
-	}
-	if i < m {
-		mulRowGo(k, a[min(i*aRow, len(a)):], aCol, b, bRow, c[i*ldc:], accumulate)
+func mulPanelGo(m, k int, a []float32, aRow, aCol, aStrip int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
+	for i := 0; i < m; i += portableRows {
+		strip := a[min(i/portableRows*aStrip, len(a)):]
+		if i+portableRows <= m {
+			mulTileGo(k, strip, aRow, aCol, b, bRow, c[i*ldc:], ldc, accumulate)
+		} else {
+			mulRowGo(k, strip, aCol, b, bRow, c[i*ldc:], accumulate)
+		}
 	}
 }
 

@@ -4,11 +4,15 @@ package kernel
 
 // Only [Portable] is available here, so nothing reaches these.
 
-func mulPanel(s ISA, m, k int, a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
+func mulPanel(s ISA, m, k int, a []float32, aRow, aCol, aStrip int, b []float32, bRow int, c []float32, ldc int, accumulate bool) {
 	panic("kernel: no assembly on this platform")
 }
 
 func packRows(s ISA, dst []float32, panel int, src []float32, ld, panels, k int) {
+	panic("kernel: no assembly on this platform")
+}
+
+func packStrips(s ISA, dst []float32, strip int, src []float32, ld, strips, k int) {
 	panic("kernel: no assembly on this platform")
 }
 

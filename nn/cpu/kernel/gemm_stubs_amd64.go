@@ -8,42 +8,49 @@ package kernel
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile1AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile1AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile2AVX2 multiplies strips of 2 rows of A by a panel of B of 16 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile2AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile2AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile3AVX2 multiplies strips of 3 rows of A by a panel of B of 16 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile3AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile3AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile4AVX2 multiplies strips of 4 rows of A by a panel of B of 16 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile4AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile4AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile5AVX2 multiplies strips of 5 rows of A by a panel of B of 16 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile5AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile5AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile6AVX2 multiplies strips of 6 rows of A by a panel of B of 16 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile6AVX2(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile6AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
-// packRowsAVX2 copies k > 0 rows into panels > 0 panels. panel and ld are in bytes.
+// packRows16xAVX2 copies k > 0 rows into panels > 0 panels of 16 columns.
+// panel and ld are in bytes.
 //
 //go:noescape
-func packRowsAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+func packRows16xAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+
+// packRows6xAVX2 copies k > 0 rows into panels > 0 panels of 6 columns.
+// panel and ld are in bytes.
+//
+//go:noescape
+func packRows6xAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
 
 // dot1x1AVX2 multiplies 1 rows of X by groups of 1 rows of W, k > 0.
 // Strides are in bytes.
@@ -131,78 +138,85 @@ func readSumAVX2(x *float32, blocks int) float32
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile1AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile1AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile2AVX512 multiplies strips of 2 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile2AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile2AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile3AVX512 multiplies strips of 3 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile3AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile3AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile4AVX512 multiplies strips of 4 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile4AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile4AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile5AVX512 multiplies strips of 5 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile5AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile5AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile6AVX512 multiplies strips of 6 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile6AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile6AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile7AVX512 multiplies strips of 7 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile7AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile7AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile8AVX512 multiplies strips of 8 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile8AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile8AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile9AVX512 multiplies strips of 9 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile9AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile9AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile10AVX512 multiplies strips of 10 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile10AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile10AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile11AVX512 multiplies strips of 11 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile11AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile11AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // gemmTile12AVX512 multiplies strips of 12 rows of A by a panel of B of 32 columns.
 // Strides are in bytes.
 //
 //go:noescape
-func gemmTile12AVX512(strips int, k int, a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
+func gemmTile12AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
-// packRowsAVX512 copies k > 0 rows into panels > 0 panels. panel and ld are in bytes.
+// packRows32xAVX512 copies k > 0 rows into panels > 0 panels of 32 columns.
+// panel and ld are in bytes.
 //
 //go:noescape
-func packRowsAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+func packRows32xAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+
+// packRows12xAVX512 copies k > 0 rows into panels > 0 panels of 12 columns.
+// panel and ld are in bytes.
+//
+//go:noescape
+func packRows12xAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
 
 // dot1x1AVX512 multiplies 1 rows of X by groups of 1 rows of W, k > 0.
 // Strides are in bytes.

@@ -53,19 +53,27 @@ func TestMulPanel(t *testing.T) {
 		for m := 1; m <= 2*rows+1; m++ {
 			for _, k := range []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 33} {
 				for i, p := range places() {
-					testMulPanel(t, s, p, m, k, cols, (m+k+i)%2 == 0, (m+i)%3 == 0)
+					testMulPanel(t, s, p, m, k, rows, cols, (m+k+i)%2 == 0, (m+i)%3 == 0)
 				}
 			}
 		}
 	})
 }
 
-func testMulPanel(t *testing.T, s ISA, p place, m, k, cols int, transposed, accumulate bool) {
+func testMulPanel(t *testing.T, s ISA, p place, m, k, rows, cols int, transposed, accumulate bool) {
 	aRow, aCol, bRow, ldc := k+1, 1, cols+3, cols+2
 	if transposed {
 		aRow, aCol = 2, 2*m+1
 	}
-	a, aSame := gemmInput(p, 1, max(0, (m-1)*aRow+(k-1)*aCol+1))
+	aStrip := rows * aRow
+	if m > rows && k%2 == 0 {
+		aStrip += 5
+	}
+	end := 0
+	for i := range m {
+		end = max(end, i/rows*aStrip+i%rows*aRow)
+	}
+	a, aSame := gemmInput(p, 1, max(0, end+(k-1)*aCol+1))
 	b, bSame := gemmInput(p, 2, max(0, (k-1)*bRow+cols))
 	c := gemmOutput(p, (m-1)*ldc+cols, accumulate)
 	defer a.free()
@@ -73,7 +81,7 @@ func testMulPanel(t *testing.T, s ISA, p place, m, k, cols int, transposed, accu
 	defer c.free()
 	before := slices.Clone(c.data)
 	what := fmt.Sprintf("%s, m=%d k=%d transposed=%t accumulate=%t", p.name, m, k, transposed, accumulate)
-	s.MulPanel(m, k, a.data, aRow, aCol, b.data, bRow, c.data, ldc, accumulate)
+	s.MulPanel(m, k, a.data, aRow, aCol, aStrip, b.data, bRow, c.data, ldc, accumulate)
 	if !c.intact() || !aSame() || !bSame() {
 		t.Fatalf("%s: wrote outside of C", what)
 	}
@@ -90,14 +98,14 @@ func testMulPanel(t *testing.T, s ISA, p place, m, k, cols int, transposed, accu
 			terms = append(terms, float64(before[i]))
 		}
 		for l := range k {
-			terms = append(terms, float64(a.data[row*aRow+l*aCol])*float64(b.data[l*bRow+col]))
+			terms = append(terms, float64(a.data[row/rows*aStrip+row%rows*aRow+l*aCol])*float64(b.data[l*bRow+col]))
 		}
 		checkSum(t, fmt.Sprintf("%s: (%d, %d)", what, row, col), c.data[i], terms...)
 	}
 	for i := range m { // an element must not depend on its place in a tile
 		row := gemmOutput(p, cols, false)
 		copy(row.data, before[i*ldc:][:cols])
-		s.MulPanel(1, k, a.data[min(i*aRow, len(a.data)):], aRow, aCol, b.data, bRow, row.data, cols, accumulate)
+		s.MulPanel(1, k, a.data[min(i/rows*aStrip+i%rows*aRow, len(a.data)):], aRow, aCol, 0, b.data, bRow, row.data, cols, accumulate)
 		if !slices.Equal(row.data, c.data[i*ldc:][:cols]) {
 			t.Fatalf("%s: row %d alone has other bits", what, i)
 		}
@@ -150,6 +158,34 @@ func testPack(t *testing.T, s ISA, p place, cols, n, k int) {
 	columns, same := gemmInput(p, 4, (n-1)*ldt+k)
 	check("PackColumns", columns, same, func(dst []float32) { s.PackColumns(dst, panel, columns.data, ldt, n, k) },
 		func(j, l int) float32 { return columns.data[j*ldt+l] })
+}
+
+func TestPackStrips(t *testing.T) {
+	forEachISA(t, func(t *testing.T, s ISA) {
+		rows, _ := s.GemmTile()
+		for _, k := range []int{1, 2, 9} {
+			for m := 1; m <= 3*rows+1; m++ {
+				for _, p := range places() {
+					ld, strip := m+1, k*rows+3
+					src, same := gemmInput(p, 9, (k-1)*ld+m)
+					dst := gemmOutput(p, (m-1)/rows*strip+k*rows, false)
+					s.PackStrips(dst.data, strip, src.data, ld, m, k)
+					if !dst.intact() || !same() {
+						t.Fatalf("%s m=%d k=%d: wrote outside of dst", p.name, m, k)
+					}
+					for i := range m {
+						for l := range k {
+							if got, want := dst.data[i/rows*strip+l*rows+i%rows], src.data[l*ld+i]; got != want {
+								t.Fatalf("%s m=%d k=%d: (%d, %d) is %v, want %v", p.name, m, k, i, l, got, want)
+							}
+						}
+					}
+					src.free()
+					dst.free()
+				}
+			}
+		}
+	})
 }
 
 func TestTranspose(t *testing.T) {
@@ -239,9 +275,9 @@ func TestGemmShortSlices(t *testing.T) {
 	forEachISA(t, func(t *testing.T, s ISA) {
 		_, cols := s.GemmTile()
 		for name, run := range map[string]func(){
-			"A":           func() { s.MulPanel(2, 3, f(5), 3, 1, f(3*cols), cols, f(2*cols), cols, false) },
-			"B":           func() { s.MulPanel(2, 3, f(6), 3, 1, f(3*cols-1), cols, f(2*cols), cols, false) },
-			"C":           func() { s.MulPanel(2, 3, f(6), 3, 1, f(3*cols), cols, f(2*cols-1), cols, false) },
+			"A":           func() { s.MulPanel(2, 3, f(5), 3, 1, 0, f(3*cols), cols, f(2*cols), cols, false) },
+			"B":           func() { s.MulPanel(2, 3, f(6), 3, 1, 0, f(3*cols-1), cols, f(2*cols), cols, false) },
+			"C":           func() { s.MulPanel(2, 3, f(6), 3, 1, 0, f(3*cols), cols, f(2*cols-1), cols, false) },
 			"PackRows":    func() { s.PackRows(f(2*cols), 0, f(2*cols-1), cols, cols, 2) },
 			"PackColumns": func() { s.PackColumns(f(2*cols-1), 0, f(2*cols), 2, cols, 2) },
 			"X":           func() { s.DotRows(1, 1, 9, f(8), 9, f(9), 9, f(1), 1, false) },
@@ -269,7 +305,7 @@ func FuzzMulPanel(f *testing.F) {
 			return
 		}
 		for _, s := range Available() {
-			_, cols := s.GemmTile()
+			rows, cols := s.GemmTile()
 			r := newRand(seed)
 			a, b := make([]float32, int(m)*int(k)), make([]float32, int(k)*cols)
 			for i := range a {
@@ -280,7 +316,7 @@ func FuzzMulPanel(f *testing.F) {
 			}
 			a[r.IntN(len(a))] = math.Float32frombits(bits)
 			c := make([]float32, int(m)*cols)
-			s.MulPanel(int(m), int(k), a, int(k), 1, b, cols, c, cols, false)
+			s.MulPanel(int(m), int(k), a, int(k), 1, rows*int(k), b, cols, c, cols, false)
 			for i := range c {
 				var sum, size float64
 				for l := range int(k) {

@@ -11,7 +11,8 @@ func main() {
 		for rows := 1; rows <= v.tileRows; rows++ {
 			v.tile(rows)
 		}
-		v.packRows()
+		v.packRows(2 * v.lanes)
+		v.packRows(v.tileRows)
 		for rows := 1; rows <= v.dotRows; rows++ {
 			v.dot(rows, 1)
 			v.dot(rows, v.dotColumns(rows))

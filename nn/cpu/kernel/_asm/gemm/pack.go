@@ -1,49 +1,72 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// packRows copies rows into panels side by side.
+// packRows copies rows into panels side by side, of the tile's columns for B or of its rows for A.
 //
 //	for l := range k {
 //		for p := range panels {
-//			copy(dst[p*panel+l*cols:][:cols], src[l*ld+p*cols:])
+//			copy(dst[p*panel+l*width:][:width], src[l*ld+p*width:])
 //		}
 //	}
 //
 // Rows far apart are beyond what the processor fetches ahead by itself.
-func (v isa) packRows() {
+func (v isa) packRows(width int) {
 	const ahead = 8 // rows
-	v.function("packRows", "(dst *float32, panel int, src *float32, ld, panels, k int)",
-		"copies k > 0 rows into panels > 0 panels. panel and ld are in bytes.")
+	v.function(fmt.Sprintf("packRows%dx", width), "(dst *float32, panel int, src *float32, ld, panels, k int)",
+		fmt.Sprintf("copies k > 0 rows into panels > 0 panels of %d columns.", width), "panel and ld are in bytes.")
 	dst, panel, src, ld, k := arg("dst"), arg("panel"), arg("src"), arg("ld"), arg("k")
 	far, to, from, n := GP64(), GP64(), GP64(), GP64()
-	v0, v1 := v.vectors[0], v.vectors[1]
 	IMUL3Q(U8(ahead), ld, far)
 	Label("row")
 	MOVQ(src, from)
 	MOVQ(dst, to)
 	Load(Param("panels"), n)
 	Label("panel")
-	for line := 0; line < 2*v.bytes(); line += 64 {
+	for line := 0; line < 4*width; line += 64 {
 		PREFETCHT0(Mem{Base: from, Index: far, Scale: 1, Disp: line})
 	}
-	VMOVUPS(at(from, 0), v0)
-	VMOVUPS(at(from, v.bytes()), v1)
-	VMOVUPS(v0, at(to, 0))
-	VMOVUPS(v1, at(to, v.bytes()))
-	ADDQ(U32(2*v.bytes()), from)
+	copyVectors(v, to, from, width)
+	ADDQ(U32(4*width), from)
 	ADDQ(panel, to)
 	DECQ(n)
 	JNZ(LabelRef("panel"))
 	ADDQ(ld, src)
-	ADDQ(U32(2*v.bytes()), dst)
+	ADDQ(U32(4*width), dst)
 	DECQ(k)
 	JNZ(LabelRef("row"))
 	finish()
+}
+
+// copyVectors copies width elements, an even number, in vectors of this width and narrower.
+func copyVectors(v isa, to, from reg.GPVirtual, width int) {
+	for i, done := 0, 0; done < width; i++ {
+		r, left := v.vectors[i], width-done
+		switch {
+		case left >= v.lanes:
+			VMOVUPS(at(from, 4*done), r)
+			VMOVUPS(r, at(to, 4*done))
+			done += v.lanes
+		case left >= 8:
+			VMOVUPS(at(from, 4*done), lowHalf(r))
+			VMOVUPS(lowHalf(r), at(to, 4*done))
+			done += 8
+		case left >= 4:
+			VMOVUPS(at(from, 4*done), quarter(r))
+			VMOVUPS(quarter(r), at(to, 4*done))
+			done += 4
+		default:
+			VMOVSD(at(from, 4*done), quarter(r))
+			VMOVSD(quarter(r), at(to, 4*done))
+			done += 2
+		}
+	}
 }
 
 // transpose8 transposes blocks of 8 by 8.

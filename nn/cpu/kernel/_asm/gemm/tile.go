@@ -20,13 +20,13 @@ import (
 //				c[i*ldc+j] = s // or +=
 //			}
 //		}
-//		a, c = a[rows*aRow:], c[rows*ldc:]
+//		a, c = a[aStrip:], c[rows*ldc:]
 //	}
 //
 // A row costs one broadcast and two multiply-adds a step. Three rows share a pointer: an index can be scaled by 1 and 2.
 func (v isa) tile(rows int) {
 	v.function(fmt.Sprintf("gemmTile%d", rows),
-		"(strips, k int, a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc int, accumulate bool)",
+		"(strips, k int, a *float32, aRow, aCol, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)",
 		fmt.Sprintf("multiplies strips of %d rows of A by a panel of B of %d columns.", rows, 2*v.lanes),
 		"Strides are in bytes.")
 	strips := arg("strips")
@@ -98,8 +98,7 @@ func (v isa) tile(rows int) {
 		VMOVUPS(sums[2*i+1], at(c, v.bytes()))
 		ADDQ(ldc, c)
 	}
-	IMUL3Q(U8(rows), aRow, p)
-	ADDQ(p, a)
+	ADDQ(argAt("aStrip"), a)
 	DECQ(strips)
 	JNZ(LabelRef("strip"))
 	finish()
