@@ -55,7 +55,7 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	if o.AE != "" {
 		return nil, usage("--ae is for language models only")
 	}
-	tok, err := ChooseTokenizer(o.Tokenizer)
+	tok, err := tokenizerFor(o)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +151,14 @@ func absolute(paths []string) []string {
 		out = append(out, p)
 	}
 	return out
+}
+
+// tokenizerFor returns the tokenizer that is asked for, else that of prepared text, else bytes.
+func tokenizerFor(o Options) (*tokenizer.Tokenizer, error) {
+	if o.Tokenizer == "" && len(o.Data) == 1 && corpus.IsPrepared(o.Data[0]) {
+		return corpus.PreparedTokenizer(o.Data[0])
+	}
+	return ChooseTokenizer(o.Tokenizer)
 }
 
 // ChooseTokenizer returns the tokenizer that a --tokenizer flag names: bytes, llama3:FILE or a tokenizer.json.
