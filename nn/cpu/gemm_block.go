@@ -8,9 +8,9 @@ import "github.com/calm-go/calm/nn/cpu/kernel"
 // lines of one tile compete.
 
 const (
-	gemmKC  = 384  // rows of a panel of B at most
-	gemmNC  = 256  // columns of B packed at a time
-	gemmMC  = 96   // rows of A copied at a time, a multiple of every tile's
+	gemmKC  = 320  // rows of a panel of B at most: with 16 columns it leaves room for A in a first-level cache
+	gemmNC  = 512  // columns of B packed at a time
+	gemmMC  = 144  // rows of A copied at a time, a multiple of every tile's: a third of a second-level cache
 	gemmPad = 16   // elements between packed rows of A and panels of B, which else would compete for the same cache lines
 	gemmMR  = 1024 // rows of a block at most
 
@@ -201,9 +201,7 @@ func (s *gemmBlock) loadA(a []float32, m, k int) (packed []float32, row, col, st
 	switch {
 	case s.ACol == 1:
 		row = k + gemmPad
-		for i := range m {
-			copy(s.packedA[i*row:][:k], a[i*s.ARow:])
-		}
+		s.isa.CopyRows(s.packedA, row, a, s.ARow, m, k)
 		return s.packedA, row, 1, s.height * row
 	case s.ARow == 1:
 		strip = s.height*k + gemmPad

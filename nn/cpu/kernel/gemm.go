@@ -114,6 +114,24 @@ func (s ISA) PackColumns(dst []float32, panel int, src []float32, ld, n, k int) 
 	}
 }
 
+// CopyRows copies a matrix, fetching rows ahead:
+//
+//	dst[i*ldd+l] = src[i*lds+l]  // [rows, cols]
+func (s ISA) CopyRows(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	if rows <= 0 || cols <= 0 {
+		return
+	}
+	needLen("dst", len(dst), (rows-1)*ldd+cols)
+	needLen("src", len(src), (rows-1)*lds+cols)
+	if _, width := s.GemmTile(); s != Portable && cols >= width {
+		copyRows(s, dst, ldd, src, lds, rows, cols)
+		return
+	}
+	for i := range rows {
+		copy(dst[i*ldd:][:cols], src[i*lds:])
+	}
+}
+
 // Transpose copies a transposed matrix:
 //
 //	dst[l*ldd+j] = src[j*lds+l]  // [cols, rows] from [rows, cols]

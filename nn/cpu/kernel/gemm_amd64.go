@@ -75,19 +75,39 @@ func mulStripsAVX512(rows, strips, k int, a *float32, aRow, aCol, aStrip int, b 
 }
 
 func packRows(s ISA, dst []float32, panel int, src []float32, ld, panels, k int) {
+	copyPanels(s, unsafe.SliceData(dst), panel, tileCols(s), unsafe.SliceData(src), ld, panels, k)
+}
+
+// copyRows copies a matrix at least a panel wide; the last panel overlaps the one before.
+func copyRows(s ISA, dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	width := tileCols(s)
+	d, p := unsafe.SliceData(dst), unsafe.SliceData(src)
+	copyPanels(s, d, width, ldd, p, lds, cols/width, rows)
+	if cols%width != 0 {
+		copyPanels(s, at(d, cols-width), width, ldd, at(p, cols-width), lds, 1, rows)
+	}
+}
+
+func copyPanels(s ISA, dst *float32, panel, step int, src *float32, ld, panels, k int) {
 	if s == AVX512 {
-		packRows32xAVX512(unsafe.SliceData(dst), 4*panel, unsafe.SliceData(src), 4*ld, panels, k)
+		packRows32xAVX512(dst, 4*panel, 4*step, src, 4*ld, panels, k)
 		return
 	}
-	packRows16xAVX2(unsafe.SliceData(dst), 4*panel, unsafe.SliceData(src), 4*ld, panels, k)
+	packRows16xAVX2(dst, 4*panel, 4*step, src, 4*ld, panels, k)
 }
 
 func packStrips(s ISA, dst []float32, strip int, src []float32, ld, strips, k int) {
+	rows, _ := s.GemmTile()
 	if s == AVX512 {
-		packRows12xAVX512(unsafe.SliceData(dst), 4*strip, unsafe.SliceData(src), 4*ld, strips, k)
+		packRows12xAVX512(unsafe.SliceData(dst), 4*strip, 4*rows, unsafe.SliceData(src), 4*ld, strips, k)
 		return
 	}
-	packRows6xAVX2(unsafe.SliceData(dst), 4*strip, unsafe.SliceData(src), 4*ld, strips, k)
+	packRows6xAVX2(unsafe.SliceData(dst), 4*strip, 4*rows, unsafe.SliceData(src), 4*ld, strips, k)
+}
+
+func tileCols(s ISA) int {
+	_, cols := s.GemmTile()
+	return cols
 }
 
 // transpose goes over matrices of at least 8 by 8 in bands of 8 rows, of blocks of 8 by 8. Where the sizes are no

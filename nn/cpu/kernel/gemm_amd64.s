@@ -937,66 +937,68 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func packRows16xAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// func packRows16xAVX2(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 // Requires: AVX, MMX+
-TEXT ·packRows16xAVX2(SB), NOSPLIT, $0-48
+TEXT ·packRows16xAVX2(SB), NOSPLIT, $0-56
 	MOVQ   dst+0(FP), AX
 	MOVQ   panel+8(FP), CX
-	MOVQ   src+16(FP), DX
-	MOVQ   ld+24(FP), BX
-	MOVQ   k+40(FP), SI
-	IMUL3Q $0x08, BX, DI
+	MOVQ   step+16(FP), DX
+	MOVQ   src+24(FP), BX
+	MOVQ   ld+32(FP), SI
+	MOVQ   k+48(FP), DI
+	IMUL3Q $0x08, SI, R8
 
 row:
-	MOVQ DX, R9
-	MOVQ AX, R8
-	MOVQ panels+32(FP), R10
+	MOVQ BX, R10
+	MOVQ AX, R9
+	MOVQ panels+40(FP), R11
 
 panel:
-	PREFETCHT0 (R9)(DI*1)
-	VMOVUPS    (R9), Y0
-	VMOVUPS    Y0, (R8)
-	VMOVUPS    32(R9), Y1
-	VMOVUPS    Y1, 32(R8)
-	ADDQ       $0x00000040, R9
-	ADDQ       CX, R8
-	DECQ       R10
+	PREFETCHT0 (R10)(R8*1)
+	VMOVUPS    (R10), Y0
+	VMOVUPS    Y0, (R9)
+	VMOVUPS    32(R10), Y1
+	VMOVUPS    Y1, 32(R9)
+	ADDQ       $0x00000040, R10
+	ADDQ       CX, R9
+	DECQ       R11
 	JNZ        panel
-	ADDQ       BX, DX
-	ADDQ       $0x00000040, AX
-	DECQ       SI
+	ADDQ       SI, BX
+	ADDQ       DX, AX
+	DECQ       DI
 	JNZ        row
 	VZEROUPPER
 	RET
 
-// func packRows6xAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// func packRows6xAVX2(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 // Requires: AVX, MMX+
-TEXT ·packRows6xAVX2(SB), NOSPLIT, $0-48
+TEXT ·packRows6xAVX2(SB), NOSPLIT, $0-56
 	MOVQ   dst+0(FP), AX
 	MOVQ   panel+8(FP), CX
-	MOVQ   src+16(FP), DX
-	MOVQ   ld+24(FP), BX
-	MOVQ   k+40(FP), SI
-	IMUL3Q $0x08, BX, DI
+	MOVQ   step+16(FP), DX
+	MOVQ   src+24(FP), BX
+	MOVQ   ld+32(FP), SI
+	MOVQ   k+48(FP), DI
+	IMUL3Q $0x08, SI, R8
 
 row:
-	MOVQ DX, R9
-	MOVQ AX, R8
-	MOVQ panels+32(FP), R10
+	MOVQ BX, R10
+	MOVQ AX, R9
+	MOVQ panels+40(FP), R11
 
 panel:
-	PREFETCHT0 (R9)(DI*1)
-	VMOVUPS    (R9), X0
-	VMOVUPS    X0, (R8)
-	VMOVSD     16(R9), X1
-	VMOVSD     X1, 16(R8)
-	ADDQ       $0x00000018, R9
-	ADDQ       CX, R8
-	DECQ       R10
+	PREFETCHT0 (R10)(R8*1)
+	VMOVUPS    (R10), X0
+	VMOVUPS    X0, (R9)
+	VMOVSD     16(R10), X1
+	VMOVSD     X1, 16(R9)
+	ADDQ       $0x00000018, R10
+	ADDQ       CX, R9
+	DECQ       R11
 	JNZ        panel
-	ADDQ       BX, DX
-	ADDQ       $0x00000018, AX
-	DECQ       SI
+	ADDQ       SI, BX
+	ADDQ       DX, AX
+	DECQ       DI
 	JNZ        row
 	VZEROUPPER
 	RET
@@ -5625,67 +5627,69 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func packRows32xAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// func packRows32xAVX512(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·packRows32xAVX512(SB), NOSPLIT, $0-48
+TEXT ·packRows32xAVX512(SB), NOSPLIT, $0-56
 	MOVQ   dst+0(FP), AX
 	MOVQ   panel+8(FP), CX
-	MOVQ   src+16(FP), DX
-	MOVQ   ld+24(FP), BX
-	MOVQ   k+40(FP), SI
-	IMUL3Q $0x08, BX, DI
+	MOVQ   step+16(FP), DX
+	MOVQ   src+24(FP), BX
+	MOVQ   ld+32(FP), SI
+	MOVQ   k+48(FP), DI
+	IMUL3Q $0x08, SI, R8
 
 row:
-	MOVQ DX, R9
-	MOVQ AX, R8
-	MOVQ panels+32(FP), R10
+	MOVQ BX, R10
+	MOVQ AX, R9
+	MOVQ panels+40(FP), R11
 
 panel:
-	PREFETCHT0 (R9)(DI*1)
-	PREFETCHT0 64(R9)(DI*1)
-	VMOVUPS    (R9), Z0
-	VMOVUPS    Z0, (R8)
-	VMOVUPS    64(R9), Z1
-	VMOVUPS    Z1, 64(R8)
-	ADDQ       $0x00000080, R9
-	ADDQ       CX, R8
-	DECQ       R10
+	PREFETCHT0 (R10)(R8*1)
+	PREFETCHT0 64(R10)(R8*1)
+	VMOVUPS    (R10), Z0
+	VMOVUPS    Z0, (R9)
+	VMOVUPS    64(R10), Z1
+	VMOVUPS    Z1, 64(R9)
+	ADDQ       $0x00000080, R10
+	ADDQ       CX, R9
+	DECQ       R11
 	JNZ        panel
-	ADDQ       BX, DX
-	ADDQ       $0x00000080, AX
-	DECQ       SI
+	ADDQ       SI, BX
+	ADDQ       DX, AX
+	DECQ       DI
 	JNZ        row
 	VZEROUPPER
 	RET
 
-// func packRows12xAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+// func packRows12xAVX512(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 // Requires: AVX, MMX+
-TEXT ·packRows12xAVX512(SB), NOSPLIT, $0-48
+TEXT ·packRows12xAVX512(SB), NOSPLIT, $0-56
 	MOVQ   dst+0(FP), AX
 	MOVQ   panel+8(FP), CX
-	MOVQ   src+16(FP), DX
-	MOVQ   ld+24(FP), BX
-	MOVQ   k+40(FP), SI
-	IMUL3Q $0x08, BX, DI
+	MOVQ   step+16(FP), DX
+	MOVQ   src+24(FP), BX
+	MOVQ   ld+32(FP), SI
+	MOVQ   k+48(FP), DI
+	IMUL3Q $0x08, SI, R8
 
 row:
-	MOVQ DX, R9
-	MOVQ AX, R8
-	MOVQ panels+32(FP), R10
+	MOVQ BX, R10
+	MOVQ AX, R9
+	MOVQ panels+40(FP), R11
 
 panel:
-	PREFETCHT0 (R9)(DI*1)
-	VMOVUPS    (R9), Y0
-	VMOVUPS    Y0, (R8)
-	VMOVUPS    32(R9), X1
-	VMOVUPS    X1, 32(R8)
-	ADDQ       $0x00000030, R9
-	ADDQ       CX, R8
-	DECQ       R10
+	PREFETCHT0 (R10)(R8*1)
+	VMOVUPS    (R10), Y0
+	VMOVUPS    Y0, (R9)
+	VMOVUPS    32(R10), X1
+	VMOVUPS    X1, 32(R9)
+	ADDQ       $0x00000030, R10
+	ADDQ       CX, R9
+	DECQ       R11
 	JNZ        panel
-	ADDQ       BX, DX
-	ADDQ       $0x00000030, AX
-	DECQ       SI
+	ADDQ       SI, BX
+	ADDQ       DX, AX
+	DECQ       DI
 	JNZ        row
 	VZEROUPPER
 	RET

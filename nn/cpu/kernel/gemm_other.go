@@ -16,6 +16,10 @@ func packStrips(s ISA, dst []float32, strip int, src []float32, ld, strips, k in
 	panic("kernel: no assembly on this platform")
 }
 
+func copyRows(s ISA, dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	panic("kernel: no assembly on this platform")
+}
+
 func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	panic("kernel: no assembly on this platform")
 }

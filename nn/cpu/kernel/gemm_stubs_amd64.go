@@ -41,16 +41,16 @@ func gemmTile5AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int
 func gemmTile6AVX2(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // packRows16xAVX2 copies k > 0 rows into panels > 0 panels of 16 columns.
-// panel and ld are in bytes.
+// panel, step and ld are in bytes.
 //
 //go:noescape
-func packRows16xAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+func packRows16xAVX2(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 
 // packRows6xAVX2 copies k > 0 rows into panels > 0 panels of 6 columns.
-// panel and ld are in bytes.
+// panel, step and ld are in bytes.
 //
 //go:noescape
-func packRows6xAVX2(dst *float32, panel int, src *float32, ld int, panels int, k int)
+func packRows6xAVX2(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 
 // dot1x1AVX2 multiplies 1 rows of X by groups of 1 rows of W, k > 0.
 // Strides are in bytes.
@@ -207,16 +207,16 @@ func gemmTile11AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip 
 func gemmTile12AVX512(strips int, k int, a *float32, aRow int, aCol int, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool)
 
 // packRows32xAVX512 copies k > 0 rows into panels > 0 panels of 32 columns.
-// panel and ld are in bytes.
+// panel, step and ld are in bytes.
 //
 //go:noescape
-func packRows32xAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+func packRows32xAVX512(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 
 // packRows12xAVX512 copies k > 0 rows into panels > 0 panels of 12 columns.
-// panel and ld are in bytes.
+// panel, step and ld are in bytes.
 //
 //go:noescape
-func packRows12xAVX512(dst *float32, panel int, src *float32, ld int, panels int, k int)
+func packRows12xAVX512(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 
 // dot1x1AVX512 multiplies 1 rows of X by groups of 1 rows of W, k > 0.
 // Strides are in bytes.

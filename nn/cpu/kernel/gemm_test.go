@@ -188,10 +188,11 @@ func TestPackStrips(t *testing.T) {
 	})
 }
 
-func TestTranspose(t *testing.T) {
+// TestCopies compares copies and transpositions of matrices with the plain loops.
+func TestCopies(t *testing.T) {
 	forEachISA(t, func(t *testing.T, s ISA) {
-		for rows := 1; rows <= 25; rows++ {
-			for cols := 1; cols <= 25; cols++ {
+		for _, rows := range []int{1, 2, 7, 8, 9, 16, 17, 25} {
+			for cols := 1; cols <= 67; cols++ {
 				for _, p := range places() {
 					lds, ldd := cols+1, rows+3
 					src, same := gemmInput(p, 5, (rows-1)*lds+cols)
@@ -201,6 +202,17 @@ func TestTranspose(t *testing.T) {
 					s.Transpose(dst.data, ldd, src.data, lds, rows, cols)
 					if !dst.intact() || !same() || !slices.Equal(dst.data, want) {
 						t.Fatalf("%s: transposing [%d, %d] goes wrong", p.name, rows, cols)
+					}
+					dst.free()
+					ldd = cols + 2
+					dst = gemmOutput(p, (rows-1)*ldd+cols, true)
+					want = slices.Clone(dst.data)
+					for i := range rows {
+						copy(want[i*ldd:][:cols], src.data[i*lds:])
+					}
+					s.CopyRows(dst.data, ldd, src.data, lds, rows, cols)
+					if !dst.intact() || !same() || !slices.Equal(dst.data, want) {
+						t.Fatalf("%s: copying [%d, %d] goes wrong", p.name, rows, cols)
 					}
 					src.free()
 					dst.free()

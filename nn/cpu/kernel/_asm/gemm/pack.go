@@ -8,20 +8,22 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// packRows copies rows into panels side by side, of the tile's columns for B or of its rows for A.
+// packRows copies rows into panels side by side, of the tile's columns for B or of its rows for A. With panels as near
+// as they are wide it copies a matrix.
 //
 //	for l := range k {
 //		for p := range panels {
-//			copy(dst[p*panel+l*width:][:width], src[l*ld+p*width:])
+//			copy(dst[p*panel+l*step:][:width], src[l*ld+p*width:])
 //		}
 //	}
 //
 // Rows far apart are beyond what the processor fetches ahead by itself.
 func (v isa) packRows(width int) {
 	const ahead = 8 // rows
-	v.function(fmt.Sprintf("packRows%dx", width), "(dst *float32, panel int, src *float32, ld, panels, k int)",
-		fmt.Sprintf("copies k > 0 rows into panels > 0 panels of %d columns.", width), "panel and ld are in bytes.")
-	dst, panel, src, ld, k := arg("dst"), arg("panel"), arg("src"), arg("ld"), arg("k")
+	v.function(fmt.Sprintf("packRows%dx", width), "(dst *float32, panel, step int, src *float32, ld, panels, k int)",
+		fmt.Sprintf("copies k > 0 rows into panels > 0 panels of %d columns.", width), "panel, step and ld are in bytes.")
+	dst, panel, step := arg("dst"), arg("panel"), arg("step")
+	src, ld, k := arg("src"), arg("ld"), arg("k")
 	far, to, from, n := GP64(), GP64(), GP64(), GP64()
 	IMUL3Q(U8(ahead), ld, far)
 	Label("row")
@@ -38,7 +40,7 @@ func (v isa) packRows(width int) {
 	DECQ(n)
 	JNZ(LabelRef("panel"))
 	ADDQ(ld, src)
-	ADDQ(U32(4*width), dst)
+	ADDQ(step, dst)
 	DECQ(k)
 	JNZ(LabelRef("row"))
 	finish()
