@@ -48,6 +48,7 @@ type loopState struct {
 	Seconds   float64            `json:"seconds"`   // of training
 	Decisions []Decision         `json:"decisions"` // of a run under max_minutes
 	MaxSteps  int                `json:"max_steps"` // that it was to make
+	Measured  int                `json:"measured"`  // the step after which it was last measured
 	Finished  bool               `json:"finished"`
 }
 
@@ -91,11 +92,20 @@ func (l *Loop) Resume() (warnings []string, err error) {
 		return nil, err
 	}
 	l.before = l.state.Seconds
-	if l.Trainer.Config.MaxSteps > l.state.MaxSteps && l.state.MaxSteps > 0 || l.Trainer.Config.MaxSteps > saved.Step && l.state.Finished {
-		l.state.Finished, l.state.Decisions = false, nil // it has been asked for more
-	}
+	l.askedAnew()
 	_, err = l.Run.TrimMetrics(saved.Step)
 	return saved.Warnings, err
+}
+
+// askedAnew takes up that the run has been given another number of steps than when the checkpoint was made. Where steps
+// count and no minutes, what the clock decided is void.
+func (l *Loop) askedAnew() {
+	if l.Trainer.Config.MaxMinutes == 0 && len(l.state.Decisions) > 0 || l.Trainer.Config.MaxSteps != l.state.MaxSteps {
+		l.state.Finished = false
+	}
+	if l.Trainer.Config.MaxMinutes == 0 {
+		l.state.Decisions = nil
+	}
 }
 
 // total returns the number of steps of the run as far as it is known, else 0.
@@ -117,27 +127,36 @@ func (l *Loop) seconds() float64 { return l.before + time.Since(l.started).Secon
 func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 	l.started = time.Now()
 	l.state.Data, l.state.MaxSteps = l.Data, l.Trainer.Config.MaxSteps
-	if l.over() {
+	if l.complete() {
 		l.state.Finished = true
 		return l.outcome(nil), nil
 	}
 	meter := meter{tokens: len(l.Trainer.batch) * l.Trainer.Config.GradientAccumulationSteps}
-	measuredAt := -1
 	for ctx.Err() == nil && !l.over() {
+		// A run that was stopped while it measured does so now: its metrics are those of one that was not.
+		if l.due(l.Trainer.Config.EvalSteps) && l.Trainer.Steps() > l.state.Measured {
+			if out.Measured, err = l.measure(ctx, l.event(Report{Step: l.Trainer.Steps() - 1}, 0)); err != nil {
+				if ctx.Err() != nil {
+					break
+				}
+				return l.outcome(nil), err
+			}
+		}
 		if err := l.decide(); err != nil {
 			return l.outcome(nil), err
 		}
+		before := l.Batches.Position()
 		report, err := l.Trainer.Step(l.scheduled(), l.Batches.Next)
 		if err != nil {
-			return l.outcome(nil), errors.Join(err, l.save())
+			// The step was not made: what is saved stands before its batch.
+			return l.outcome(nil), errors.Join(err, l.Batches.Seek(before), l.save())
 		}
 		rate := meter.step(l.seconds())
 		event := l.event(report, rate)
 		if err := l.log(event); err != nil {
 			return l.outcome(nil), err
 		}
-		if done := l.Trainer.Steps(); l.due(l.Trainer.Config.EvalSteps) && !l.over() {
-			measuredAt = done
+		if l.due(l.Trainer.Config.EvalSteps) && !l.over() {
 			if out.Measured, err = l.measure(ctx, event); err != nil {
 				if ctx.Err() != nil {
 					break
@@ -159,12 +178,15 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 	if ctx.Err() != nil && !l.over() {
 		return l.outcome(out.Measured), l.save()
 	}
-	l.state.Finished = true
-	if measuredAt != l.Trainer.Steps() {
-		if out.Measured, err = l.measure(ctx, l.event(Report{Step: l.Trainer.Steps() - 1}, 0)); err != nil && ctx.Err() == nil {
+	if l.state.Measured != l.Trainer.Steps() {
+		if out.Measured, err = l.measure(ctx, l.event(Report{Step: l.Trainer.Steps() - 1}, 0)); err != nil {
+			if ctx.Err() != nil { // all steps are made, and resuming measures
+				err = nil
+			}
 			return l.outcome(nil), errors.Join(err, l.save())
 		}
 	}
+	l.state.Finished = true
 	return l.outcome(out.Measured), l.save()
 }
 
@@ -173,6 +195,12 @@ func (l *Loop) outcome(measured []Figure) Outcome {
 }
 
 func (l *Loop) due(every int) bool { return every > 0 && l.Trainer.Steps()%every == 0 }
+
+// complete reports whether nothing is left to do, the last measurement included. A run that was shortened to fewer steps
+// than it has made is complete.
+func (l *Loop) complete() bool {
+	return l.state.Finished || l.over() && (l.Trainer.Steps() > l.total() || l.state.Measured == l.Trainer.Steps())
+}
 
 // over reports whether all steps are made.
 func (l *Loop) over() bool {
@@ -206,7 +234,8 @@ func (l *Loop) decide() error {
 	if l.Run == nil {
 		return nil
 	}
-	return l.Run.AppendMetrics(map[string]any{"step": step, "decided_steps": total, "seconds": seconds})
+	// Under the first step it holds for: resuming from a checkpoint before that step decides anew.
+	return l.Run.AppendMetrics(map[string]any{"step": step + 1, "decided_steps": total, "seconds": seconds})
 }
 
 func (l *Loop) event(r Report, rate float64) Event {
@@ -243,6 +272,7 @@ func (l *Loop) tell(e Event) {
 // measure evaluates the model, writes the figures down and tells of them. The clock of the training stands still.
 func (l *Loop) measure(ctx context.Context, e Event) ([]Figure, error) {
 	if l.Evaluate == nil {
+		l.state.Measured = l.Trainer.Steps()
 		return nil, nil
 	}
 	begun := time.Now()
@@ -251,6 +281,7 @@ func (l *Loop) measure(ctx context.Context, e Event) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.state.Measured = l.Trainer.Steps()
 	e.Measured = figures
 	l.tell(e)
 	if l.Run == nil {

@@ -63,7 +63,7 @@ func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) 
 	}
 	mean := 1 / float64(c.GradientAccumulationSteps)
 	r.GradNorm = t.optimizer.GradNorm() * mean
-	if math.IsNaN(r.Loss) || math.IsInf(r.GradNorm, 0) || math.IsNaN(r.GradNorm) {
+	if !finite(r.Loss) || !finite(r.GradNorm) {
 		return r, &DivergedError{Step: t.step, Loss: r.Loss, GradNorm: r.GradNorm}
 	}
 	scale := mean
@@ -77,15 +77,17 @@ func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) 
 	return r, nil
 }
 
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
 // DivergedError says that a step gave no finite loss or gradient. No parameter has been changed by it.
 type DivergedError struct {
-	Step           int
+	Step           int // from 0, as in Report
 	Loss, GradNorm float64
 }
 
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("training diverged at step %d: the loss is %v and the gradient's norm %v; lower learning_rate or max_grad_norm, or raise warmup_steps",
-		e.Step, e.Loss, e.GradNorm)
+		e.Step+1, e.Loss, e.GradNorm) // counted as progress and metrics count
 }
 
 // Names in optimizer.safetensors: the moments of a parameter.
