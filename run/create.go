@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -49,6 +50,9 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	if o.Preset == "" {
 		o.Preset = DefaultPreset
 	}
+	if err := free(o.Out); err != nil {
+		return nil, err
+	}
 	if o.Kind == LM {
 		return createLM(ctx, eng, o)
 	}
@@ -84,6 +88,18 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	}
 	m.Params.Initialize(m.Seed)
 	return begin(ctx, eng, m, nil)
+}
+
+// free refuses a directory that is taken before anything is read: tokenizing a large text takes its time. CreateRun
+// looks again, and closer.
+func free(dir string) error {
+	if _, err := checkpoint.OpenRun(dir); err == nil {
+		return usage("create the run: a run %w in %s: resume it (calm train --resume %s) or choose another directory", checkpoint.ErrExists, dir, dir)
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return usage("create the run: %s %w: it is a file", dir, checkpoint.ErrExists)
+	}
+	return nil
 }
 
 func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {
@@ -138,7 +154,11 @@ func compose[T config.Validator](o Options, preset func() (T, error), part func(
 	if o.Seed != nil {
 		flags = append(flags, fmt.Sprintf("seed=%d", *o.Seed))
 	}
-	return config.Compose(c, o.Config, append(append([]string{}, o.Set...), flags...))
+	c, err = config.Compose(c, o.Config, append(append([]string{}, o.Set...), flags...))
+	if _, ok := errors.AsType[*config.Error](err); err != nil && !ok {
+		err = usage("--config: %w", err)
+	}
+	return c, err
 }
 
 // absolute makes paths independent of the directory the command runs in, for resuming from another.
@@ -205,6 +225,9 @@ func begin(ctx context.Context, eng *cpu.Engine, m *Model, ae *Model) (t *Traini
 	if err := t.open(ctx); err != nil {
 		return t, err
 	}
+	if err := t.keepTail(); err != nil {
+		return t, err
+	}
 	if t.run, err = checkpoint.CreateRun(m.Dir); err != nil {
 		if errors.Is(err, checkpoint.ErrExists) {
 			err = &UsageError{err}
@@ -224,9 +247,6 @@ func begin(ctx context.Context, eng *cpu.Engine, m *Model, ae *Model) (t *Traini
 		}
 	}
 	t.Loop.Run = t.run
-	if err := t.keepTail(); err != nil {
-		return t, err
-	}
 	return t, t.run.WriteConfig(m.configFile)
 }
 
@@ -257,7 +277,7 @@ func (t *Training) addAutoencoder(ae *Model) error {
 func (t *Training) open(ctx context.Context) error {
 	var err error
 	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, t.Data...); err != nil {
-		return fmt.Errorf("--data: %w", err)
+		return badText(ctx, err)
 	}
 	objective, err := t.objective()
 	if err != nil {
@@ -296,9 +316,7 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 	if t.run, err = checkpoint.ResumeRun(dir); err != nil {
 		return t, nil, err
 	}
-	if err := t.raise(steps); err != nil {
-		return t, nil, err
-	}
+	raised := t.raise(steps)
 	if err := t.initialize(); err != nil {
 		return t, nil, err
 	}
@@ -306,17 +324,22 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 		return t, nil, err
 	}
 	t.Loop.Run = t.run
-	warnings, err = t.Loop.Resume()
+	if warnings, err = t.Loop.Resume(); err != nil {
+		return t, warnings, err
+	}
+	if raised {
+		err = t.run.WriteConfig(t.configFile)
+	}
 	return t, warnings, err
 }
 
-// raise writes another number of steps into the configuration. It counts instead of minutes.
-func (t *Training) raise(steps int) error {
-	if steps == 0 || steps == t.MaxSteps {
-		return nil
+// raise gives the run another number of steps, which counts instead of minutes, and reports whether it is another.
+func (t *Training) raise(steps int) bool {
+	if steps == 0 || steps == t.MaxSteps && t.MaxMinutes == 0 {
+		return false
 	}
 	t.MaxSteps, t.MaxMinutes = steps, 0
-	return t.run.WriteConfig(t.configFile)
+	return true
 }
 
 // initialize gives the parameters the values a new run has: a run killed before its first checkpoint begins again.
@@ -340,6 +363,14 @@ func (t *Training) initialize() error {
 	}
 	t.LM.Initialize(t.Seed)
 	return f.Close()
+}
+
+// badText says of what reading text for training or measuring gave that it is the user's to set right.
+func badText(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return usage("--data: %w", err)
 }
 
 // Do trains until the end, or until ctx ends: then what is done is saved.

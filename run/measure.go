@@ -120,7 +120,7 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	}
 	text, err := corpus.Load(ctx, m.Tokenizer, paths...)
 	if err != nil {
-		return out, err
+		return out, badText(ctx, err)
 	}
 	defer text.Close()
 	part := text.HeldOut()
@@ -174,7 +174,7 @@ func (m *Model) Layout() corpus.Layout {
 func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineResult, error) {
 	text, err := corpus.Load(ctx, m.Tokenizer, m.Data...)
 	if err != nil {
-		return eval.BaselineResult{}, err
+		return eval.BaselineResult{}, badText(ctx, err)
 	}
 	defer text.Close()
 	layout := m.Layout()

@@ -1,0 +1,156 @@
+package run_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/calm-go/calm/run"
+)
+
+// variants are the runs that resuming is tested with. text and ae are filled in.
+func variants(t *testing.T) map[string]run.Options {
+	text := tinyText(t)
+	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "frozen"), Set: tinyAE, Data: []string{text}, Steps: 3}
+	trainTo(t, 1, 0, ae)
+	with := func(sets []string, more ...string) []string { return append(slices.Clone(sets), more...) }
+	data := []string{text}
+	return map[string]run.Options{
+		"ae":                   {Kind: run.AE, Set: tinyAE, Data: data},
+		"ae accumulating":      {Kind: run.AE, Set: with(tinyAE, "gradient_accumulation_steps=3"), Data: data},
+		"ae cosine":            {Kind: run.AE, Set: with(tinyAE, "lr_scheduler_type=cosine"), Data: data},
+		"lm":                   {Kind: run.LM, Set: with(tinyLM, "token_loss_weight=0"), Data: data, AE: ae.Out},
+		"lm token loss":        {Kind: run.LM, Set: with(tinyLM, "token_loss_weight=4"), Data: data, AE: ae.Out},
+		"lm frozen table":      {Kind: run.LM, Set: with(tinyLM, "init_embeddings=normal", "lr_scheduler_type=constant_with_warmup"), Data: data, AE: ae.Out},
+		"lm accumulating":      {Kind: run.LM, Set: with(tinyLM, "gradient_accumulation_steps=2"), Data: data, AE: ae.Out},
+		"ar":                   {Kind: run.AR, Set: tinyAR, Data: data},
+		"ar many small epochs": {Kind: run.AR, Set: with(tinyAR, "batch_size=40", "block_size=64"), Data: data},
+	}
+}
+
+// TestResumeEqualsNeverStopping stops runs in the middle and goes on with them, each time with another number of
+// threads: weights, moments and metrics are those of a run that was not stopped.
+func TestResumeEqualsNeverStopping(t *testing.T) {
+	const steps = 8
+	for name, o := range variants(t) {
+		t.Run(name, func(t *testing.T) {
+			o.Steps = steps
+			o.Out = filepath.Join(t.TempDir(), "whole")
+			if out := trainTo(t, 2, 0, o); !out.Finished || out.Steps != steps {
+				t.Fatalf("%+v", out)
+			}
+			whole, metrics := checkpointOf(t, o.Out, steps), metricsOf(t, o.Out)
+			if len(metrics) != steps+steps/2 {
+				t.Errorf("%d lines of metrics, want one a step and one of every second measurement:\n%s", len(metrics), strings.Join(metrics, "\n"))
+			}
+			o.Out = filepath.Join(t.TempDir(), "stopped")
+			for i, stopAt := range []int{1, 4, 6, 0} { // 4 and 6: in the step before a measurement
+				if out := trainTo(t, []int{1, 3, 2, 1}[i], stopAt, o); out.Finished != (stopAt == 0) || stopAt > 0 && out.Steps != stopAt {
+					t.Fatalf("stopped at %d: %+v", stopAt, out)
+				}
+			}
+			sameCheckpoint(t, "stopped three times", checkpointOf(t, o.Out, steps), whole)
+			if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
+				t.Errorf("metrics of the run that was stopped (+) differ:\n%s", d)
+			}
+		})
+	}
+}
+
+// TestMoreSteps gives finished runs more steps. Where the rate does not depend on the end, that equals one long run.
+func TestMoreSteps(t *testing.T) {
+	o := run.Options{Kind: run.AE, Set: append(slices.Clone(tinyAE), "lr_scheduler_type=constant_with_warmup"), Data: []string{tinyText(t)}, Steps: 8}
+	o.Out = filepath.Join(t.TempDir(), "whole")
+	trainTo(t, 1, 0, o)
+	whole, metrics := checkpointOf(t, o.Out, 8), metricsOf(t, o.Out)
+
+	o.Out, o.Steps = filepath.Join(t.TempDir(), "raised"), 4
+	trainTo(t, 1, 0, o)
+	before := tree(t, o.Out)
+	o.Steps = 0
+	if out := trainTo(t, 2, 0, o); !out.Finished || out.Steps != 4 {
+		t.Errorf("resuming a finished run: %+v", out)
+	}
+	o.Steps = 4
+	trainTo(t, 2, 0, o)
+	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
+		t.Errorf("resuming a finished run changed it:\n%s", d)
+	}
+	o.Steps = 8
+	if out := trainTo(t, 2, 0, o); !out.Finished || out.Steps != 8 {
+		t.Errorf("raised to 8 steps: %+v", out)
+	}
+	sameCheckpoint(t, "raised", checkpointOf(t, o.Out, 8), whole)
+	if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
+		t.Errorf("metrics of the raised run (+) differ:\n%s", d)
+	}
+	o.Steps = 5
+	if out := trainTo(t, 2, 0, o); !out.Finished || out.Steps != 8 {
+		t.Errorf("lowered to 5 steps after 8: %+v", out)
+	}
+	sameCheckpoint(t, "lowered", checkpointOf(t, o.Out, 8), whole)
+}
+
+// tree returns the files of a directory with what is in them.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() || e.Name() == ".lock" { // the lock names the process
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[path] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 6 {
+		t.Fatalf("only %d files in %s", len(files), dir)
+	}
+	return files
+}
+
+// TestWhatDoesNotMatter trains with other intervals of measuring, logging and saving, and other numbers of threads.
+func TestWhatDoesNotMatter(t *testing.T) {
+	all := variants(t)
+	for _, kind := range []string{"ae", "lm token loss", "ar"} {
+		var want map[string]string
+		for i, sets := range [][]string{{}, {"eval_steps=0"}, {"eval_steps=1", "eval_blocks=3"}, {"logging_steps=7", "save_steps=1"}} {
+			o := all[kind]
+			o.Steps, o.Out = 5, filepath.Join(t.TempDir(), "run")
+			o.Set = append(slices.Clone(o.Set), sets...)
+			trainTo(t, 1+i%3, 0, o)
+			got := checkpointOf(t, o.Out, 5)
+			if want == nil {
+				want = got
+			}
+			sameCheckpoint(t, kind+" with "+strings.Join(sets, " "), got, want)
+		}
+	}
+}
+
+// TestKilledBeforeFirstCheckpoint leaves a run as a kill does that strikes before anything is saved.
+func TestKilledBeforeFirstCheckpoint(t *testing.T) {
+	for name, o := range variants(t) {
+		o.Steps, o.Out = 3, filepath.Join(t.TempDir(), "whole")
+		trainTo(t, 1, 0, o)
+		whole, metrics := checkpointOf(t, o.Out, 3), metricsOf(t, o.Out)
+		if err := os.RemoveAll(filepath.Join(o.Out, "state")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(o.Out, "model.safetensors")); err != nil {
+			t.Fatal(err)
+		}
+		trainTo(t, 2, 0, o)
+		sameCheckpoint(t, name, checkpointOf(t, o.Out, 3), whole)
+		if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
+			t.Errorf("%s: metrics of the run that began again (+) differ:\n%s", name, d)
+		}
+	}
+}
