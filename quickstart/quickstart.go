@@ -67,6 +67,13 @@ var ErrGoal = errors.New("the autoencoder gives back too few tokens")
 
 // Run does it all. When ctx ends in training, what is trained so far is saved and the error is ctx's.
 func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
+	for _, dir := range []string{AEDir(o.Out), o.Out} {
+		_, err := os.Lstat(dir)
+		entries, errRead := os.ReadDir(dir)
+		if err == nil && (errRead != nil || len(entries) > 0) {
+			return Figures{}, &run.UsageError{Err: fmt.Errorf("quickstart: %s is there already: choose another directory with --out", dir)}
+		}
+	}
 	q := &quickstart{Options: o, eng: eng, started: time.Now()}
 	for _, step := range []func(context.Context) error{q.trainAE, q.trainLM, q.measure, q.write} {
 		if err := step(ctx); err != nil {

@@ -67,21 +67,28 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 
 func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) error {
 	w := cmd.OutOrStdout()
-	if _, err := io.WriteString(w, prompt); err != nil {
-		return err
-	}
 	var (
 		result calm.Result
 		failed error
-		last   = prompt
+		last   string
+		begun  bool
 	)
-	err := m.Write(cmd.Context(), prompt, o, func(text string) bool {
-		last = text
+	put := func(text string) bool {
+		if !begun {
+			text, begun = prompt+text, true // not before the prompt has been found good
+		}
+		if text != "" {
+			last = text
+		}
 		_, failed = io.WriteString(w, text)
 		return failed == nil
-	}, &result)
-	if !strings.HasSuffix(last, "\n") {
-		fmt.Fprintln(w)
+	}
+	err := m.Write(cmd.Context(), prompt, o, put, &result)
+	if err == nil && !begun {
+		put("") // the text ended at once
+	}
+	if begun && failed == nil && !strings.HasSuffix(last, "\n") {
+		_, failed = fmt.Fprintln(w)
 	}
 	if message := result.Message(); message != "" && err == nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "calm: %s\n", message)

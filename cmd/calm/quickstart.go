@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -40,8 +43,11 @@ write text with them. Needs nothing but this program.`,
 			if steps != "" && cmd.Flags().Changed("minutes") {
 				return badUsage("quickstart takes --minutes or --steps, not both")
 			}
-			if !(o.Minutes > 0) {
+			if !(o.Minutes > 0) || math.IsInf(o.Minutes, 0) {
 				return badUsage("--minutes %g: want more than 0", o.Minutes)
+			}
+			if err := writable(jsonFile); err != nil {
+				return err
 			}
 			if !cmd.Flags().Changed("out") {
 				o.Out = quickstart.FreeDir(o.Out)
@@ -57,6 +63,20 @@ write text with them. Needs nothing but this program.`,
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&jsonFile, "json", "", "write the final figures to this file")
 	return cmd
+}
+
+// writable looks before four minutes of work whether its figures can be written where they are wanted.
+func writable(jsonFile string) error {
+	if jsonFile == "" {
+		return nil
+	}
+	if info, err := os.Stat(jsonFile); err == nil && info.IsDir() {
+		return badUsage("--json %s: it is a directory; want a file", jsonFile)
+	}
+	if info, err := os.Stat(filepath.Dir(jsonFile)); err != nil || !info.IsDir() {
+		return badUsage("--json %s: there is no directory %s", jsonFile, filepath.Dir(jsonFile))
+	}
+	return nil
 }
 
 func parseSteps(text string, o *quickstart.Options) error {

@@ -11,8 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
@@ -57,7 +60,9 @@ func status(err error) int {
 	switch {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badInput), errors.Is(err, corpus.ErrTooShort):
+	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badInput):
+		return exitUsage
+	case errors.Is(err, corpus.ErrTooShort), errors.Is(err, eval.ErrShortPatch), errors.Is(err, calm.ErrKind), errors.Is(err, checkpoint.ErrNoCheckpoint):
 		return exitUsage
 	}
 	return exitFailed
@@ -76,15 +81,13 @@ func newRoot() *cobra.Command {
 with them. Start with
 
   calm quickstart`,
+		Example: `  calm quickstart
+  calm train ae --out runs/ae --data text/ && calm train lm --ae runs/ae --out runs/lm --data text/
+  calm generate runs/lm --prompt "Call me"`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return badUsage("there is no command %q: see calm --help", args[0])
-			}
-			return cmd.Help()
-		},
+		RunE:          onlyHelp,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return badUsage("%w: see %s --help", err, cmd.CommandPath())
@@ -92,6 +95,22 @@ with them. Start with
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newTokenizer(), newData())
 	return root
+}
+
+// onlyHelp is what a command does that has nothing but others below it.
+func onlyHelp(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return badUsage("there is no command %q: see %s --help", args[0], cmd.CommandPath())
+	}
+	return cmd.Help()
+}
+
+// badText says of an error from reading the user's text that it is his to set right.
+func badText(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return badUsage("%w", err)
 }
 
 // exactly wants n positional arguments, which usage names.

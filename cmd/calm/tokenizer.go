@@ -20,8 +20,10 @@ func newTokenizer() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tokenizer",
 		Short: "Train a tokenizer, or turn text into ids and back",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+		Example: `  calm tokenizer train --out bpe.json --data text/
+  echo -n 'Call me Ishmael.' | calm tokenizer encode --tokenizer bpe.json`,
+		Args: cobra.ArbitraryArgs,
+		RunE: onlyHelp,
 	}
 	cmd.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode())
 	return cmd
@@ -49,7 +51,7 @@ func newTokenizerTrain() *cobra.Command {
 			var failed error
 			tok, err := tokenizer.TrainBPE(cmd.Context(), texts(docs, &failed), vocab, nil)
 			if err = errors.Join(failed, err); err != nil {
-				return err
+				return badText(cmd.Context(), err)
 			}
 			if err := tok.Save(out); err != nil {
 				return err
@@ -159,8 +161,10 @@ func newData() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
 		Short: "Prepare text for training, or look at it",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+		Example: `  calm data prepare --data text/ --out prepared
+  calm data info prepared`,
+		Args: cobra.ArbitraryArgs,
+		RunE: onlyHelp,
 	}
 	cmd.AddCommand(newDataPrepare(), newDataInfo())
 	return cmd
@@ -190,7 +194,7 @@ taken up where it was.`,
 			progress := func(p corpus.Progress) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "\r%d documents, %d MB, %d tokens", p.Documents, p.Bytes>>20, p.Tokens)
 			}
-			c, err := corpus.Prepare(cmd.Context(), corpus.Read(cmd.Context(), data...), tok, out, corpus.PrepareOptions{Progress: progress})
+			c, err := corpus.Prepare(cmd.Context(), readText(cmd.Context(), data), tok, out, corpus.PrepareOptions{Progress: progress})
 			fmt.Fprintln(cmd.ErrOrStderr())
 			if errors.Is(err, context.Canceled) {
 				return errInterrupted
@@ -227,7 +231,7 @@ func newDataInfo() *cobra.Command {
 				c, err = corpus.Load(cmd.Context(), tok, args[0])
 			}
 			if err != nil {
-				return err
+				return badText(cmd.Context(), err)
 			}
 			describeCorpus(cmd.OutOrStdout(), args[0], c)
 			return c.Close()
@@ -235,6 +239,17 @@ func newDataInfo() *cobra.Command {
 	}
 	f.add(cmd)
 	return cmd
+}
+
+// readText is corpus.Read with errors that are the user's to set right.
+func readText(ctx context.Context, paths []string) iter.Seq2[corpus.Document, error] {
+	return func(yield func(corpus.Document, error) bool) {
+		for d, err := range corpus.Read(ctx, paths...) {
+			if !yield(d, badText(ctx, err)) {
+				return
+			}
+		}
+	}
 }
 
 func describeCorpus(w io.Writer, path string, c *corpus.Corpus) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -55,8 +56,11 @@ happened.`,
 
 func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
 	ctx := cmd.Context()
-	if f.Steps < 0 || f.Minutes < 0 {
-		return badUsage("--steps and --minutes: want 0 or more")
+	if f.Steps < 0 {
+		return badUsage("--steps %d: want 0 for as many as configured, or more", f.Steps)
+	}
+	if !(f.Minutes >= 0) || math.IsInf(f.Minutes, 0) {
+		return badUsage("--minutes %g: want 0 for as many as configured, or more", f.Minutes)
 	}
 	eng, err := f.engine()
 	if err != nil {
