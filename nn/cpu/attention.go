@@ -150,20 +150,11 @@ func (o *attention) backwardPiece(worker, i int) {
 	b, kvh := i/o.kv, i%o.kv
 	group := o.h / o.kv
 	k, v := head(o.k.f, o.b, o.t, o.kv, o.d, b, kvh), head(o.v.f, o.b, o.t, o.kv, o.d, b, kvh)
-	dk, dv := head(o.dk.f, o.b, o.t, o.kv, o.d, b, kvh), head(o.dv.f, o.b, o.t, o.kv, o.d, b, kvh)
-	if !o.dk.add {
-		dk.clear(o.t, o.d)
-	}
-	if !o.dv.add {
-		dv.clear(o.t, o.d)
-	}
+	dk, dv := o.dk.head(o.p, o.b, o.t, o.kv, o.d, b, kvh), o.dv.head(o.p, o.b, o.t, o.kv, o.d, b, kvh)
 	for h := kvh * group; h < (kvh+1)*group; h++ {
 		g := attnGrad{o: o, s: newAttnScratch(o.p.eng.pool, worker), k: k, v: v, dk: dk, dv: dv,
 			q: head(o.q.f, o.b, o.t, o.h, o.d, b, h), dy: head(o.dy.f, o.b, o.t, o.h, o.d, b, h),
-			dq: head(o.dq.f, o.b, o.t, o.h, o.d, b, h), lse: o.lse.f[(b*o.h+h)*o.t:], delta: o.delta.f[(b*o.h+h)*o.t:]}
-		if !o.dq.add {
-			g.dq.clear(o.t, o.d)
-		}
+			dq: o.dq.head(o.p, o.b, o.t, o.h, o.d, b, h), lse: o.lse.f[(b*o.h+h)*o.t:], delta: o.delta.f[(b*o.h+h)*o.t:]}
 		y := head(o.y.f, o.b, o.t, o.h, o.d, b, h)
 		for r := range o.t {
 			g.delta[r] = o.p.eng.isa.Dot(y.from(r)[:o.d], g.dy.from(r)[:o.d])
@@ -176,10 +167,18 @@ func (o *attention) backwardPiece(worker, i int) {
 	}
 }
 
-func (v headView) clear(t, d int) {
-	for r := range t {
-		clear(v.from(r)[:d])
+// head is one head of a gradient, ready to be added to; without memory if nobody wants it.
+func (g *grad) head(p *Program, batch, t, heads, d, b, h int) headView {
+	if g == nil {
+		return headView{}
 	}
+	v := head(g.f, batch, t, heads, d, b, h)
+	if !g.adds(p) {
+		for r := range t {
+			clear(v.from(r)[:d])
+		}
+	}
+	return v
 }
 
 // attnGrad is the backward run of one query head.
@@ -211,6 +210,9 @@ func (g *attnGrad) block(lo, hi, k0, k1 int) {
 		clear(ds[seen:])
 	}
 	mulAdd := func(m, n, k int, a []float32, aRow, aCol int, b, c headView, b0, c0 int) {
+		if c.f == nil {
+			return
+		}
 		gemmSerial(isa, g.s.pack, &gemmArgs{M: m, N: n, K: k, A: a, ARow: aRow, ACol: aCol,
 			B: b.from(b0), BRow: b.ld, BCol: 1, C: c.from(c0), LDC: c.ld, Accumulate: true})
 	}
