@@ -111,9 +111,10 @@ func (g *Graph) Reshape(x *Tensor, shape ...int) *Tensor {
 	return t
 }
 
-// Loss adds weight times the scalar t to what a training program differentiates.
+// Loss adds weight times the scalar t to what a training program differentiates. Only the result of a ClampedKL or a
+// WeightedSum and the Loss of a CrossEntropy or an EnergyScore can be differentiated.
 func (g *Graph) Loss(t *Tensor, weight float32) {
-	check(t.is(), "loss", "%v is no scalar", t)
+	check(g.isLoss(t), "loss", "%v is not the loss of an operation", t)
 	g.terms = append(g.terms, Term{t, weight})
 	g.Output(t)
 }
@@ -152,16 +153,16 @@ func (g *Graph) NeedsGrad() []bool {
 		need[t.id] = t.role == Parameter && t.param.Trainable()
 	}
 	for _, op := range g.ops {
-		if anyOf(op.In(), need) {
-			mark(op.Out(), need)
+		if in, out := differentiated(op); anyOf(in, need) {
+			mark(out, need)
 		}
 	}
 	for _, term := range g.terms {
-		used[term.Loss.Root().id] = true
+		used[term.Loss.id] = used[term.Loss.id] || g.LossWeight(term.Loss) != 0
 	}
 	for _, op := range slices.Backward(g.ops) {
-		if anyOf(op.Out(), used) {
-			mark(op.In(), used)
+		if in, out := differentiated(op); anyOf(out, used) {
+			mark(in, used)
 		}
 	}
 	for _, t := range g.tensors {
@@ -169,6 +170,38 @@ func (g *Graph) NeedsGrad() []bool {
 		need[t.id] = need[root] && used[root]
 	}
 	return need
+}
+
+// differentiated returns the inputs of op that gradients flow to, and the outputs they come from.
+func differentiated(op Op) (in, out []*Tensor) {
+	switch op := op.(type) {
+	case *MaskIDs, *ArgMax, *CachedAttention:
+		return nil, nil
+	case *Mul:
+		return []*Tensor{op.X}, op.Out()
+	case *Reparameterize:
+		return []*Tensor{op.Mean, op.LogStd}, op.Out()
+	case *WeightedSum:
+		return []*Tensor{op.X}, op.Out()
+	case *CrossEntropy:
+		return []*Tensor{op.H, op.W}, []*Tensor{op.Loss}
+	case *EnergyScore:
+		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
+	}
+	return op.In(), op.Out()
+}
+
+// isLoss reports whether t is a scalar whose gradient engines know how to start from.
+func (g *Graph) isLoss(t *Tensor) bool {
+	for _, op := range g.ops {
+		switch op := op.(type) {
+		case *ClampedKL, *WeightedSum, *CrossEntropy, *EnergyScore:
+			if _, out := differentiated(op); out[0] == t {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func anyOf(ts []*Tensor, flags []bool) bool {

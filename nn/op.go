@@ -100,7 +100,8 @@ func (g *Graph) Linear(x, w, b *Tensor, o LinearOptions) *Tensor {
 	}
 	check(len(w.shape) == 2 && o.Rows > 0 && o.Row+o.Rows <= w.Dim(0) && o.Col+o.Cols <= w.Dim(1) && x.Cols() == o.Cols,
 		"linear", "x %v, w %v, window rows %d+%d, columns %d+%d", x, w, o.Row, o.Rows, o.Col, o.Cols)
-	check(b == nil || b.is(w.Dim(0)), "linear", "bias %v, w %v", b, w)
+	check(w.base == nil && w.role == Parameter || o.Rows == w.Dim(0) && o.Cols == w.Dim(1), "linear", "a window of %v, which is no parameter", w)
+	check(b == nil || b.is(w.Dim(0)) && b.base == nil, "linear", "bias %v, w %v", b, w)
 	shape := append([]int{}, x.shape...)
 	shape[len(shape)-1] = o.Rows
 	y := g.value(shape...)

@@ -39,6 +39,24 @@ func (o *ClampedKL) In() []*Tensor  { return []*Tensor{o.Mean, o.LogStd} }
 func (o *ClampedKL) Out() []*Tensor { return []*Tensor{o.Y} }
 func (o *ClampedKL) Flops() float64 { return 0 }
 
+// WeightedSum makes a scalar of a tensor. With random weights it stands for whatever could follow an operation, which
+// is how engines are tested: the gradient of a plain sum misses much.
+//
+//	Y = sum_i X[i] * Weights[i]      both of one size, Y []
+type WeightedSum struct{ X, Weights, Y *Tensor }
+
+// WeightedSum adds a WeightedSum operation. weights gets no gradient.
+func (g *Graph) WeightedSum(x, weights *Tensor) *Tensor {
+	check(x.dtype == Float32 && weights.Size() == x.Size(), "weighted sum", "%v by %v", x, weights)
+	y := g.value()
+	g.add(&WeightedSum{x, weights, y})
+	return y
+}
+
+func (o *WeightedSum) In() []*Tensor  { return []*Tensor{o.X, o.Weights} }
+func (o *WeightedSum) Out() []*Tensor { return []*Tensor{o.Y} }
+func (o *WeightedSum) Flops() float64 { return 0 }
+
 // CrossEntropy is the softmax cross entropy of a linear head. Logits exist for a chunk of rows at a time only, and a
 // training program forms the gradients in the forward run, so that nothing is computed twice.
 //

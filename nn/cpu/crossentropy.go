@@ -98,7 +98,7 @@ func (o *crossEntropy) forwardChunk() {
 	o.p.eng.pool.run(rows, o.row)
 	if o.dh != nil {
 		a := &o.back.args
-		a.M, a.A, a.B, a.C, a.Accumulate = rows, logits, o.w.f, o.dh.f[o.lo*o.d:o.hi*o.d], o.dh.add
+		a.M, a.A, a.B, a.C, a.Accumulate = rows, logits, o.w.f, o.dh.f[o.lo*o.d:o.hi*o.d], o.dh.adds(o.p)
 		o.back.run()
 	}
 	if o.dw != nil {

@@ -56,7 +56,7 @@ func (g *grad) put(p *Program, at int, values []float32) {
 		return
 	}
 	dst := g.f[at : at+len(values)]
-	if g.add {
+	if g.adds(p) {
 		p.eng.isa.Add(dst, dst, values)
 	} else {
 		copy(dst, values)
@@ -85,7 +85,7 @@ func newMul(c *compiler, op *nn.Mul) step {
 	}
 	o.bwd = func(_, i int) {
 		lo, hi := o.cut.piece(i)
-		if o.dx.add {
+		if o.dx.adds(o.p) {
 			isa.MulAdd(o.dx.f[lo:hi], o.dy.f[lo:hi], o.factor.f[lo:hi])
 		} else {
 			isa.Mul(o.dx.f[lo:hi], o.dy.f[lo:hi], o.factor.f[lo:hi])

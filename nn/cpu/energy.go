@@ -34,12 +34,8 @@ func newEnergyScore(c *compiler, op *nn.EnergyScore) step {
 		n: op.Pred.Dim(0), m: op.Eps.Dim(0), np: op.Pred.Dim(1), z: op.Pred.Dim(2)}
 	if o.draws = c.random[op.Eps.Root()]; o.draws == nil {
 		o.eps = c.read(op.Eps)
-	} else {
-		for _, f := range c.fills[c.now] {
-			if f == o.draws {
-				panic("cpu: the targets of an energy score are read by another operation too")
-			}
-		}
+	} else if readers(c.graph, op.Eps) > 1 {
+		panic("cpu: the targets of an energy score are read by another operation too")
 	}
 	if w := c.graph.LossWeight(op.Loss); w != 0 && c.training {
 		o.dpred = c.early(op.Pred)
@@ -48,6 +44,19 @@ func newEnergyScore(c *compiler, op *nn.EnergyScore) step {
 	o.cut = rows{o.np, max(1, (o.np+63)/64)}
 	o.piece = o.positions
 	return o
+}
+
+// readers counts how often operations read t.
+func readers(g *nn.Graph, t *nn.Tensor) int {
+	n := 0
+	for _, op := range g.Ops() {
+		for _, in := range op.In() {
+			if in.Root() == t.Root() {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (o *energyScore) forward() error {
@@ -106,7 +115,7 @@ func (o *energyScore) positions(worker, i int) {
 		var g []float32
 		if o.dpred != nil {
 			g = o.dpred.f[p*o.z:]
-			if !o.dpred.add {
+			if !o.dpred.adds(o.p) {
 				for n := range o.n {
 					clear(g[n*o.np*o.z:][:o.z])
 				}

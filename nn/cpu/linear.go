@@ -114,7 +114,7 @@ func (o *linear) backward() {
 	}
 	if o.dx != nil {
 		a := &o.back.args
-		a.A, a.B, a.C, a.Accumulate = o.dy.f, o.w.f[o.at:], o.dx.f, o.dx.add
+		a.A, a.B, a.C, a.Accumulate = o.dy.f, o.w.f[o.at:], o.dx.f, o.dx.adds(o.p)
 		o.back.run()
 	}
 	if o.dadd != nil && o.dadd.buf != nil {
@@ -151,7 +151,7 @@ func (o *linear) addGrad(_, i int) {
 	isa, d, period := o.p.eng.isa, o.out, o.op.Add.Rows()
 	for r := lo; r < hi; r++ {
 		dst, src := o.dadd.f[r*d:(r+1)*d], o.dy.f[r*d:(r+1)*d]
-		if o.dadd.add {
+		if o.dadd.adds(o.p) {
 			isa.Add(dst, dst, src)
 		} else {
 			copy(dst, src)

@@ -99,7 +99,7 @@ func (o *norm) backwardPiece(worker, i int) {
 	for r := lo; r < hi; r++ {
 		x, dy := o.x.f[r*d:(r+1)*d], o.dy.f[r*d:(r+1)*d]
 		dx := tmp
-		if o.dx != nil && !o.dx.add {
+		if o.dx != nil && !o.dx.adds(o.p) {
 			dx = o.dx.f[r*d : (r+1)*d]
 		}
 		if o.centred {
@@ -107,7 +107,7 @@ func (o *norm) backwardPiece(worker, i int) {
 		} else {
 			isa.RMSNormGrad(dx, dw, x, w, dy, o.stats.f[2*r+1])
 		}
-		if o.dx != nil && o.dx.add {
+		if o.dx != nil && o.dx.adds(o.p) {
 			into := o.dx.f[r*d : (r+1)*d]
 			isa.Add(into, into, dx)
 		}

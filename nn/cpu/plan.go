@@ -35,11 +35,12 @@ func (b *buf) root() *buf {
 // adds to it. A nil *grad means that nobody wants the gradient.
 type grad struct {
 	*buf
-	add bool
+	add   bool
+	param bool // the gradient of a parameter, which outlives the run
 }
 
-// adds is whether a contribution to a parameter's gradient adds in this run.
-func (g *grad) adds(p *Program) bool { return g.add || p.accumulate }
+// adds is whether a contribution adds in this run.
+func (g *grad) adds(p *Program) bool { return g.add || g.param && p.accumulate }
 
 // window is a rectangle of a parameter's gradient, rows of width cols.
 type window struct{ row, rows, col, cols int }
@@ -142,7 +143,13 @@ func (c *compiler) contributeWindow(t *nn.Tensor, at int, alias *buf, w window) 
 	root := t.Root()
 	b := c.gradOf(root)
 	b.touch(at)
-	g := &grad{buf: b}
+	g := &grad{buf: b, param: root.Param() != nil}
+	if g.param {
+		alias = nil
+	}
+	if t != root { // views cover all of their root, which has another shape
+		w = window{0, root.Rows(), 0, root.Cols()}
+	}
 	if c.contrib[root] == nil {
 		c.order = append(c.order, root)
 	}
@@ -305,6 +312,8 @@ func (c *compiler) compileOp(op nn.Op) step {
 		return newReparameterize(c, op)
 	case *nn.ClampedKL:
 		return newClampedKL(c, op)
+	case *nn.WeightedSum:
+		return newWeightedSum(c, op)
 	case *nn.CrossEntropy:
 		return newCrossEntropy(c, op)
 	case *nn.ArgMax:

@@ -142,7 +142,8 @@ func (p *Program) stream(draw uint32) kernel.Stream {
 	return kernel.Stream{Seed: p.seed, Draw: draw, Step: p.tick}
 }
 
-// Forward runs the graph. It fails on data no operation can take, such as an id outside its table.
+// Forward runs the graph. It fails on data no operation can take, such as an id outside its table. The gradients of a
+// training program are undefined afterwards.
 func (p *Program) Forward() error {
 	for i, s := range p.steps {
 		start := p.profile.start()

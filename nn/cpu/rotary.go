@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/calm-go/calm/nn"
@@ -72,7 +73,10 @@ func newRotary(c *compiler, op *nn.Rotary) step {
 }
 
 func (o *rotary) forward() error {
-	for _, s := range o.start {
+	for b, s := range o.start {
+		if s < 0 {
+			return fmt.Errorf("rotary: row %d starts at position %d", b, s)
+		}
 		o.rope.grow(int(s) + o.t)
 	}
 	o.p.eng.pool.run(o.cut.pieces(), o.fwd)
