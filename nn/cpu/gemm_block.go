@@ -52,26 +52,33 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	return p
 }
 
-// cutGemm halves the longer side of the block until there are four blocks a thread, so that one which is held up costs
-// little, or one is too small to pay for packing.
+// cutGemm halves the longer side of the block until one which is held up costs little: two blocks a thread, or four
+// where they stay large enough that packing is amortised. It stops before a block is shorter than some 20 µs.
 func cutGemm(m, n, k, tileRows, tileCols, threads int) (rows, cols int) {
-	const work = 1 << 19 // multiply-adds, some 10 µs
-	rows, cols = min(m, gemmMR), min(n, gemmNC)
+	const small, large = 1 << 20, 256 // multiply-adds; rows and columns
+	rows, cols = cutEvenly(m, gemmMR, tileRows), cutEvenly(n, gemmNC, tileCols)
 	if threads == 1 {
 		return rows, cols
 	}
-	for ((m+rows-1)/rows)*((n+cols-1)/cols) < 4*threads && rows*cols*k >= 2*work {
+	for {
+		blocks := ((m + rows - 1) / rows) * ((n + cols - 1) / cols)
 		r, c := roundUp((rows+1)/2, tileRows), roundUp((cols+1)/2, tileCols)
-		switch {
-		case r < rows && (rows > cols || c == cols):
-			rows = r
-		case c < cols:
-			cols = c
-		default:
+		if r < rows && (rows > cols || c == cols) {
+			c = cols
+		} else {
+			r = rows
+		}
+		if rows*cols*k < small || r == rows && c == cols || blocks >= 4*threads || blocks >= 2*threads && min(r, c) < large {
 			return rows, cols
 		}
+		rows, cols = r, c
 	}
-	return rows, cols
+}
+
+// cutEvenly returns a size of at most most, a multiple of tile, that cuts n into pieces nearly alike.
+func cutEvenly(n, most, tile int) int {
+	pieces := (n + most - 1) / most
+	return min(roundUp((n+pieces-1)/pieces, tile), roundUp(n, tile), most)
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
