@@ -324,7 +324,10 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 		return t, nil, err
 	}
 	t.Loop.Run = t.run
-	if warnings, err = t.Loop.Resume(); err != nil {
+	if warnings, err = t.Loop.Resume(); errors.Is(err, train.ErrData) {
+		err = usage("--resume %s: %w", dir, err)
+	}
+	if err != nil {
 		return t, warnings, err
 	}
 	if raised {

@@ -68,6 +68,9 @@ type Outcome struct {
 	Measured []Figure
 }
 
+// ErrData says that a run is to go on with another text than it began with.
+var ErrData = errors.New("the data has changed since the run began")
+
 // Resume takes up the newest checkpoint of the run, if there is one.
 func (l *Loop) Resume() (warnings []string, err error) {
 	saved, err := l.Run.Latest()
@@ -83,7 +86,7 @@ func (l *Loop) Resume() (warnings []string, err error) {
 		return nil, err
 	}
 	if l.state.Data != l.Data {
-		return nil, fmt.Errorf("the data has changed since the run began (fingerprint %.12s, not %.12s): give the same --data", l.Data, l.state.Data)
+		return nil, fmt.Errorf("%w (fingerprint %.12s, not %.12s): put back what it was", ErrData, l.Data, l.state.Data)
 	}
 	if err := l.Batches.Seek(l.state.Position); err != nil {
 		return nil, err

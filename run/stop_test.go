@@ -1,0 +1,173 @@
+package run_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/train"
+)
+
+// TestStoppedWhileMeasuring: the measurement that was cut short is made when the run is resumed, in the middle as at
+// the end.
+func TestStoppedWhileMeasuring(t *testing.T) {
+	o := run.Options{Kind: run.AR, Set: tinyAR, Data: []string{tinyText(t)}, Steps: 6, Out: filepath.Join(t.TempDir(), "whole")}
+	trainTo(t, 1, 0, o)
+	whole, metrics := checkpointOf(t, o.Out, 6), metricsOf(t, o.Out)
+	o.Out = filepath.Join(t.TempDir(), "stopped")
+	tr, err := run.Create(t.Context(), engine(t, 1), o)
+	for _, steps := range []int{2, 6} { // where the measurements that are cut short are
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		evaluate := tr.Loop.Evaluate
+		tr.Loop.Evaluate = func(ctx context.Context) ([]train.Figure, error) {
+			if tr.Loop.Trainer.Steps() == steps {
+				stop()
+				return nil, ctx.Err()
+			}
+			return evaluate(ctx)
+		}
+		out, err2 := tr.Do(ctx)
+		if err = errors.Join(err2, tr.Close()); err != nil || out.Finished || out.Steps != steps {
+			t.Fatalf("stopped in the measurement after %d steps: %+v, %v", steps, out, err)
+		}
+		if steps < 6 {
+			tr, _, err = run.Resume(t.Context(), engine(t, 1), o.Out, 0)
+		}
+	}
+	if out := trainTo(t, 1, 0, o); !out.Finished || len(out.Measured) == 0 {
+		t.Errorf("the last measurement is not made up for: %+v", out)
+	}
+	sameCheckpoint(t, "stopped while measuring", checkpointOf(t, o.Out, 6), whole)
+	if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
+		t.Errorf("metrics of the run that was stopped (+) differ:\n%s", d)
+	}
+}
+
+// trainerState is the trainer's part of state.json.
+type trainerState struct {
+	Decisions []train.Decision
+	Finished  bool
+	Position  struct{ Epoch, Index int64 }
+}
+
+func stateOf(t *testing.T, dir string, step int) trainerState {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "state", "step-"+strconv.Itoa(step), "state.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct{ Trainer trainerState }
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Trainer
+}
+
+func decisionLines(t *testing.T, dir string) []string {
+	return slices.DeleteFunc(metricsOf(t, dir), func(line string) bool { return !strings.Contains(line, "decided_steps") })
+}
+
+// TestMinutes trains by the clock: what it decides stands in metrics and checkpoint, and resuming follows it.
+func TestMinutes(t *testing.T) {
+	o := run.Options{Kind: run.AE, Set: append(slices.Clone(tinyAE), "eval_steps=0", "save_steps=0"), Data: []string{tinyText(t)},
+		Minutes: .4 / 60, Out: filepath.Join(t.TempDir(), "run")}
+	tr, err := run.Create(t.Context(), engine(t, 1), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	decided := 0
+	tr.Loop.Progress = func(e train.Event) {
+		if decided == 0 && e.Total > 0 {
+			decided = e.Total
+			stop()
+		}
+	}
+	out, err := tr.Do(ctx)
+	if err = errors.Join(err, tr.Close()); err != nil || decided == 0 {
+		t.Fatalf("decided on %d steps, %v", decided, err)
+	}
+	if out.Finished {
+		t.Skipf("the decision was to make the %d steps that were made", decided)
+	}
+	state := stateOf(t, o.Out, out.Steps)
+	if len(state.Decisions) != 1 || state.Decisions[0].Total != decided || state.Decisions[0].Step != out.Steps-1 {
+		t.Errorf("after %d steps and the decision for %d the state is %+v", out.Steps, decided, state)
+	}
+	if lines := decisionLines(t, o.Out); len(lines) != 1 || !strings.Contains(lines[0], "decided_steps:"+strconv.Itoa(decided)) {
+		t.Errorf("metrics have the decisions %q", lines)
+	}
+	end := trainTo(t, 2, 0, o)
+	if !end.Finished || end.Steps != decided || len(decisionLines(t, o.Out)) != 1 {
+		t.Errorf("resumed: %+v and the decisions %q, want %d steps", end, decisionLines(t, o.Out), decided)
+	}
+	before := tree(t, o.Out)
+	trainTo(t, 1, 0, o)
+	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
+		t.Errorf("resuming the finished run changed it:\n%s", d)
+	}
+	o.Steps = decided + 3
+	if more := trainTo(t, 1, 0, o); !more.Finished || more.Steps != decided+3 {
+		t.Errorf("%d steps asked for: %+v", decided+3, more)
+	}
+}
+
+// TestMinutesAndSteps: where both are given, what comes first ends the run, and it stays ended.
+func TestMinutesAndSteps(t *testing.T) {
+	o := run.Options{Kind: run.AE, Set: append(slices.Clone(tinyAE), "eval_steps=0", "save_steps=0", "max_minutes=0.003", "max_steps=1000000"),
+		Data: []string{tinyText(t)}, Out: filepath.Join(t.TempDir(), "run")}
+	out := trainTo(t, 1, 0, o)
+	if !out.Finished || out.Steps >= 1000000 || !stateOf(t, o.Out, out.Steps).Finished {
+		t.Fatalf("%+v", out)
+	}
+	before := tree(t, o.Out)
+	if again := trainTo(t, 1, 0, o); !again.Finished || again.Steps != out.Steps {
+		t.Errorf("resumed: %+v after %+v", again, out)
+	}
+	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
+		t.Errorf("resuming the finished run changed it:\n%s", d)
+	}
+}
+
+// TestFailedStep: what is saved when a step fails stands before its batch, so that trying again is the same step.
+func TestFailedStep(t *testing.T) {
+	o := run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 4, Out: filepath.Join(t.TempDir(), "whole")}
+	trainTo(t, 1, 0, o)
+	whole := checkpointOf(t, o.Out, 4)
+	o.Out = filepath.Join(t.TempDir(), "failed")
+	tr, err := run.Create(t.Context(), engine(t, 1), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken, fill := errors.New("broken"), tr.Loop.Trainer.Objective.Fill
+	tr.Loop.Trainer.Objective.Fill = failAt(2, fill, broken)
+	out, err := tr.Do(t.Context())
+	if err2 := tr.Close(); !errors.Is(err, broken) || err2 != nil || out.Finished || out.Steps != 1 {
+		t.Fatalf("%+v, %v, %v", out, err, err2)
+	}
+	trainTo(t, 1, 0, o)
+	sameCheckpoint(t, "after a failed step", checkpointOf(t, o.Out, 4), whole)
+}
+
+// failAt makes the n-th call fail.
+func failAt[P, B any](n int, do func(P, B) error, err error) func(P, B) error {
+	return func(p P, b B) error {
+		if n--; n == 0 {
+			return err
+		}
+		return do(p, b)
+	}
+}
