@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
+	"os"
 	"strconv"
 	"strings"
 
@@ -191,15 +193,31 @@ taken up where it was.`,
 			if err != nil {
 				return err
 			}
+			for _, path := range data { // before a directory is made
+				if _, err := os.Stat(path); err != nil {
+					return badUsage("--data: %w", err)
+				}
+			}
+			_, missing := os.Lstat(out)
+			shown := false
 			progress := func(p corpus.Progress) {
+				shown = true
 				fmt.Fprintf(cmd.ErrOrStderr(), "\r%d documents, %d MB, %d tokens", p.Documents, p.Bytes>>20, p.Tokens)
 			}
 			c, err := corpus.Prepare(cmd.Context(), readText(cmd.Context(), data), tok, out, corpus.PrepareOptions{Progress: progress})
-			fmt.Fprintln(cmd.ErrOrStderr())
+			if shown {
+				fmt.Fprintln(cmd.ErrOrStderr())
+			}
 			if errors.Is(err, context.Canceled) {
 				return errInterrupted
 			}
+			if _, system := errors.AsType[*fs.PathError](err); err != nil && !system {
+				err = badText(cmd.Context(), err)
+			}
 			if err != nil {
+				if missing != nil && !shown { // nothing that running again could take up
+					err = errors.Join(err, os.RemoveAll(out))
+				}
 				return err
 			}
 			describeCorpus(cmd.OutOrStdout(), out, c)
@@ -231,7 +249,7 @@ func newDataInfo() *cobra.Command {
 				c, err = corpus.Load(cmd.Context(), tok, args[0])
 			}
 			if err != nil {
-				return badText(cmd.Context(), err)
+				return badText(cmd.Context(), fmt.Errorf("data info %s: %w", args[0], err))
 			}
 			describeCorpus(cmd.OutOrStdout(), args[0], c)
 			return c.Close()

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// beCalm in the environment makes the test binary the command: for tests that kill it.
+const beCalm = "CALM_TEST_BE_CALM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beCalm) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// calmProcess is the command as a process of its own.
+func calmProcess(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), beCalm+"=1")
+	return cmd
+}
+
+// result is what a command gave.
+type result struct {
+	status      int
+	out, errOut string
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("status %d\nstandard output:\n%s\nstandard error:\n%s", r.status, r.out, r.errOut)
+}
+
+// calm runs the command in this process.
+func calmWith(in string, args ...string) result {
+	var out, errOut bytes.Buffer
+	status := execute(args, strings.NewReader(in), &out, &errOut)
+	return result{status, out.String(), errOut.String()}
+}
+
+func calmRun(args ...string) result { return calmWith("", args...) }
+
+// must runs a command that has to succeed.
+func must(t *testing.T, args ...string) result {
+	t.Helper()
+	r := calmRun(args...)
+	if r.status != exitDone {
+		t.Fatalf("calm %s: %v", strings.Join(args, " "), r)
+	}
+	return r
+}
+
+// tinyText writes a few kilobytes of words, the same every time.
+func tinyText(t *testing.T) string {
+	t.Helper()
+	r := rand.New(rand.NewPCG(3, 4))
+	words := strings.Fields("the whale swam round and round a ship of oak while old men sang to it until morning came")
+	var b strings.Builder
+	for b.Len() < 5000 {
+		b.WriteString(words[r.IntN(len(words))])
+		b.WriteByte(" \n"[r.IntN(8)/7])
+	}
+	return file(t, "text.txt", b.String())
+}
+
+// file writes a file of its own directory.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// sets are settings as flags.
+func sets(list ...string) []string {
+	var flags []string
+	for _, s := range list {
+		flags = append(flags, "--set", s)
+	}
+	return flags
+}
+
+// trainTiny are the arguments of a training whose steps take a millisecond.
+func trainTiny(kind, out, text string, more ...string) []string {
+	args := append([]string{"train", kind, "--out", out, "--data", text, "--threads", "1"},
+		sets("hidden_size=16", "intermediate_size=24", "batch_size=2", "eval_blocks=2", "warmup_steps=2", "logging_steps=1")...)
+	switch kind {
+	case "ae":
+		args = append(args, sets("latent_size=8", "block_size=16")...)
+	case "lm":
+		args = append(args, sets("noise_size=6", "num_samples=2", "target_samples=4")...)
+	}
+	if kind != "ae" {
+		args = append(args, sets("num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1", "block_size=32")...)
+	}
+	return append(args, more...)
+}
+
+// runs are tiny finished runs of each kind.
+type runs struct{ text, ae, lm, ar string }
+
+func tinyRuns(t *testing.T) runs {
+	t.Helper()
+	dir := t.TempDir()
+	r := runs{tinyText(t), filepath.Join(dir, "ae"), filepath.Join(dir, "lm"), filepath.Join(dir, "ar")}
+	must(t, trainTiny("ae", r.ae, r.text, "--steps", "40")...)
+	must(t, trainTiny("lm", r.lm, r.text, "--ae", r.ae, "--steps", "4")...)
+	must(t, trainTiny("ar", r.ar, r.text, "--steps", "4")...)
+	return r
+}
