@@ -184,3 +184,24 @@ func (c Case) slope(b *Builder, v Values, x []float64, direction map[int]float64
 	h := 1e-4 / math.Sqrt(float64(len(direction)))
 	return (4*central(h/2) - central(h)) / 3
 }
+
+// Each calls f, as a subtest, with the graph of every case that passes keep, for what an engine's own tests add. Two
+// calls build the same values.
+func Each(t *testing.T, keep func(c Case, g *nn.Graph) bool, f func(t *testing.T, c Case, g *nn.Graph, in Inputs)) {
+	ran := 0
+	for _, c := range Cases() {
+		b := c.build()
+		if !keep(c, b.Graph) {
+			continue
+		}
+		ran++
+		t.Run(c.Name(), func(t *testing.T) { f(t, c, b.Graph, b.Inputs) })
+	}
+	if ran == 0 {
+		t.Error("no case was kept")
+	}
+}
+
+// All keeps every case, Training those that have a loss.
+func All(Case, *nn.Graph) bool          { return true }
+func Training(_ Case, g *nn.Graph) bool { return len(g.Terms()) > 0 }
