@@ -95,14 +95,14 @@ func (s *attnScratch) softmaxRow(isa kernel.ISA, i int, row, sum []float32, scal
 //	P = exp(scale Q·K^T - lse), D = rowsum(dY * Y)
 //	dV = P^T·dY,  dS = scale P * (dY·V^T - D),  dQ = dS·K,  dK = dS^T·Q
 type attention struct {
-	p                 *Program
-	q, k, v, y        *buf
-	dy                *buf
-	dq, dk, dv        *grad
-	lse, delta        *buf // [batch, heads, T]
-	b, t, h, kv, d    int
-	blocks            int // of rows, a head
-	fwd, bwd, clearer func(worker, i int)
+	p              *Program
+	q, k, v, y     *buf
+	dy             *buf
+	dq, dk, dv     *grad
+	lse, delta     *buf // [batch, heads, T]
+	b, t, h, kv, d int
+	blocks         int // of rows, a head
+	fwd, bwd       func(worker, i int)
 }
 
 func newAttention(c *compiler, op *nn.Attention) step {

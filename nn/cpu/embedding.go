@@ -9,7 +9,6 @@ import (
 // embedding: Y[i] = Table[IDs[i]]. Backward adds dY[i] to row IDs[i] of dTable, a stretch of columns at a time, so
 // that a row's contributions are summed in the order of i whatever the number of threads.
 type embedding struct {
-	noBackward
 	p          *Program
 	op         *nn.Embedding
 	ids        []int32
