@@ -110,7 +110,7 @@ func (o *maskIDs) forward() error {
 	return nil
 }
 
-// noBackward is embedded by steps that have no gradient, or not always.
+// noBackward is embedded by steps that do nothing in the backward run.
 type noBackward struct{}
 
 func (noBackward) backward() {}
