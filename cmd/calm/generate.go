@@ -84,8 +84,8 @@ func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) err
 		return failed == nil
 	}
 	err := m.Write(cmd.Context(), prompt, o, put, &result)
-	if err == nil && !begun {
-		put("") // the text ended at once
+	if !begun && status(err) != exitUsage {
+		put("") // nothing came of it, and the prompt stands
 	}
 	if begun && failed == nil && !strings.HasSuffix(last, "\n") {
 		_, failed = fmt.Fprintln(w)

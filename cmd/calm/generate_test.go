@@ -1,0 +1,71 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestGenerate(t *testing.T) {
+	r := tinyRuns(t)
+	for _, dir := range []string{r.lm, r.ar} {
+		args := []string{"generate", dir, "--prompt", "the whale", "--seed", "5"}
+		first := must(t, args...)
+		if again := must(t, args...); again.out != first.out {
+			t.Errorf("the same seed wrote\n%q and\n%q", first.out, again.out)
+		}
+		if other := must(t, append(args, "--seed", "6")...); other.out == first.out {
+			t.Errorf("seeds 5 and 6 both wrote %q", first.out)
+		}
+		if threads := must(t, append(args, "--threads", "1")...); threads.out != first.out {
+			t.Errorf("one thread wrote\n%q, all\n%q", threads.out, first.out)
+		}
+		if !strings.HasPrefix(first.out, "the whale") || !strings.HasSuffix(first.out, "\n") || len(first.out) < 11 {
+			t.Errorf("%s wrote %q", dir, first.out)
+		}
+		if piped := calmWith("the whale", "generate", dir, "--prompt", "-", "--seed", "5"); piped != first {
+			t.Errorf("the prompt from standard input gives %v, not %v", piped, first)
+		}
+		if !strings.Contains(first.errOut, "context") && !strings.Contains(first.errOut, "calm: ") {
+			// The untrained model nearly never ends a text: it goes on until the context of 32 tokens is full.
+			t.Errorf("no message at the end of the context: %v", first)
+		}
+		few := must(t, append(args, "--max-tokens", "3")...)
+		if got := strings.TrimSuffix(strings.TrimPrefix(few.out, "the whale"), "\n"); got == "" || len(got) > 9 { // of three bytes, each invalid one three long
+			t.Errorf("three tokens are %q", got)
+		}
+		if no := must(t, "generate", dir, "--max-tokens", "2"); !strings.HasSuffix(no.out, "\n") {
+			t.Errorf("without a prompt it wrote %q", no.out)
+		}
+	}
+}
+
+// TestOverBudget: with one draw and a low temperature a patch is not accepted; what was written stays.
+func TestOverBudget(t *testing.T) {
+	r := tinyRuns(t)
+	got := calmRun("generate", r.lm, "--prompt", "the whale", "--temperature", "0.1", "--draws", "12")
+	if got.status != exitFailed || got.out != "the whale\n" && !strings.HasPrefix(got.out, "the whale") {
+		t.Errorf("want status 1 and the prompt: %v", got)
+	}
+	for _, want := range []string{"calm: ", "patch ", "12", "0.1"} {
+		if !strings.Contains(got.errOut, want) {
+			t.Errorf("there is no %q in %q", want, got.errOut)
+		}
+	}
+	if strings.Count(got.errOut, "\n") != 1 {
+		t.Errorf("more than a sentence: %q", got.errOut)
+	}
+	if batch := must(t, "generate", r.lm, "--prompt", "the whale", "--temperature", "0.5", "--sampler", "batch", "--draws", "20", "--max-tokens", "8"); len(batch.out) < 12 {
+		t.Errorf("the batch sampler wrote %q", batch.out)
+	}
+}
+
+// TestDiverged: training that diverges says at which step, and keeps what was good.
+func TestDiverged(t *testing.T) {
+	text, out := tinyText(t), filepath.Join(t.TempDir(), "ae")
+	got := calmRun(trainTiny("ae", out, text, "--steps", "50", "--set", "learning_rate=1e30", "--set", "max_grad_norm=0", "--set", "eval_steps=0")...)
+	if got.status != exitFailed || !strings.Contains(got.errOut, "training diverged at step ") {
+		t.Fatalf("want status 1: %v", got)
+	}
+	must(t, "info", out)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+)
+
+var update = flag.Bool("update", false, "write testdata/help.txt anew")
+
+// TestHelp: no flag comes, goes or changes its default unnoticed. bench is left out; it is for calm's own developers.
+func TestHelp(t *testing.T) {
+	const golden = "testdata/help.txt"
+	var all strings.Builder
+	commands := 0
+	each(newRoot(), func(cmd *cobra.Command) {
+		path := strings.Fields(cmd.CommandPath())[1:]
+		if len(path) > 0 && path[0] == "bench" {
+			return
+		}
+		commands++
+		if cmd.Example == "" || cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: example %q, short %q", cmd.CommandPath(), cmd.Example, cmd.Short)
+		}
+		if !strings.Contains(cmd.Example, cmd.CommandPath()) {
+			t.Errorf("%s: the example does not show it: %q", cmd.CommandPath(), cmd.Example)
+		}
+		help := must(t, append(path, "--help")...)
+		fmt.Fprintf(&all, "$ %s --help\n%s\n", cmd.CommandPath(), withoutBench(help.out))
+	})
+	if commands < 12 {
+		t.Errorf("%d commands", commands)
+	}
+	if *update {
+		if err := os.MkdirAll("testdata", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, []byte(all.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), all.String()); d != "" {
+		t.Errorf("%s differs (go test ./cmd/calm -run TestHelp -update writes it anew):\n%s", golden, d)
+	}
+}
+
+// withoutBench leaves bench out of the list of commands.
+func withoutBench(help string) string {
+	var b strings.Builder
+	for line := range strings.Lines(help) {
+		if !strings.HasPrefix(line, "  bench ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// each visits a command and those below it that people see.
+func each(cmd *cobra.Command, visit func(*cobra.Command)) {
+	if cmd.Hidden || cmd.Name() == "help" {
+		return
+	}
+	visit(cmd)
+	for _, below := range cmd.Commands() {
+		each(below, visit)
+	}
+}
+
+// TestExamplesParse: the flags that examples show exist.
+func TestExamplesParse(t *testing.T) {
+	lines := 0
+	each(newRoot(), func(cmd *cobra.Command) {
+		for line := range strings.Lines(cmd.Example) {
+			for _, command := range strings.Split(line, "&&") {
+				_, after, ok := strings.Cut("|"+strings.ReplaceAll(command, "|", "| "), "calm ")
+				if !ok {
+					continue
+				}
+				lines++
+				target, rest, err := newRoot().Find(strings.Fields(after))
+				if err != nil {
+					t.Errorf("%s: %q: %v", cmd.CommandPath(), line, err)
+					continue
+				}
+				for _, word := range rest {
+					if name, ok := strings.CutPrefix(word, "--"); ok && target.Flags().Lookup(name) == nil {
+						t.Errorf("%s: %q: %s has no flag %s", cmd.CommandPath(), line, target.CommandPath(), word)
+					}
+				}
+			}
+		}
+	})
+	if lines < 20 {
+		t.Errorf("%d lines of examples", lines)
+	}
+}

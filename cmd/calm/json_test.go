@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// object reads one JSON object.
+func object(t *testing.T, text string) map[string]any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		t.Fatalf("%v in %q", err, text)
+	}
+	return m
+}
+
+func wantKeys(t *testing.T, what string, m map[string]any, keys ...string) {
+	t.Helper()
+	for _, key := range keys {
+		if _, ok := m[key]; !ok {
+			t.Errorf("%s has no %q, only %v", what, key, slices.Sorted(maps.Keys(m)))
+		}
+	}
+}
+
+func TestEvalJSON(t *testing.T) {
+	r := tinyRuns(t)
+	for _, c := range []struct {
+		kind, dir string
+		keys      []string
+	}{
+		{"ae", r.ae, []string{"cross_entropy", "accuracy", "noise", "collapsed", "tokens"}},
+		{"lm", r.lm, []string{"energy_loss", "brier", "brier_lm", "brier_interval", "brier_lm_interval", "samples", "positions"}},
+		{"ar", r.ar, []string{"cross_entropy", "perplexity", "brier_1", "accuracy"}},
+	} {
+		got := object(t, must(t, "eval", c.dir, "--json", "--noise", "0.1,0.5").out)
+		wantKeys(t, "eval", got, "run", "text", c.kind)
+		figures, _ := got[c.kind].(map[string]any)
+		wantKeys(t, "eval of "+c.kind, figures, c.keys...)
+		if len(got) != 3 {
+			t.Errorf("eval of %s has %v", c.kind, slices.Sorted(maps.Keys(got)))
+		}
+		if c.kind == "ae" {
+			if noise, _ := figures["noise"].([]any); len(noise) != 2 {
+				t.Errorf("two sigmas gave %v", figures["noise"])
+			}
+		}
+		again := object(t, must(t, "eval", c.dir, "--json", "--noise", "0.1,0.5", "--threads", "1").out)
+		for _, m := range []any{figures, again[c.kind]} {
+			delete(m.(map[string]any), "seconds")
+		}
+		a, _ := json.Marshal(got)
+		b, _ := json.Marshal(again)
+		if string(a) != string(b) {
+			t.Errorf("measured again, on one thread, %s gives\n%s, not\n%s", c.kind, b, a)
+		}
+		whole := object(t, must(t, "eval", c.dir, "--json", "--data", r.text).out)
+		if text, _ := whole["text"].(string); !strings.Contains(text, "all of") {
+			t.Errorf("measured on %q", text)
+		}
+		if text := must(t, "eval", c.dir).out; !strings.HasPrefix(text, c.dir+", held out of ") {
+			t.Errorf("eval printed %q", text)
+		}
+	}
+}
+
+func TestInfoJSON(t *testing.T) {
+	r := tinyRuns(t)
+	for kind, dir := range map[string]string{"ae": r.ae, "lm": r.lm, "ar": r.ar} {
+		got := object(t, must(t, "info", dir, "--json").out)
+		wantKeys(t, "info", got, "run", "kind", "parameters", "trainable_parameters", "vocab_size", "config")
+		if got["kind"] != kind || got["run"] != dir {
+			t.Errorf("info of %s: %v", dir, got)
+		}
+		config, _ := got["config"].(map[string]any)
+		wantKeys(t, "the configuration", config, "kind", "batch_size", "block_size", "learning_rate", "hidden_size", "max_steps")
+		all, _ := got["parameters"].(float64)
+		trained, _ := got["trainable_parameters"].(float64)
+		if !(all >= trained && trained > 0) || kind == "lm" && all == trained {
+			t.Errorf("%s has %v parameters, %v of them trained", kind, all, trained)
+		}
+		if text := must(t, "info", dir).out; !strings.HasPrefix(text, dir+": "+kind+", ") {
+			t.Errorf("info printed %q", text)
+		}
+	}
+}
+
+// TestRunIsSelfContained moves a language model's run and removes all it was made from.
+func TestRunIsSelfContained(t *testing.T) {
+	r := tinyRuns(t)
+	want := must(t, "generate", r.lm, "--seed", "3", "--threads", "1")
+	moved := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(r.lm, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Dir(r.ae)); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(t, "generate", moved, "--seed", "3", "--threads", "1"); got != want {
+		t.Errorf("moved it gives %v, before %v", got, want)
+	}
+	must(t, "eval", moved)
+	must(t, "info", moved)
+	must(t, "train", "--resume", moved, "--steps", "6")
+}
+
+// TestQuickstart does a few steps of it on the real book.
+func TestQuickstart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures on the whole held-out part of the book")
+	}
+	dir := t.TempDir()
+	out, figures := filepath.Join(dir, "q"), filepath.Join(dir, "figures.json")
+	got := must(t, "quickstart", "--steps", "3,3", "--out", out, "--json", figures)
+	for _, want := range []string{"1. An autoencoder", "2. A language model", "3. Measured", "4. It writes", "5. It writes", "The whale ", "calm generate " + out} {
+		if !strings.Contains(got.out, want) {
+			t.Errorf("there is no %q in\n%s", want, got.out)
+		}
+	}
+	data, err := os.ReadFile(figures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := object(t, string(data))
+	wantKeys(t, "quickstart", m, "ae_accuracy", "ae_accuracy_noise03", "brier", "brier_lm", "steps", "seconds", "tokens_per_s")
+	if brier, _ := m["brier"].([]any); len(brier) != 4 {
+		t.Errorf("brier is %v", m["brier"])
+	}
+	if steps, _ := json.Marshal(m["steps"]); string(steps) != "[3,3]" {
+		t.Errorf("steps are %s", steps)
+	}
+	must(t, "info", out)
+}
