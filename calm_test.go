@@ -1,0 +1,152 @@
+package calm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/run"
+)
+
+// tiny makes one run of each kind for the tests.
+func tiny(t *testing.T) (ae, lm, ar string) {
+	t.Helper()
+	dir := t.TempDir()
+	ae, lm, ar = filepath.Join(dir, "ae"), filepath.Join(dir, "lm"), filepath.Join(dir, "ar")
+	for _, o := range []run.Options{
+		{Kind: run.AE, Out: ae, Steps: 200, Set: append([]string{"latent_size=8", "learning_rate=0.01"}, tinySizes...)},
+		{Kind: run.LM, Out: lm, AE: ae, Steps: 3, Set: append([]string{"noise_size=6", "target_samples=4"}, append(tinySizes, tinyLayers...)...)},
+		{Kind: run.AR, Out: ar, Steps: 3, Set: append(append([]string{}, tinySizes...), tinyLayers...)},
+	} {
+		if err := trainTiny(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ae, lm, ar
+}
+
+func open(t *testing.T, dir string) *calm.Model {
+	t.Helper()
+	m, err := calm.Open(dir, calm.Threads(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// text collects what a generation writes.
+func text(m *calm.Model, prompt string, o calm.Options) (string, error) {
+	var b strings.Builder
+	for piece, err := range m.Generate(context.Background(), prompt, o) {
+		if err != nil {
+			return b.String(), err
+		}
+		b.WriteString(piece)
+	}
+	return b.String(), nil
+}
+
+func TestGenerate(t *testing.T) {
+	_, lm, ar := tiny(t)
+	for _, dir := range []string{lm, ar} {
+		m := open(t, dir)
+		first, err := text(m, "Call", calm.DefaultOptions())
+		if err != nil || first == "" {
+			t.Fatalf("%s wrote %q, %v", dir, first, err)
+		}
+		// From several goroutines: they take turns, and each gets the same text.
+		var wait sync.WaitGroup
+		texts := make([]string, 4)
+		for i := range texts {
+			wait.Go(func() { texts[i], _ = text(m, "Call", calm.DefaultOptions()) })
+		}
+		wait.Wait()
+		for _, other := range texts {
+			if other != first {
+				t.Errorf("%q and %q", first, other)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		for _, err = range m.Generate(ctx, "Call", calm.DefaultOptions()) {
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("with a context that is over: %v", err)
+		}
+		for range m.Generate(t.Context(), "Call", calm.DefaultOptions()) {
+			break // must not hang the next call
+		}
+		var input *generate.InputError
+		if _, err := text(m, strings.Repeat("long", 30), calm.DefaultOptions()); !errors.As(err, &input) {
+			t.Errorf("a prompt that is too long: %v", err)
+		}
+		var result calm.Result
+		o := calm.DefaultOptions()
+		o.MaxTokens = 5
+		if err := m.Write(t.Context(), "Call", o, func(string) bool { return true }, &result); err != nil || result.Tokens > 5 || result.PromptTokens != 4 {
+			t.Errorf("five tokens: %+v, %v", result, err)
+		}
+	}
+}
+
+func TestLatents(t *testing.T) {
+	ae, lm, ar := tiny(t)
+	m := open(t, lm)
+	for words, patches := range map[string]int{"Call me ": 2, "Call me I": 3, "x": 1} {
+		latents, err := m.Encode(words)
+		if err != nil || len(latents) != patches || len(latents[0]) != 8 {
+			t.Fatalf("%q has %d latent vectors, %v", words, len(latents), err)
+		}
+		if _, err := m.Decode(latents); err != nil {
+			t.Error(err)
+		}
+		same, err := open(t, ae).Encode(words)
+		if err != nil || fmt.Sprint(same) != fmt.Sprint(latents) {
+			t.Errorf("the autoencoder inside the language model is another: %v, %v; %v", same, latents, err)
+		}
+	}
+	if latents, err := m.Encode(""); len(latents) != 0 || err != nil {
+		t.Errorf("no text: %v, %v", latents, err)
+	}
+	if s, err := m.Decode(nil); s != "" || err != nil {
+		t.Errorf("no latents: %q, %v", s, err)
+	}
+	if _, err := m.Decode([][]float32{make([]float32, 7)}); err == nil || !strings.Contains(err.Error(), "latent_size = 8") {
+		t.Errorf("a vector of 7 numbers: %v", err)
+	}
+	if _, err := open(t, ar).Encode("x"); !errors.Is(err, calm.ErrKind) {
+		t.Errorf("latents of the baseline: %v", err)
+	}
+	if _, err := text(open(t, ae), "x", calm.DefaultOptions()); !errors.Is(err, calm.ErrKind) {
+		t.Errorf("text of an autoencoder: %v", err)
+	}
+}
+
+func TestOpenNothing(t *testing.T) {
+	if m, err := calm.Open(t.TempDir()); m != nil || err == nil {
+		t.Errorf("%v, %v", m, err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := calm.Open(file); m != nil || err == nil {
+		t.Errorf("%v, %v", m, err)
+	}
+}
+
+func TestEvaluate(t *testing.T) {
+	_, _, ar := tiny(t)
+	r, err := open(t, ar).Evaluate(t.Context(), run.Evaluation{})
+	if err != nil || r.AR == nil || r.AE != nil || r.LM != nil || r.AR.CrossEntropy <= 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

@@ -1,0 +1,143 @@
+package calm_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/run"
+)
+
+// song is what the runs of examples and tests are trained on: lines of all lengths modulo 4, so that the autoencoder
+// sees each word at every place in a patch.
+func song() string {
+	var b strings.Builder
+	for i := range 60 {
+		b.WriteString("Call me Ishmael. Some years ago, never mind how long precisely." + strings.Repeat("\n", 1+i%4))
+	}
+	return b.String()
+}
+
+var (
+	tinySizes  = []string{"hidden_size=32", "intermediate_size=48", "block_size=32", "batch_size=4", "eval_blocks=1", "warmup_steps=2", "save_steps=0", "eval_steps=0"}
+	tinyLayers = []string{"num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1"}
+)
+
+// trainTiny trains a run on the song.
+func trainTiny(o run.Options) error {
+	file := filepath.Join(filepath.Dir(o.Out), "song.txt")
+	if err := os.WriteFile(file, []byte(song()), 0o666); err != nil {
+		return err
+	}
+	o.Data = []string{file}
+	eng := cpu.New(cpu.Options{Threads: 1})
+	defer eng.Close()
+	t, err := run.Create(context.Background(), eng, o)
+	if err != nil {
+		return err
+	}
+	_, err = t.Do(context.Background())
+	return errors.Join(err, t.Close())
+}
+
+// exampleRuns trains an autoencoder and a language model, once for all examples.
+var exampleRuns = sync.OnceValues(func() (struct{ dir, ae, lm string }, error) {
+	dir, err := os.MkdirTemp("", "calm-example")
+	r := struct{ dir, ae, lm string }{dir, filepath.Join(dir, "ae"), filepath.Join(dir, "lm")}
+	err = errors.Join(err, trainTiny(run.Options{Kind: run.AE, Out: r.ae, Steps: 1000,
+		Set: append([]string{"latent_size=12", "learning_rate=0.005", "ae_dropout=0"}, tinySizes...)}))
+	err = errors.Join(err, trainTiny(run.Options{Kind: run.LM, Out: r.lm, AE: r.ae, Steps: 100,
+		Set: append([]string{"noise_size=8", "target_samples=8", "learning_rate=0.01"}, append(tinySizes, tinyLayers...)...)}))
+	return r, err
+})
+
+// exampleRun is the directory of the language model.
+func exampleRun() string {
+	r, err := exampleRuns()
+	if err != nil {
+		panic(err)
+	}
+	return r.lm
+}
+
+func ExampleOpen() {
+	m, err := calm.Open(exampleRun()) // a directory made by `calm train lm` or `calm quickstart`
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	fmt.Println(m.Tokenizer().VocabSize(), "tokens")
+	// Output: 259 tokens
+}
+
+func ExampleModel_Generate() {
+	m, err := calm.Open(exampleRun())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	o := calm.DefaultOptions()
+	o.MaxTokens = 12
+	var b strings.Builder
+	for text, err := range m.Generate(context.Background(), "Call me ", o) {
+		if err != nil {
+			fmt.Println(err) // what came before stands
+			break
+		}
+		b.WriteString(text)
+	}
+	fmt.Println(b.Len() > 0)
+	// Output: true
+}
+
+func ExampleModel_Write() {
+	m, err := calm.Open(exampleRun())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	o := calm.DefaultOptions()
+	o.MaxTokens = 8
+	var result calm.Result
+	err = m.Write(context.Background(), "Call me ", o, func(text string) bool { return true }, &result)
+	fmt.Println(result.Tokens, "tokens in", result.Patches, "patches:", result.Stop, err)
+	// Output: 8 tokens in 2 patches: max tokens <nil>
+}
+
+func ExampleModel_Encode() {
+	m, err := calm.Open(exampleRun())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	latents, err := m.Encode("Call me Ishmael.") // 16 bytes, four to a patch
+	fmt.Println(len(latents), "vectors of", len(latents[0]), err)
+	// Output: 4 vectors of 12 <nil>
+}
+
+func ExampleModel_Decode() {
+	m, err := calm.Open(exampleRun())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	latents, err := m.Encode("Call me Ishmael.")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, err := m.Decode(latents)
+	fmt.Println(text, err)
+	// Output: Call me Ishmael. <nil>
+}
