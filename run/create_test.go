@@ -1,0 +1,96 @@
+package run_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/run"
+)
+
+// TestCreateLeavesNothing: options that are wrong leave no directory, and say so as the user's mistake.
+func TestCreateLeavesNothing(t *testing.T) {
+	text := tinyText(t)
+	for name, c := range map[string]struct {
+		o    run.Options
+		want string
+	}{
+		"kind":    {run.Options{Kind: "vae"}, "want ae, lm or ar"},
+		"preset":  {run.Options{Kind: run.AE, Preset: "none"}, "no preset"},
+		"lm":      {run.Options{Kind: run.LM}, "needs an autoencoder"},
+		"text":    {run.Options{Kind: run.AE, Data: []string{text + "x"}}, "--data"},
+		"short":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"block_size=9000"}}, "not enough text"},
+		"batch":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"batch_size=9000"}}, "not enough text"},
+		"vocab":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"vocab_size=258"}}, "vocab_size"},
+		"heads":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"num_attention_heads=3"}}, "num_attention_heads"},
+		"no list": {run.Options{Kind: run.AE, Config: text}, "text.txt"},
+	} {
+		c.o.Out = filepath.Join(t.TempDir(), "run")
+		tr, err := run.Create(t.Context(), engine(t, 1), c.o)
+		_, usage := errors.AsType[*run.UsageError](err)
+		_, bad := errors.AsType[*config.Error](err)
+		if tr != nil || !usage && !bad || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want a mistake of the user's with %q", name, err, c.want)
+		}
+		if _, err := os.Stat(c.o.Out); err == nil {
+			t.Errorf("%s: the directory is there", name)
+		}
+	}
+}
+
+// TestOneTrainer: a run is trained by one process at a time, and read by any number.
+func TestOneTrainer(t *testing.T) {
+	o := run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2, Out: filepath.Join(t.TempDir(), "run")}
+	trainTo(t, 1, 0, o)
+	tr, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	if other, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, 4); err == nil || other != nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a second trainer: %v", err)
+	}
+	if _, err := run.Open(o.Out); err != nil {
+		t.Errorf("a reader: %v", err)
+	}
+}
+
+// TestPresets: every preset of every kind is valid over the tokenizer of its size.
+func TestPresets(t *testing.T) {
+	tok, err := run.ChooseTokenizer("bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, name := range []string{"quickstart", "ae-bytes", "ae-proto", "ae-official", "autoencoder"} {
+		ae, err := run.AEPreset(name, tok)
+		if err = errors.Join(err, ae.Validate()); err != nil {
+			t.Errorf("ae %s: %v", name, err)
+		}
+		checked++
+	}
+	ae, err := run.AEPreset("quickstart", tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"quickstart", "lm-bytes", "lm-proto", "calm-s", "calm-m", "calm-l", "calm-xl"} {
+		lm, err := run.LMPreset(name, ae.AutoencoderConfig)
+		if err = errors.Join(err, lm.Validate(), lm.ValidateWith(ae.AutoencoderConfig)); err != nil {
+			t.Errorf("lm %s: %v", name, err)
+		}
+		checked++
+	}
+	for _, name := range []string{"quickstart", "ar-bytes", "ar-proto", "ar-s", "ar-m", "ar-l"} {
+		ar, err := run.ARPreset(name, tok)
+		if err = errors.Join(err, ar.Validate()); err != nil {
+			t.Errorf("ar %s: %v", name, err)
+		}
+		checked++
+	}
+	if checked != 18 {
+		t.Errorf("%d presets", checked)
+	}
+}
