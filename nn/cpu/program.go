@@ -150,6 +150,7 @@ func (p *Program) Forward() error {
 		for _, f := range p.fills[i] {
 			f.draw()
 		}
+		start = p.profile.drawn(i, start)
 		if err := s.forward(); err != nil {
 			return err
 		}
@@ -206,12 +207,14 @@ func (p *Program) Bytes() int { return 4 * len(p.arena) }
 // Profile collects the time each operation takes.
 type Profile struct {
 	Forward, Backward []time.Duration // by operation
+	Draws             []time.Duration // of random tensors, by the operation that reads them first; not in Forward
 	Runs              int
 }
 
 // Profile starts collecting times and returns where they are collected.
 func (p *Program) Profile() *Profile {
-	p.profile = &Profile{Forward: make([]time.Duration, len(p.steps)), Backward: make([]time.Duration, len(p.steps))}
+	n := len(p.steps)
+	p.profile = &Profile{Forward: make([]time.Duration, n), Backward: make([]time.Duration, n), Draws: make([]time.Duration, n)}
 	return p.profile
 }
 
@@ -220,6 +223,16 @@ func (p *Profile) start() time.Time {
 		return time.Time{}
 	}
 	return time.Now()
+}
+
+// drawn books the time since start as that of draws and returns the time now.
+func (p *Profile) drawn(i int, start time.Time) time.Time {
+	if p == nil {
+		return start
+	}
+	now := time.Now()
+	p.Draws[i] += now.Sub(start)
+	return now
 }
 
 func (p *Profile) stop(i int, backward bool, start time.Time) {
