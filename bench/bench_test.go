@@ -1,0 +1,356 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/run"
+)
+
+// collect returns options for a measurement of milliseconds on two threads, and where its results go.
+func collect() (Options, *[]Result) {
+	var list []Result
+	return Options{Threads: 2, Seconds: .005, Emit: func(r Result) { list = append(list, r) }}, &list
+}
+
+var tiny = []string{"hidden_size=16", "intermediate_size=24", "vocab_size=40", "bos_token_id=37", "eos_token_id=38"}
+
+// tinySets are settings that make a preset of a kind small.
+func tinySets(kind run.Kind) []string {
+	sets := slices.Clone(tiny)
+	if kind != run.AE {
+		sets = append(sets, "num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1")
+	}
+	if kind != run.AR {
+		sets = append(sets, "pad_token_id=39", "latent_size=8")
+	}
+	if kind == run.LM {
+		sets = append(sets, "num_samples=2", "target_samples=4")
+	}
+	return sets
+}
+
+// keys returns the keys of a result as JSON, sorted.
+func keys(t *testing.T, r Result) []string {
+	t.Helper()
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(data, &m); err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for k, v := range m {
+		list = append(list, k)
+		if x, ok := v.(float64); ok && (x <= 0 || math.IsInf(x, 0)) {
+			t.Errorf("%s: %s is %v", r.Name, k, x)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// wantKeys checks that a result has the keys that all have and those named, space between them.
+func wantKeys(t *testing.T, r Result, more string) {
+	t.Helper()
+	want := append(strings.Fields("isa ms_median name runs shape threads"), strings.Fields(more)...)
+	slices.Sort(want)
+	if got := keys(t, r); !slices.Equal(got, want) {
+		t.Errorf("%s has the keys\n%v, want\n%v", r.Name, got, want)
+	}
+}
+
+func TestTrain(t *testing.T) {
+	for _, c := range []struct {
+		kind   run.Kind
+		preset string
+	}{{run.AE, "ae-bytes"}, {run.LM, "lm-bytes"}, {run.AR, "ar-bytes"}} {
+		o, list := collect()
+		err := Train(t.Context(), TrainOptions{Options: o, Presets: []string{c.preset}, Set: tinySets(c.kind), Batch: 2, Tokens: 32})
+		if err != nil || len(*list) != 1 {
+			t.Fatalf("%s: %v, %d results", c.preset, err, len(*list))
+		}
+		r := (*list)[0]
+		wantKeys(t, r, "flops gflops peak_gflops fraction_of_peak tokens_per_s peak_rss_mb")
+		if r.Name != "train/"+c.preset || r.Shape != "2x32" || r.Threads != 2 {
+			t.Errorf("%+v", r)
+		}
+		near(t, "gflops", r.GFLOPs, r.FLOPs/r.MSMedian/1e6)
+		near(t, "fraction_of_peak", r.FractionOfPeak, r.GFLOPs/r.PeakGFLOPs)
+		near(t, "tokens_per_s", r.TokensPerS, 64/r.MSMedian*1e3)
+	}
+}
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if math.Abs(got-want) > 1e-9*math.Abs(want) {
+		t.Errorf("%s is %g, want %g", what, got, want)
+	}
+}
+
+// TestTrainAgainstIssue measures the smallest of the issue's steps, as it is.
+func TestTrainAgainstIssue(t *testing.T) {
+	o, list := collect()
+	if err := Train(t.Context(), TrainOptions{Options: o, Presets: []string{"lm-bytes"}}); err != nil || len(*list) != 1 {
+		t.Fatalf("%v, %d results", err, len(*list))
+	}
+	r := (*list)[0]
+	wantKeys(t, r, "flops gflops peak_gflops fraction_of_peak tokens_per_s peak_rss_mb scaled_ms pytorch_ms over_pytorch")
+	near(t, "scaled_ms", r.ScaledMS, r.MSMedian*r.PeakGFLOPs/234)
+	near(t, "over_pytorch", r.OverPyTorch, 48/r.ScaledMS)
+	if r.Shape != "4x128" {
+		t.Errorf("shape %s", r.Shape)
+	}
+}
+
+// TestProfile: the lines of a profile add up to the step.
+func TestProfile(t *testing.T) {
+	o, list := collect()
+	o.Seconds = .1
+	err := Train(t.Context(), TrainOptions{Options: o, Model: run.LM, Presets: []string{"lm-bytes"}, Set: tinySets(run.LM), Batch: 2, Tokens: 32, Profile: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, names := 0.0, map[string]bool{}
+	for _, r := range (*list)[1:] {
+		sum += r.Share
+		kind, ok := strings.CutPrefix(r.Name, "train/lm-bytes/")
+		if names[kind] = true; !ok || r.Shape == "" || r.Runs != (*list)[0].Runs {
+			t.Errorf("%+v", r)
+		}
+	}
+	for _, want := range []string{"Linear", "Attention", "EnergyScore", "RMSNorm", "random draws", "optimizer"} {
+		if !names[want] {
+			t.Errorf("no line for %s in %v", want, names)
+		}
+	}
+	// Medians of parts need not add up to the median of the whole.
+	if sum < .5 || sum > 1.5 {
+		t.Errorf("the shares add up to %g", sum)
+	}
+}
+
+func TestGemm(t *testing.T) {
+	o, list := collect()
+	o.Seconds = .001
+	if err := Gemm(t.Context(), GemmOptions{Options: o, Quick: true}); err != nil {
+		t.Fatal(err)
+	}
+	if len(*list) != 6 {
+		t.Fatalf("%d results", len(*list))
+	}
+	for i, r := range *list {
+		more := "flops gflops peak_gflops fraction_of_peak"
+		if i%2 == 1 {
+			more += " speedup"
+			near(t, "speedup", r.Speedup, (*list)[i-1].MSMedian/r.MSMedian)
+		}
+		wantKeys(t, r, more)
+		if r.Threads != 1+i%2 || r.Shape != "1024x1024x1024" || r.FLOPs != 2<<30 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestProducts lists products of a step: those of the largest map of lm-bytes' MLP among them.
+func TestProducts(t *testing.T) {
+	o, _ := collect()
+	list, err := GemmOptions{Options: o, Presets: []string{"lm-bytes"}}.products()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []product{{124, 320, 128, "nt"}, {124, 128, 320, "nn"}, {320, 128, 124, "tn"}} {
+		if !slices.Contains(list, want) {
+			t.Errorf("%v is not in %v", want, list)
+		}
+	}
+	for i, p := range list {
+		if slices.Contains(list[:i], p) {
+			t.Errorf("%v twice", p)
+		}
+	}
+	all, err := GemmOptions{Options: o}.products()
+	if err != nil || len(all) <= len(list) {
+		t.Errorf("%d products of all presets, %v", len(all), err)
+	}
+}
+
+func TestGenerate(t *testing.T) {
+	for _, c := range []struct {
+		temperature float64
+		sampler     generate.Sampler
+		shape       string
+	}{{1, "", "T=1, after 12 tokens"}, {.5, "", "T=0.5 batch, after 12 tokens"}, {.7, generate.Exact, "T=0.7 exact, after 12 tokens"}} {
+		o, list := collect()
+		o.Seconds = .05 // long enough for contexts to be full
+		err := Generate(t.Context(), GenerateOptions{Options: o, Presets: []string{"lm-bytes"}, Set: tinySets(run.LM), Prompt: 10,
+			Temperature: c.temperature, Sampler: c.sampler})
+		if err != nil || len(*list) != 2 {
+			t.Fatalf("T=%g: %v, %d results", c.temperature, err, len(*list))
+		}
+		prefill, decode := (*list)[0], (*list)[1]
+		wantKeys(t, prefill, "flops gflops peak_gflops fraction_of_peak tokens_per_s")
+		if decode.PeakRSSMB == 0 {
+			decode.PeakRSSMB = 1 // memory of a test process may come to less than what is subtracted
+		}
+		wantKeys(t, decode, "tokens_per_s bytes_per_step gb_per_s peak_gb_per_s peak_rss_mb")
+		if prefill.Name != "generate/prefill/lm-bytes" || decode.Name != "generate/decode/lm-bytes" || decode.Shape != c.shape {
+			t.Errorf("%+v\n%+v", prefill, decode)
+		}
+	}
+}
+
+func TestTokenizer(t *testing.T) {
+	o, list := collect()
+	if err := Tokenizer(t.Context(), TokenizerOptions{Options: o, Vocab: 300, Data: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, r := range *list {
+		names = append(names, r.Name)
+		wantKeys(t, r, "mb_per_s tokens_per_s")
+	}
+	if want := strings.Fields("tokenizer/encode/bytes tokenizer/decode/bytes tokenizer/encode/bpe tokenizer/decode/bpe"); !slices.Equal(names, want) {
+		t.Errorf("measured %v, want %v", names, want)
+	}
+}
+
+// TestUsage: mistakes are the user's, and found before anything is measured.
+func TestUsage(t *testing.T) {
+	train := func(change func(*TrainOptions)) func(Options) error {
+		return func(o Options) error {
+			c := TrainOptions{Options: o}
+			change(&c)
+			return Train(t.Context(), c)
+		}
+	}
+	write := func(change func(*GenerateOptions)) func(Options) error {
+		return func(o Options) error {
+			c := GenerateOptions{Options: o, Prompt: 16, Temperature: 1, Set: tinySets(run.LM), Presets: []string{"lm-bytes"}}
+			change(&c)
+			return Generate(t.Context(), c)
+		}
+	}
+	for name, f := range map[string]func(Options) error{
+		"no such preset":      train(func(o *TrainOptions) { o.Presets = []string{"lm-bytes", "big"} }),
+		"preset of two kinds": train(func(o *TrainOptions) { o.Presets = []string{"quickstart"} }),
+		"preset of another":   train(func(o *TrainOptions) { o.Model, o.Presets = run.AE, []string{"lm-bytes"} }),
+		"no such kind":        train(func(o *TrainOptions) { o.Model = "vae" }),
+		"kind of a preset":    train(func(o *TrainOptions) { o.Model, o.Presets = "vae", []string{"lm-bytes"} }),
+		"batch":               train(func(o *TrainOptions) { o.Batch = -1 }),
+		"key":                 train(func(o *TrainOptions) { o.Presets, o.Set = []string{"lm-bytes"}, []string{"colour=1"} }),
+		"blocks":              train(func(o *TrainOptions) { o.Presets, o.Tokens = []string{"lm-bytes"}, 6 }),
+		"threads":             train(func(o *TrainOptions) { o.Threads = -1 }),
+		"seconds":             train(func(o *TrainOptions) { o.Seconds = 0 }),
+		"endless":             train(func(o *TrainOptions) { o.Seconds = math.NaN() }),
+		"products of none":    func(o Options) error { return Gemm(t.Context(), GemmOptions{Options: o, Presets: []string{"big"}}) },
+		"vocabulary":          func(o Options) error { return Tokenizer(t.Context(), TokenizerOptions{Options: o, Vocab: 3}) },
+		"temperature":         write(func(o *GenerateOptions) { o.Temperature = 1.5 }),
+		"batch at .7":         write(func(o *GenerateOptions) { o.Temperature = .7 }),
+		"sampler":             write(func(o *GenerateOptions) { o.Sampler = "greedy" }),
+		"no prompt":           write(func(o *GenerateOptions) { o.Prompt = 0 }),
+		"long prompt":         write(func(o *GenerateOptions) { o.Prompt = 1 << 20 }),
+		"not for writing":     write(func(o *GenerateOptions) { o.Presets = []string{"ae-bytes"} }),
+		"no run":              write(func(o *GenerateOptions) { o.Run, o.Presets, o.Set = t.TempDir(), nil, nil }),
+		"run and preset":      write(func(o *GenerateOptions) { o.Run = t.TempDir() }),
+	} {
+		o, list := collect()
+		err := f(o)
+		var (
+			use    *run.UsageError
+			keys   *config.Error
+			inputs *generate.InputError
+		)
+		if !errors.As(err, &use) && !errors.As(err, &keys) && !errors.As(err, &inputs) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(*list) > 0 {
+			t.Errorf("%s: measured %v", name, *list)
+		}
+	}
+}
+
+// TestAutoencoders: every language model has an autoencoder.
+func TestAutoencoders(t *testing.T) {
+	presets := lm.Presets()
+	for name, c := range presets {
+		if _, err := autoencoderOf(c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if len(presets) < 6 {
+		t.Errorf("%d presets", len(presets))
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	runs := 0
+	s := &series{run: func() error {
+		if runs++; runs == 3 {
+			cancel()
+		}
+		return nil
+	}}
+	if err := measure(ctx, time.Hour, s); !errors.Is(err, context.Canceled) || runs != 3 {
+		t.Errorf("%v after %d runs", err, runs)
+	}
+}
+
+// TestMeasure: one run at least after the one that warms up, as many turns for each, errors come out.
+func TestMeasure(t *testing.T) {
+	slow := &series{run: func() error { time.Sleep(5 * time.Millisecond); return nil }, peak: func(time.Duration) float64 { return 7 }}
+	quick := &series{run: func() error { time.Sleep(time.Millisecond); return nil }}
+	if err := measure(t.Context(), time.Nanosecond, slow, quick); err != nil {
+		t.Fatal(err)
+	}
+	if len(slow.times) != 1 || len(quick.times) != 1 || len(slow.peaks) != 2 || len(quick.peaks) != 0 {
+		t.Errorf("%+v %+v", slow, quick)
+	}
+	if slow.times[0] < 5 || quick.times[0] < 1 {
+		t.Errorf("runs took %v and %v ms", slow.times, quick.times)
+	}
+	failed := errors.New("failed")
+	if err := measure(t.Context(), time.Second, &series{run: func() error { return failed }}); err != failed {
+		t.Error(err)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{5, 1}, 3}, {[]float64{9, 1, 2}, 2}} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("median of %v: %g", c.values, got)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	var b strings.Builder
+	table := &Table{W: &b}
+	table.Print(Result{Name: "train/x", Shape: "4x128", Threads: 2, MSMedian: 2, Runs: 3, GFLOPs: 50, PeakGFLOPs: 100, FractionOfPeak: .5,
+		PyTorchMS: 48, ScaledMS: 12, OverPyTorch: 4})
+	table.Print(Result{Name: "train/x/Linear", Shape: "1x2x3", Threads: 2, MSMedian: 1, Runs: 3, Count: 4, ForwardMS: .25, BackwardMS: .75, Share: .5})
+	text := b.String()
+	for _, want := range []string{"median ms", "50 GFLOP/s = 50 % of 100", "figure of issue 3", "4.00 x as fast", "Linear x4", "50.0 % of the step", "0.25 ms forward"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if n := strings.Count(text, "\n"); n != 3 {
+		t.Errorf("%d lines:\n%s", n, text)
+	}
+}

@@ -1,0 +1,151 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/run"
+)
+
+// GenerateOptions say what to write with.
+type GenerateOptions struct {
+	Options
+	Run         string           // a language model's run, or "" for presets with random weights
+	Presets     []string         // none for defaultGenerate
+	Set         []string         // key=value
+	Prompt      int              // tokens read before, rounded up to patches
+	Temperature float64          // in (0, 1]
+	Sampler     generate.Sampler // below temperature 1; "" for exact with a run and batch without
+}
+
+// defaultGenerate is what Generate measures unasked.
+var defaultGenerate = []string{"lm-bytes", "lm-proto"}
+
+// Generate measures one stream of text: prefill is reading a prompt, decode is a patch read and the next one drawn, end
+// of text not minded. Beside decode stands the rate at which memory is read, its ceiling where the weights are larger
+// than the caches.
+//
+// Below temperature 1 the number of draws that the exact sampler takes depends on what the model has learned; random
+// weights, whose draws are all alike, give the least. The batch sampler always takes temperature.DefaultPool.
+func Generate(ctx context.Context, o GenerateOptions) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	eng := o.engine(o.Threads)
+	defer eng.Close()
+	peak := readPeak(eng.ISA(), eng.Threads())
+	if o.Run != "" {
+		m, err := run.Open(o.Run)
+		if err != nil {
+			return err
+		}
+		if m.LM == nil {
+			return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, m.Kind)
+		}
+		return o.measure(ctx, eng, filepath.Base(o.Run), m.LM, peak)
+	}
+	for _, name := range o.names() {
+		m, err := newModel(name, run.LM, false, o.Set)
+		if err != nil {
+			return err
+		}
+		m.randomize()
+		if err := o.measure(ctx, eng, name, m.lm, peak); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o GenerateOptions) names() []string {
+	if len(o.Presets) > 0 {
+		return o.Presets
+	}
+	return defaultGenerate
+}
+
+func (o GenerateOptions) validate() error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case !(o.Temperature > 0 && o.Temperature <= 1):
+		return usage("--temperature %g: want more than 0 and at most 1", o.Temperature)
+	case o.Prompt < 1:
+		return usage("--prompt %d: want 1 token or more", o.Prompt)
+	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
+		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
+	case o.Run != "" && (len(o.Presets) > 0 || len(o.Set) > 0):
+		return usage("--preset and --set are for random weights: leave them out with the run %s", o.Run)
+	}
+	if o.Run != "" {
+		return nil
+	}
+	for _, name := range o.names() {
+		if _, err := newModel(name, run.LM, false, o.Set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure measures a model's prefill and decode.
+func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name string, m *lm.Model, peak func(time.Duration) float64) error {
+	forgetPeakRSS()
+	s, err := newStream(eng, m, o)
+	if err != nil {
+		return err
+	}
+	positions := len(s.prompt) / m.Config.PatchSize
+	threads, isa := eng.Threads(), eng.ISA().String()
+	prefill := &series{run: s.prefill, peak: fmaPeak(eng.ISA(), threads)}
+	if err := measure(ctx, o.duration(), prefill); err != nil {
+		return fmt.Errorf("bench generate %s: %w", name, err)
+	}
+	r := prefill.result("generate/prefill/"+name, fmt.Sprintf("%d tokens", len(s.prompt)), threads, isa)
+	r.arithmetic(backboneCost(m, positions).flops, prefill.peaks)
+	r.TokensPerS = float64(len(s.prompt)) / r.MSMedian * 1e3
+	o.Emit(r)
+
+	decode := &series{run: s.decode, peak: peak}
+	if err := measure(ctx, o.duration(), decode); err != nil {
+		return fmt.Errorf("bench generate %s: %w", name, err)
+	}
+	shape := fmt.Sprintf("T=%g, after %d tokens", o.Temperature, len(s.prompt))
+	if o.Temperature < 1 {
+		shape = fmt.Sprintf("T=%g %s, after %d tokens", o.Temperature, s.sampler, len(s.prompt))
+	}
+	r = decode.result("generate/decode/"+name, shape, threads, isa)
+	r.TokensPerS = float64(m.Config.PatchSize) / r.MSMedian * 1e3
+	r.BytesPerStep = backboneCost(m, 1).bytes + s.sampled/float64(s.step)
+	r.GBPerS = r.BytesPerStep / r.MSMedian / 1e6
+	r.PeakGBPerS = median(decode.peaks) / 1e9
+	r.PeakRSSMB = max(0, peakRSS()-readBytes/1e6) // without what the memory's rate is measured on
+	o.Emit(r)
+	return nil
+}
+
+// cost is what a forward run takes.
+type cost struct{ bytes, flops float64 }
+
+// backboneCost is what the weights take of a run of the backbone over new positions; attention is not counted.
+func backboneCost(m *lm.Model, positions int) cost {
+	g := nn.NewGraph()
+	caches := m.Backbone.Caches(g, 1, positions)
+	m.Backbone.Continue(g, m.Patches(g, g.Ints("ids", 1, positions, m.Config.PatchSize)), caches, g.Ints("start", 1))
+	return weightCost(g)
+}
+
+// samplerCost is what the weights take of drawing that many patches at once.
+func samplerCost(m *lm.Model, draws int) cost {
+	g := nn.NewGraph()
+	noise := m.Head.Noise(g, "noise", draws, 1)
+	m.Autoencoder.Tokens(g, m.Head.Sample(g, g.Floats("hidden", 1, m.Config.HiddenSize), noise))
+	return weightCost(g)
+}

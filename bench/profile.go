@@ -1,0 +1,133 @@
+package bench
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// profile collects where the time of training steps goes, in groups of like operations.
+type profile struct {
+	ops    *cpu.Profile
+	groups []*profileGroup
+	of     []*profileGroup // by operation
+	draws  []float64       // ms a step
+	rest   []float64
+}
+
+// profileGroup is the operations of one kind, and of one shape where they are products.
+type profileGroup struct {
+	name, shape       string
+	count             int
+	flops             float64 // of a step, forward and backward
+	forward, backward []float64
+	f, b              time.Duration // of the present step
+}
+
+// newProfile profiles a program whose steps run the graph that many times.
+func newProfile(p *cpu.Program, g *nn.Graph, runs int) *profile {
+	t := &profile{ops: p.Profile()}
+	need := g.NeedsGrad()
+	found := map[[2]string]*profileGroup{}
+	for _, op := range g.Ops() {
+		name, shape := describe(op)
+		group := found[[2]string{name, shape}]
+		if group == nil {
+			group = &profileGroup{name: name, shape: shape}
+			found[[2]string{name, shape}] = group
+			t.groups = append(t.groups, group)
+		}
+		group.count++
+		forward, backward := opFLOPs(op, need)
+		group.flops += (forward + backward) * float64(runs)
+		t.of = append(t.of, group)
+	}
+	return t
+}
+
+// describe returns an operation's kind and, of a product, its sizes: rows x columns of the result x length of the sums.
+func describe(op nn.Op) (name, shape string) {
+	name = reflect.TypeOf(op).Elem().Name()
+	switch op := op.(type) {
+	case *nn.Linear:
+		shape = fmt.Sprintf("%dx%dx%d", op.X.Rows(), op.Y.Cols(), op.X.Cols())
+	case *nn.CrossEntropy:
+		shape = fmt.Sprintf("%dx%dx%d", op.H.Rows(), op.W.Dim(0), op.H.Cols())
+	case *nn.Attention:
+		shape = fmt.Sprintf("%dx%dx%d", op.Q.Dim(0), op.Q.Dim(1), op.Q.Cols())
+	case *nn.EnergyScore:
+		shape = fmt.Sprintf("%dx%dx%dx%d", op.Pred.Dim(0), op.Eps.Dim(0), op.Pred.Dim(1), op.Pred.Dim(2))
+	}
+	return name, shape
+}
+
+// step wraps a step to be profiled.
+func (t *profile) step(run func() error) func() error {
+	return func() error {
+		clear(t.ops.Forward)
+		clear(t.ops.Backward)
+		clear(t.ops.Draws)
+		start := time.Now()
+		err := run()
+		t.add(time.Since(start))
+		return err
+	}
+}
+
+// add books a step that took total.
+func (t *profile) add(total time.Duration) {
+	for _, g := range t.groups {
+		g.f, g.b = 0, 0
+	}
+	var draws time.Duration
+	for i, g := range t.of {
+		g.f += t.ops.Forward[i]
+		g.b += t.ops.Backward[i]
+		draws += t.ops.Draws[i]
+	}
+	rest := total - draws
+	for _, g := range t.groups {
+		g.forward = append(g.forward, milliseconds(g.f))
+		g.backward = append(g.backward, milliseconds(g.b))
+		rest -= g.f + g.b
+	}
+	t.draws = append(t.draws, milliseconds(draws))
+	t.rest = append(t.rest, milliseconds(rest))
+}
+
+// emit reports the groups, the dearest first, then the random draws (but for those that the energy score makes itself)
+// and what is no operation. step is the measurement
+// of the whole step. The first step, which warmed up, is left out. With gradient accumulation an operation's figures are
+// those of all its runs in a step.
+func (t *profile) emit(step Result, emit func(Result)) {
+	var lines []Result
+	add := func(name, shape string, count int, forward, backward []float64) *Result {
+		if shape == "" {
+			shape = step.Shape
+		}
+		f, b := median(forward[1:]), median(backward[1:])
+		lines = append(lines, Result{Name: step.Name + "/" + name, Shape: shape, Threads: step.Threads, ISA: step.ISA, Runs: len(forward) - 1,
+			MSMedian: f + b, Count: count, ForwardMS: f, BackwardMS: b, Share: (f + b) / step.MSMedian})
+		return &lines[len(lines)-1]
+	}
+	for _, g := range t.groups {
+		r := add(g.name, g.shape, g.count, g.forward, g.backward)
+		if g.flops > 0 && r.MSMedian > 0 {
+			r.arithmetic(g.flops, nil)
+			r.PeakGFLOPs, r.FractionOfPeak = step.PeakGFLOPs, r.GFLOPs/step.PeakGFLOPs
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b Result) int { return cmp.Compare(b.MSMedian, a.MSMedian) })
+	zeros := make([]float64, len(t.draws))
+	add("random draws", "", 0, t.draws, zeros)
+	// Norm of the gradients, clipping and AdamW; filling in the batch and clearing gradients are next to nothing.
+	add("optimizer", "", 0, t.rest, zeros)
+	for _, r := range lines {
+		emit(r)
+	}
+}

@@ -1,0 +1,52 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Table prints results as they come, a line each, for people.
+type Table struct {
+	W     io.Writer
+	begun bool
+}
+
+// Print prints a line, and the columns' names above the first.
+func (t *Table) Print(r Result) {
+	if !t.begun {
+		t.begun = true
+		fmt.Fprintf(t.W, "%-30s %-26s %7s %11s %6s  %s\n", "", "shape", "threads", "median ms", "runs", "rates")
+	}
+	name := r.Name
+	if r.Share > 0 || r.Count > 0 { // a line of a profile
+		name = "  " + name[strings.LastIndex(name, "/")+1:]
+		if r.Count > 1 {
+			name = fmt.Sprintf("%s x%d", name, r.Count)
+		}
+	}
+	fmt.Fprintf(t.W, "%-30s %-26s %7d %11.4g %6d  %s\n", name, r.Shape, r.Threads, r.MSMedian, r.Runs, strings.Join(rates(r), ", "))
+}
+
+// rates are the figures of a result that apply.
+func rates(r Result) (list []string) {
+	add := func(value float64, format string, args ...any) {
+		if value != 0 {
+			list = append(list, fmt.Sprintf(format, args...))
+		}
+	}
+	add(r.Share, "%.1f %% of the step", 100*r.Share)
+	add(r.BackwardMS, "%.4g ms forward + %.4g backward", r.ForwardMS, r.BackwardMS)
+	if r.PeakGFLOPs > 0 {
+		add(r.GFLOPs, "%.4g GFLOP/s = %.0f %% of %.4g", r.GFLOPs, 100*r.FractionOfPeak, r.PeakGFLOPs)
+	} else {
+		add(r.GFLOPs, "%.4g GFLOP/s", r.GFLOPs)
+	}
+	add(r.Speedup, "%.2f x one thread", r.Speedup)
+	add(r.TokensPerS, "%.4g tokens/s", r.TokensPerS)
+	add(r.GBPerS, "%.4g MB of weights a step, %.3g GB/s (memory: %.3g)", r.BytesPerStep/1e6, r.GBPerS, r.PeakGBPerS)
+	add(r.MBPerS, "%.4g MB/s", r.MBPerS)
+	add(r.PeakRSSMB, "%.4g MB at most", r.PeakRSSMB)
+	add(r.PyTorchMS, "at a peak of %g GFLOP/s %.4g ms, PyTorch %g (figure of issue 3): %.2f x as fast", pyTorchPeak/1e9, r.ScaledMS, r.PyTorchMS, r.OverPyTorch)
+	return list
+}

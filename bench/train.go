@@ -1,0 +1,137 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/train"
+)
+
+// TrainOptions say which training steps to measure.
+type TrainOptions struct {
+	Options
+	Model   run.Kind // "" for the kind of the preset
+	Presets []string // none for those of issue 3 that take less than a second
+	Set     []string // key=value
+	Batch   int      // rows; 0 for the preset's
+	Tokens  int      // a row; 0 for the preset's
+	Profile bool     // where the time goes, by operation
+}
+
+// defaultTrain is what Train measures unasked: what fits any machine's memory and patience.
+var defaultTrain = map[run.Kind][]string{
+	"":     {"lm-bytes", "ae-bytes", "lm-proto", "ae-proto"},
+	run.AE: {"ae-bytes", "ae-proto"},
+	run.LM: {"lm-bytes", "lm-proto"},
+	run.AR: {"ar-bytes", "ar-proto"},
+}
+
+// Train measures whole optimizer steps as [train.Trainer] makes them, on random ids and from random weights: forward,
+// backward, random draws, clipping, AdamW. Mistakes of the user are *run.UsageError or *config.Error, found before
+// anything is measured.
+func Train(ctx context.Context, o TrainOptions) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if o.Batch < 0 || o.Tokens < 0 {
+		return usage("--batch %d, --tokens %d: want 0 for the preset's, or more", o.Batch, o.Tokens)
+	}
+	names := o.Presets
+	if len(names) == 0 {
+		names = defaultTrain[o.Model]
+		if names == nil {
+			return usage("--model %q: want ae, lm or ar", o.Model)
+		}
+	}
+	var models []*model
+	for _, name := range names {
+		m, err := newModel(name, o.Model, true, o.sets())
+		if err != nil {
+			return err
+		}
+		models = append(models, m)
+	}
+	for i, m := range models {
+		if err := o.measure(ctx, m); err != nil {
+			return fmt.Errorf("bench train %s: %w", m.name, err)
+		}
+		models[i] = nil // its weights make room for the next one's
+	}
+	return nil
+}
+
+func (o TrainOptions) sets() []string {
+	sets := append([]string{}, o.Set...)
+	if o.Batch > 0 {
+		sets = append(sets, fmt.Sprintf("batch_size=%d", o.Batch))
+	}
+	if o.Tokens > 0 {
+		sets = append(sets, fmt.Sprintf("block_size=%d", o.Tokens))
+	}
+	return sets
+}
+
+// measure measures one model.
+func (o TrainOptions) measure(ctx context.Context, m *model) error {
+	forgetPeakRSS()
+	m.randomize()
+	objective, err := m.objective()
+	if err != nil {
+		return err
+	}
+	eng := o.engine(o.Threads)
+	defer eng.Close()
+	t := train.New(eng, objective, m.train)
+	next := randomBatches(m)
+	s := &series{peak: fmaPeak(eng.ISA(), eng.Threads()), run: func() error {
+		_, err := t.Step(0, next)
+		return err
+	}}
+	var p *profile
+	if o.Profile {
+		p = newProfile(t.Program, objective.Graph, m.train.GradientAccumulationSteps)
+		s.run = p.step(s.run)
+	}
+	if err := measure(ctx, o.duration(), s); err != nil {
+		return err
+	}
+	r := o.report(m, s, eng, objective)
+	o.Emit(r)
+	if p != nil {
+		p.emit(r, o.Emit)
+	}
+	return nil
+}
+
+func (o TrainOptions) report(m *model, s *series, eng *cpu.Engine, objective *train.Objective) Result {
+	r := s.result("train/"+m.name, m.shape(), eng.Threads(), eng.ISA().String())
+	batches := float64(m.train.GradientAccumulationSteps)
+	r.arithmetic(modelFLOPs(objective.Graph)*batches, s.peaks)
+	r.TokensPerS = float64(m.train.BatchSize*m.train.BlockSize) * batches / r.MSMedian * 1e3
+	r.PeakRSSMB = peakRSS()
+	if m.asIssue {
+		r.ScaledMS = r.MSMedian * r.PeakGFLOPs * 1e9 / pyTorchPeak
+		r.PyTorchMS = issuePresets[m.name].pyTorchMS
+		r.OverPyTorch = r.PyTorchMS / r.ScaledMS
+	}
+	return r
+}
+
+// randomBatches returns what fills batches with ids, every one of the vocabulary as likely as the others.
+func randomBatches(m *model) func([]int32) error {
+	const kept = 8
+	r := rand.New(rand.NewPCG(1, 2))
+	ids := make([]int32, kept*m.train.BatchSize*m.train.BlockSize)
+	for i := range ids {
+		ids[i] = r.Int32N(int32(m.vocab))
+	}
+	at := 0
+	return func(dst []int32) error {
+		at %= len(ids)
+		at += copy(dst, ids[at:])
+		return nil
+	}
+}

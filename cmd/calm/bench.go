@@ -1,0 +1,235 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/calm-go/calm/bench"
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/run"
+)
+
+// benchFlags are what all measurements share.
+type benchFlags struct {
+	engineFlags
+	isa     string
+	seconds float64
+	asJSON  bool
+}
+
+func newBench() *cobra.Command {
+	f := &benchFlags{}
+	cmd := &cobra.Command{
+		Use:   "bench [gemm|train|generate|tokenizer|all]",
+		Short: "Measure speed: matrix products, training steps, generation, tokenizers",
+		Long: `Measure how fast calm is on this machine. Each figure stands beside what the machine could do at most (multiply-adds on
+registers, reading memory), measured in turns with it on as many threads. Times are medians. Without a name, or with all,
+a short set of everything runs, in about a minute.`,
+		Example: `  calm bench
+  calm bench train --preset lm-bytes --profile
+  calm bench gemm --threads 2 --json`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return onlyHelp(cmd, args)
+			}
+			return benchAll(cmd, f)
+		},
+	}
+	fl := cmd.PersistentFlags()
+	fl.IntVar(&f.threads, "threads", 0, "threads to compute on; 0 for all processors")
+	fl.StringVar(&f.isa, "isa", "", "instruction set: portable, avx2 or avx512 (default: the best there is)")
+	fl.Float64Var(&f.seconds, "seconds", 0, "time for each measurement; one run is made at least (default: .2 to 3)")
+	fl.BoolVar(&f.asJSON, "json", false, "print a JSON object a line")
+	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchTokenizer(f), &cobra.Command{
+		Use:     "all",
+		Short:   "Measure a short set of everything",
+		Example: "  calm bench all --json",
+		Args:    exactly(0, "no arguments"),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return benchAll(cmd, f) },
+	})
+	return cmd
+}
+
+// options returns the shared options, with a default for the seconds, and prints what the machine is.
+func (f *benchFlags) options(cmd *cobra.Command, seconds float64) (bench.Options, error) {
+	o := bench.Options{Threads: f.threads, Seconds: seconds}
+	if cmd.Flags().Changed("seconds") {
+		o.Seconds = f.seconds
+	}
+	if f.isa != "" {
+		isa, err := f.instructionSet()
+		if err != nil {
+			return o, err
+		}
+		o.ISA = &isa
+	}
+	if err := o.Validate(); err != nil {
+		return o, err
+	}
+	w := cmd.OutOrStdout()
+	if f.asJSON {
+		e := json.NewEncoder(w)
+		o.Emit = func(r bench.Result) { _ = e.Encode(r) }
+		return o, nil
+	}
+	table := &bench.Table{W: w}
+	begun := false
+	o.Emit = func(r bench.Result) {
+		if !begun { // not before the options have been found good
+			begun = true
+			fmt.Fprintln(w, bench.Machine(o))
+		}
+		table.Print(r)
+	}
+	return o, nil
+}
+
+func (f *benchFlags) instructionSet() (kernel.ISA, error) {
+	isa, err := kernel.ParseISA(f.isa)
+	if err != nil {
+		return 0, badUsage("--isa: %w", err)
+	}
+	have := kernel.Available()
+	for _, s := range have {
+		if s == isa {
+			return isa, nil
+		}
+	}
+	return 0, badUsage("--isa %s: this machine has %v", f.isa, have)
+}
+
+func newBenchGemm(f *benchFlags) *cobra.Command {
+	var o bench.GemmOptions
+	cmd := &cobra.Command{
+		Use:   "gemm",
+		Short: "Measure matrix products, on one thread and on all",
+		Long: `Measure 1024 x 1024 x 1024 and the products of training steps, as rows x columns of the result x length of the sums, in
+three layouts: nt is the forward run, nn the gradient of the input, tn the gradient of the weights.`,
+		Example: "  calm bench gemm\n  calm bench gemm --preset lm-proto --json",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Options, err = f.options(cmd, .2); err != nil {
+				return err
+			}
+			return bench.Gemm(cmd.Context(), o)
+		},
+	}
+	modelFlags(cmd, &o.Model, &o.Presets, "those of PyTorch's figures")
+	return cmd
+}
+
+// modelFlags are the flags that say which models.
+func modelFlags(cmd *cobra.Command, kind *run.Kind, presets *[]string, unasked string) {
+	cmd.Flags().StringVar((*string)(kind), "model", "", "ae, lm or ar (default: what the preset is)")
+	cmd.Flags().StringSliceVar(presets, "preset", nil, "presets, with commas (default: "+unasked+")")
+}
+
+func newBenchTrain(f *benchFlags) *cobra.Command {
+	var o bench.TrainOptions
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Measure training steps",
+		Long: `Measure whole optimizer steps (forward, backward, random draws, clipping, AdamW) from random weights on random ids.
+
+The presets lm-bytes, ae-bytes, lm-proto, ae-proto, calm-m and ae-official are sized as the steps whose times in PyTorch
+are known, and are compared with them, scaled by the peaks of the two machines. Operations are counted as the model's:
+not recomputation, nor elementwise work, nor the optimizer.`,
+		Example: `  calm bench train --preset lm-bytes --profile
+  calm bench train --model lm --preset lm-proto --set num_hidden_layers=8 --batch 16 --tokens 256 --seconds 10`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Options, err = f.options(cmd, 3); err != nil {
+				return err
+			}
+			return bench.Train(cmd.Context(), o)
+		},
+	}
+	modelFlags(cmd, &o.Model, &o.Presets, "lm-bytes,ae-bytes,lm-proto,ae-proto")
+	fl := cmd.Flags()
+	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration; may be repeated")
+	fl.IntVar(&o.Batch, "batch", 0, "rows of a batch; 0 for the preset's")
+	fl.IntVar(&o.Tokens, "tokens", 0, "tokens of a row; 0 for the preset's")
+	fl.BoolVar(&o.Profile, "profile", false, "show where the time goes, by operation")
+	return cmd
+}
+
+func newBenchGenerate(f *benchFlags) *cobra.Command {
+	var o bench.GenerateOptions
+	cmd := &cobra.Command{
+		Use:   "generate [RUN]",
+		Short: "Measure writing one text: reading the prompt, then patch by patch",
+		Long: `Measure one stream of a language model: with a run's weights, or with random ones. What weights a step reads stands beside
+the rate at which memory is read.
+
+Below temperature 1 the batch sampler always takes as many draws, and is what random weights are measured with by
+default; how many the exact sampler takes depends on what the model has learned.`,
+		Example: "  calm bench generate --preset calm-m\n  calm bench generate runs/lm --temperature 0.5",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if len(args) > 1 {
+				return badUsage("%s takes one run directory at most: see %s --help", cmd.CommandPath(), cmd.CommandPath())
+			}
+			if len(args) == 1 {
+				o.Run = args[0]
+			}
+			if o.Options, err = f.options(cmd, 2); err != nil {
+				return err
+			}
+			return bench.Generate(cmd.Context(), o)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringSliceVar(&o.Presets, "preset", nil, "presets of language models, with commas (default: lm-bytes,lm-proto)")
+	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration; may be repeated")
+	fl.IntVar(&o.Prompt, "prompt", 256, "tokens of the prompt")
+	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
+	fl.StringVar((*string)(&o.Sampler), "sampler", "", "exact or batch, below temperature 1 (default: exact with a run, else batch)")
+	return cmd
+}
+
+func newBenchTokenizer(f *benchFlags) *cobra.Command {
+	o := bench.TokenizerOptions{Data: os.Getenv("CALM_DATA")}
+	cmd := &cobra.Command{
+		Use:   "tokenizer",
+		Short: "Measure tokenizers on the embedded book, on one thread",
+		Long: `Measure encoding and decoding of the embedded book: raw bytes, byte-level BPE trained on it, and Llama 3's tokenizer if
+the directory CALM_DATA has llama3/tokenizer.model.`,
+		Example: "  calm bench tokenizer --vocab 8192",
+		Args:    exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Options, err = f.options(cmd, 1); err != nil {
+				return err
+			}
+			return bench.Tokenizer(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().IntVar(&o.Vocab, "vocab", 4096, "tokens of the trained tokenizer")
+	return cmd
+}
+
+// benchAll measures a short set of everything.
+func benchAll(cmd *cobra.Command, f *benchFlags) error {
+	ctx := cmd.Context()
+	o, err := f.options(cmd, 1)
+	if err != nil {
+		return err
+	}
+	if err := bench.Gemm(ctx, bench.GemmOptions{Options: o, Quick: true}); err != nil {
+		return err
+	}
+	if err := bench.Train(ctx, bench.TrainOptions{Options: o}); err != nil {
+		return err
+	}
+	for _, t := range []float64{1, .5} {
+		g := bench.GenerateOptions{Options: o, Prompt: 256, Temperature: t, Sampler: generate.Batch}
+		if err := bench.Generate(ctx, g); err != nil {
+			return err
+		}
+	}
+	return bench.Tokenizer(ctx, bench.TokenizerOptions{Options: o, Vocab: 4096, Data: os.Getenv("CALM_DATA")})
+}
