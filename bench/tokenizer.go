@@ -38,8 +38,11 @@ func Tokenizer(ctx context.Context, o TokenizerOptions) error {
 		return err
 	}
 	trained, err := tokenizer.TrainBPE(ctx, slices.Values(docs), o.Vocab, nil)
+	if stopped := ended(ctx); stopped != nil {
+		return stopped
+	}
 	if err != nil {
-		return fmt.Errorf("bench tokenizer: %w", errors.Join(ended(ctx), err))
+		return fmt.Errorf("bench tokenizer: %w", err)
 	}
 	if err := o.measure(ctx, "bpe", trained, docs); err != nil {
 		return err

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// benchRun runs `calm bench` in this process.
+func benchRun(ctx context.Context, args ...string) result {
+	root := newRoot()
+	if !slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "bench" }) {
+		root.AddCommand(newBench())
+	}
+	var out, errOut bytes.Buffer
+	root.SetArgs(append([]string{"bench"}, args...))
+	root.SetOut(&out)
+	root.SetErr(&errOut)
+	r := result{status: exitDone}
+	if err := root.ExecuteContext(ctx); err != nil {
+		r.status = status(err)
+		errOut.WriteString("calm: " + err.Error() + "\n")
+	}
+	r.out, r.errOut = out.String(), errOut.String()
+	return r
+}
+
+// tinyBench are settings that make lm-bytes small.
+var tinyBench = sets("hidden_size=16", "intermediate_size=24", "num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1",
+	"num_samples=2", "target_samples=4")
+
+// TestBenchJSON: every verb prints JSON objects, a line each, with the keys that all have.
+func TestBenchJSON(t *testing.T) {
+	t.Setenv("CALM_DATA", "")
+	for name, c := range map[string]struct {
+		args []string
+		keys string // that its lines have besides
+	}{
+		"gemm":      {[]string{"gemm", "--preset", "lm-bytes"}, "flops gflops peak_gflops fraction_of_peak"},
+		"train":     {append([]string{"train", "--model", "lm", "--preset", "lm-bytes", "--batch", "2", "--tokens", "16"}, tinyBench...), "flops gflops peak_gflops fraction_of_peak tokens_per_s"},
+		"profile":   {append([]string{"train", "--preset", "lm-bytes", "--profile"}, tinyBench...), "ms_median"},
+		"generate":  {append([]string{"generate", "--preset", "lm-bytes", "--prompt", "16", "--temperature", "0.5"}, tinyBench...), "tokens_per_s"},
+		"tokenizer": {[]string{"tokenizer", "--vocab", "280"}, "mb_per_s tokens_per_s"},
+	} {
+		got := benchRun(t.Context(), append(c.args, "--json", "--seconds", "0.001", "--threads", "2")...)
+		if got.status != exitDone || got.errOut != "" {
+			t.Fatalf("%s: %v", name, got)
+		}
+		lines := strings.Split(strings.TrimSuffix(got.out, "\n"), "\n")
+		for _, line := range lines {
+			var r map[string]any
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				t.Fatalf("%s: %v: %s", name, err, line)
+			}
+			for _, key := range strings.Fields("name shape threads isa ms_median runs " + c.keys) {
+				if _, ok := r[key]; !ok {
+					t.Errorf("%s: no %q in %s", name, key, line)
+				}
+			}
+			if s, _ := r["shape"].(string); s == "" {
+				t.Errorf("%s: no shape in %s", name, line)
+			}
+		}
+	}
+}
+
+// TestBenchTable: people get the machine, the columns, and a line for each measurement.
+func TestBenchTable(t *testing.T) {
+	got := benchRun(t.Context(), append([]string{"train", "--preset", "lm-bytes", "--seconds", "0.001", "--isa", "portable", "--threads", "1"}, tinyBench...)...)
+	lines := strings.Split(got.out, "\n")
+	if got.status != exitDone || len(lines) != 4 {
+		t.Fatal(got)
+	}
+	for i, want := range []string{"portable, 1 of ", "median ms", "train/lm-bytes"} {
+		if !strings.Contains(lines[i], want) {
+			t.Errorf("line %d is %q, want it to have %q", i+1, lines[i], want)
+		}
+	}
+}
+
+// TestBenchBadInput: one clear sentence, status 2, nothing measured.
+func TestBenchBadInput(t *testing.T) {
+	cases := []struct {
+		want string // a part of the sentence
+		args []string
+	}{
+		{`"gem"`, []string{"gem"}},
+		{"no arguments", []string{"gemm", "512"}},
+		{"no arguments", []string{"all", "gemm"}},
+		{"--threads", []string{"gemm", "--threads", "-1"}},
+		{"--threads", []string{"all", "--threads", "-1"}},
+		{"--seconds", []string{"--seconds", "0"}},
+		{"--seconds", []string{"train", "--seconds", "-2"}},
+		{"--seconds", []string{"tokenizer", "--seconds", "nan"}},
+		{"--seconds", []string{"train", "--seconds", "soon"}},
+		{"unknown instruction set", []string{"gemm", "--isa", "sse9"}},
+		{"lm-huge", []string{"train", "--preset", "lm-huge"}},
+		{"ae, lm or ar", []string{"train", "--model", "vae"}},
+		{"--model", []string{"train", "--preset", "quickstart"}},
+		{"hidden_sice", []string{"train", "--preset", "lm-bytes", "--set", "hidden_sice=3"}},
+		{"block_size", []string{"train", "--preset", "lm-bytes", "--tokens", "6"}},
+		{"--batch", []string{"train", "--preset", "lm-bytes", "--batch", "-6"}},
+		{"--temperature", []string{"generate", "--temperature", "0"}},
+		{"batch sampler", []string{"generate", "--preset", "lm-bytes", "--temperature", "0.7"}},
+		{"--sampler", []string{"generate", "--sampler", "greedy"}},
+		{"--prompt", []string{"generate", "--prompt", "0"}},
+		{"not a run", []string{"generate", t.TempDir()}},
+		{"one run", []string{"generate", "a", "b"}},
+		{"--vocab", []string{"tokenizer", "--vocab", "1"}},
+		{"--profil", []string{"train", "--profil"}},
+	}
+	for _, c := range cases {
+		got := benchRun(t.Context(), c.args...)
+		if got.status != exitUsage {
+			t.Errorf("calm bench %s: want status 2: %v", strings.Join(c.args, " "), got)
+		}
+		checkSentence(t, got, c.want)
+	}
+}
+
+// TestBenchInterrupted: Ctrl-C ends a measurement with one sentence.
+func TestBenchInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, verb := range []string{"gemm", "train", "generate", "tokenizer", "all"} {
+		got := benchRun(ctx, verb, "--seconds", "100")
+		if got.status != exitInterrupted {
+			t.Errorf("%s: want status 130: %v", verb, got)
+		}
+		checkSentence(t, got, "interrupted")
+	}
+}
