@@ -37,18 +37,21 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
+	var opened *run.Model
+	if o.Run != "" {
+		var err error
+		if opened, err = run.Open(o.Run); err != nil {
+			return err
+		}
+		if opened.LM == nil {
+			return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, opened.Kind)
+		}
+	}
 	eng := o.engine(o.Threads)
 	defer eng.Close()
 	peak := readPeak(eng.ISA(), eng.Threads())
-	if o.Run != "" {
-		m, err := run.Open(o.Run)
-		if err != nil {
-			return err
-		}
-		if m.LM == nil {
-			return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, m.Kind)
-		}
-		return o.measure(ctx, eng, filepath.Base(o.Run), m.LM, peak)
+	if opened != nil {
+		return o.measure(ctx, eng, filepath.Base(o.Run), opened.LM, peak)
 	}
 	for _, name := range o.names() {
 		m, err := newModel(name, run.LM, false, o.Set)

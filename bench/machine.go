@@ -105,7 +105,7 @@ func Machine(o Options) string {
 	line := fmt.Sprintf("%s, %d of %d processors, %s/%s, %s", e.ISA(), e.Threads(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		if f := strings.Fields(string(load)); len(f) > 0 {
-			line += fmt.Sprintf(", load %s (before: with other programs running, figures are theirs too)", f[0])
+			line += fmt.Sprintf(", load %s before (other programs that run slow this one down)", f[0])
 		}
 	}
 	return line

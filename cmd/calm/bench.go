@@ -15,7 +15,7 @@ import (
 
 // benchFlags are what all measurements share.
 type benchFlags struct {
-	engineFlags
+	threads int
 	isa     string
 	seconds float64
 	asJSON  bool
@@ -28,7 +28,7 @@ func newBench() *cobra.Command {
 		Short: "Measure speed: matrix products, training steps, generation, tokenizers",
 		Long: `Measure how fast calm is on this machine. Each figure stands beside what the machine could do at most (multiply-adds on
 registers, reading memory), measured in turns with it on as many threads. Times are medians. Without a name, or with all,
-a short set of everything runs, in about a minute.`,
+a short set of everything runs, in half a minute.`,
 		Example: `  calm bench
   calm bench train --preset lm-bytes --profile
   calm bench gemm --threads 2 --json`,

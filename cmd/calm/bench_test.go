@@ -135,3 +135,19 @@ func TestBenchInterrupted(t *testing.T) {
 		checkSentence(t, got, "interrupted")
 	}
 }
+
+// TestBenchRun measures the weights of a run, and refuses one of another kind.
+func TestBenchRun(t *testing.T) {
+	r := tinyRuns(t)
+	for _, args := range [][]string{{r.lm}, {r.lm, "--temperature", "0.5", "--sampler", "batch"}} {
+		got := benchRun(t.Context(), append([]string{"generate", "--json", "--prompt", "8", "--seconds", "0.001"}, args...)...)
+		if got.status != exitDone || !strings.Contains(got.out, `"generate/decode/lm"`) {
+			t.Errorf("%v: %v", args, got)
+		}
+	}
+	got := benchRun(t.Context(), "generate", r.ae)
+	if got.status != exitUsage {
+		t.Errorf("want status 2: %v", got)
+	}
+	checkSentence(t, got, "want a language model's")
+}
