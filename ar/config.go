@@ -1,8 +1,6 @@
 package ar
 
 import (
-	"fmt"
-
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/config"
 )
@@ -48,11 +46,7 @@ func (c Config) Validate() error {
 	var p config.Problems
 	p.Join(c.Config.Validate())
 	config.AtLeast(&p, "vocab_size", c.VocabSize, 2)
-	c.checkToken(&p, "bos_token_id", c.BOSTokenID)
-	c.checkToken(&p, "eos_token_id", c.EOSTokenID)
+	config.Token(&p, "bos_token_id", c.BOSTokenID, c.VocabSize)
+	config.Token(&p, "eos_token_id", c.EOSTokenID, c.VocabSize)
 	return p.Err()
-}
-
-func (c Config) checkToken(p *config.Problems, key string, id int) {
-	p.Check(id >= 0 && id < c.VocabSize, key, id, fmt.Sprintf("want a token, 0 to vocab_size-1 = %d", c.VocabSize-1))
 }

@@ -1,8 +1,6 @@
 package autoencoder
 
 import (
-	"fmt"
-
 	"github.com/calm-go/calm/config"
 )
 
@@ -82,12 +80,8 @@ func (c Config) Validate() error {
 	config.Above(&p, "rms_norm_eps", c.RMSNormEps, 0)
 	config.Above(&p, "initializer_range", c.InitializerRange, 0)
 	config.OneOf(&p, "hidden_act", c.HiddenAct, "silu")
-	c.checkToken(&p, "bos_token_id", c.BOSTokenID)
-	c.checkToken(&p, "eos_token_id", c.EOSTokenID)
-	c.checkToken(&p, "pad_token_id", c.PadTokenID)
+	config.Token(&p, "bos_token_id", c.BOSTokenID, c.VocabSize)
+	config.Token(&p, "eos_token_id", c.EOSTokenID, c.VocabSize)
+	config.Token(&p, "pad_token_id", c.PadTokenID, c.VocabSize)
 	return p.Err()
-}
-
-func (c Config) checkToken(p *config.Problems, key string, id int) {
-	p.Check(id >= 0 && id < c.VocabSize, key, id, fmt.Sprintf("want a token, 0 to vocab_size-1 = %d", c.VocabSize-1))
 }

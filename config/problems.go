@@ -128,3 +128,8 @@ func show(v any) string {
 	}
 	return fmt.Sprint(v)
 }
+
+// Token records a problem unless id is a token of a vocabulary of that many.
+func Token(p *Problems, key string, id, vocab int) {
+	p.Check(id >= 0 && id < vocab, key, id, fmt.Sprintf("want a token, 0 to vocab_size-1 = %d", vocab-1))
+}

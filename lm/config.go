@@ -93,16 +93,12 @@ func (c Config) Validate() error {
 	config.Within(&p, "patch_size", c.PatchSize, 1, 64)
 	config.AtLeast(&p, "latent_size", c.LatentSize, 1)
 	config.AtLeast(&p, "vocab_size", c.VocabSize, 2)
-	c.checkToken(&p, "bos_token_id", c.BOSTokenID)
-	c.checkToken(&p, "eos_token_id", c.EOSTokenID)
-	c.checkToken(&p, "pad_token_id", c.PadTokenID)
+	config.Token(&p, "bos_token_id", c.BOSTokenID, c.VocabSize)
+	config.Token(&p, "eos_token_id", c.EOSTokenID, c.VocabSize)
+	config.Token(&p, "pad_token_id", c.PadTokenID, c.VocabSize)
 	config.AtLeast(&p, "token_loss_weight", c.TokenLossWeight, 0)
 	config.OneOf(&p, "init_embeddings", c.InitEmbeddings, FromNormal, FromAutoencoder)
 	return p.Err()
-}
-
-func (c Config) checkToken(p *config.Problems, key string, id int) {
-	p.Check(id >= 0 && id < c.VocabSize, key, id, fmt.Sprintf("want a token, 0 to vocab_size-1 = %d", c.VocabSize-1))
 }
 
 // ValidateWith reports everything that is wrong with the configuration together with its autoencoder's.
