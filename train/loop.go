@@ -11,7 +11,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 )
 
-// Loop trains in a run directory until the steps or the minutes are over, the context ends or Stop says so.
+// Loop trains in a run directory until the steps or the minutes are over or the context ends.
 type Loop struct {
 	Trainer *Trainer
 	Batches *corpus.Batches
@@ -22,8 +22,6 @@ type Loop struct {
 	Evaluate func(ctx context.Context) ([]Figure, error)
 	// Progress is told of every step and every measurement; nil: nobody.
 	Progress func(Event)
-	// Stop is asked after each measurement whether the goal is reached; nil: never.
-	Stop func(measured []Figure) bool
 
 	state   loopState
 	started time.Time
@@ -166,10 +164,6 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 				}
 				return l.outcome(nil), errors.Join(err, l.save())
 			}
-			if l.Stop != nil && l.Stop(out.Measured) {
-				l.state.Finished = true
-				break
-			}
 		}
 		if l.due(l.Trainer.Config.SaveSteps) && !l.over() {
 			if err := l.save(); err != nil {
@@ -304,8 +298,7 @@ func (l *Loop) save() error {
 	l.state.Position = l.Batches.Position()
 	l.state.Seconds = l.seconds()
 	model, optimizer := l.Trainer.Tensors()
-	return l.Run.Save(l.Trainer.Steps(), checkpoint.State{Model: model, Optimizer: optimizer, Trainer: l.state,
-		Metadata: map[string]string{"format": "pt"}})
+	return l.Run.Save(l.Trainer.Steps(), checkpoint.State{Model: model, Optimizer: optimizer, Trainer: l.state})
 }
 
 // meter measures tokens a second over the last steps.
