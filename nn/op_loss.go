@@ -110,7 +110,8 @@ func (o *ArgMax) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.
 //	Loss = sum_p Weight[p] (2 DistY[p] - DistX[p]) / sum_p Weight[p]
 //	Pred [N, P, Z], Mean, LogStd [P, Z], Eps [M, P, Z], Weight [P] or nil for all ones, Loss [], DistY, DistX [P]
 //
-// The gradient at distance 0 is 0. Gradients flow to Pred only. Eps may be a random tensor; engines then need not keep
+// The gradient at distance 0 is 0, and finite at any other: engines may take distances below 1.1e-19, whose squares are
+// no normal float32, for 0. Gradients flow to Pred only. Eps may be a random tensor; engines then need not keep
 // it in memory. With all weights 0 the loss is 0.
 type EnergyScore struct {
 	Pred, Mean, LogStd, Eps, Weight *Tensor

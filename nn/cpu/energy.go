@@ -11,7 +11,8 @@ import (
 //
 //	dPred[n] = w Beta (2/(NM) sum_m |x_n-y_m|^(Beta-2) (x_n-y_m) - 2/(N(N-1)) sum_k |x_n-x_k|^(Beta-2) (x_n-x_k))
 //
-// where a distance of 0 contributes nothing. Targets drawn inside are numbers p*stride .. of the stream of Eps, which
+// where a distance of 0 contributes nothing. For Beta < 1 the slope |x-y|^(Beta-1) grows without bound as the points meet:
+// see powers for what keeps it finite. Targets drawn inside are numbers p*stride .. of the stream of Eps, which
 // is never in memory; targets that were fed are read from the fed values.
 type energyScore struct {
 	noBackward
@@ -156,12 +157,17 @@ func (o *energyScore) position(s energyScratch, p int, g []float32, w float64) {
 	o.distX.f[p] = float32(toX / float64(o.n*(o.n-1)))
 }
 
-// powers returns the sum of d^Beta over the squared distances, and sets coef to c Beta d^(Beta-2), 0 where d is 0.
+// leastSquare is the least squared distance that counts: below it are float32's denormal numbers, which have lost digits,
+// and from which d^(Beta-2) may be too large for a float32. So distances under 1.1e-19 are taken for 0.
+const leastSquare = 0x1p-126
+
+// powers returns the sum of d^Beta over the squared distances, and sets coef to c Beta d^(Beta-2), 0 where d is 0. With
+// the difference, which is at most d, a coefficient makes a finite gradient whatever Beta.
 func (o *energyScore) powers(s energyScratch, c float64) float64 {
 	var sum float64
 	beta := float64(o.op.Beta)
 	for n, d2 := range s.dist {
-		if d2 == 0 {
+		if d2 < leastSquare {
 			s.coef[n] = 0
 			continue
 		}
@@ -173,7 +179,7 @@ func (o *energyScore) powers(s energyScratch, c float64) float64 {
 		}
 		pow := math.Pow(d, beta)
 		sum += pow
-		s.coef[n] = float32(c * beta * pow / (d * d))
+		s.coef[n] = float32(max(-math.MaxFloat32, min(c*beta*pow/(d*d), math.MaxFloat32)))
 	}
 	return sum
 }

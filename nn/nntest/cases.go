@@ -341,6 +341,8 @@ func energyCases() []Case {
 		energy("2 of 1, 1x1", 2, 1, 1, 1, 1), energy("3 of 5, 7x4", 3, 5, 7, 4, 1), energy("beta=1.5", 3, 5, 4, 7, 1.5),
 		energy("beta=0.75", 3, 5, 4, 7, .75), energy("weights", 3, 4, 5, 3, 1, 1, 0, .5, 0, 2),
 		energy("weights beta=1.5", 2, 3, 3, 3, 1.5, 0, 1, 1), energy("no weight", 3, 4, 2, 3, 1, 0, 0),
-		energy("8 of 100, 3x67", 8, 100, 3, 67, 1), energy("2 of 3, 140x5", 2, 3, 140, 5, 1), same(1), same(1.5), same(.75),
+		energy("8 of 100, 3x67", 8, 100, 3, 67, 1), energy("2 of 3, 140x5", 2, 3, 140, 5, 1), energy("64 of 3, 2x5", 64, 3, 2, 5, 1),
+		energy("beta=0.25", 3, 5, 4, 7, .25), energy("beta=0.5", 3, 5, 4, 7, .5), energy("beta=2", 3, 5, 4, 7, 2),
+		same(1), same(1.5), same(.75), same(.5), same(.25),
 	}
 }
