@@ -137,3 +137,24 @@ func (o *EnergyScore) In() []*Tensor {
 }
 func (o *EnergyScore) Out() []*Tensor { return []*Tensor{o.Loss, o.DistY, o.DistX} }
 func (o *EnergyScore) Flops() float64 { return 0 }
+
+// MeanSquaredError is the distance of vectors to their targets.
+//
+//	Loss = sum_r w[r] mean_z (Pred[r,z] - Target[r,z])^2 / sum_r w[r]      Pred [.., Z], Target [.., Z], w = Weight [..], Loss []
+//
+// Target and Weight may have fewer rows than Pred, which then repeat: sample-major samples share one. Weight is nil for all
+// ones. Gradients flow to Pred only; a training program forms them in the forward run. With all weights 0 the loss is 0.
+type MeanSquaredError struct{ Pred, Target, Weight, Loss *Tensor }
+
+// MeanSquaredError adds a MeanSquaredError operation and returns its loss; weight may be nil.
+func (g *Graph) MeanSquaredError(pred, target, weight *Tensor) *Tensor {
+	check(target.Cols() == pred.Cols() && pred.Rows()%target.Rows() == 0, "mean squared error", "predictions %v, target %v", pred, target)
+	check(weight == nil || pred.Rows()%weight.Size() == 0, "mean squared error", "predictions %v, weight %v", pred, weight)
+	loss := g.value()
+	g.add(&MeanSquaredError{pred, target, weight, loss})
+	return loss
+}
+
+func (o *MeanSquaredError) In() []*Tensor  { return present(o.Pred, o.Target, o.Weight) }
+func (o *MeanSquaredError) Out() []*Tensor { return []*Tensor{o.Loss} }
+func (o *MeanSquaredError) Flops() float64 { return 0 }

@@ -64,33 +64,35 @@ func (o *energyScore) forward() error {
 	o.p.eng.pool.run(o.cut.pieces(), o.piece)
 	var sum float64
 	for p := range o.np {
-		if w := o.weightOf(p); w != 0 {
+		if w := weightOf(o.weight, p); w != 0 {
 			sum += float64(w) * (2*float64(o.distY.f[p]) - float64(o.distX.f[p]))
 		}
 	}
-	o.loss.f[0] = float32(sum / o.totalWeight())
+	o.loss.f[0] = float32(sum / totalWeight(o.weight, o.np))
 	return nil
 }
 
-func (o *energyScore) weightOf(p int) float32 {
-	if o.weight == nil {
+// weightOf returns what a row counts in a mean: 1 without weights, of which a vector with fewer than there are rows repeats.
+func weightOf(weights *buf, row int) float32 {
+	if weights == nil {
 		return 1
 	}
-	return o.weight.f[p]
+	return weights.f[row%weights.size]
 }
 
-func (o *energyScore) totalWeight() float64 {
-	if o.weight == nil {
-		return float64(o.np)
+// totalWeight returns what all rows count together, 1 where none counts.
+func totalWeight(weights *buf, rows int) float64 {
+	if weights == nil {
+		return float64(rows)
 	}
 	var total float64
-	for _, w := range o.weight.f {
+	for _, w := range weights.f {
 		total += float64(w)
 	}
 	if total == 0 {
 		return 1
 	}
-	return total
+	return total * float64(rows/weights.size)
 }
 
 // energyScratch is the memory of one thread at work on a position.
@@ -111,7 +113,7 @@ func (o *energyScore) scratch(worker int) energyScratch {
 func (o *energyScore) positions(worker, i int) {
 	lo, hi := o.cut.piece(i)
 	s := o.scratch(worker)
-	perWeight := o.scale / o.totalWeight()
+	perWeight := o.scale / totalWeight(o.weight, o.np)
 	for p := lo; p < hi; p++ {
 		var g []float32
 		if o.dpred != nil {
@@ -122,7 +124,7 @@ func (o *energyScore) positions(worker, i int) {
 				}
 			}
 		}
-		o.position(s, p, g, perWeight*float64(o.weightOf(p)))
+		o.position(s, p, g, perWeight*float64(weightOf(o.weight, p)))
 	}
 }
 
