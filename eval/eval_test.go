@@ -292,6 +292,48 @@ func TestLMBatches(t *testing.T) {
 	}
 }
 
+// The auxiliary heads of a model in training: the means over all positions, whatever the batches, and nothing of a model
+// without them.
+func TestLMTokenHeads(t *testing.T) {
+	const size = 24
+	e, b := engine(t, 2), blocks(t, corpus.Language, 4, size)
+	n := int(b.Len())
+	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	c.TokenLossWeight, c.InitializerRange, ae.InitializerRange = 2, .3, .3
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(3)
+	tr := m.Training(n, size)
+	p := e.Compile(tr.Graph, cpu.Inference)
+	if err := tr.Fill(p, read(t, b), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	loss := 0.
+	var briers []float64
+	for _, ce := range tr.Tokens {
+		loss += float64(p.Scalar(ce.Loss)) / 4
+		briers = append(briers, 100*float64(p.Scalar(ce.Brier)))
+	}
+	if len(briers) != 4 || briers[0] == briers[1] {
+		t.Fatalf("Brier scores %v", briers)
+	}
+	for _, rows := range []int{0, 1, 7, n} {
+		got, err := eval.LM(t.Context(), e, m, b, eval.Options{Rows: rows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(append([]float64{loss}, briers...), append([]float64{got.TokenLoss}, got.TokenBrier...), untimed); diff != "" {
+			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
+		}
+	}
+	got, err := eval.LM(t.Context(), e, tinyLM(4), b, eval.Options{})
+	if err != nil || got.TokenLoss != 0 || got.TokenBrier != nil {
+		t.Errorf("without heads: %v, %v, %v", got.TokenLoss, got.TokenBrier, err)
+	}
+}
+
 // With a decoder that is blind to its input all samples are the same patch, and Brier-n is 2q-1 for the share q of the
 // n-grams that it gets right.
 func TestLMConstant(t *testing.T) {

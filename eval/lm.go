@@ -9,6 +9,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )
 
@@ -23,10 +24,15 @@ const decodedAtOnce = 1 << 15
 type LMResult struct {
 	brier.Result
 	EnergyLoss float64 `json:"energy_loss"`
-	Samples    int     `json:"samples"`    // patches drawn a position
-	BlockSize  int     `json:"block_size"` // tokens; BrierLM depends on it
-	Tokens     int     `json:"tokens"`     // predicted: all but each block's first patch
-	Seconds    float64 `json:"seconds"`
+	// TokenLoss and TokenBrier are of the auxiliary heads, of a model in training that has them: their mean cross entropy,
+	// and the exact Brier score of each token of the patch.
+	TokenLoss  float64   `json:"token_loss,omitzero"`
+	TokenBrier []float64 `json:"token_brier,omitempty"`
+
+	Samples   int     `json:"samples"`    // patches drawn a position
+	BlockSize int     `json:"block_size"` // tokens; BrierLM depends on it
+	Tokens    int     `json:"tokens"`     // predicted: all but each block's first patch
+	Seconds   float64 `json:"seconds"`
 }
 
 // LMEvaluator measures a language model again and again.
@@ -94,10 +100,11 @@ func LM(ctx context.Context, e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, 
 func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 	start := time.Now()
 	v.scores.Reset()
-	energy := 0.0 // summed over positions
+	energy, tokens := 0.0, tokenScores{briers: make([]float64, len(v.graph.TokenHeads))} // summed over positions
 	err := v.selected.each(ctx, v.options.Progress, func(batch, rows int, ids []int32) error {
 		loss, err := v.batch(ctx, batch, rows, ids)
 		energy += loss
+		tokens.add(v.program, v.graph.TokenHeads, float64(rows*v.perBlock()))
 		return err
 	})
 	if err != nil {
@@ -111,6 +118,7 @@ func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 		r.Positions = r.Blocks * v.perBlock()
 	}
 	r.EnergyLoss = energy / float64(r.Positions)
+	r.TokenLoss, r.TokenBrier = tokens.mean(float64(r.Positions))
 	r.Tokens = r.Positions * v.graph.Tokens.Dim(2)
 	r.Seconds = time.Since(start).Seconds()
 	return r, nil
@@ -145,6 +153,28 @@ func (v *LMEvaluator) batch(ctx context.Context, batch, rows int, ids []int32) (
 	}
 	v.score(batch*v.selected.rows, rows)
 	return loss / float64(v.passes) * float64(rows*v.perBlock()), nil
+}
+
+// tokenScores sums the figures of auxiliary heads.
+type tokenScores struct {
+	loss   float64
+	briers []float64 // one a head
+}
+
+// add takes up the last run's means over that many positions.
+func (s *tokenScores) add(p *cpu.Program, heads []*nn.CrossEntropy, positions float64) {
+	for i, h := range heads {
+		s.loss += positions * float64(p.Scalar(h.Loss)) / float64(len(heads))
+		s.briers[i] += positions * float64(p.Scalar(h.Brier))
+	}
+}
+
+// mean returns the means over all positions; nothing without heads.
+func (s *tokenScores) mean(positions float64) (loss float64, briers []float64) {
+	for _, b := range s.briers {
+		briers = append(briers, 100*b/positions)
+	}
+	return s.loss / positions, briers
 }
 
 // perBlock returns the number of positions of a block.

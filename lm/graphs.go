@@ -14,7 +14,8 @@ type Training struct {
 	Batch
 	Graph  *nn.Graph
 	Head   *head.EnergyLoss   // its Score's Loss and distances are outputs
-	Tokens []*nn.CrossEntropy // of the auxiliary heads, one a token of the patch; losses are outputs
+	Tokens []*nn.CrossEntropy // of the auxiliary heads, one a token of the patch; losses and Brier scores are outputs
+	Anchor *nn.Tensor         // output []: the mean squared error of the samples; nil without Config.MSEAnchor
 
 	PatchVectors *nn.Tensor            // [B, L-1, D] the backbone's input, not marked as output
 	Hidden       *nn.Tensor            // [B, L-1, D], not marked as output
@@ -27,14 +28,27 @@ func (m *Model) Training(rows, tokens int) *Training {
 	g, s := t.Graph, t.Head.Score
 	g.Loss(s.Loss, 1)
 	g.Output(s.DistX, s.DistY)
-	for i, w := range m.tokenHeads {
-		ce := g.CrossEntropy(t.Hidden, g.Param(w), t.Labels[i])
+	if w := m.Config.MSEAnchor; w > 0 {
+		t.Anchor = g.MeanSquaredError(t.Head.Predictions, t.Target.Mean, t.Weight)
+		g.Loss(t.Anchor, float32(w))
+	}
+	t.Tokens = m.scoreTokens(t)
+	for _, ce := range t.Tokens {
 		// Together a mean over tokens: masks cover whole patches, so every head counts the same positions.
-		g.Loss(ce.Loss, float32(m.Config.TokenLossWeight)/float32(len(m.tokenHeads)))
-		g.Output(ce.Brier, ce.Hits)
-		t.Tokens = append(t.Tokens, ce)
+		g.Loss(ce.Loss, float32(m.Config.TokenLossWeight)/float32(len(t.Tokens)))
 	}
 	return t
+}
+
+// scoreTokens adds the auxiliary heads, if there are any.
+func (m *Model) scoreTokens(t *Training) []*nn.CrossEntropy {
+	var list []*nn.CrossEntropy
+	for i, w := range m.tokenHeads {
+		ce := t.Graph.CrossEntropy(t.Hidden, t.Graph.Param(w), t.Labels[i])
+		t.Graph.Output(ce.Loss, ce.Brier)
+		list = append(list, ce)
+	}
+	return list
 }
 
 // score describes what training and evaluation share.
@@ -54,6 +68,9 @@ type Evaluation struct {
 	Graph  *nn.Graph
 	Head   *head.EnergyLoss // its Score's Loss is an output
 	Tokens *nn.Tensor       // output [N, P, K] int32: the N samples of each position, decoded
+
+	// TokenHeads are the scores of the auxiliary heads, of a model that has them, one a token of the patch.
+	TokenHeads []*nn.CrossEntropy
 }
 
 // Evaluation describes a measurement with that many samples a position, at least 2. The expected energy loss does not
@@ -62,7 +79,7 @@ func (m *Model) Evaluation(rows, tokens, samples int) *Evaluation {
 	t := m.score(rows, tokens, samples)
 	g := t.Graph
 	ids := m.Autoencoder.Tokens(g, t.Head.Predictions)
-	e := &Evaluation{Batch: t.Batch, Graph: g, Head: t.Head}
+	e := &Evaluation{Batch: t.Batch, Graph: g, Head: t.Head, TokenHeads: m.scoreTokens(t)}
 	e.Tokens = g.Reshape(ids, samples, t.Weight.Size(), m.Config.PatchSize)
 	g.Output(t.Head.Score.Loss, e.Tokens)
 	return e

@@ -111,8 +111,8 @@ func (g *Graph) Reshape(x *Tensor, shape ...int) *Tensor {
 	return t
 }
 
-// Loss adds weight times the scalar t to what a training program differentiates. Only the result of a ClampedKL or a
-// WeightedSum and the Loss of a CrossEntropy or an EnergyScore can be differentiated.
+// Loss adds weight times the scalar t to what a training program differentiates. Only the result of a ClampedKL, a
+// WeightedSum or a MeanSquaredError and the Loss of a CrossEntropy or an EnergyScore can be differentiated.
 func (g *Graph) Loss(t *Tensor, weight float32) {
 	check(g.isLoss(t), "loss", "%v is not the loss of an operation", t)
 	g.terms = append(g.terms, Term{t, weight})
@@ -187,6 +187,8 @@ func differentiated(op Op) (in, out []*Tensor) {
 		return []*Tensor{op.H, op.W}, []*Tensor{op.Loss}
 	case *EnergyScore:
 		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
+	case *MeanSquaredError:
+		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
 	}
 	return op.In(), op.Out()
 }
@@ -195,7 +197,7 @@ func differentiated(op Op) (in, out []*Tensor) {
 func (g *Graph) isLoss(t *Tensor) bool {
 	for _, op := range g.ops {
 		switch op := op.(type) {
-		case *ClampedKL, *WeightedSum, *CrossEntropy, *EnergyScore:
+		case *ClampedKL, *WeightedSum, *CrossEntropy, *EnergyScore, *MeanSquaredError:
 			if _, out := differentiated(op); out[0] == t {
 				return true
 			}

@@ -69,6 +69,12 @@ func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(contex
 			return nil, err
 		}
 		figures := []train.Figure{{Name: "energy_loss", Value: r.EnergyLoss}}
+		if len(r.TokenBrier) > 0 {
+			figures = append(figures, train.Figure{Name: train.TokenLoss, Value: r.TokenLoss})
+		}
+		for i, b := range r.TokenBrier {
+			figures = append(figures, train.Figure{Name: train.TokenBrier(i), Value: b})
+		}
 		if o.LossOnly {
 			return figures, nil
 		}

@@ -93,7 +93,7 @@ func (m *Model) useAE(c AEConfig) {
 }
 
 func (m *Model) describeLM(path string, training bool) error {
-	c, err := config.Compose(LMConfig{}, path, nil)
+	c, err := config.Compose(LMConfig{LanguageConfig: lm.Off()}, path, nil)
 	if err != nil {
 		return err
 	}

@@ -320,6 +320,8 @@ func (c *compiler) compileOp(op nn.Op) step {
 		return newArgMax(c, op)
 	case *nn.EnergyScore:
 		return newEnergyScore(c, op)
+	case *nn.MeanSquaredError:
+		return newMeanSquaredError(c, op)
 	}
 	panic(fmt.Sprintf("cpu: no step for %T", op))
 }
