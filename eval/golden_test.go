@@ -1,7 +1,6 @@
 package eval
 
 import (
-	"math"
 	"testing"
 
 	"github.com/calm-go/calm/backbone"
@@ -169,7 +168,4 @@ func goldenAR(t *testing.T, c testkit.Case, e *cpu.Engine) {
 		t.Fatal(err)
 	}
 	compareScores(t, c, scores.Result(1), rows*(tokens-4))
-	if math.IsNaN(loss) || f.rounds[0] == 0 {
-		t.Errorf("rollouts %v: the case shows nothing", f.rounds)
-	}
 }
