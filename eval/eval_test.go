@@ -127,8 +127,7 @@ func TestARBatches(t *testing.T) {
 	tokens := n * (size - 1)
 	want := eval.ARResult{
 		CrossEntropy: float64(p.Scalar(tr.Tokens.Loss)), Perplexity: math.Exp(float64(p.Scalar(tr.Tokens.Loss))),
-		Brier1: 100 * float64(p.Scalar(tr.Tokens.Brier)), Accuracy: float64(p.Scalar(tr.Tokens.Hits)) / float64(tokens),
-		Blocks: n, BlockSize: size, Tokens: tokens,
+		Accuracy: float64(p.Scalar(tr.Tokens.Hits)) / float64(tokens), BlockSize: size, Tokens: tokens,
 	}
 	if want.Accuracy == 0 || n%4 == 0 || n%8 == 0 {
 		t.Fatalf("%d blocks, accuracy %v: the test shows nothing", n, want.Accuracy)
@@ -138,6 +137,10 @@ func TestARBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got.Blocks != n || got.Positions != n*(size-4) || len(got.Rollouts) != 3 || got.Rollouts[0] == 0 {
+			t.Errorf("%d rows at a time: %d positions in %d blocks, rollouts %v", rows, got.Positions, got.Blocks, got.Rollouts)
+		}
+		got.Result, got.Rollouts = brier.Result{}, nil // of draws that depend on the batches: see TestARScores
 		if diff := cmp.Diff(want, got, untimed); diff != "" {
 			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
 		}
@@ -412,21 +415,6 @@ func TestRunAgain(t *testing.T) {
 	o.Seed++
 	if v, err = eval.NewLM(engine(t, 1), m, b, o); err != nil || run(v).EnergyLoss == run(other).EnergyLoss {
 		t.Errorf("another seed, the same energy loss (%v)", err)
-	}
-}
-
-// Short patches have an energy loss and no BrierLM.
-func TestShortPatches(t *testing.T) {
-	m, b := tinyLM(2), blocks(t, corpus.Language, 2, 24)
-	if _, err := eval.LM(t.Context(), engine(t, 1), m, b, eval.Options{}); !errors.Is(err, eval.ErrShortPatch) {
-		t.Errorf("%v, want ErrShortPatch", err)
-	}
-	r, err := eval.LM(t.Context(), engine(t, 1), m, b, eval.Options{LossOnly: true})
-	if err != nil || !(r.EnergyLoss > 0) || r.Positions != int(b.Len())*11 || r.Measurable {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if _, err := eval.Unigram(t.Context(), b, b, 259, 2, eval.Options{}); !errors.Is(err, eval.ErrShortPatch) {
-		t.Errorf("%v, want ErrShortPatch", err)
 	}
 }
 

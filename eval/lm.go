@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/lm"
@@ -13,12 +14,13 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// ErrShortPatch says that a model's patches are too short for BrierLM as this version measures it.
-var ErrShortPatch = errors.New("patches are too short for BrierLM")
-
 // decodedAtOnce bounds the tokens that are decoded at a time, and with them the memory of an evaluation: 550 MB at the
 // published autoencoder's sizes. One block of two samples goes through whatever its size.
 const decodedAtOnce = 1 << 15
+
+// cachedAtOnce bounds the keys and values that an evaluation keeps for further patches, in numbers: 512 MB. One block goes
+// through whatever its size.
+const cachedAtOnce = 1 << 27
 
 // LMResult is how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
 type LMResult struct {
@@ -29,19 +31,24 @@ type LMResult struct {
 	TokenLoss  float64   `json:"token_loss,omitzero"`
 	TokenBrier []float64 `json:"token_brier,omitempty"`
 
-	Samples   int     `json:"samples"`    // patches drawn a position
-	BlockSize int     `json:"block_size"` // tokens; BrierLM depends on it
-	Tokens    int     `json:"tokens"`     // predicted: all but each block's first patch
-	Seconds   float64 `json:"seconds"`
+	Samples   int `json:"samples"`    // patches drawn a position; 2 where patches have fewer than 4 tokens
+	BlockSize int `json:"block_size"` // tokens; BrierLM depends on it
+	Tokens    int `json:"tokens"`     // predicted: all but each block's first patch
+	// Rollouts is what patches of fewer than 4 tokens cost besides: for the first further patch, the second, .. at how many
+	// positions it was drawn, twice, because the samples were still equal.
+	Rollouts []int   `json:"rollouts,omitempty"`
+	Seconds  float64 `json:"seconds"`
 }
 
 // LMEvaluator measures a language model again and again.
 type LMEvaluator struct {
 	options   Options
+	extent    extent
 	selected  *selection
 	graph     *lm.Evaluation
 	program   *cpu.Program
-	estimator *brier.Estimator // nil: the loss only
+	estimator *brier.Estimator // of whole patches; nil where they are too short
+	further   *furtherLM       // of shorter ones; nil where they are long enough
 	scores    brier.Accumulator
 
 	samples, passes int     // samples = what is scored of passes runs
@@ -49,43 +56,52 @@ type LMEvaluator struct {
 	drawn           []int32 // [P, samples, K]
 }
 
-// NewLM makes an evaluator on text in the language model's layout. For patches of fewer than 4 tokens it is
-// ErrShortPatch.
+// NewLM makes an evaluator on text in the language model's layout.
 func NewLM(e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (*LMEvaluator, error) {
 	if o.Samples == 0 {
 		o.Samples = 2
 	}
 	k := m.Config.PatchSize
-	if err := errors.Join(o.check(), checkLayout(blocks, corpus.Language, k, 2)); err != nil {
+	if err := errors.Join(o.check(), checkLayout(blocks, corpus.Language, k, windowless(k, o.ReferenceWindows)+1)); err != nil {
 		return nil, err
-	}
-	v := &LMEvaluator{options: o, samples: o.Samples}
-	if k < brier.N && !o.LossOnly {
-		return nil, fmt.Errorf("evaluation: patch_size is %d, and BrierLM scores %d tokens, so further patches would have to be "+
-			"drawn behind each sample, which calm cannot do yet: %w; measure a model with patch_size %d or more", k, brier.N, ErrShortPatch, brier.N)
 	}
 	if o.Samples < 2 {
 		return nil, fmt.Errorf("evaluation: %d samples a position: want 2 or more, since one alone never coincides with another", o.Samples)
 	}
-	if !o.LossOnly {
-		var err error
-		if v.estimator, err = brier.NewEstimator(o.Samples, k); err != nil {
-			return nil, fmt.Errorf("evaluation: %w", err)
-		}
-	}
 	t := blocks.Layout().BlockSize
-	v.selected = selectBlocks(blocks, o, max(t, decodedAtOnce/o.Samples))
+	v := &LMEvaluator{options: o, extent: extentOf(k, t, o.ReferenceWindows)}
+	if v.extent.further > 0 {
+		o.Samples = 2
+	}
+	atOnce := decodedAtOnce / o.Samples
+	if v.extent.further > 0 {
+		atOnce = min(atOnce, cachedAtOnce/cached(m.Backbone.Config)*k)
+	}
+	v.samples = o.Samples
+	v.selected = selectBlocks(blocks, o, max(t, atOnce))
 	rows := v.selected.rows
 	// All samples of a position in one run, or as many as fit; a run has at least two, for the energy score.
 	perPass := max(2, min(o.Samples, decodedAtOnce/(rows*t)))
 	v.passes = (o.Samples + perPass - 1) / perPass
 	perPass = max(2, (o.Samples+v.passes-1)/v.passes)
 	v.graph = m.Evaluation(rows, t, perPass)
+	if v.extent.further > 0 {
+		backbone.Outputs(v.graph.Graph, v.graph.Caches)
+	}
 	v.program = e.Compile(v.graph.Graph, cpu.Inference)
 	v.ids, v.labels = make([]int32, rows*t), make([]int32, rows*t)
+	if v.extent.further > 0 {
+		v.further = newFurtherLM(e, m, v.extent, v.graph, v.program)
+		return v, nil
+	}
 	v.drawn = make([]int32, v.graph.Weight.Size()*o.Samples*k)
-	return v, nil
+	var err error
+	v.estimator, err = brier.NewEstimator(o.Samples, k)
+	return v, err
 }
+
+// cached returns how many numbers a position's keys and values are.
+func cached(c backbone.Config) int { return 2 * c.NumHiddenLayers * c.NumKeyValueHeads * c.HeadSize() }
 
 // LM measures a language model on text in its layout.
 func LM(ctx context.Context, e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (LMResult, error) {
@@ -100,6 +116,9 @@ func LM(ctx context.Context, e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, 
 func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 	start := time.Now()
 	v.scores.Reset()
+	if v.further != nil {
+		clear(v.further.rounds)
+	}
 	energy, tokens := 0.0, tokenScores{briers: make([]float64, len(v.graph.TokenHeads))} // summed over positions
 	err := v.selected.each(ctx, v.options.Progress, func(batch, rows int, ids []int32) error {
 		loss, err := v.batch(ctx, batch, rows, ids)
@@ -110,16 +129,13 @@ func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 	if err != nil {
 		return LMResult{}, err
 	}
-	r := LMResult{Samples: v.samples, BlockSize: v.selected.blocks.Layout().BlockSize}
-	if v.estimator != nil {
-		r.Result = v.scores.Result(v.options.Seed)
-	} else {
-		r.Blocks = v.selected.total
-		r.Positions = r.Blocks * v.perBlock()
+	predicted := v.selected.total * v.perBlock()
+	r := LMResult{Result: v.scores.Result(v.options.Seed), Samples: v.samples, BlockSize: v.selected.blocks.Layout().BlockSize,
+		EnergyLoss: energy / float64(predicted), Tokens: predicted * v.extent.patch}
+	if v.further != nil {
+		r.Rollouts = v.further.made()
 	}
-	r.EnergyLoss = energy / float64(r.Positions)
-	r.TokenLoss, r.TokenBrier = tokens.mean(float64(r.Positions))
-	r.Tokens = r.Positions * v.graph.Tokens.Dim(2)
+	r.TokenLoss, r.TokenBrier = tokens.mean(float64(predicted))
 	r.Seconds = time.Since(start).Seconds()
 	return r, nil
 }
@@ -146,12 +162,19 @@ func (v *LMEvaluator) batch(ctx context.Context, batch, rows int, ids []int32) (
 			return 0, err
 		}
 		loss += float64(v.program.Scalar(v.graph.Head.Score.Loss))
-		v.collect(pass)
+		if v.estimator != nil {
+			v.collect(pass)
+		}
 	}
 	if err := finite("energy loss", loss); err != nil {
 		return 0, err
 	}
-	v.score(batch*v.selected.rows, rows)
+	first := batch * v.selected.rows
+	if v.estimator != nil {
+		v.score(first, rows)
+	} else if err := v.further.score(ctx, &v.scores, first, rows, v.further.draws(v.options.stream(), batch)); err != nil {
+		return 0, err
+	}
 	return loss / float64(v.passes) * float64(rows*v.perBlock()), nil
 }
 
@@ -182,9 +205,6 @@ func (v *LMEvaluator) perBlock() int { return v.graph.Inputs.Dim(1) }
 
 // score adds the samples of a batch's rows, blocks number first and following, to the scores.
 func (v *LMEvaluator) score(first, rows int) {
-	if v.estimator == nil {
-		return
-	}
 	targets := v.program.Ints(v.graph.Targets)
 	drawn, n := v.samples*v.perBlock()*v.graph.Tokens.Dim(2), v.perBlock()*v.graph.Tokens.Dim(2)
 	for r := range rows {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn"
 )
@@ -20,6 +21,8 @@ type Training struct {
 	PatchVectors *nn.Tensor            // [B, L-1, D] the backbone's input, not marked as output
 	Hidden       *nn.Tensor            // [B, L-1, D], not marked as output
 	Target       autoencoder.Posterior // [P, Z] of the next patches, not marked as output
+
+	caches []backbone.Cache
 }
 
 // Training describes a training step on that many rows of that many tokens, a multiple of K and at least 2K.
@@ -56,7 +59,7 @@ func (m *Model) score(rows, tokens, samples int) *Training {
 	g := nn.NewGraph()
 	t := &Training{Graph: g, Batch: m.batch(g, rows, tokens)}
 	t.PatchVectors = m.Patches(g, t.Inputs)
-	t.Hidden = m.Backbone.Forward(g, t.PatchVectors)
+	t.Hidden, t.caches = m.Backbone.ForwardCaches(g, t.PatchVectors)
 	t.Target = m.Autoencoder.Encode(g, t.Targets)
 	t.Head = m.Head.Loss(g, t.Hidden, t.Target.Mean, t.Target.LogStd, t.Weight, samples)
 	return t
@@ -68,6 +71,7 @@ type Evaluation struct {
 	Graph  *nn.Graph
 	Head   *head.EnergyLoss // its Score's Loss is an output
 	Tokens *nn.Tensor       // output [N, P, K] int32: the N samples of each position, decoded
+	Caches []backbone.Cache // by layer, keys and values of the B rows of L-1 positions; not marked as outputs
 
 	// TokenHeads are the scores of the auxiliary heads, of a model that has them, one a token of the patch.
 	TokenHeads []*nn.CrossEntropy
@@ -79,7 +83,7 @@ func (m *Model) Evaluation(rows, tokens, samples int) *Evaluation {
 	t := m.score(rows, tokens, samples)
 	g := t.Graph
 	ids := m.Autoencoder.Tokens(g, t.Head.Predictions)
-	e := &Evaluation{Batch: t.Batch, Graph: g, Head: t.Head, TokenHeads: m.scoreTokens(t)}
+	e := &Evaluation{Batch: t.Batch, Graph: g, Head: t.Head, Caches: t.caches, TokenHeads: m.scoreTokens(t)}
 	e.Tokens = g.Reshape(ids, samples, t.Weight.Size(), m.Config.PatchSize)
 	g.Output(t.Head.Score.Loss, e.Tokens)
 	return e

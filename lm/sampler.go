@@ -14,6 +14,12 @@ func (m *Model) NewSession(e *cpu.Engine, rows, capacity int) *backbone.Session 
 	return m.Backbone.NewSession(e, m.Patches, rows, m.Config.PatchSize, capacity)
 }
 
+// NewBranches makes branches of the contexts that an evaluation's program has left; its graph's Caches must be outputs.
+// Ids are [branches, n, K].
+func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, p *cpu.Program) *backbone.Branches {
+	return m.Backbone.NewBranches(e, m.Patches, m.Config.PatchSize, ev.Inputs.Dim(0), ev.Inputs.Dim(1), backbone.MemoryOf(p, ev.Caches))
+}
+
 // Sampler draws patches given hidden states: head, frozen decoder, likeliest tokens. It does not allocate. It is not
 // safe for concurrent use, nor beside another program of its engine.
 type Sampler struct {

@@ -175,7 +175,7 @@ func (g *Graph) NeedsGrad() []bool {
 // differentiated returns the inputs of op that gradients flow to, and the outputs they come from.
 func differentiated(op Op) (in, out []*Tensor) {
 	switch op := op.(type) {
-	case *MaskIDs, *ArgMax, *CachedAttention:
+	case *MaskIDs, *ArgMax, *CachedAttention, *PrefixAttention, *Categorical:
 		return nil, nil
 	case *Mul:
 		return []*Tensor{op.X}, op.Out()

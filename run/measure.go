@@ -58,7 +58,6 @@ func (t *Training) measureAE(blocks *corpus.Blocks, o eval.Options) (func(contex
 
 func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
 	o.Samples = 8 // narrower intervals at little cost
-	o.LossOnly = t.LM.Config.PatchSize < brier.N
 	v, err := eval.NewLM(t.eng, t.LM, blocks, o)
 	if err != nil {
 		return nil, err
@@ -75,15 +74,17 @@ func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(contex
 		for i, b := range r.TokenBrier {
 			figures = append(figures, train.Figure{Name: train.TokenBrier(i), Value: b})
 		}
-		if o.LossOnly {
-			return figures, nil
-		}
-		figures = append(figures, train.Figure{Name: BrierLM, Value: r.BrierLM})
-		for i, b := range r.Brier {
-			figures = append(figures, train.Figure{Name: fmt.Sprintf("brier_%d", i+1), Value: b})
-		}
-		return figures, nil
+		return append(figures, scores(r.Result)...), nil
 	}, nil
+}
+
+// scores are the figures of BrierLM.
+func scores(r brier.Result) []train.Figure {
+	figures := []train.Figure{{Name: BrierLM, Value: r.BrierLM}}
+	for i, b := range r.Brier {
+		figures = append(figures, train.Figure{Name: fmt.Sprintf("brier_%d", i+1), Value: b})
+	}
+	return figures
 }
 
 func (t *Training) measureAR(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
@@ -96,8 +97,8 @@ func (t *Training) measureAR(blocks *corpus.Blocks, o eval.Options) (func(contex
 		if err != nil {
 			return nil, err
 		}
-		return []train.Figure{{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "perplexity", Value: r.Perplexity},
-			{Name: Brier1, Value: r.Brier1}, {Name: Accuracy, Value: r.Accuracy}}, nil
+		return append([]train.Figure{{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "perplexity", Value: r.Perplexity},
+			{Name: Accuracy, Value: r.Accuracy}}, scores(r.Result)...), nil
 	}, nil
 }
 

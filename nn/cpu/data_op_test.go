@@ -129,6 +129,15 @@ func TestBadData(t *testing.T) {
 		{"rotary", []int32{-1, math.MinInt32}, func(g *nn.Graph, ids *nn.Tensor) {
 			g.Output(g.Rotary(g.Floats("x", 3, 2, 4), ids, 1, 100))
 		}, "rotary: row 2 starts at position %d"},
+		{"categorical", []int32{5, -1, -99, -101}, func(g *nn.Graph, ids *nn.Tensor) {
+			g.Output(g.Categorical(g.Floats("h", 3, 4), g.Param(table), ids, g.Floats("u", 1, 3)).LogP)
+		}, "categorical: label %d at position 2"},
+		{"context", []int32{2, -2, math.MaxInt32, math.MinInt32}, func(g *nn.Graph, ids *nn.Tensor) {
+			prefixAttention(g, ids, g.Ints("length", 3))
+		}, "prefix attention: row 2 continues context %d of 2"},
+		{"prefix", []int32{6, -1, math.MaxInt32, math.MinInt32}, func(g *nn.Graph, ids *nn.Tensor) {
+			prefixAttention(g, g.Ints("context", 3), ids)
+		}, "prefix attention: row 2 stands behind %d positions"},
 	}
 	for _, c := range cases {
 		g := nn.NewGraph()
@@ -146,6 +155,11 @@ func TestBadData(t *testing.T) {
 		p.Ints(ids)[2] = 1
 		once(t, p, false)
 	}
+}
+
+func prefixAttention(g *nn.Graph, context, length *nn.Tensor) {
+	x, prefix := g.Floats("x", 3, 2, 4), g.Floats("prefix", 2, 5, 4)
+	g.Output(g.PrefixAttention(x, x, x, prefix, prefix, context, length, 1, 1))
 }
 
 // TestRandomTensors: draws follow from seed, step, name and index, not from threads; and they are what the

@@ -181,6 +181,15 @@ func crossEntropy(h, w []float64, d int, labels []int32) (loss, hits, brier floa
 	return loss / max(count, 1), hits, brier / max(count, 1)
 }
 
+func softmax(logits []float64) []float64 {
+	peak, sum := logits[argMax(logits)], 0.
+	p := apply(func(l float64) float64 { return math.Exp(l - peak) }, logits)
+	for _, v := range p {
+		sum += v
+	}
+	return apply(func(v float64) float64 { return v / sum }, p)
+}
+
 // argMax returns the first greatest.
 func argMax(x []float64) int {
 	best := 0
