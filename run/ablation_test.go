@@ -24,11 +24,9 @@ func readAndWrite(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	k := m.LM.Config.PatchSize
-	if k >= 4 {
-		r, err := m.Evaluate(t.Context(), eng, run.Evaluation{Options: eval.Options{MaxBlocks: 2}})
-		if err != nil || math.IsNaN(r.LM.EnergyLoss) || r.LM.Positions == 0 {
-			t.Fatalf("evaluation: %+v, %v", r.LM, err)
-		}
+	r, err := m.Evaluate(t.Context(), eng, run.Evaluation{Options: eval.Options{MaxBlocks: 2}})
+	if err != nil || math.IsNaN(r.LM.EnergyLoss) || r.LM.Positions == 0 {
+		t.Fatalf("evaluation: %+v, %v", r.LM, err)
 	}
 	o := generate.Defaults()
 	o.MaxTokens, o.Seed, o.Tail = 3*k, 5, []int32{32, 32, 32, 32, 32, 32, 32, 32}
