@@ -28,7 +28,7 @@ type Options struct {
 	// Samples is the number of patches drawn at each position of a language model, at least 2; 0 for 2, which is the
 	// paper's estimator. More make the intervals narrower and take longer.
 	Samples int
-	// LossOnly measures the energy loss of a language model and no BrierLM, for patches that are too short for it.
+	// LossOnly measures the loss of a language model's head and no BrierLM, for patches that are too short for it.
 	LossOnly bool
 	// Progress, if not nil, is told after every batch how many blocks are done.
 	Progress func(done, total int)

@@ -24,7 +24,7 @@ type Model struct {
 	Config      Config
 	Autoencoder *autoencoder.Model // frozen
 	Backbone    *backbone.Model
-	Head        *head.Energy
+	Head        head.Head
 	Params      *nn.Params
 
 	embed      *nn.Param // [V, D]
@@ -45,7 +45,7 @@ func New(c Config, ae autoencoder.Config, ps *nn.Params) *Model {
 	m.proj2 = layer.NewLinear(ps, "embed_proj.2", 2*d, d, true, std)
 	m.projNorm = layer.NewLayerNorm(ps, "embed_proj.3", d)
 	m.Backbone = backbone.New(c.Config, ps, "transformer.")
-	m.Head = head.NewEnergy(c.HeadConfig, d, c.LatentSize, std, ps, "mlp_generator.")
+	m.Head = head.New(c.HeadConfig, d, c.LatentSize, std, ps)
 	if c.TokenLossWeight > 0 {
 		for k := range c.PatchSize {
 			name := fmt.Sprintf("%s%d.weight", TokenHeadPrefix, k)

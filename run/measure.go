@@ -2,11 +2,13 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/train"
 )
@@ -20,6 +22,7 @@ const (
 	AccuracyNoise03 = "accuracy_noise03"
 	BrierLM         = "brier_lm"
 	Brier1          = "brier_1"
+	Diverged        = "sampler_diverged" // 1, in place of scores, where a head's sampler ended in no numbers
 )
 
 // measure makes the measurement on held-out text that training takes every eval_steps.
@@ -65,11 +68,18 @@ func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(contex
 	}
 	return func(ctx context.Context) ([]train.Figure, error) {
 		r, err := v.Run(ctx)
-		if err != nil {
+		_, diverged := errors.AsType[*head.DivergedError](err)
+		if err != nil && !diverged {
 			return nil, err
 		}
-		figures := []train.Figure{{Name: "energy_loss", Value: r.EnergyLoss}}
-		if o.LossOnly {
+		var figures []train.Figure
+		for _, f := range r.HeadLoss.Figures() {
+			figures = append(figures, train.Figure{Name: f.Name, Value: f.Value})
+		}
+		switch {
+		case diverged: // a head that is young may do that; the loss says how it goes on
+			return append(figures, train.Figure{Name: Diverged, Value: 1}), nil
+		case o.LossOnly:
 			return figures, nil
 		}
 		figures = append(figures, train.Figure{Name: BrierLM, Value: r.BrierLM})

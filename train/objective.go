@@ -65,7 +65,10 @@ func LanguageModel(m *lm.Model, c Config) (*Objective, error) {
 		Layout: corpus.Layout{Kind: corpus.Language, PatchSize: k, BlockSize: c.BlockSize},
 		Fill:   func(p *cpu.Program, ids []int32) error { return t.Fill(p, ids, nil) },
 		Figures: func(p *cpu.Program) []Figure {
-			figures := []Figure{{"energy_loss", float64(p.Scalar(t.Head.Score.Loss))}}
+			var figures []Figure
+			for _, f := range t.Head.Figures {
+				figures = append(figures, Figure{f.Name, float64(p.Scalar(f.Value))})
+			}
 			if len(t.Tokens) == 0 {
 				return figures
 			}

@@ -63,7 +63,8 @@ type LayerNorm struct {
 	W, B *nn.Param
 }
 
-const layerNormEps = 1e-6
+// LayerNormEps is added to the variance.
+const LayerNormEps = 1e-6
 
 // NewLayerNorm declares a layer norm of rows of length n.
 func NewLayerNorm(ps *nn.Params, name string, n int) LayerNorm {
@@ -75,7 +76,7 @@ func NewLayerNorm(ps *nn.Params, name string, n int) LayerNorm {
 
 // Apply normalises the rows of x [.., D].
 func (l LayerNorm) Apply(g *nn.Graph, x *nn.Tensor) *nn.Tensor {
-	return g.LayerNorm(x, g.Param(l.W), g.Param(l.B), layerNormEps)
+	return g.LayerNorm(x, g.Param(l.W), g.Param(l.B), LayerNormEps)
 }
 
 // GatedMLP is the feed-forward part of Llama's layers and of the autoencoder's:
