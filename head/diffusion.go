@@ -73,7 +73,7 @@ func (s *diffusionSampler) Sample(hidden, noise []float32) ([]float32, error) {
 		copy(s.latents[r*z:(r+1)*z], noise[r*size:])
 	}
 	for k := range s.times {
-		predicted, err := s.evaluate(k, s.latents)
+		predicted, err := s.evaluateAt(k, s.latents)
 		if err != nil {
 			return nil, err
 		}
