@@ -145,10 +145,12 @@ func backboneCost(m *lm.Model, positions int) cost {
 	return weightCost(g)
 }
 
-// samplerCost is what the weights take of drawing that many patches at once.
-func samplerCost(m *lm.Model, draws int) cost {
-	g := nn.NewGraph()
-	noise := m.Head.Noise(g, "noise", draws, 1)
-	m.Autoencoder.Tokens(g, m.Head.Sample(g, g.Floats("hidden", 1, m.Config.HiddenSize), noise))
-	return weightCost(g)
+// samplerCost is what the weights take of a draw.
+func samplerCost(s *lm.Sampler) (sum cost) {
+	for _, p := range s.Passes() {
+		c := weightCost(p.Graph)
+		sum.bytes += float64(p.Runs) * c.bytes
+		sum.flops += float64(p.Runs) * c.flops
+	}
+	return sum
 }

@@ -258,7 +258,7 @@ func TestLM(t *testing.T) {
 		est.Add(&acc, i, drawn[i*per*samples*4:][:per*samples*4], ids[i*size+4:(i+1)*size])
 	}
 	want := eval.LMResult{
-		Result: acc.Result(9), EnergyLoss: float64(p.Scalar(ev.Head.Score.Loss)),
+		Result: acc.Result(9), HeadLoss: eval.HeadLoss{EnergyLoss: float64(p.Scalar(ev.Head.Loss))},
 		Samples: samples, BlockSize: size, Tokens: n * per * 4,
 	}
 	if want.Brier[0] == 0 || want.Positions != n*per {

@@ -24,7 +24,7 @@ type Model struct {
 	Config      Config
 	Autoencoder *autoencoder.Model // frozen
 	Backbone    *backbone.Model
-	Head        *head.Energy
+	Head        head.Head
 	Params      *nn.Params
 
 	embed      *nn.Param // [V, D]; with what follows, nil where only latents are the input
@@ -52,7 +52,7 @@ func New(c Config, ae autoencoder.Config, ps *nn.Params) *Model {
 	}
 	m.Backbone = backbone.New(c.Config, ps, "transformer.")
 	first := len(ps.All())
-	m.Head = head.NewEnergy(c.HeadConfig, d, c.LatentSize, std, ps, "mlp_generator.")
+	m.Head = head.New(c.HeadConfig, d, c.LatentSize, std, ps)
 	for _, p := range ps.All()[first:] {
 		p.Rate = c.HeadLearningRate
 	}

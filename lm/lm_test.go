@@ -81,7 +81,7 @@ func TestConfigKeys(t *testing.T) {
 func TestValidateReportsEverything(t *testing.T) {
 	c := lm.Default()
 	c.NumAttentionHeads, c.NumKeyValueHeads, c.NumSamples, c.Beta, c.BOSTokenID = 12, 5, 1, 3, -1
-	c.PatchSize, c.InitEmbeddings, c.TokenLossWeight, c.ModelType = 2, "autoencoder", math.NaN(), "flow"
+	c.PatchSize, c.InitEmbeddings, c.TokenLossWeight, c.ModelType = 2, "autoencoder", math.NaN(), "gan"
 	c.Input, c.TokenLossUntil, c.MSEAnchor, c.HeadLearningRate = "ids", 0, .5, 0
 	var e *config.Error
 	if !errors.As(c.ValidateWith(autoencoder.Default()), &e) {

@@ -83,7 +83,10 @@ func LanguageModel(m *lm.Model, c Config) (*Objective, error) {
 			return nil
 		},
 		Figures: func(p *cpu.Program) []Figure {
-			figures := []Figure{{"energy_loss", float64(p.Scalar(t.Head.Score.Loss))}}
+			var figures []Figure
+			for _, f := range t.Head.Figures {
+				figures = append(figures, Figure{f.Name, float64(p.Scalar(f.Value))})
+			}
 			if t.Anchor != nil {
 				figures = append(figures, Figure{"anchor_loss", float64(p.Scalar(t.Anchor))})
 			}

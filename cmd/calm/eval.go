@@ -121,7 +121,10 @@ func printAE(w io.Writer, r *eval.AEResult) {
 }
 
 func printLM(w io.Writer, r *eval.LMResult) {
-	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n  energy loss    %.5f\n", r.Positions, r.Blocks, r.BlockSize, r.Samples, r.EnergyLoss)
+	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n", r.Positions, r.Blocks, r.BlockSize, r.Samples)
+	for _, f := range r.HeadLoss.Figures() {
+		fmt.Fprintf(w, "  %-14s %.5f\n", strings.ReplaceAll(f.Name, "_", " "), f.Value)
+	}
 	printScores(w, r.Result, r.Rollouts)
 }
 

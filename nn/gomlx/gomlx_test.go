@@ -135,6 +135,8 @@ func draw(g *nn.Graph, vocab int) nntest.Inputs {
 				values[i] = 1
 			case d.Kind == nn.NormalDist:
 				values[i] = float32(rng.NormFloat64())
+			case d.Kind == nn.IntegersDist:
+				values[i] = float32(rng.IntN(d.N))
 			case d.Kind == nn.UniformDist:
 				values[i] = d.Lo + (d.Hi-d.Lo)*rng.Float32()
 			case rng.Float32() < d.P:

@@ -79,6 +79,22 @@ func (tr *translator) op(op nn.Op) {
 		tr.energyScore(op)
 	case *nn.MeanSquaredError:
 		tr.meanSquaredError(op)
+	case *nn.Sinusoid:
+		tr.sinusoid(op)
+	case *nn.Modulate:
+		scale := ml.AddScalar(tr.repeating(op.Scale), 1.)
+		tr.out(op.Y, ml.Add(ml.Mul(tr.groups(op.X, op.Scale), scale), tr.repeating(op.Shift)))
+	case *nn.GatedAdd:
+		tr.out(op.Y, ml.Add(tr.groups(op.X, op.Gate), ml.Mul(tr.repeating(op.Gate), tr.groups(op.H, op.Gate))))
+	case *nn.NoisyTarget:
+		tr.noisyTarget(op)
+	case *nn.FlowLoss:
+		d := ml.Sub(tr.in(op.V), ml.StopGradient(ml.Sub(tr.in(op.Target), tr.in(op.Noise))))
+		terms := ml.ReduceMean(ml.Square(d), -1)
+		tr.out(op.Terms, terms)
+		tr.out(op.Loss, tr.weightedMean(terms, op.Weight))
+	case *nn.DiffusionLoss:
+		tr.diffusionLoss(op)
 	default:
 		panic(fmt.Sprintf("gomlx: no translation of %T", op))
 	}

@@ -12,7 +12,7 @@ import (
 // tensors.
 func Cases() []Case {
 	return slices.Concat(lookupCases(), linearCases(), elementwiseCases(), normCases(), attentionCases(), lossCases(),
-		energyCases(), squaredErrorCases(), sharingCases())
+		energyCases(), squaredErrorCases(), headCases(), sharingCases())
 }
 
 func lookupCases() []Case {
