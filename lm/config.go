@@ -124,7 +124,7 @@ func (c Config) Validate() error {
 	config.AtLeast(&p, "token_loss_weight", c.TokenLossWeight, 0)
 	p.Check(c.TokenLossUntil > 0 && c.TokenLossUntil <= 1, "token_loss_until", c.TokenLossUntil, "want more than 0 and at most 1, the part of the steps with the token loss")
 	config.AtLeast(&p, "mse_anchor", c.MSEAnchor, 0)
-	if c.ModelType != "energy" {
+	if c.ModelType != head.EnergyType {
 		p.Check(!(c.MSEAnchor > 0), "mse_anchor", c.MSEAnchor, fmt.Sprintf("want 0: it pulls samples of the energy head, and model_type is %q", c.ModelType))
 	}
 	config.Above(&p, "head_learning_rate", c.HeadLearningRate, 0)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
@@ -139,22 +140,24 @@ func TestInputFromAutoencoder(t *testing.T) {
 	}
 }
 
-// TestHeadLearningRate: it is that of the generative head's parameters, and of nothing else.
+// TestHeadLearningRate: it is that of the generative head's parameters, whichever head, and of nothing else.
 func TestHeadLearningRate(t *testing.T) {
-	m := tiny(func(c *lm.Config) { c.HeadLearningRate, c.TokenLossWeight = 2.5, 1 })
-	heads := 0
-	for _, p := range m.Params.All() {
-		want := 1.
-		if strings.HasPrefix(p.Name, "mlp_generator.") {
-			want = 2.5
-			heads++
+	for _, kind := range []string{head.EnergyType, head.DiffusionType, head.FlowType} {
+		m := tiny(func(c *lm.Config) { c.ModelType, c.HeadLearningRate, c.TokenLossWeight = kind, 2.5, 1 })
+		heads := 0
+		for _, p := range m.Params.All() {
+			want := 1.
+			if strings.HasPrefix(p.Name, "mlp_generator.") || strings.HasPrefix(p.Name, "generative_head.") {
+				want = 2.5
+				heads++
+			}
+			if p.Rate != want {
+				t.Errorf("%s: %s has %g times the rate, want %g", kind, p.Name, p.Rate, want)
+			}
 		}
-		if p.Rate != want {
-			t.Errorf("%s has %g times the rate, want %g", p.Name, p.Rate, want)
+		if heads < 10 {
+			t.Errorf("%s: %d parameters of the head", kind, heads)
 		}
-	}
-	if heads < 10 {
-		t.Errorf("%d parameters of the head", heads)
 	}
 }
 

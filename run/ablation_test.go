@@ -81,7 +81,8 @@ func TestAblations(t *testing.T) {
 	}
 	for _, sets := range []string{"input=latents", "input=both init_embeddings=autoencoder", "input=latents init_embeddings=autoencoder",
 		"beta=0.25", "beta=0.75", "beta=2", "num_samples=64", "target_samples=1", "target_samples=200", "num_mlp_layers=3", "num_hidden_layers=3",
-		"mse_anchor=0.5", "head_learning_rate=3", "token_loss_weight=2 token_loss_until=0.5"} {
+		"mse_anchor=0.5", "head_learning_rate=3", "token_loss_weight=2 token_loss_until=0.5",
+		"model_type=flow input=both token_loss_until=0.5 head_learning_rate=2", "model_type=diffusion input=latents token_loss_until=0.5"} {
 		o := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), "lm"), Data: []string{text}, Steps: 3, AE: last,
 			Set: append(slices.Clone(tinyLM), strings.Fields(sets)...)}
 		if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 3 {
