@@ -19,7 +19,6 @@ const (
 	Accuracy        = "accuracy"
 	AccuracyNoise03 = "accuracy_noise03"
 	BrierLM         = "brier_lm"
-	Brier1          = "brier_1"
 )
 
 // measure makes the measurement on held-out text that training takes every eval_steps.
