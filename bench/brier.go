@@ -79,7 +79,8 @@ func (o BrierOptions) models() ([]*model, error) {
 		list = append(list, &model{name: filepath.Base(o.Run), kind: r.Kind, lm: r.LM, ar: r.AR})
 	} else {
 		for _, p := range o.presets() {
-			m, err := newModel(p.name, p.kind, false, p.set)
+			set := append([]string{fmt.Sprintf("block_size=%d", o.Tokens)}, p.set...) // the preset's may be no whole patches
+			m, err := newModel(p.name, p.kind, false, set)
 			if err != nil {
 				return nil, err
 			}

@@ -21,7 +21,6 @@ const (
 	Accuracy        = "accuracy"
 	AccuracyNoise03 = "accuracy_noise03"
 	BrierLM         = "brier_lm"
-	Brier1          = "brier_1"
 	Diverged        = "sampler_diverged" // 1, in place of scores, where a head's sampler ended in no numbers
 )
 

@@ -43,7 +43,7 @@ type point struct {
 	Step        int      `json:"step"`
 	Measured    bool     `json:"measured"`
 	BrierLM     float64  `json:"brier_lm"`
-	TokenBrier1 *float64 `json:"held_token_brier_1"` // of the auxiliary heads' own distributions, where there are such heads
+	TokenBrier1 *float64 `json:"token_brier_1"` // of the auxiliary heads' own distributions, where there are such heads
 }
 
 // group is the runs of one configuration, by seed.
