@@ -18,6 +18,7 @@ func newEval() *cobra.Command {
 		f      engineFlags
 		o      run.Evaluation
 		noise  string
+		set    []string
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -26,10 +27,11 @@ func newEval() *cobra.Command {
 		Long: `Measure a run on its own held-out text, or on all of another text (--data).
 
 An autoencoder: cross entropy, the share of tokens that come back, also under noise, collapsed dimensions.
-A language model: energy loss, Brier-1..4 and BrierLM with 95 % intervals. BrierLM depends on the block size.
+A language model: its head's loss, Brier-1..4 and BrierLM with 95 % intervals. BrierLM depends on the block size.
 The token-level baseline: cross entropy, perplexity, exact Brier-1.`,
 		Example: `  calm eval runs/lm
   calm eval runs/ae --noise 0.1,0.3,0.5
+  calm eval runs/flow --set sampling_steps=4
   calm eval runs/lm --data test.jsonl --block 1024 --samples 8 --json`,
 		Args: exactly(1, "one run directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,7 +42,7 @@ The token-level baseline: cross entropy, perplexity, exact Brier-1.`,
 			if o.Samples < 2 || o.Block < 0 || o.MaxBlocks < 0 {
 				return badUsage("want --samples 2 or more, --block and --blocks 0 or more")
 			}
-			m, err := run.Open(args[0])
+			m, err := run.Open(args[0], set...)
 			if err != nil {
 				return err
 			}
@@ -68,6 +70,7 @@ The token-level baseline: cross entropy, perplexity, exact Brier-1.`,
 	fl.IntVar(&o.Samples, "samples", 8, "patches drawn at each position of a language model; all pairs are used")
 	fl.StringVar(&noise, "noise", "0.1,0.3", "standard deviations of noise on an autoencoder's latents")
 	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the draws; 0 for the run's")
+	samplingFlag(cmd, &set)
 	fl.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
