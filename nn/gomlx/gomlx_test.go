@@ -164,6 +164,7 @@ func TestAutoencoder(t *testing.T) {
 func TestLM(t *testing.T) {
 	for name, change := range map[string]func(*lm.Config){
 		"energy": func(*lm.Config) {}, "token heads": func(c *lm.Config) { c.TokenLossWeight = 2 }, "beta": func(c *lm.Config) { c.Beta = 1.5 },
+		"flow": func(c *lm.Config) { c.ModelType = "flow" }, "diffusion": func(c *lm.Config) { c.ModelType = "diffusion" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
