@@ -2,6 +2,7 @@ package head
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -31,10 +32,8 @@ type denoiser struct {
 		given   []*nn.Tensor // states [R, D], bound to a part of conditions.out
 		out     *nn.Tensor   // [n, R, outputs]
 	}
-	latents []float32 // [n, R, Z]
-
-	// evaluate is the method of that name: made once, it costs no allocation.
-	evaluateAt func(k int, x []float32) ([]float32, error)
+	latents    []float32                                   // [n, R, Z]
+	evaluateAt func(k int, x []float32) ([]float32, error) // evaluate, as a value made once: it costs no allocation
 }
 
 // conditionRows is about how many rows of conditions are computed at a time.
@@ -72,8 +71,8 @@ func (d *denoiser) start(hidden []float32) {
 
 // evaluate gives the network's predictions [n, R, outputs] of x [n, R, Z] at time number k. Evaluations come in order.
 func (d *denoiser) evaluate(k int, x []float32) ([]float32, error) {
-	if !finite(x) {
-		return nil, &DivergedError{Head: d.kind, Step: k + 1, Steps: len(d.times)}
+	if !within(x, math.MaxFloat32) { // on the way it may be far off: the first step back of a diffusion is a large one
+		return nil, &DivergedError{Head: d.kind, Step: k, Steps: len(d.times)}
 	}
 	if k%d.chunk == 0 {
 		if err := d.condition(k); err != nil {
@@ -105,10 +104,10 @@ func (d *denoiser) condition(k int) error {
 	return c.program.Forward()
 }
 
-// finish returns the latent vectors if they are numbers.
+// finish returns the latent vectors if they are some.
 func (d *denoiser) finish() ([]float32, error) {
-	if !finite(d.latents) {
-		return nil, &DivergedError{Head: d.kind, Step: len(d.times) + 1, Steps: len(d.times)}
+	if !within(d.latents, farthest) {
+		return nil, &DivergedError{Head: d.kind, Step: len(d.times), Steps: len(d.times)}
 	}
 	return d.latents, nil
 }

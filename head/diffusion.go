@@ -66,6 +66,14 @@ func (s *diffusionSampler) FillNoise(dst []float32, stream kernel.Stream, first 
 }
 
 func (s *diffusionSampler) Sample(hidden, noise []float32) ([]float32, error) {
+	if err := s.solve(hidden, noise); err != nil {
+		return nil, err
+	}
+	return s.finish()
+}
+
+// solve moves the latent vectors from noise to the end.
+func (s *diffusionSampler) solve(hidden, noise []float32) error {
 	s.start(hidden)
 	z, size := s.net.latent, len(s.times)*s.net.latent
 	rows := len(s.latents) / z // n*R
@@ -75,7 +83,7 @@ func (s *diffusionSampler) Sample(hidden, noise []float32) ([]float32, error) {
 	for k := range s.times {
 		predicted, err := s.evaluateAt(k, s.latents)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		step := len(s.times) - 1 - k
 		for r := range rows {
@@ -86,5 +94,5 @@ func (s *diffusionSampler) Sample(hidden, noise []float32) ([]float32, error) {
 			s.schedule.Step(step, s.latents[r*z:(r+1)*z], predicted[2*r*z:2*(r+1)*z], own)
 		}
 	}
-	return s.finish()
+	return nil
 }

@@ -2,6 +2,7 @@ package head
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -136,8 +137,8 @@ func (s *energySampler) Sample(hidden, noise []float32) ([]float32, error) {
 		return nil, err
 	}
 	latents := s.program.Floats(s.latents)
-	if !finite(latents) {
-		return nil, &DivergedError{Head: EnergyType, Step: 2, Steps: 1}
+	if !within(latents, math.MaxFloat32) {
+		return nil, &DivergedError{Head: EnergyType, Step: 1, Steps: 1}
 	}
 	return latents, nil
 }

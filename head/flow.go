@@ -68,10 +68,15 @@ func (s *flowSampler) FillNoise(dst []float32, stream kernel.Stream, first int) 
 }
 
 func (s *flowSampler) Sample(hidden, noise []float32) ([]float32, error) {
-	s.start(hidden)
-	copy(s.latents, noise)
-	if err := s.solver.Solve(s.steps, s.latents, s.middle, s.evaluateAt); err != nil {
+	if err := s.solve(hidden, noise); err != nil {
 		return nil, err
 	}
 	return s.finish()
+}
+
+// solve moves the latent vectors from noise to the end.
+func (s *flowSampler) solve(hidden, noise []float32) error {
+	s.start(hidden)
+	copy(s.latents, noise)
+	return s.solver.Solve(s.steps, s.latents, s.middle, s.evaluateAt)
 }

@@ -88,24 +88,29 @@ func New(c Config, hidden, latent int, std float64, ps *nn.Params) Head {
 	return NewEnergy(c, hidden, latent, std, ps)
 }
 
-// DivergedError says that a sampler ended in infinities or in no numbers at all: there is no sample to decode.
+// DivergedError says that a sampler ended in infinities, in no numbers at all, or so far from where latent vectors lie
+// that decoding would make noise of it.
 type DivergedError struct {
 	Head        string // Config.ModelType
-	Step, Steps int    // at which evaluation of the network, from 1, of how many; Step is Steps+1 where the result was found bad
+	Step, Steps int    // after how many evaluations of the network it was found, of how many
 }
 
 func (e *DivergedError) Error() string {
-	if e.Steps <= 1 {
-		return fmt.Sprintf("the %s head's sample is not finite: the weights have diverged or are damaged; go back to an earlier checkpoint", e.Head)
+	if e.Steps == 1 {
+		return fmt.Sprintf("the sample of the %s head is not finite: the weights have diverged or are damaged; go back to an earlier checkpoint", e.Head)
 	}
-	return fmt.Sprintf("the %s head's sampler diverged: its latent vector is not finite after %d of %d evaluations of the network; "+
-		"train the model longer, try other sampling_steps, or go back to an earlier checkpoint", e.Head, e.Step-1, e.Steps)
+	return fmt.Sprintf("the sampler of the %s head diverged: after %d of %d evaluations of the network its latent vectors are not within ±%d; "+
+		"train the model longer, try other sampling_steps, or go back to an earlier checkpoint", e.Head, e.Step, e.Steps, farthest)
 }
 
-// finite reports whether all values are numbers.
-func finite(values []float32) bool {
+// farthest is how far from 0 a sampler of many steps may end. The autoencoder draws latent vectors towards N(0, 1), and
+// the schedule of the noise is made for that; a young diffusion head ends in the thousands.
+const farthest = 100
+
+// within reports whether no value is farther from 0 than limit, or no number.
+func within(values []float32, limit float32) bool {
 	for _, v := range values {
-		if v-v != 0 {
+		if !(v >= -limit && v <= limit) {
 			return false
 		}
 	}

@@ -59,7 +59,9 @@ const (
 // Off is a configuration of nothing but calm's own keys, with the values that change nothing. What a run from before one
 // of them existed does not say is taken from here.
 func Off() Config {
-	return Config{Input: Tokens, TokenLossUntil: 1, HeadLearningRate: 1, InitEmbeddings: FromNormal}
+	c := Config{Input: Tokens, TokenLossUntil: 1, HeadLearningRate: 1, InitEmbeddings: FromNormal}
+	c.Solver = head.Default().Solver
+	return c
 }
 
 // Default is CALM-M, the smallest published model: 371.7M trainable parameters.

@@ -31,6 +31,8 @@ func variants(t *testing.T) map[string]run.Options {
 		"lm latents":           {Kind: run.LM, Set: with(tinyLM, "input=latents"), Data: data, AE: ae.Out},
 		"lm frozen table":      {Kind: run.LM, Set: with(tinyLM, "init_embeddings=normal", "lr_scheduler_type=constant_with_warmup"), Data: data, AE: ae.Out},
 		"lm accumulating":      {Kind: run.LM, Set: with(tinyLM, "gradient_accumulation_steps=2"), Data: data, AE: ae.Out},
+		"lm flow":              {Kind: run.LM, Set: with(tinyLM, "model_type=flow", "token_loss_weight=4", "solver=euler"), Data: data, AE: ae.Out},
+		"lm diffusion":         {Kind: run.LM, Set: with(tinyLM, "model_type=diffusion", "sampling_steps=7"), Data: data, AE: ae.Out},
 		"ar":                   {Kind: run.AR, Set: tinyAR, Data: data},
 		"ar many small epochs": {Kind: run.AR, Set: with(tinyAR, "batch_size=40", "block_size=64"), Data: data},
 	}
