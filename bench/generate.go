@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
@@ -135,13 +137,32 @@ func (o GenerateOptions) validate() error {
 		return usage("--preset and --head are for random weights: leave them out with the run %s", o.Run)
 	}
 	if o.Run != "" {
-		return nil
+		return o.validateRun()
 	}
 	for _, name := range o.names() {
 		for _, v := range o.variants() {
 			if _, err := newModel(name, run.LM, false, v.set); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// validateRun finds ways to draw that the run's head has not, before anything is measured. A run that cannot be read is
+// left to run.Open.
+func (o GenerateOptions) validateRun() error {
+	c, err := config.Peek[head.Config](filepath.Join(o.Run, checkpoint.ConfigFile))
+	if err != nil || c.ModelType == "" {
+		return nil
+	}
+	for _, v := range o.variants() {
+		set, err := config.Set(c, v.set)
+		if err == nil {
+			err = set.Validate()
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

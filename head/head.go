@@ -100,7 +100,7 @@ func (e *DivergedError) Error() string {
 		return fmt.Sprintf("the sample of the %s head is not finite: the weights have diverged or are damaged; go back to an earlier checkpoint", e.Head)
 	}
 	return fmt.Sprintf("the sampler of the %s head diverged: after %d of %d evaluations of the network its latent vectors are not within ±%d; "+
-		"train the model longer, try other sampling_steps, or go back to an earlier checkpoint", e.Head, e.Step, e.Steps, farthest)
+		"train the model longer, take more sampling_steps, or go back to an earlier checkpoint", e.Head, e.Step, e.Steps, farthest)
 }
 
 // farthest is how far from 0 a sampler of many steps may end. The autoencoder draws latent vectors towards N(0, 1), and

@@ -198,6 +198,7 @@ func (o *diffusionLoss) rows(worker, i int) {
 func (o *diffusionLoss) row(r int, w float64, g []float32) {
 	z, t := o.z, int(o.t.f[r])
 	least, span, coef := o.op.MinLog[t], o.op.MaxLog[t]-o.op.MinLog[t], o.op.Coef[t]
+	precision := coef * coef * math.Exp(-least) // what d^2 counts at the least variance
 	mse, bound := 0., 0.
 	perMSE, perBound := 2*w/float64(z), w/(float64(z)*math.Ln2)
 	for k := range z {
@@ -208,9 +209,9 @@ func (o *diffusionLoss) row(r int, w float64, g []float32) {
 			nats, slope = discretised(float64(o.target.f[r*z+k]), coef*d, least+above)
 		} else {
 			inverse := math.Exp(-above)
-			off := coef * d * coef * d * math.Exp(-least)
-			nats = .5 * (above - 1 + inverse*(1+off))
-			slope = .5 * (1 - inverse*(1+off))
+			off := 1 + d*d*precision
+			nats = .5 * (above - 1 + inverse*off)
+			slope = .5 * (1 - inverse*off)
 		}
 		mse += d * d
 		bound += nats
