@@ -38,7 +38,7 @@ type gemmPlan struct {
 func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	tileRows, tileCols := isa.GemmTile()
 	p := gemmPlan{rows: a.M, cols: a.N}
-	if p.thin = a.M <= 8 && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
+	if p.thin = a.thin(); p.thin {
 		// A block streams at least 64 kB of weights.
 		p.cols = min(a.N, max(a.N/32, 16384/a.K, 16))
 		p.cols = (p.cols + 3) / 4 * 4
@@ -46,11 +46,14 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 		return p
 	}
 	p.packB = a.BCol != 1 || a.M > 4*tileRows
-	p.packA = a.N > 4*tileCols && a.M > tileRows
+	p.packA = a.N > 4*tileCols && a.M > tileRows && !(a.ACol == 1 && a.ARow <= gemmKC) // short rows do not compete
 	p.rows, p.cols = cutGemm(a.M, a.N, a.K, tileRows, tileCols, threads)
 	p.across = (a.N + p.cols - 1) / p.cols
 	return p
 }
+
+// thin reports whether a product has few rows against the rows of a transposed B.
+func (a *gemmArgs) thin() bool { return a.M <= 8 && a.BRow == 1 && a.ACol == 1 && a.K > 0 }
 
 // cutGemm halves the longer side of the block until one which is held up costs little: two blocks a thread, or four
 // where they stay large enough that packing is amortised. It stops before a block is shorter than some 20 µs.
@@ -232,9 +235,14 @@ func (s *gemmBlock) storeTail(i0, i1, j0, j1 int, accumulate bool) {
 	}
 }
 
+// ends reports whether anything follows the product.
+func (a *gemmArgs) ends() bool {
+	return a.Bias != nil || a.Add != nil || a.Act != actNone || a.Pre != nil
+}
+
 // epilogue applies what follows the product to rows [i0, i1) and columns [j0, j1) of C.
 func (a *gemmArgs) epilogue(isa kernel.ISA, i0, i1, j0, j1 int) {
-	if a.Bias == nil && a.Add == nil && a.Act == actNone && a.Pre == nil {
+	if !a.ends() {
 		return
 	}
 	period := a.addRows()

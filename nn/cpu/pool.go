@@ -19,6 +19,7 @@ import (
 type pool struct {
 	threads int
 	scratch []scratch // one a thread, see [pool.scratchOf]
+	shared  []float32 // partial sums of a product, see [pool.shareAtLeast]
 	workers []worker
 
 	// The region. f and n are written before left is raised from 0, and read only by who claimed a piece, which keeps
