@@ -7,16 +7,16 @@ import (
 
 // crew decides how many of a pool's threads work on regions. Each region ends when its last piece does, so on a core that
 // another program shares, a thread that is taken off amid a piece holds up all others for a time slice, many times as
-// long as the region. The crew adds up what waiting cost against what the workers brought; where a thread less would
-// have been faster it goes on with one less, so that each may have a core to itself, and tries all of them again after a
-// while. Results do not depend on the number of threads, so nobody but the clock can tell.
+// long as the region. The crew adds up what waiting cost and what the workers brought; where it cost more than one of them
+// brought, it goes on with one less, so that each may have a core to itself, and tries all of them again after a while.
+// Results do not depend on the number of threads, so nobody but the clock can tell.
 type crew struct {
 	size    atomic.Int32 // threads that claim pieces, the caller's included
 	threads int
 	clock   func() time.Duration
 
 	since   time.Duration // in regions since the last verdict
-	waited  time.Duration // by the caller, of since
+	late    time.Duration // of that, the caller waited for longer than a piece takes
 	brought time.Duration // by the workers: what their pieces would have taken the caller
 	until   time.Duration // when all threads are tried again
 	rest    time.Duration // until then, the next time
@@ -48,24 +48,21 @@ func (c *crew) alone() bool {
 // judge takes note of a region of n pieces, of which the caller did its own in the time worked and then waited.
 func (c *crew) judge(n, own int, worked, waited time.Duration) {
 	c.since += worked + waited
-	c.waited += waited
 	if own > 0 {
-		c.brought += worked * time.Duration(n-own) / time.Duration(own)
-	} else {
-		c.brought += worked + waited
-	}
+		piece := worked / time.Duration(own)
+		c.late += max(waited-piece, 0)
+		c.brought += piece * time.Duration(n-own)
+	} // else the caller was off its core itself
 	if c.since < crewWindow {
 		return
 	}
-	// Without one of the workers the others, and the caller, would have shared what it brought.
-	size := int(c.size.Load())
-	others := time.Duration(size - 1)
-	if c.waited*others*others > c.brought {
-		c.size.Store(int32(size - 1))
+	size := c.size.Load()
+	if c.late*time.Duration(size-1) > c.brought {
+		c.size.Store(size - 1)
 		c.until = c.clock() + c.rest
 		c.rest = min(2*c.rest, crewRestLimit)
-	} else if size == c.threads {
+	} else if int(size) == c.threads {
 		c.rest = crewRest
 	}
-	c.since, c.waited, c.brought = 0, 0, 0
+	c.since, c.late, c.brought = 0, 0, 0
 }
