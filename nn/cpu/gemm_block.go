@@ -38,7 +38,7 @@ type gemmPlan struct {
 func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	tileRows, tileCols := isa.GemmTile()
 	p := gemmPlan{rows: a.M, cols: a.N}
-	if p.thin = a.thin(); p.thin {
+	if p.thin = a.M <= 8 && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
 		// A block streams at least 64 kB of weights.
 		p.cols = min(a.N, max(a.N/32, 16384/a.K, 16))
 		p.cols = (p.cols + 3) / 4 * 4
@@ -51,9 +51,6 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	p.across = (a.N + p.cols - 1) / p.cols
 	return p
 }
-
-// thin reports whether a product has few rows against the rows of a transposed B.
-func (a *gemmArgs) thin() bool { return a.M <= 8 && a.BRow == 1 && a.ACol == 1 && a.K > 0 }
 
 // cutGemm halves the longer side of the block until one which is held up costs little: two blocks a thread, or four
 // where they stay large enough that packing is amortised. It stops before a block is shorter than some 20 µs.

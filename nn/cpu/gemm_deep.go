@@ -2,11 +2,11 @@ package cpu
 
 import "math/bits"
 
-// A product of few elements that are long sums, as the gradient of a weight is, would be cut into blocks so small that
-// packing takes longer than multiplying. So K is cut too: each piece of K makes a product of its own, the first in C, the
+// The gradient of a weight, dYᵀ·X, has few elements that are long sums: cut into enough blocks for all threads, it would
+// pack the same rows again for each. So K is cut instead: each piece of K makes a product of its own, the first in C, the
 // others in memory the threads share, and these are added in order. Where K is cut follows from the shape alone.
 
-// depth returns the number of pieces of K, a power of two.
+// depth returns the number of pieces of K, a power of two: 1 unless A is transposed.
 func (a *gemmArgs) depth() int {
 	const (
 		small    = 1 << 16 // elements of C at most
@@ -14,7 +14,7 @@ func (a *gemmArgs) depth() int {
 		work     = 1 << 20 // multiply-adds of a piece, some 20 µs
 		most     = 8
 	)
-	if a.M*a.N > small || a.thin() || a.ends() {
+	if a.ACol == 1 || a.M*a.N > small || a.ends() {
 		return 1
 	}
 	pieces := min(a.K/shortest, a.M*a.N*a.K/work, most)

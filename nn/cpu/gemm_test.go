@@ -270,8 +270,9 @@ func TestGemmPairs(t *testing.T) {
 	isa := kernel.Best()
 	r := rand.New(rand.NewPCG(13, 14))
 	shapes := []gemmCase{ // K is cut in four, in two, in four, in eight, not at all
-		{m: 64, n: 70, k: 1000, aT: true}, {m: 80, n: 60, k: 500, bT: true}, {m: 100, n: 60, k: 1003, apart: true, accumulate: true},
-		{m: 70, n: 65, k: 1993}, {m: 124, n: 128, k: 40, bias: true},
+		{m: 64, n: 70, k: 1000, aT: true}, {m: 80, n: 60, k: 500, aT: true, bT: true},
+		{m: 100, n: 60, k: 1003, aT: true, apart: true, accumulate: true}, {m: 70, n: 65, k: 1993, aT: true},
+		{m: 124, n: 128, k: 40, bias: true},
 	}
 	for _, first := range shapes {
 		for _, second := range shapes {
@@ -281,6 +282,9 @@ func TestGemmPairs(t *testing.T) {
 			b.args.C, alone.args.C = slices.Clone(b.args.C), slices.Clone(b.args.C)
 			alone.run()
 			first.check(t, first.args(r), func(args *gemmArgs) { a.args = *args; a.runWith(b) })
+			if want := first.k > 100; want != (a.depth > 1) {
+				t.Errorf("%v: K is cut into %d", first, a.depth)
+			}
 			if !slices.Equal(b.args.C, alone.args.C) {
 				t.Errorf("%v: beside %v it gives other bits than alone", second, first)
 			}
