@@ -53,7 +53,8 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 }
 
 // cutGemm halves the longer side of the block until one which is held up costs little: two blocks a thread, or four
-// where they stay large enough that packing is amortised. It stops before a block is shorter than some 20 µs.
+// where they stay large enough that packing is amortised. It stops before a block is shorter than some 20 µs, or 5 µs
+// where threads would have nothing to do.
 func cutGemm(m, n, k, tileRows, tileCols, threads int) (rows, cols int) {
 	const small, large = 1 << 20, 256 // multiply-adds; rows and columns
 	rows, cols = cutEvenly(m, gemmMR, tileRows), cutEvenly(n, gemmNC, tileCols)
@@ -68,7 +69,10 @@ func cutGemm(m, n, k, tileRows, tileCols, threads int) (rows, cols int) {
 		} else {
 			r = rows
 		}
-		if rows*cols*k < small || r == rows && c == cols || blocks >= 4*threads || blocks >= 2*threads && min(r, c) < large {
+		work := rows * cols * k
+		short := work < small/4 || work < small && blocks >= threads
+		enough := blocks >= 4*threads || blocks >= 2*threads && min(r, c) < large
+		if short || enough || r == rows && c == cols {
 			return rows, cols
 		}
 		rows, cols = r, c
