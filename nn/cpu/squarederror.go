@@ -59,12 +59,12 @@ func (o *meanSquaredError) targetRows(worker, i int) {
 		if o.dpred == nil {
 			continue
 		}
-		g := o.dpred.f[t*o.z:]
-		if !o.dpred.adds(o.p) {
-			for k := range n {
-				clear(g[k*ld:][:o.z])
+		for k := range n {
+			g := o.dpred.f[t*o.z+k*ld:][:o.z]
+			if !o.dpred.adds(o.p) {
+				clear(g)
 			}
+			isa.AccumulateDifferences(g, x[k*ld:][:o.z], y, o.z, coef[k:k+1])
 		}
-		isa.AccumulateDifferences(g, ld, x, ld, y, coef)
 	}
 }
