@@ -12,7 +12,6 @@ import (
 
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/generate"
-	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 )
 
@@ -278,19 +277,6 @@ func TestUsage(t *testing.T) {
 		if len(*list) > 0 {
 			t.Errorf("%s: measured %v", name, *list)
 		}
-	}
-}
-
-// TestAutoencoders: every language model has an autoencoder.
-func TestAutoencoders(t *testing.T) {
-	presets := lm.Presets()
-	for name, c := range presets {
-		if _, err := autoencoderOf(c); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if len(presets) < 6 {
-		t.Errorf("%d presets", len(presets))
 	}
 }
 

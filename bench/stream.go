@@ -104,7 +104,7 @@ func (s *stream) draws(n, first int) ([]int32, error) {
 	sampler := s.samplers[n]
 	if sampler == nil {
 		sampler = s.model.NewSampler(s.engine, 1, n)
-		s.samplers[n], s.costs[n] = sampler, samplerCost(s.model, n).bytes
+		s.samplers[n], s.costs[n] = sampler, drawingBytes(s.model, n)
 	}
 	s.sampled += s.costs[n]
 	return sampler.Draw(s.session.Hidden(), s.step, uint64(first))
