@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/calm-go/calm/internal/filelock"
 	"github.com/calm-go/calm/tokenizer"
 )
 
@@ -48,11 +49,11 @@ func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenize
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("prepare corpus: %w", err)
 	}
-	unlock, err := lock(dir)
+	lock, err := filelock.Acquire(filepath.Join(dir, filelock.Name))
 	if err != nil {
-		return nil, fmt.Errorf("prepare corpus: %s: %w", dir, err)
+		return nil, fmt.Errorf("prepare corpus: lock %s: %w", dir, err)
 	}
-	defer unlock()
+	defer lock.Close()
 	p := &preparation{dir: dir, tok: tok, opts: opts, fingerprint: TokenizerFingerprint(tok)}
 	err = p.run(ctx, docs)
 	p.close()
