@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/parquet-go/parquet-go"
+	parquetformat "github.com/parquet-go/parquet-go/format"
 )
 
 // readParquet gives the column text, a row at a time. Only the pages of this
@@ -63,7 +64,11 @@ func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Doc
 		return fmt.Errorf(`the column "text" holds %v; expected strings`, column.Node)
 	}
 	var values [64]parquet.Value
-	for _, group := range f.RowGroups() {
+	for i, group := range f.RowGroups() {
+		// The library's decoder of LZ4 doubles its buffer until damaged data fit, which they never do.
+		if f.Metadata().RowGroups[i].Columns[column.ColumnIndex].MetaData.Codec == parquetformat.Lz4Raw {
+			return errors.New(`the column "text" is compressed with LZ4, which calm does not read: write it with zstd, snappy, gzip or brotli`)
+		}
 		pages := group.ColumnChunks()[column.ColumnIndex].Pages()
 		err := func() error {
 			defer pages.Close()
