@@ -102,16 +102,16 @@ func parquetFile[T any](t testing.TB, options []parquet.WriterOption, make func(
 // scan reads a file in memory and checks that its documents are numbered.
 func scan(t testing.TB, file []byte) (texts []string, err error) {
 	t.Helper()
-	rows := 0
-	err = scanParquet(bytes.NewReader(file), int64(len(file)), "file", &rows, func(d Document) error {
+	at := rows{}
+	err = scanParquet(bytes.NewReader(file), int64(len(file)), "file", &at, func(d Document) error {
 		texts = append(texts, string(d.Text))
 		if d.Line != len(texts) {
 			t.Errorf("document %d is of row %d", len(texts), d.Line)
 		}
 		return nil
 	})
-	if rows != len(texts) {
-		t.Errorf("%d documents of %d rows", len(texts), rows)
+	if at.row != int64(len(texts)) {
+		t.Errorf("%d documents of %d rows", len(texts), at.row)
 	}
 	return texts, err
 }
