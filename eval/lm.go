@@ -21,6 +21,9 @@ var ErrShortPatch = errors.New("patches are too short for BrierLM")
 // published autoencoder's sizes. One block of two samples goes through whatever its size.
 const decodedAtOnce = 1 << 15
 
+// stepsAtOnce bounds the steps that samples are refined by between two looks at the context, and the noise they take.
+const stepsAtOnce = 1 << 14
+
 // LMResult is how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
 type LMResult struct {
 	brier.Result
@@ -142,8 +145,7 @@ func (v *LMEvaluator) describe(e *cpu.Engine, m *lm.Model, t int) {
 	if energy || v.estimator == nil {
 		return
 	}
-	const noiseAtOnce = 1 << 24 // numbers
-	atOnce := min(v.graph.Weight.Size(), decodedAtOnce/(m.Config.PatchSize*samples), noiseAtOnce/(m.Head.NoiseSize()*samples))
+	atOnce := min(v.graph.Weight.Size(), decodedAtOnce/(m.Config.PatchSize*samples), stepsAtOnce/(m.Config.Steps()*samples))
 	atOnce = max(1, atOnce)
 	v.sampler = m.NewSampler(e, atOnce, samples)
 	v.hidden = make([]float32, atOnce*m.Config.HiddenSize)
