@@ -51,8 +51,12 @@ func Brier(ctx context.Context, o BrierOptions) error {
 		if m.params != nil {
 			m.randomize()
 		}
-		if err := o.measure(ctx, eng, m); err != nil {
-			return err
+		err := o.measure(ctx, eng, m)
+		if stopped := ended(ctx); stopped != nil && err != nil {
+			return stopped
+		}
+		if err != nil {
+			return fmt.Errorf("bench brier %s: %w", m.name, err)
 		}
 		*m = model{} // its weights are not needed any more
 	}
@@ -136,13 +140,13 @@ func (o BrierOptions) check(m *model) error {
 func (o BrierOptions) measure(ctx context.Context, eng *cpu.Engine, m *model) error {
 	blocks, err := o.text(ctx, m)
 	if err != nil {
-		return fmt.Errorf("bench brier %s: %w", m.name, err)
+		return err
 	}
 	var scores brier.Result
 	var rollouts []int
 	together, err := evaluator(eng, m, blocks, eval.Options{Seed: 1, MaxBlocks: o.Blocks}, &scores, &rollouts)
 	if err != nil {
-		return fmt.Errorf("bench brier %s: %w", m.name, err)
+		return err
 	}
 	all := &series{run: func() error { return together(ctx) }}
 	loops := [2]*series{}
@@ -151,10 +155,7 @@ func (o BrierOptions) measure(ctx context.Context, eng *cpu.Engine, m *model) er
 		loops[i] = &series{run: func() error { _, err := l.run(ctx, blocks, o.Blocks); return err }}
 	}
 	if err := measure(ctx, o.duration(), all, loops[0], loops[1]); err != nil {
-		if stopped := ended(ctx); stopped != nil {
-			return stopped
-		}
-		return fmt.Errorf("bench brier %s: %w", m.name, err)
+		return err
 	}
 	patch := loopPatch(m)
 	r := all.result("brier/"+m.name, fmt.Sprintf("K=%d, %dx%d", patch, o.Blocks, o.Tokens), eng.Threads(), eng.ISA().String())
