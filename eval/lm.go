@@ -64,11 +64,12 @@ func NewLM(e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (*LMEva
 	}
 	t := blocks.Layout().BlockSize
 	v := &LMEvaluator{options: o, extent: extentOf(k, t, o.ReferenceWindows)}
-	if v.extent.further > 0 {
+	short := v.extent.further > 0
+	if short {
 		o.Samples = 2
 	}
 	atOnce := decodedAtOnce / o.Samples
-	if v.extent.further > 0 {
+	if short {
 		atOnce = min(atOnce, cachedAtOnce/cached(m.Backbone.Config)*k)
 	}
 	v.samples = o.Samples
@@ -79,12 +80,12 @@ func NewLM(e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (*LMEva
 	v.passes = (o.Samples + perPass - 1) / perPass
 	perPass = max(2, (o.Samples+v.passes-1)/v.passes)
 	v.graph = m.Evaluation(rows, t, perPass)
-	if v.extent.further > 0 {
+	if short {
 		backbone.Outputs(v.graph.Graph, v.graph.Caches)
 	}
 	v.program = e.Compile(v.graph.Graph, cpu.Inference)
 	v.ids, v.labels = make([]int32, rows*t), make([]int32, rows*t)
-	if v.extent.further > 0 {
+	if short {
 		v.further = newFurtherLM(e, m, v.extent, v.graph, v.program)
 		return v, nil
 	}
