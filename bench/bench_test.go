@@ -211,6 +211,32 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// TestGenerateHeads: a line for each head and number of steps, and the weights of each evaluation count.
+func TestGenerateHeads(t *testing.T) {
+	o, list := collect()
+	err := Generate(t.Context(), GenerateOptions{Options: o, Presets: []string{"lm-bytes"}, Set: tinySets(run.LM), Prompt: 10,
+		Temperature: 1, Heads: []string{"energy", "diffusion", "flow"}, Steps: []int{2, 3, 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	bytes := map[string]float64{}
+	for _, r := range *list {
+		name := strings.TrimPrefix(r.Name, "generate/")
+		names = append(names, name)
+		bytes[name] = r.BytesPerStep
+	}
+	const d = "decode/lm-bytes/"
+	want := []string{"prefill/lm-bytes", "decode/lm-bytes", d + "diffusion-2", d + "diffusion-3", d + "diffusion-5", d + "flow-2", d + "flow-3", d + "flow-5"}
+	if !slices.Equal(names, want) {
+		t.Fatalf("measured %v, want %v", names, want)
+	}
+	// Of the network a step reads the projection of x [16, 8], a block of two [16, 16] and its norm, and the end [out, 16].
+	step := func(out float64) float64 { return 4 * (16*8 + 16 + 2*(16*16+16) + 2*16 + 16*out + out) }
+	near(t, "a step of diffusion", bytes[d+"diffusion-5"]-bytes[d+"diffusion-3"], 2*step(16))
+	near(t, "a step of flow", bytes[d+"flow-5"]-bytes[d+"flow-3"], 2*2*step(8))
+}
+
 func TestTokenizer(t *testing.T) {
 	o, list := collect()
 	if err := Tokenizer(t.Context(), TokenizerOptions{Options: o, Vocab: 300, Data: t.TempDir()}); err != nil {
@@ -277,6 +303,9 @@ func TestUsage(t *testing.T) {
 		"no prompt":           write(func(o *GenerateOptions) { o.Prompt = 0 }),
 		"long prompt":         write(func(o *GenerateOptions) { o.Prompt = 1 << 20 }),
 		"not for writing":     write(func(o *GenerateOptions) { o.Presets = []string{"ae-bytes"} }),
+		"no such head":        write(func(o *GenerateOptions) { o.Heads = []string{"flow", "gan"} }),
+		"one step":            write(func(o *GenerateOptions) { o.Heads, o.Steps = []string{"diffusion"}, []int{4, 1} }),
+		"run and head":        write(func(o *GenerateOptions) { o.Run, o.Presets, o.Heads = t.TempDir(), nil, []string{"flow"} }),
 		"no run":              write(func(o *GenerateOptions) { o.Run, o.Presets, o.Set = t.TempDir(), nil, nil }),
 		"run and preset":      write(func(o *GenerateOptions) { o.Run = t.TempDir() }),
 	} {

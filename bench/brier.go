@@ -51,11 +51,10 @@ func Brier(ctx context.Context, o BrierOptions) error {
 		if m.params != nil {
 			m.randomize()
 		}
-		err := o.measure(ctx, eng, m)
-		if stopped := ended(ctx); stopped != nil && err != nil {
-			return stopped
-		}
-		if err != nil {
+		if err := o.measure(ctx, eng, m); err != nil {
+			if stopped := ended(ctx); stopped != nil {
+				return stopped
+			}
 			return fmt.Errorf("bench brier %s: %w", m.name, err)
 		}
 		*m = model{} // its weights are not needed any more

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -24,10 +26,15 @@ const cachedAtOnce = 1 << 27
 // LMResult is how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
 type LMResult struct {
 	brier.Result
-	EnergyLoss float64 `json:"energy_loss"`
-	Samples    int     `json:"samples"`    // patches drawn a position; 2 where patches have fewer than 4 tokens
-	BlockSize  int     `json:"block_size"` // tokens; BrierLM depends on it
-	Tokens     int     `json:"tokens"`     // predicted: all but each block's first patch
+	HeadLoss
+	// TokenLoss and TokenBrier are of the auxiliary heads, of a model in training that has them: their mean cross entropy,
+	// and the exact Brier score of each token of the patch.
+	TokenLoss  float64   `json:"token_loss,omitzero"`
+	TokenBrier []float64 `json:"token_brier,omitempty"`
+
+	Samples   int `json:"samples"`    // patches drawn a position; 2 where patches have fewer than 4 tokens
+	BlockSize int `json:"block_size"` // tokens; BrierLM depends on it
+	Tokens    int `json:"tokens"`     // predicted: all but each block's first patch
 	// Rollouts is what patches of fewer than 4 tokens cost besides: for the first further patch, the second, .. at how many
 	// positions it was drawn, twice, because the samples were still equal.
 	Rollouts []int   `json:"rollouts,omitempty"`
@@ -41,13 +48,13 @@ type LMEvaluator struct {
 	selected  *selection
 	graph     *lm.Evaluation
 	program   *cpu.Program
+	drawn     *drawn
 	estimator *brier.Estimator // of whole patches; nil where they are too short
 	further   *furtherLM       // of shorter ones; nil where they are long enough
 	scores    brier.Accumulator
 
-	samples, passes int     // samples = what is scored of passes runs
-	ids, labels     []int32 // [rows, T]
-	drawn           []int32 // [P, samples, K]
+	passes      int     // runs that the samples of a batch take
+	ids, labels []int32 // [rows, T]
 }
 
 // NewLM makes an evaluator on text in the language model's layout.
@@ -65,34 +72,38 @@ func NewLM(e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (*LMEva
 	t := blocks.Layout().BlockSize
 	v := &LMEvaluator{options: o, extent: extentOf(k, t, o.ReferenceWindows)}
 	short := v.extent.further > 0
+	samples, atOnce := o.Samples, decodedAtOnce/o.Samples
 	if short {
-		o.Samples = 2
+		samples, atOnce = 2, min(decodedAtOnce/2, cachedAtOnce/cached(m.Backbone.Config)*k)
 	}
-	atOnce := decodedAtOnce / o.Samples
-	if short {
-		atOnce = min(atOnce, cachedAtOnce/cached(m.Backbone.Config)*k)
-	}
-	v.samples = o.Samples
 	v.selected = selectBlocks(blocks, o, max(t, atOnce))
-	rows := v.selected.rows
-	// All samples of a position in one run, or as many as fit; a run has at least two, for the energy score.
-	perPass := max(2, min(o.Samples, decodedAtOnce/(rows*t)))
-	v.passes = (o.Samples + perPass - 1) / perPass
-	perPass = max(2, (o.Samples+v.passes-1)/v.passes)
-	v.graph = m.Evaluation(rows, t, perPass)
+	v.ids, v.labels = make([]int32, v.selected.rows*t), make([]int32, v.selected.rows*t)
+	v.describe(m, t, samples)
 	if short {
 		backbone.Outputs(v.graph.Graph, v.graph.Caches)
 	}
 	v.program = e.Compile(v.graph.Graph, cpu.Inference)
-	v.ids, v.labels = make([]int32, rows*t), make([]int32, rows*t)
+	v.drawn = newDrawn(e, m, v.graph, samples, short)
 	if short {
 		v.further = newFurtherLM(e, m, v.extent, v.graph, v.program)
 		return v, nil
 	}
-	v.drawn = make([]int32, v.graph.Weight.Size()*o.Samples*k)
 	var err error
-	v.estimator, err = brier.NewEstimator(o.Samples, k)
+	v.estimator, err = brier.NewEstimator(samples, k)
 	return v, err
+}
+
+// describe makes the graph: with the energy head all samples of a position in one run, or as many as fit, two at least;
+// with the others the loss and the hidden states.
+func (v *LMEvaluator) describe(m *lm.Model, t, samples int) {
+	v.passes = 1
+	perPass := m.Config.NumSamples
+	if m.Config.ModelType == head.EnergyType {
+		perPass = max(2, min(samples, decodedAtOnce/(v.selected.rows*t)))
+		v.passes = (samples + perPass - 1) / perPass
+		perPass = max(2, (samples+v.passes-1)/v.passes)
+	}
+	v.graph = m.Evaluation(v.selected.rows, t, perPass)
 }
 
 // cached returns how many numbers a position's keys and values are.
@@ -107,90 +118,101 @@ func LM(ctx context.Context, e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, 
 	return v.Run(ctx)
 }
 
-// Run measures the weights as they are now.
+// Run measures the weights as they are now. Where the head's sampler diverges, the error is a *head.DivergedError and the
+// result holds the losses alone.
 func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 	start := time.Now()
 	v.scores.Reset()
+	v.drawn.divergence = nil
 	if v.further != nil {
 		clear(v.further.rounds)
 	}
-	energy := 0.0 // summed over positions
+	// Summed over positions.
+	losses, tokens := make([]float64, len(v.graph.Head.Figures)), tokenScores{briers: make([]float64, len(v.graph.TokenHeads))}
 	err := v.selected.each(ctx, v.options.Progress, func(batch, rows int, ids []int32) error {
-		loss, err := v.batch(ctx, batch, rows, ids)
-		energy += loss
+		err := v.batch(ctx, batch, rows, ids, losses)
+		tokens.add(v.program, v.graph.TokenHeads, float64(rows*v.perBlock()))
 		return err
 	})
 	if err != nil {
 		return LMResult{}, err
 	}
 	predicted := v.selected.total * v.perBlock()
-	r := LMResult{Result: v.scores.Result(v.options.Seed), Samples: v.samples, BlockSize: v.selected.blocks.Layout().BlockSize,
-		EnergyLoss: energy / float64(predicted), Tokens: predicted * v.extent.patch}
+	r := LMResult{Samples: v.drawn.n, BlockSize: v.selected.blocks.Layout().BlockSize, Tokens: predicted * v.extent.patch}
+	if v.drawn.divergence == nil {
+		r.Result = v.scores.Result(v.options.Seed)
+	} else {
+		r.Blocks, r.Positions = v.selected.total, predicted
+	}
+	for i, f := range v.graph.Head.Figures {
+		*r.figure(f.Name) = losses[i] / float64(predicted)
+	}
+	r.TokenLoss, r.TokenBrier = tokens.mean(float64(predicted))
 	if v.further != nil {
 		r.Rollouts = v.further.made()
 	}
 	r.Seconds = time.Since(start).Seconds()
-	return r, nil
+	return r, v.drawn.divergence
 }
 
-// batch scores a batch of blocks and returns the energy loss summed over its positions.
-func (v *LMEvaluator) batch(ctx context.Context, batch, rows int, ids []int32) (float64, error) {
-	// Rows that the last batch lacks are id 0 and no targets.
+// batch scores a batch of blocks and adds the head's figures, summed over its positions, to losses.
+func (v *LMEvaluator) batch(ctx context.Context, batch, rows int, ids []int32, losses []float64) error {
+	if err := v.fill(ids); err != nil {
+		return err
+	}
+	positions := float64(rows * v.perBlock())
+	for pass := range v.passes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		v.program.SetDraws(v.options.stream(), uint64(batch*v.passes+pass))
+		if err := v.program.Forward(); err != nil {
+			return err
+		}
+		for i, f := range v.graph.Head.Figures {
+			value := float64(v.program.Scalar(f.Value))
+			if err := finite(strings.ReplaceAll(f.Name, "_", " "), value); err != nil {
+				return err
+			}
+			losses[i] += value / float64(v.passes) * positions
+		}
+		if v.graph.Tokens != nil {
+			v.drawn.collect(v.program.Ints(v.graph.Tokens), pass*v.graph.Tokens.Dim(0))
+		}
+	}
+	if err := v.drawn.sample(ctx, v.program.Floats(v.graph.Hidden), v.options.stream(), batch); err != nil {
+		return err
+	}
+	return v.score(ctx, batch, rows)
+}
+
+// fill writes a batch into the program. Rows that the last batch lacks are id 0 and no targets.
+func (v *LMEvaluator) fill(ids []int32) error {
 	n := copy(v.ids, ids)
 	clear(v.ids[n:])
 	copy(v.labels, v.ids)
 	for i := n; i < len(v.labels); i++ {
 		v.labels[i] = lm.Ignored
 	}
-	if err := v.graph.Fill(v.program, v.ids, v.labels); err != nil {
-		return 0, err
-	}
-	loss := 0.0
-	for pass := range v.passes {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		v.program.SetDraws(v.options.stream(), uint64(batch*v.passes+pass))
-		if err := v.program.Forward(); err != nil {
-			return 0, err
-		}
-		loss += float64(v.program.Scalar(v.graph.Head.Score.Loss))
-		if v.estimator != nil {
-			v.collect(pass)
-		}
-	}
-	if err := finite("energy loss", loss); err != nil {
-		return 0, err
-	}
-	first := batch * v.selected.rows
-	if v.estimator != nil {
-		v.score(first, rows)
-	} else if err := v.further.score(ctx, &v.scores, first, rows, v.further.draws(v.options.stream(), batch)); err != nil {
-		return 0, err
-	}
-	return loss / float64(v.passes) * float64(rows*v.perBlock()), nil
+	return v.graph.Fill(v.program, v.ids, v.labels)
 }
 
 // perBlock returns the number of positions of a block.
 func (v *LMEvaluator) perBlock() int { return v.graph.Inputs.Dim(1) }
 
-// score adds the samples of a batch's rows, blocks number first and following, to the scores.
-func (v *LMEvaluator) score(first, rows int) {
-	targets := v.program.Ints(v.graph.Targets)
-	drawn, n := v.samples*v.perBlock()*v.graph.Tokens.Dim(2), v.perBlock()*v.graph.Tokens.Dim(2)
+// score adds the samples of a batch's rows to the scores.
+func (v *LMEvaluator) score(ctx context.Context, batch, rows int) error {
+	if v.drawn.divergence != nil {
+		return nil
+	}
+	first := batch * v.selected.rows
+	if v.further != nil {
+		return v.drawn.keep(v.further.score(ctx, &v.scores, first, rows, v.drawn.tokens, v.further.draws(v.options.stream(), batch)))
+	}
+	targets, n := v.program.Ints(v.graph.Targets), v.perBlock()*v.extent.patch
+	samples := v.drawn.n * n
 	for r := range rows {
-		v.estimator.Add(&v.scores, first+r, v.drawn[r*drawn:(r+1)*drawn], targets[r*n:(r+1)*n])
+		v.estimator.Add(&v.scores, first+r, v.drawn.tokens[r*samples:(r+1)*samples], targets[r*n:(r+1)*n])
 	}
-}
-
-// collect puts a pass's samples [n, P, K] where the estimator wants them, [P, samples, K]. The last pass may have drawn
-// more than are wanted.
-func (v *LMEvaluator) collect(pass int) {
-	tokens := v.program.Ints(v.graph.Tokens)
-	n, positions, k := v.graph.Tokens.Dim(0), v.graph.Tokens.Dim(1), v.graph.Tokens.Dim(2)
-	for s := range min(n, v.samples-pass*n) {
-		for p := range positions {
-			copy(v.drawn[(p*v.samples+pass*n+s)*k:][:k], tokens[(s*positions+p)*k:])
-		}
-	}
+	return nil
 }

@@ -24,11 +24,11 @@ func newFurtherLM(e *cpu.Engine, m *lm.Model, x extent, graph *lm.Evaluation, p 
 		engine: e, model: m, graph: graph, program: p, samplers: map[int]*lm.Sampler{}}
 }
 
-// score adds what the program's last run drew in a batch's rows, blocks number first and following, to the scores. d
-// gives the further patches.
-func (f *furtherLM) score(ctx context.Context, scores *brier.Accumulator, first, rows int, d draw) error {
+// score adds what was drawn, tokens [2, P, K], in a batch's rows, blocks number first and following, to the scores. d gives
+// the further patches.
+func (f *furtherLM) score(ctx context.Context, scores *brier.Accumulator, first, rows int, tokens []int32, d draw) error {
 	k, perRow := f.patch, f.graph.Inputs.Dim(1)
-	targets, tokens := f.program.Ints(f.graph.Targets), f.program.Ints(f.graph.Tokens)
+	targets := f.program.Ints(f.graph.Targets)
 	a, b := tokens[:len(targets)], tokens[len(targets):]
 	position := func(window int) int { return (window/f.windows*perRow + window%f.windows) * k } // of its first token
 	f.begin()

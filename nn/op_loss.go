@@ -141,7 +141,8 @@ func (o *Categorical) Flops() float64 { return 2 * float64(o.H.Size()) * float64
 //	Loss = sum_p Weight[p] (2 DistY[p] - DistX[p]) / sum_p Weight[p]
 //	Pred [N, P, Z], Mean, LogStd [P, Z], Eps [M, P, Z], Weight [P] or nil for all ones, Loss [], DistY, DistX [P]
 //
-// The gradient at distance 0 is 0. Gradients flow to Pred only. Eps may be a random tensor; engines then need not keep
+// The gradient at distance 0 is 0, and finite at any other: engines may take distances below 1.1e-19, whose squares are
+// no normal float32, for 0. Gradients flow to Pred only. Eps may be a random tensor; engines then need not keep
 // it in memory. With all weights 0 the loss is 0.
 type EnergyScore struct {
 	Pred, Mean, LogStd, Eps, Weight *Tensor
@@ -167,3 +168,24 @@ func (o *EnergyScore) In() []*Tensor {
 }
 func (o *EnergyScore) Out() []*Tensor { return []*Tensor{o.Loss, o.DistY, o.DistX} }
 func (o *EnergyScore) Flops() float64 { return 0 }
+
+// MeanSquaredError is the distance of vectors to their targets.
+//
+//	Loss = sum_r w[r] mean_z (Pred[r,z] - Target[r,z])^2 / sum_r w[r]      Pred [.., Z], Target [.., Z], w = Weight [..], Loss []
+//
+// Target and Weight may have fewer rows than Pred, which then repeat: sample-major samples share one. Weight is nil for all
+// ones. Gradients flow to Pred only; a training program forms them in the forward run. With all weights 0 the loss is 0.
+type MeanSquaredError struct{ Pred, Target, Weight, Loss *Tensor }
+
+// MeanSquaredError adds a MeanSquaredError operation and returns its loss; weight may be nil.
+func (g *Graph) MeanSquaredError(pred, target, weight *Tensor) *Tensor {
+	check(target.Cols() == pred.Cols() && pred.Rows()%target.Rows() == 0, "mean squared error", "predictions %v, target %v", pred, target)
+	check(weight == nil || pred.Rows()%weight.Size() == 0, "mean squared error", "predictions %v, weight %v", pred, weight)
+	loss := g.value()
+	g.add(&MeanSquaredError{pred, target, weight, loss})
+	return loss
+}
+
+func (o *MeanSquaredError) In() []*Tensor  { return present(o.Pred, o.Target, o.Weight) }
+func (o *MeanSquaredError) Out() []*Tensor { return []*Tensor{o.Loss} }
+func (o *MeanSquaredError) Flops() float64 { return 0 }

@@ -2,11 +2,13 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/train"
 )
@@ -19,6 +21,7 @@ const (
 	Accuracy        = "accuracy"
 	AccuracyNoise03 = "accuracy_noise03"
 	BrierLM         = "brier_lm"
+	Diverged        = "sampler_diverged" // 1, in place of scores, where a head's sampler ended in no numbers
 )
 
 // measure makes the measurement on held-out text that training takes every eval_steps.
@@ -63,10 +66,24 @@ func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(contex
 	}
 	return func(ctx context.Context) ([]train.Figure, error) {
 		r, err := v.Run(ctx)
-		if err != nil {
+		_, diverged := errors.AsType[*head.DivergedError](err)
+		if err != nil && !diverged {
 			return nil, err
 		}
-		return append([]train.Figure{{Name: "energy_loss", Value: r.EnergyLoss}}, scores(r.Result)...), nil
+		var figures []train.Figure
+		for _, f := range r.HeadLoss.Figures() {
+			figures = append(figures, train.Figure{Name: f.Name, Value: f.Value})
+		}
+		if len(r.TokenBrier) > 0 {
+			figures = append(figures, train.Figure{Name: train.TokenLoss, Value: r.TokenLoss})
+		}
+		for i, b := range r.TokenBrier {
+			figures = append(figures, train.Figure{Name: train.TokenBrier(i), Value: b})
+		}
+		if diverged { // a head that is young may do that; the losses say how it goes on
+			return append(figures, train.Figure{Name: Diverged, Value: 1}), nil
+		}
+		return append(figures, scores(r.Result)...), nil
 	}, nil
 }
 

@@ -168,8 +168,10 @@ the rate at which memory is read.
 
 Below temperature 1 the batch sampler always takes as many draws, and is what random weights are measured with by
 default; how many the exact sampler takes depends on what the model has learned.`,
-		Example: "  calm bench generate --preset calm-m\n  calm bench generate runs/lm --temperature 0.5",
-		Args:    cobra.ArbitraryArgs,
+		Example: `  calm bench generate --preset calm-m
+  calm bench generate --preset lm-proto --head energy,diffusion,flow --steps 2,4,10
+  calm bench generate runs/lm --temperature 0.5`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.Run, err = runArgument(cmd, args); err != nil {
 				return err
@@ -182,7 +184,9 @@ default; how many the exact sampler takes depends on what the model has learned.
 	}
 	fl := cmd.Flags()
 	fl.StringSliceVar(&o.Presets, "preset", nil, "presets of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration; may be repeated")
+	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration, of a run's sampling_steps and solver alone; may be repeated")
+	fl.StringSliceVar(&o.Heads, "head", nil, "heads to measure, with commas: energy, diffusion, flow (default: the preset's)")
+	fl.IntSliceVar(&o.Steps, "steps", nil, "sampling steps of diffusion and flow to measure, with commas (default: 100 and 10)")
 	fl.IntVar(&o.Prompt, "prompt", 256, "tokens of the prompt")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
 	fl.StringVar((*string)(&o.Sampler), "sampler", "", "exact or batch, below temperature 1 (default: exact with a run, else batch)")

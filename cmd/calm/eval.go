@@ -20,6 +20,7 @@ func newEval() *cobra.Command {
 		o       run.Evaluation
 		noise   string
 		windows string
+		set     []string
 		asJSON  bool
 	)
 	cmd := &cobra.Command{
@@ -28,13 +29,14 @@ func newEval() *cobra.Command {
 		Long: `Measure a run on its own held-out text, or on all of another text (--data).
 
 An autoencoder: cross entropy, the share of tokens that come back, also under noise, collapsed dimensions.
-A language model: energy loss, Brier-1..4 and BrierLM with 95 % intervals. BrierLM depends on the block size.
+A language model: its head's loss, Brier-1..4 and BrierLM with 95 % intervals. BrierLM depends on the block size.
 The token-level baseline: cross entropy, perplexity, Brier-1..4 and BrierLM.
 
 Where patches have fewer than 4 tokens, and for the baseline, further ones are drawn behind two samples for as long as
 these are equal; "rollouts" counts at how many positions.`,
 		Example: `  calm eval runs/lm
   calm eval runs/ae --noise 0.1,0.3,0.5
+  calm eval runs/flow --set sampling_steps=4
   calm eval runs/lm --data test.jsonl --block 1024 --samples 8 --json
   calm eval runs/lm-k2 --windows reference`,
 		Args: exactly(1, "one run directory"),
@@ -52,7 +54,7 @@ these are equal; "rollouts" counts at how many positions.`,
 			default:
 				return badUsage("--windows %q: want all or reference", windows)
 			}
-			m, err := run.Open(args[0])
+			m, err := run.Open(args[0], set...)
 			if err != nil {
 				return err
 			}
@@ -81,6 +83,7 @@ these are equal; "rollouts" counts at how many positions.`,
 	fl.StringVar(&windows, "windows", "all", "where patches of fewer than 4 tokens are scored: all that fit a block, or the reference's, one fewer")
 	fl.StringVar(&noise, "noise", "0.1,0.3", "standard deviations of noise on an autoencoder's latents")
 	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the draws; 0 for the run's")
+	samplingFlag(cmd, &set)
 	fl.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
@@ -121,7 +124,10 @@ func printAE(w io.Writer, r *eval.AEResult) {
 }
 
 func printLM(w io.Writer, r *eval.LMResult) {
-	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n  energy loss    %.5f\n", r.Positions, r.Blocks, r.BlockSize, r.Samples, r.EnergyLoss)
+	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n", r.Positions, r.Blocks, r.BlockSize, r.Samples)
+	for _, f := range r.HeadLoss.Figures() {
+		fmt.Fprintf(w, "  %-14s %.5f\n", strings.ReplaceAll(f.Name, "_", " "), f.Value)
+	}
 	printScores(w, r.Result, r.Rollouts)
 }
 

@@ -123,6 +123,11 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 	}
 }
 
+// samplingFlag adds --set for how the head of a run's model draws.
+func samplingFlag(cmd *cobra.Command, set *[]string) {
+	cmd.Flags().StringArrayVar(set, "set", nil, "sampling_steps=N or solver=midpoint|euler of a diffusion or flow head; may be repeated")
+}
+
 // engineFlags are the flags of every verb that computes.
 type engineFlags struct{ threads int }
 

@@ -324,6 +324,20 @@ func (c *compiler) compileOp(op nn.Op) step {
 		return newArgMax(c, op)
 	case *nn.EnergyScore:
 		return newEnergyScore(c, op)
+	case *nn.MeanSquaredError:
+		return newMeanSquaredError(c, op)
+	case *nn.Sinusoid:
+		return newSinusoid(c, op)
+	case *nn.Modulate:
+		return newModulate(c, op)
+	case *nn.GatedAdd:
+		return newGatedAdd(c, op)
+	case *nn.NoisyTarget:
+		return newNoisyTarget(c, op)
+	case *nn.FlowLoss:
+		return newFlowLoss(c, op)
+	case *nn.DiffusionLoss:
+		return newDiffusionLoss(c, op)
 	}
 	panic(fmt.Sprintf("cpu: no step for %T", op))
 }

@@ -77,6 +77,24 @@ func (tr *translator) op(op nn.Op) {
 		tr.out(op.IDs, ml.ArgMax(logits, -1, dtypes.Int32))
 	case *nn.EnergyScore:
 		tr.energyScore(op)
+	case *nn.MeanSquaredError:
+		tr.meanSquaredError(op)
+	case *nn.Sinusoid:
+		tr.sinusoid(op)
+	case *nn.Modulate:
+		scale := ml.AddScalar(tr.repeating(op.Scale), 1.)
+		tr.out(op.Y, ml.Add(ml.Mul(tr.groups(op.X, op.Scale), scale), tr.repeating(op.Shift)))
+	case *nn.GatedAdd:
+		tr.out(op.Y, ml.Add(tr.groups(op.X, op.Gate), ml.Mul(tr.repeating(op.Gate), tr.groups(op.H, op.Gate))))
+	case *nn.NoisyTarget:
+		tr.noisyTarget(op)
+	case *nn.FlowLoss:
+		d := ml.Sub(tr.in(op.V), ml.StopGradient(ml.Sub(tr.in(op.Target), tr.in(op.Noise))))
+		terms := ml.ReduceMean(ml.Square(d), -1)
+		tr.out(op.Terms, terms)
+		tr.out(op.Loss, tr.weightedMean(terms, op.Weight))
+	case *nn.DiffusionLoss:
+		tr.diffusionLoss(op)
 	default:
 		panic(fmt.Sprintf("gomlx: no translation of %T", op))
 	}
@@ -243,6 +261,20 @@ func (tr *translator) energyScore(op *nn.EnergyScore) {
 	tr.out(op.Loss, ml.Div(ml.ReduceAllSum(ml.Mul(weight, score)), total))
 	tr.out(op.DistY, distY)
 	tr.out(op.DistX, distX)
+}
+
+func (tr *translator) meanSquaredError(op *nn.MeanSquaredError) {
+	n, z, period := op.Pred.Rows(), op.Pred.Cols(), op.Target.Rows()
+	d := ml.Sub(ml.Reshape(tr.in(op.Pred), n/period, period, z), ml.Reshape(ml.StopGradient(tr.in(op.Target)), 1, period, z))
+	errors := ml.Reshape(ml.DivScalar(ml.ReduceSum(ml.Square(d), -1), float64(z)), n) // of each row
+	weight := ml.OnesLike(errors)
+	if op.Weight != nil {
+		p := op.Weight.Size()
+		weight = ml.Reshape(ml.Mul(ml.Reshape(weight, n/p, p), ml.Reshape(tr.in(op.Weight), 1, p)), n)
+	}
+	total := ml.ReduceAllSum(weight)
+	total = ml.Where(ml.Equal(total, ml.ZerosLike(total)), ml.OnesLike(total), total)
+	tr.out(op.Loss, ml.Div(ml.ReduceAllSum(ml.Mul(weight, errors)), total))
 }
 
 // distances is |x-y|^beta along the last axis. Where it is 0 it is a constant, since its gradient is 0 by definition.

@@ -12,7 +12,7 @@ import (
 // tensors.
 func Cases() []Case {
 	return slices.Concat(lookupCases(), linearCases(), elementwiseCases(), normCases(), attentionCases(), lossCases(),
-		energyCases(), sharingCases())
+		energyCases(), squaredErrorCases(), headCases(), sharingCases())
 }
 
 func lookupCases() []Case {
@@ -416,6 +416,34 @@ func energyCases() []Case {
 		energy("2 of 1, 1x1", 2, 1, 1, 1, 1), energy("3 of 5, 7x4", 3, 5, 7, 4, 1), energy("beta=1.5", 3, 5, 4, 7, 1.5),
 		energy("beta=0.75", 3, 5, 4, 7, .75), energy("weights", 3, 4, 5, 3, 1, 1, 0, .5, 0, 2),
 		energy("weights beta=1.5", 2, 3, 3, 3, 1.5, 0, 1, 1), energy("no weight", 3, 4, 2, 3, 1, 0, 0),
-		energy("8 of 100, 3x67", 8, 100, 3, 67, 1), energy("2 of 3, 140x5", 2, 3, 140, 5, 1), same(1), same(1.5), same(.75),
+		energy("8 of 100, 3x67", 8, 100, 3, 67, 1), energy("2 of 3, 140x5", 2, 3, 140, 5, 1), energy("64 of 3, 2x5", 64, 3, 2, 5, 1),
+		energy("beta=0.25", 3, 5, 4, 7, .25), energy("beta=0.5", 3, 5, 4, 7, .5), energy("beta=2", 3, 5, 4, 7, 2),
+		same(1), same(1.5), same(.75), same(.5), same(.25),
+	}
+}
+
+func squaredErrorCases() []Case {
+	squares := func(shape string, n, targets, z int, weights ...float32) Case {
+		return Case{Op: "MeanSquaredError", Shape: shape,
+			Build: func(b *Builder) {
+				pred, target := b.Param("pred", -1, 2, n, z), b.Detached("target", -2, 1, targets, z)
+				var w *nn.Tensor
+				if weights != nil {
+					w = b.Given(b.Input("weight", 0, 0, len(weights)), weights...)
+				}
+				b.Loss(b.Graph.MeanSquaredError(pred, target, w), 3)
+			},
+			Reference: func(x Values) [][]float64 {
+				var w []float64
+				if weights != nil {
+					w = x.F("weight")
+				}
+				return [][]float64{{meanSquaredError(x.F("pred"), x.F("target"), w, z)}}
+			}}
+	}
+	return []Case{
+		squares("1x1", 1, 1, 1), squares("7x5", 7, 7, 5), squares("targets repeat 12x3x9", 12, 3, 9), squares("300x130", 300, 300, 130),
+		squares("weights", 5, 5, 3, 1, 0, .5, 0, 2), squares("weights and targets repeat", 12, 3, 4, 0, 2, 1),
+		squares("more weights than targets", 12, 3, 4, 1, 0, 2, .5, 0, 1), squares("none counts", 4, 2, 3, 0, 0),
 	}
 }

@@ -232,6 +232,26 @@ func energyScore(pred, mean, logStd, eps, weight []float64, z int, beta float64)
 	return []float64{sum / weights}, distY, distX
 }
 
+// meanSquaredError takes pred and target of rows of z; rows of target and weight repeat. weight may be nil.
+func meanSquaredError(pred, target, weight []float64, z int) float64 {
+	sum, weights := 0., 0.
+	for r := range len(pred) / z {
+		w := 1.
+		if weight != nil {
+			w = weight[r%len(weight)]
+		}
+		for i := range z {
+			d := pred[r*z+i] - target[(r*z+i)%len(target)]
+			sum += w * d * d / float64(z)
+		}
+		weights += w
+	}
+	if weights == 0 {
+		weights = 1
+	}
+	return sum / weights
+}
+
 func distance(x, y []float64, beta float64) float64 {
 	ss := 0.
 	for i := range x {
