@@ -79,7 +79,7 @@ func TestFlow(t *testing.T) {
 func TestFlowInPieces(t *testing.T) {
 	e, m, b := engine(t, 2), withHead(head.FlowType), blocks(t, corpus.Language, 4, 24)
 	var brier1 []float64
-	for _, samples := range []int{1500, 2500} { // 5 and 3 of the 10 positions at a time
+	for _, samples := range []int{1500, 2500} { // 3 and 2 of the 10 positions at a time
 		r, err := eval.LM(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
 		if err != nil {
 			t.Fatal(err)
