@@ -12,7 +12,6 @@ import (
 
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/generate"
-	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 )
 
@@ -268,7 +267,22 @@ func TestUsage(t *testing.T) {
 			return Generate(t.Context(), c)
 		}
 	}
+	brierOf := func(change func(*BrierOptions)) func(Options) error {
+		return func(o Options) error {
+			c := BrierOptions{Options: o, Presets: []string{"lm-bytes"}, Set: tinyBrier(run.LM, "2"), Blocks: 1, Tokens: 24}
+			change(&c)
+			return Brier(t.Context(), c)
+		}
+	}
 	for name, f := range map[string]func(Options) error{
+		"no blocks":           brierOf(func(o *BrierOptions) { o.Blocks = 0 }),
+		"too many blocks":     brierOf(func(o *BrierOptions) { o.Blocks = 1 << 20 }),
+		"part of a patch":     brierOf(func(o *BrierOptions) { o.Tokens = 25 }),
+		"short blocks":        brierOf(func(o *BrierOptions) { o.Tokens = 6 }),
+		"whole n-grams":       brierOf(func(o *BrierOptions) { o.Set = tinyBrier(run.LM, "4") }),
+		"small vocabulary":    brierOf(func(o *BrierOptions) { o.Set = append(tinySets(run.LM), "patch_size=2") }),
+		"no scores":           brierOf(func(o *BrierOptions) { o.Presets, o.Set = []string{"ae-bytes"}, nil }),
+		"a run and settings":  brierOf(func(o *BrierOptions) { o.Run = t.TempDir() }),
 		"no such preset":      train(func(o *TrainOptions) { o.Presets = []string{"lm-bytes", "big"} }),
 		"preset of two kinds": train(func(o *TrainOptions) { o.Presets = []string{"quickstart"} }),
 		"preset of another":   train(func(o *TrainOptions) { o.Model, o.Presets = run.AE, []string{"lm-bytes"} }),
@@ -310,19 +324,6 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestAutoencoders: every language model has an autoencoder.
-func TestAutoencoders(t *testing.T) {
-	presets := lm.Presets()
-	for name, c := range presets {
-		if _, err := autoencoderOf(c); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if len(presets) < 6 {
-		t.Errorf("%d presets", len(presets))
-	}
-}
-
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	runs := 0
@@ -337,7 +338,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestMeasure: one run at least after the one that warms up, as many turns for each, errors come out.
+// TestMeasure: one run at least after the one that warms up, turns until each has had its time and no more, errors come
+// out.
 func TestMeasure(t *testing.T) {
 	slow := &series{run: func() error { time.Sleep(5 * time.Millisecond); return nil }, peak: func(time.Duration) float64 { return 7 }}
 	quick := &series{run: func() error { time.Sleep(time.Millisecond); return nil }}
@@ -349,6 +351,11 @@ func TestMeasure(t *testing.T) {
 	}
 	if slow.times[0] < 5 || quick.times[0] < 1 {
 		t.Errorf("runs took %v and %v ms", slow.times, quick.times)
+	}
+	slow = &series{run: func() error { time.Sleep(60 * time.Millisecond); return nil }}
+	quick = &series{run: quick.run}
+	if err := measure(t.Context(), 50*time.Millisecond, slow, quick); err != nil || len(slow.times) != 1 || len(quick.times) < 2 {
+		t.Errorf("%d slow runs, %d quick ones in 50 ms, %v", len(slow.times), len(quick.times), err)
 	}
 	failed := errors.New("failed")
 	if err := measure(t.Context(), time.Second, &series{run: func() error { return failed }}); err != failed {
@@ -373,13 +380,14 @@ func TestTable(t *testing.T) {
 	table.Print(Result{Name: "train/x", Shape: "4x128", Threads: 2, MSMedian: 2, Runs: 3, GFLOPs: 50, PeakGFLOPs: 100, FractionOfPeak: .5,
 		PyTorchMS: 48, ScaledMS: 12, OverPyTorch: 4})
 	table.Print(Result{Name: "train/x/Linear", Shape: "1x2x3", Threads: 2, MSMedian: 1, Runs: 3, Count: 4, ForwardMS: .25, BackwardMS: .75, Share: .5})
+	table.Print(Result{Name: "brier/x", Shape: "K=2, 4x128", Threads: 2, MSMedian: 2, Runs: 3, Speedup: 12, LoopMS: 24, OverCachedLoop: 3, CachedLoopMS: 6, Rollouts: .5})
 	text := b.String()
-	for _, want := range []string{"median ms", "50 GFLOP/s = 50 % of 100", "figure of issue 3", "4.00 x as fast", "Linear x4", "50.0 % of the step", "0.25 ms forward"} {
+	for _, want := range []string{"12 x a loop over positions (24 ms)", "3 x one with a cache (6 ms)", "0.5 rollouts", "median ms", "50 GFLOP/s = 50 % of 100", "figure of issue 3", "4.00 x as fast", "Linear x4", "50.0 % of the step", "0.25 ms forward"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if n := strings.Count(text, "\n"); n != 3 {
+	if n := strings.Count(text, "\n"); n != 4 {
 		t.Errorf("%d lines:\n%s", n, text)
 	}
 }

@@ -42,29 +42,36 @@ func patchesOf(ids []int32, rows, k, from, to int) (out []int32) {
 func TestSessionEqualsTraining(t *testing.T) {
 	const rows, patches = 2, 107
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
-		m := tiny(nil)
-		k, d := m.Config.PatchSize, m.Config.HiddenSize
-		ids := randomIDs(rows*(patches+1)*k, m.Config.VocabSize)
-		want := hiddenStates(t, e, m, ids, rows)
-		for _, cuts := range [][]int{{107}, {1, 2, 3, 20, 21, 85, 106, 107}, {64, 107}} {
-			s := m.NewSession(e, rows, patches)
-			from := 0
-			for _, to := range cuts {
-				if err := s.Append(patchesOf(ids, rows, k, from, to)); err != nil {
-					t.Fatal(err)
-				}
-				from = to
-				var last []float32
-				for b := range rows {
-					last = append(last, want[(b*patches+to-1)*d:][:d]...)
-				}
-				testkit.Compare(t, "hidden", s.Hidden(), last, 1e-5)
-			}
-			if s.Len() != patches {
-				t.Errorf("%d patches, want %d", s.Len(), patches)
-			}
+		for _, input := range inputs {
+			m := tiny(func(c *lm.Config) { c.Input = input })
+			sessionEqualsTraining(t, e, m, rows, patches)
 		}
 	})
+}
+
+func sessionEqualsTraining(t *testing.T, e *cpu.Engine, m *lm.Model, rows, patches int) {
+	t.Helper()
+	k, d := m.Config.PatchSize, m.Config.HiddenSize
+	ids := randomIDs(rows*(patches+1)*k, m.Config.VocabSize)
+	want := hiddenStates(t, e, m, ids, rows)
+	for _, cuts := range [][]int{{107}, {1, 2, 3, 20, 21, 85, 106, 107}, {64, 107}} {
+		s := m.NewSession(e, rows, patches)
+		from := 0
+		for _, to := range cuts {
+			if err := s.Append(patchesOf(ids, rows, k, from, to)); err != nil {
+				t.Fatal(err)
+			}
+			from = to
+			var last []float32
+			for b := range rows {
+				last = append(last, want[(b*patches+to-1)*d:][:d]...)
+			}
+			testkit.Compare(t, "hidden", s.Hidden(), last, 1e-5)
+		}
+		if s.Len() != patches {
+			t.Errorf("%d patches, want %d", s.Len(), patches)
+		}
+	}
 }
 
 func TestSessionErrors(t *testing.T) {

@@ -116,8 +116,9 @@ func (g *Graph) Reshape(x *Tensor, shape ...int) *Tensor {
 	return t
 }
 
-// Loss adds weight times the scalar t to what a training program differentiates. Only the result of a ClampedKL or a
-// WeightedSum and the Loss of a CrossEntropy, an EnergyScore, a FlowLoss or a DiffusionLoss can be differentiated.
+// Loss adds weight times the scalar t to what a training program differentiates. Only the result of a ClampedKL, a
+// WeightedSum or a MeanSquaredError and the Loss of a CrossEntropy, an EnergyScore, a FlowLoss or a DiffusionLoss can be
+// differentiated.
 func (g *Graph) Loss(t *Tensor, weight float32) {
 	check(g.isLoss(t), "loss", "%v is not the loss of an operation", t)
 	g.terms = append(g.terms, Term{t, weight})
@@ -180,7 +181,7 @@ func (g *Graph) NeedsGrad() []bool {
 // differentiated returns the inputs of op that gradients flow to, and the outputs they come from.
 func differentiated(op Op) (in, out []*Tensor) {
 	switch op := op.(type) {
-	case *MaskIDs, *ArgMax, *CachedAttention, *Sinusoid, *NoisyTarget:
+	case *MaskIDs, *ArgMax, *CachedAttention, *PrefixAttention, *Categorical, *Sinusoid, *NoisyTarget:
 		return nil, nil
 	case *Mul:
 		return []*Tensor{op.X}, op.Out()
@@ -191,6 +192,8 @@ func differentiated(op Op) (in, out []*Tensor) {
 	case *CrossEntropy:
 		return []*Tensor{op.H, op.W}, []*Tensor{op.Loss}
 	case *EnergyScore:
+		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
+	case *MeanSquaredError:
 		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
 	case *FlowLoss:
 		return []*Tensor{op.V}, []*Tensor{op.Loss}
@@ -204,7 +207,7 @@ func differentiated(op Op) (in, out []*Tensor) {
 func (g *Graph) isLoss(t *Tensor) bool {
 	for _, op := range g.ops {
 		switch op := op.(type) {
-		case *ClampedKL, *WeightedSum, *CrossEntropy, *EnergyScore, *FlowLoss, *DiffusionLoss:
+		case *ClampedKL, *WeightedSum, *CrossEntropy, *EnergyScore, *MeanSquaredError, *FlowLoss, *DiffusionLoss:
 			if _, out := differentiated(op); out[0] == t {
 				return true
 			}

@@ -17,6 +17,8 @@ type Param struct {
 	Init   Init
 	Decay  bool // weight decay applies: matrices and embeddings, not biases nor norm weights
 	Frozen bool // never trained
+	// Rate multiplies the learning rate, 1 at first. At 0 an optimizer leaves the parameter and its moments alone.
+	Rate float64
 }
 
 // Size returns the number of elements.
@@ -70,7 +72,7 @@ func (ps *Params) Vector(name string, init Init, n int) *Param {
 
 func (ps *Params) add(p *Param) *Param {
 	check(ps.byName[p.Name] == nil, "params", "the name %q is taken", p.Name)
-	p.Frozen = ps.frozen
+	p.Frozen, p.Rate = ps.frozen, 1
 	ps.list = append(ps.list, p)
 	ps.byName[p.Name] = p
 	return p

@@ -21,7 +21,6 @@ const (
 	Accuracy        = "accuracy"
 	AccuracyNoise03 = "accuracy_noise03"
 	BrierLM         = "brier_lm"
-	Brier1          = "brier_1"
 	Diverged        = "sampler_diverged" // 1, in place of scores, where a head's sampler ended in no numbers
 )
 
@@ -61,7 +60,6 @@ func (t *Training) measureAE(blocks *corpus.Blocks, o eval.Options) (func(contex
 
 func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
 	o.Samples = 8 // narrower intervals at little cost
-	o.LossOnly = t.LM.Config.PatchSize < brier.N
 	v, err := eval.NewLM(t.eng, t.LM, blocks, o)
 	if err != nil {
 		return nil, err
@@ -76,18 +74,26 @@ func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(contex
 		for _, f := range r.HeadLoss.Figures() {
 			figures = append(figures, train.Figure{Name: f.Name, Value: f.Value})
 		}
-		switch {
-		case diverged: // a head that is young may do that; the loss says how it goes on
+		if len(r.TokenBrier) > 0 {
+			figures = append(figures, train.Figure{Name: train.TokenLoss, Value: r.TokenLoss})
+		}
+		for i, b := range r.TokenBrier {
+			figures = append(figures, train.Figure{Name: train.TokenBrier(i), Value: b})
+		}
+		if diverged { // a head that is young may do that; the losses say how it goes on
 			return append(figures, train.Figure{Name: Diverged, Value: 1}), nil
-		case o.LossOnly:
-			return figures, nil
 		}
-		figures = append(figures, train.Figure{Name: BrierLM, Value: r.BrierLM})
-		for i, b := range r.Brier {
-			figures = append(figures, train.Figure{Name: fmt.Sprintf("brier_%d", i+1), Value: b})
-		}
-		return figures, nil
+		return append(figures, scores(r.Result)...), nil
 	}, nil
+}
+
+// scores are the figures of BrierLM.
+func scores(r brier.Result) []train.Figure {
+	figures := []train.Figure{{Name: BrierLM, Value: r.BrierLM}}
+	for i, b := range r.Brier {
+		figures = append(figures, train.Figure{Name: fmt.Sprintf("brier_%d", i+1), Value: b})
+	}
+	return figures
 }
 
 func (t *Training) measureAR(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
@@ -100,8 +106,8 @@ func (t *Training) measureAR(blocks *corpus.Blocks, o eval.Options) (func(contex
 		if err != nil {
 			return nil, err
 		}
-		return []train.Figure{{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "perplexity", Value: r.Perplexity},
-			{Name: Brier1, Value: r.Brier1}, {Name: Accuracy, Value: r.Accuracy}}, nil
+		return append([]train.Figure{{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "perplexity", Value: r.Perplexity},
+			{Name: Accuracy, Value: r.Accuracy}}, scores(r.Result)...), nil
 	}, nil
 }
 

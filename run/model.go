@@ -55,6 +55,10 @@ func Open(dir string, set ...string) (*Model, error) {
 	return m, errors.Join(m.load(weights), weights.Close())
 }
 
+// Describe reads what the run in dir is, with what only training needs, and leaves the weights where they are: its
+// parameters have no values.
+func Describe(dir string) (*Model, error) { return describe(dir, true) }
+
 // describe reads configuration and tokenizer of a run and declares its parameters, without values. Assignments in set are
 // for language models.
 func describe(dir string, training bool, set ...string) (*Model, error) {
@@ -106,8 +110,7 @@ func (m *Model) useAE(c AEConfig) {
 }
 
 func (m *Model) describeLM(path string, training bool, set []string) error {
-	var over LMConfig
-	over.Solver = head.Default().Solver // which runs lack that are older than the choice
+	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
 	c, err := config.Compose(over, path, set)
 	if err != nil {
 		return err
@@ -165,8 +168,19 @@ func (m *Model) load(f *checkpoint.File) error {
 	return nil
 }
 
-// objective returns what training optimizes.
-func (m *Model) objective() (*train.Objective, error) {
+// VocabSize returns the number of tokens that the model has, which may be more than the tokenizer's.
+func (m *Model) VocabSize() int {
+	switch {
+	case m.AE != nil:
+		return m.AE.Config.VocabSize
+	case m.LM != nil:
+		return m.LM.Config.VocabSize
+	}
+	return m.AR.Config.VocabSize
+}
+
+// Objective returns what training optimizes.
+func (m *Model) Objective() (*train.Objective, error) {
 	switch {
 	case m.AE != nil:
 		return train.Autoencoder(m.AE, m.TrainConfig)

@@ -67,6 +67,8 @@ func TestBadInput(t *testing.T) {
 		{"two runs", "one run directory", []string{"eval", r.ae, r.lm}},
 		{"one sample", "--samples", []string{"eval", r.lm, "--samples", "1"}},
 		{"noise that is none", "--noise", []string{"eval", r.ae, "--noise", "0.1,loud"}},
+		{"windows that are none", "--windows", []string{"eval", r.lm, "--windows", "some"}},
+		{"blocks without a position", "too short", []string{"eval", r.ar, "--block", "4"}},
 		{"negative noise", "--noise", []string{"eval", r.ae, "--noise", "-1"}},
 		{"block that is no patches", "block", []string{"eval", r.lm, "--block", "30"}},
 		{"negative block", "--block", []string{"eval", r.lm, "--block", "-4"}},

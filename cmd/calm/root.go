@@ -62,7 +62,7 @@ func status(err error) int {
 		return exitInterrupted
 	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badInput):
 		return exitUsage
-	case errors.Is(err, corpus.ErrTooShort), errors.Is(err, eval.ErrShortPatch), errors.Is(err, calm.ErrKind), errors.Is(err, checkpoint.ErrNoCheckpoint):
+	case errors.Is(err, corpus.ErrTooShort), errors.Is(err, eval.ErrShortBlock), errors.Is(err, calm.ErrKind), errors.Is(err, checkpoint.ErrNoCheckpoint):
 		return exitUsage
 	}
 	return exitFailed
