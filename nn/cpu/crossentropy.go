@@ -60,7 +60,11 @@ func (o *crossEntropy) forward() error {
 	if err != nil {
 		return err
 	}
-	o.scale = o.weight / float32(max(count, 1))
+	if count == 0 {
+		o.nothing()
+		return nil
+	}
+	o.scale = o.weight / float32(count)
 	for o.lo = 0; o.lo < o.n; o.lo = o.hi {
 		o.hi = min(o.lo+o.chunk, o.n)
 		o.forwardChunk()
@@ -72,8 +76,18 @@ func (o *crossEntropy) forward() error {
 			hits++
 		}
 	}
-	o.loss.f[0], o.brier.f[0], o.hits.f[0] = float32(loss/float64(max(count, 1))), float32(brier/float64(max(count, 1))), float32(hits)
+	o.loss.f[0], o.brier.f[0], o.hits.f[0] = float32(loss/float64(count)), float32(brier/float64(count)), float32(hits)
 	return nil
+}
+
+// nothing is a run without a row that counts: a loss that is switched off costs nothing.
+func (o *crossEntropy) nothing() {
+	o.loss.f[0], o.brier.f[0], o.hits.f[0] = 0, 0, 0
+	for _, g := range []*grad{o.dh, o.dw} {
+		if g != nil && !g.adds(o.p) {
+			clear(g.f)
+		}
+	}
 }
 
 func (o *crossEntropy) count() (int, error) {

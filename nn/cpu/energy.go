@@ -11,7 +11,8 @@ import (
 //
 //	dPred[n] = w Beta (2/(NM) sum_m |x_n-y_m|^(Beta-2) (x_n-y_m) - 2/(N(N-1)) sum_k |x_n-x_k|^(Beta-2) (x_n-x_k))
 //
-// where a distance of 0 contributes nothing. Targets drawn inside are numbers p*stride .. of the stream of Eps, which
+// where a distance of 0 contributes nothing. For Beta < 1 the slope |x-y|^(Beta-1) grows without bound as the points meet:
+// see powers for what keeps it finite. Targets drawn inside are numbers p*stride .. of the stream of Eps, which
 // is never in memory; targets that were fed are read from the fed values.
 type energyScore struct {
 	noBackward
@@ -63,33 +64,35 @@ func (o *energyScore) forward() error {
 	o.p.eng.pool.run(o.cut.pieces(), o.piece)
 	var sum float64
 	for p := range o.np {
-		if w := o.weightOf(p); w != 0 {
+		if w := weightOf(o.weight, p); w != 0 {
 			sum += float64(w) * (2*float64(o.distY.f[p]) - float64(o.distX.f[p]))
 		}
 	}
-	o.loss.f[0] = float32(sum / o.totalWeight())
+	o.loss.f[0] = float32(sum / totalWeight(o.weight, o.np))
 	return nil
 }
 
-func (o *energyScore) weightOf(p int) float32 {
-	if o.weight == nil {
+// weightOf returns what a row counts in a mean: 1 without weights, of which a vector with fewer than there are rows repeats.
+func weightOf(weights *buf, row int) float32 {
+	if weights == nil {
 		return 1
 	}
-	return o.weight.f[p]
+	return weights.f[row%weights.size]
 }
 
-func (o *energyScore) totalWeight() float64 {
-	if o.weight == nil {
-		return float64(o.np)
+// totalWeight returns what all rows count together, 1 where none counts.
+func totalWeight(weights *buf, rows int) float64 {
+	if weights == nil {
+		return float64(rows)
 	}
 	var total float64
-	for _, w := range o.weight.f {
+	for _, w := range weights.f {
 		total += float64(w)
 	}
 	if total == 0 {
 		return 1
 	}
-	return total
+	return total * float64(rows/weights.size)
 }
 
 // energyScratch is the memory of one thread at work on a position.
@@ -108,7 +111,7 @@ func (o *energyScore) scratch(worker int) energyScratch {
 func (o *energyScore) positions(worker, i int) {
 	lo, hi := o.cut.piece(i)
 	s := o.scratch(worker)
-	perWeight := o.scale / o.totalWeight()
+	perWeight := o.scale / totalWeight(o.weight, o.np)
 	for p := lo; p < hi; p++ {
 		var g []float32
 		if o.dpred != nil {
@@ -119,7 +122,7 @@ func (o *energyScore) positions(worker, i int) {
 				}
 			}
 		}
-		o.position(s, p, g, perWeight*float64(o.weightOf(p)))
+		o.position(s, p, g, perWeight*float64(weightOf(o.weight, p)))
 	}
 }
 
@@ -165,16 +168,22 @@ func (o *energyScore) distances(dist, x, y []float32, ldy int, c float64, g []fl
 	return sum
 }
 
-// powers returns the sum of d^Beta over the squared distances and turns them into c Beta d^(Beta-2), 0 where d is 0.
+// leastSquare is the least squared distance that counts: below it are float32's denormal numbers, which have lost digits,
+// and from which d^(Beta-2) may be too large for a float32. So distances under 1.1e-19 are taken for 0.
+const leastSquare = 0x1p-126
+
+// powers returns the sum of d^Beta over the squared distances and turns them into c Beta d^(Beta-2), 0 where d is 0. With
+// the difference, which is at most d, a coefficient makes a finite gradient whatever Beta.
 func (o *energyScore) powers(dist []float32, c float64) (sum float64) {
 	beta := float64(o.op.Beta)
 	for i, d2 := range dist {
-		if d2 == 0 {
+		if d2 < leastSquare {
+			dist[i] = 0
 			continue
 		}
 		pow := math.Pow(float64(d2), beta/2)
 		sum += pow
-		dist[i] = float32(c * beta * pow / float64(d2))
+		dist[i] = float32(max(-math.MaxFloat32, min(c*beta*pow/float64(d2), math.MaxFloat32)))
 	}
 	return sum
 }

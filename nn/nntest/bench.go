@@ -3,12 +3,13 @@ package nntest
 import (
 	"testing"
 
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 )
 
 // Benchmark measures a training step of each operation at a shape of some size: prepare compiles a graph and returns
-// what runs it once. It reports GFLOP/s of the products where there are any, three times those of the forward run, and
-// the bytes of the inputs and outputs a second.
+// what runs it once. It reports GFLOP/s of the products where there are any, and the bytes of the inputs and outputs a
+// second.
 func Benchmark(b *testing.B, prepare func(b *testing.B, g *nn.Graph, in Inputs) func() error) {
 	for _, c := range benchmarks() {
 		b.Run(c.Name(), func(b *testing.B) {
@@ -24,15 +25,14 @@ func Benchmark(b *testing.B, prepare func(b *testing.B, g *nn.Graph, in Inputs) 
 				}
 			}
 			seconds := b.Elapsed().Seconds() / float64(b.N)
-			flops, elements := 0., 0
+			elements := 0
 			for _, op := range built.Graph.Ops() {
-				flops += 3 * op.Flops()
 				for _, t := range append(op.In(), op.Out()...) {
 					elements += t.Size()
 				}
 			}
-			if flops > 0 {
-				b.ReportMetric(flops/seconds/1e9, "GFLOP/s")
+			if n := flops.Training(built.Graph).Total(); n > 0 {
+				b.ReportMetric(n/seconds/1e9, "GFLOP/s")
 			}
 			b.ReportMetric(4*float64(elements)/seconds/1e9, "GB/s")
 		})
@@ -83,5 +83,12 @@ func benchmarks() []Case {
 	bench("ClampedKL", "512x64", func(b *Builder) {
 		b.Loss(b.Graph.ClampedKL(b.Param("mean", -1, 1, n, 64), b.Param("log_std", -2, 0, n, 64), .5), 1)
 	})
-	return cases
+	bench("Modulate", "1024x128", func(b *Builder) {
+		b.Differentiate(b.Graph.Modulate(b.Param("x", -1, 1, 1024, 128), b.Param("shift", -1, 1, 1024, 128), b.Param("scale", -1, 1, 1024, 128)))
+	})
+	bench("GatedAdd", "1024x128", func(b *Builder) {
+		b.Differentiate(b.Graph.GatedAdd(b.Param("x", -1, 1, 1024, 128), b.Param("gate", -1, 1, 1024, 128), b.Param("h", -1, 1, 1024, 128)))
+	})
+	diffusion := diffusionCase("8x128x64", 8, 128, 64, nil)
+	return append(cases, flowCase("8x128x64", 8, 128, 64), diffusion)
 }

@@ -1,0 +1,134 @@
+package head
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/calm-go/calm/flops"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn/cpu/kernel"
+)
+
+// denoiser evaluates an adaLN network at a fixed list of times for R rows and n draws each. What depends on time and
+// hidden state alone is computed once for the draws, and for many evaluations at a time, as one product with each
+// weight matrix: with one row, reading those matrices at each step would take most of the time.
+type denoiser struct {
+	denoising
+	net                *adaLN
+	kind               string
+	times              []float32
+	conditioner, steps *cpu.Program
+	latents            []float32                                   // [n, R, Z]
+	evaluateAt         func(k int, x []float32) ([]float32, error) // evaluate, as a value made once: it costs no allocation
+}
+
+// denoising is the two graphs of a denoiser.
+type denoising struct {
+	rows, chunk int // chunk: evaluations that conditions are computed for at a time
+
+	conditions struct {
+		graph         *nn.Graph
+		hidden, times *nn.Tensor   // inputs [R, D], [chunk*R]
+		out           []*nn.Tensor // [chunk*R, D]
+	}
+	step struct {
+		graph *nn.Graph
+		x     *nn.Tensor   // input [n, R, Z]
+		given []*nn.Tensor // states [R, D], bound to a part of conditions.out
+		out   *nn.Tensor   // [n, R, outputs]
+	}
+}
+
+// conditionRows is about how many rows of conditions are computed at a time.
+const conditionRows = 256
+
+// denoising describes that many evaluations for rows of that many draws each.
+func (n *adaLN) denoising(rows, draws, evaluations int) denoising {
+	chunks := (evaluations*rows + conditionRows - 1) / conditionRows
+	d := denoising{rows: rows, chunk: max(1, (evaluations+chunks-1)/chunks)}
+
+	c := &d.conditions
+	c.graph = nn.NewGraph()
+	c.hidden, c.times = c.graph.Floats("hidden", rows, n.hidden), c.graph.Floats("times", d.chunk*rows)
+	c.out = n.conditions(c.graph, c.hidden, c.times)
+	c.graph.Output(c.out...)
+
+	s := &d.step
+	s.graph = nn.NewGraph()
+	s.x = s.graph.Floats("x", draws, rows, n.latent)
+	for i := range n.numConditions() {
+		s.given = append(s.given, s.graph.State(fmt.Sprintf("condition.%d", i), rows, n.hidden))
+	}
+	s.out = n.apply(s.graph, s.x, s.given)
+	s.graph.Output(s.out)
+	return d
+}
+
+// parts describes that many evaluations, for counting.
+func (d denoising) parts(evaluations int) []flops.Part {
+	return []flops.Part{
+		{Name: "head", Graph: d.conditions.graph, Runs: float64((evaluations + d.chunk - 1) / d.chunk)},
+		{Name: "head", Graph: d.step.graph, Runs: float64(evaluations)},
+	}
+}
+
+func newDenoiser(e *cpu.Engine, kind string, net *adaLN, rows, draws int, times []float32) *denoiser {
+	d := &denoiser{denoising: net.denoising(rows, draws, len(times)), net: net, kind: kind, times: times, latents: make([]float32, draws*rows*net.latent)}
+	d.conditioner, d.steps = e.Compile(d.conditions.graph, cpu.Inference), e.Compile(d.step.graph, cpu.Inference)
+	d.evaluateAt = d.evaluate
+	return d
+}
+
+// start takes the hidden states [R, D] of the evaluations to come.
+func (d *denoiser) start(hidden []float32) {
+	copy(d.conditioner.Floats(d.conditions.hidden), hidden)
+}
+
+// evaluate gives the network's predictions [n, R, outputs] of x [n, R, Z] at time number k. Evaluations come in order.
+func (d *denoiser) evaluate(k int, x []float32) ([]float32, error) {
+	if !within(x, math.MaxFloat32) { // on the way it may be far off: the first step back of a diffusion is a large one
+		return nil, &DivergedError{Head: d.kind, Step: k, Steps: len(d.times)}
+	}
+	if k%d.chunk == 0 {
+		if err := d.condition(k); err != nil {
+			return nil, err
+		}
+	}
+	c, s := &d.conditions, &d.step
+	size := d.rows * d.net.hidden
+	for i, t := range s.given {
+		d.steps.Bind(t, d.conditioner.Floats(c.out[i])[k%d.chunk*size:][:size])
+	}
+	copy(d.steps.Floats(s.x), x)
+	if err := d.steps.Forward(); err != nil {
+		return nil, err
+	}
+	return d.steps.Floats(s.out), nil
+}
+
+// condition computes the conditions of evaluations k to k+chunk-1.
+func (d *denoiser) condition(k int) error {
+	c := &d.conditions
+	times := d.conditioner.Floats(c.times)
+	for i := range d.chunk {
+		t := d.times[min(k+i, len(d.times)-1)]
+		for r := range d.rows {
+			times[i*d.rows+r] = t
+		}
+	}
+	return d.conditioner.Forward()
+}
+
+// finish returns the latent vectors if they are some.
+func (d *denoiser) finish() ([]float32, error) {
+	if !within(d.latents, farthest) {
+		return nil, &DivergedError{Head: d.kind, Step: len(d.times), Steps: len(d.times)}
+	}
+	return d.latents, nil
+}
+
+// fillNormal is FillNoise for draws of size normal numbers a row.
+func (d *denoiser) fillNormal(isa kernel.ISA, dst []float32, stream kernel.Stream, first, size int) {
+	isa.Normal(dst, stream, first*d.rows*size)
+}
