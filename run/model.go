@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/calm-go/calm/ar"
@@ -19,7 +20,7 @@ import (
 type Model struct {
 	*Common
 	Dir       string
-	Tokenizer *tokenizer.Tokenizer
+	Tokenizer *tokenizer.Tokenizer // nil in a run that was imported without one
 	Params    *nn.Params
 
 	AE *autoencoder.Model
@@ -72,10 +73,22 @@ func describe(dir string, training bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.Tokenizer, err = tokenizer.Load(filepath.Join(dir, checkpoint.TokenizerFile)); err != nil {
+	m.Tokenizer, err = tokenizer.Load(filepath.Join(dir, checkpoint.TokenizerFile))
+	if err != nil && !(m.Imported != "" && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the run %s: %w", dir, err)
 	}
 	return m, nil
+}
+
+// Describe is Open without the weights: the parameters have names and shapes, and no values.
+func Describe(dir string) (*Model, error) { return describe(dir, false) }
+
+// needTokenizer refuses what cannot be done on ids alone.
+func (m *Model) needTokenizer(what string) error {
+	if m.Tokenizer == nil {
+		return usage("%s %s: the run was imported without a tokenizer: import it again with --tokenizer FILE, or work on ids", what, m.Dir)
+	}
+	return nil
 }
 
 func (m *Model) describeAE(path string) error {

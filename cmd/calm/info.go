@@ -23,11 +23,16 @@ func newInfo() *cobra.Command {
 			}
 			all, trainable := m.Params.Count()
 			w := cmd.OutOrStdout()
+			vocab, tokenizer := 0, "no tokenizer"
+			if m.Tokenizer != nil {
+				vocab = m.Tokenizer.VocabSize()
+				tokenizer = fmt.Sprintf("tokenizer of %d tokens", vocab)
+			}
 			if asJSON {
 				return json.NewEncoder(w).Encode(map[string]any{"run": m.Dir, "kind": m.Kind, "parameters": all,
-					"trainable_parameters": trainable, "vocab_size": m.Tokenizer.VocabSize(), "config": m.Config()})
+					"trainable_parameters": trainable, "vocab_size": vocab, "config": m.Config()})
 			}
-			fmt.Fprintf(w, "%s: %s, %d parameters, %d of them trained, tokenizer of %d tokens\n", m.Dir, m.Kind, all, trainable, m.Tokenizer.VocabSize())
+			fmt.Fprintf(w, "%s: %s, %d parameters, %d of them trained, %s\n", m.Dir, m.Kind, all, trainable, tokenizer)
 			text, err := json.MarshalIndent(m.Config(), "", "  ")
 			if err != nil {
 				return err
