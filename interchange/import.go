@@ -21,6 +21,7 @@ import (
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/interchange/hub"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
@@ -29,9 +30,9 @@ import (
 
 // Options say what an import cannot know.
 type Options struct {
-	AE        string // the directory of a language model's autoencoder; "" where it is inside or ae_path leads to it
-	Tokenizer string // bytes, llama3:FILE, a tokenizer.json, or none; "" for the one in the directory, if there is one
-	Name      string // what the run is said to be imported from; "" for the directory
+	AE        string       // a language model's autoencoder; "" where it is inside or ae_path leads to it
+	Tokenizer string       // bytes, llama3:FILE, a tokenizer.json, or none; "" for the one in the directory, if there is one
+	Log       func(string) // told what is downloaded, if not nil
 }
 
 // NoTokenizer as Options.Tokenizer imports without one: the run works on ids.
@@ -46,10 +47,21 @@ type Report struct {
 	Notes      []string       // what was taken from elsewhere than the source, and where the autoencoder came from
 }
 
-// Import makes a run in dir of the model that the reference left in the directory src. Nothing is left behind where it
-// fails. What is wrong with src or the options is a *run.UsageError.
+// Import makes a run in dir of the model that the reference left in src: a directory, or a name on the hub. Nothing is
+// left behind where it fails. What is wrong with src or the options is a *run.UsageError.
 func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
-	m, err := open(src, o)
+	name := src
+	src, err := local(ctx, src, o.Log)
+	if err == nil && o.AE != "" {
+		o.AE, err = local(ctx, o.AE, o.Log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if name == src {
+		name, _ = filepath.Abs(src) // the empty path where there is no telling
+	}
+	m, err := open(src, name, o)
 	if err != nil {
 		return nil, badSource(src, err)
 	}
@@ -61,6 +73,17 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 		err = m.write(ctx, dir)
 	}
 	return &m.report, errors.Join(err, m.Close())
+}
+
+// local returns the directory of a model: src itself, or where what src names on the hub was downloaded to.
+func local(ctx context.Context, src string, log func(string)) (string, error) {
+	if _, err := os.Stat(src); !errors.Is(err, fs.ErrNotExist) || !hub.IsName(src) {
+		return src, nil
+	}
+	if log == nil {
+		log = func(string) {}
+	}
+	return hub.Fetch(ctx, src, log)
 }
 
 // badSource says that something is wrong with what is to be imported.
@@ -89,8 +112,9 @@ func (m *model) Close() error {
 	return errors.Join(errs...)
 }
 
-// open reads what describes a model and declares its parameters.
-func open(src string, o Options) (m *model, err error) {
+// open reads what describes a model and declares its parameters. The name is what the run will say that it was
+// imported from.
+func open(src, name string, o Options) (m *model, err error) {
 	if info, err := os.Stat(src); err != nil {
 		return nil, err
 	} else if !info.IsDir() {
@@ -121,10 +145,6 @@ func open(src string, o Options) (m *model, err error) {
 		if with := m.tokenizer.WithSpecials(); with.VocabSize() <= *ref.VocabSize {
 			m.tokenizer = with
 		}
-	}
-	name := o.Name
-	if name == "" {
-		name, _ = filepath.Abs(src)
 	}
 	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name, params: m.params}
 	switch m.report.Kind = kind; kind {

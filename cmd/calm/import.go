@@ -26,6 +26,7 @@ prepared corpus. What config.json does not say is taken from elsewhere, and said
   calm import checkpoints/lm runs/lm --ae checkpoints/ae`,
 		Args: exactly(2, "a directory or a name on the hub, and the run directory to make"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Log = func(line string) { fmt.Fprintf(cmd.ErrOrStderr(), "calm: %s\n", line) }
 			r, err := interchange.Import(cmd.Context(), args[0], args[1], o)
 			if err != nil {
 				return err
