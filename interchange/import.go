@@ -141,9 +141,9 @@ func open(src, name string, o Options) (m *model, err error) {
 	if m.tokenizer, err = chooseTokenizer(src, o.Tokenizer); err != nil {
 		return m, err
 	}
-	if m.tokenizer != nil && ref.VocabSize != nil { // the reference adds [PAD] to a tokenizer without padding
-		if with := m.tokenizer.WithSpecials(); with.VocabSize() <= *ref.VocabSize {
-			m.tokenizer = with
+	if m.tokenizer != nil && ref.VocabSize != nil {
+		if err := m.fit(*ref.VocabSize); err != nil {
+			return m, err
 		}
 	}
 	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name, params: m.params}
@@ -186,9 +186,6 @@ func (m *model) describeAE(d *describer, o Options) error {
 		return errAE
 	}
 	c, err := d.autoencoder()
-	if err == nil {
-		err = fits(m.tokenizer, c.VocabSize)
-	}
 	if err != nil {
 		return err
 	}
@@ -202,9 +199,6 @@ func (m *model) describeAR(d *describer, o Options) error {
 		return errAE
 	}
 	c, err := d.baseline()
-	if err == nil {
-		err = fits(m.tokenizer, c.VocabSize)
-	}
 	if err != nil {
 		return err
 	}
@@ -222,9 +216,6 @@ func (m *model) describeLM(d *describer, head string, o Options) error {
 		return err
 	}
 	c, err := d.languageModel(head, ae.AutoencoderConfig)
-	if err == nil {
-		err = fits(m.tokenizer, c.VocabSize)
-	}
 	if err != nil {
 		return err
 	}
@@ -402,10 +393,14 @@ func tokenizerIn(dir string) (tok *tokenizer.Tokenizer, err error) {
 	return nil, nil
 }
 
-// fits checks that every token has a row in the model's table.
-func fits(tok *tokenizer.Tokenizer, vocab int) error {
-	if tok != nil && tok.VocabSize() > vocab {
-		return fmt.Errorf("its tokenizer has %d tokens, its tables have %d rows: they do not belong together (--tokenizer names another)", tok.VocabSize(), vocab)
+// fit checks that every token has a row in the model's tables, and adds the special tokens that are missing where there
+// is room for them, as the reference adds [PAD].
+func (m *model) fit(vocab int) error {
+	if n := m.tokenizer.VocabSize(); n > vocab {
+		return fmt.Errorf("its tokenizer has %d tokens, its tables have %d rows: they do not belong together (--tokenizer names another)", n, vocab)
+	}
+	if with := m.tokenizer.WithSpecials(); with.VocabSize() <= vocab {
+		m.tokenizer = with
 	}
 	return nil
 }
