@@ -199,6 +199,7 @@ func drop(keys ...string) func(map[string]any) {
 
 // TestFormats: a run goes out in each format and comes back in it, rounded once; what it had is what it has.
 func TestFormats(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []run.Kind{run.AE, run.LM, run.AR} {
 		dir := tinyRun(t, kind)
 		before, err := checkpoint.Open(filepath.Join(dir, "model.safetensors"))
@@ -244,6 +245,7 @@ func TestFormats(t *testing.T) {
 
 // TestExportedNames: the reference finds every tensor under each of its names, and the autoencoder alone beside.
 func TestExportedNames(t *testing.T) {
+	t.Parallel()
 	out := exported(t, run.LM, "")
 	for path, twins := range map[string][][2]string{
 		"model.safetensors": {{"ae_model.encoder.embed_tokens.weight", "ae_model.decoder.lm_head_weight"},
@@ -289,6 +291,7 @@ func TestExportedNames(t *testing.T) {
 
 // TestAutoencoderElsewhere: inside, where ae_path leads, where --ae says; refused where it is nowhere.
 func TestAutoencoderElsewhere(t *testing.T) {
+	t.Parallel()
 	weightsOf := func(dir string) []byte {
 		data, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
 		if err != nil {
@@ -330,6 +333,7 @@ func TestAutoencoderElsewhere(t *testing.T) {
 
 // TestTensorsThatDoNotFit: all are named in one error.
 func TestTensorsThatDoNotFit(t *testing.T) {
+	t.Parallel()
 	src := exported(t, run.LM, "")
 	rewrite(t, filepath.Join(src, "model.safetensors"), func(all map[string]checkpoint.Stream) {
 		delete(all, "embed_proj.0.bias")
@@ -357,6 +361,7 @@ func TestTensorsThatDoNotFit(t *testing.T) {
 
 // TestOneName: either name of a tensor is enough.
 func TestOneName(t *testing.T) {
+	t.Parallel()
 	for _, without := range []string{"mlp_generator.", "generative_head."} {
 		for _, table := range []string{"ae_model.encoder.embed_tokens.weight", "ae_model.decoder.lm_head_weight"} {
 			src := exported(t, run.LM, "")
@@ -373,6 +378,7 @@ func TestOneName(t *testing.T) {
 
 // TestShards: an index has to say where things are, and files have to be there.
 func TestShards(t *testing.T) {
+	t.Parallel()
 	src := exported(t, run.AR, "")
 	whole := filepath.Join(src, "model.safetensors")
 	f, err := checkpoint.Open(whole)
@@ -432,6 +438,7 @@ func TestShards(t *testing.T) {
 
 // TestConfigurations: what a config.json lacks is found elsewhere and said, and what calm cannot do is refused.
 func TestConfigurations(t *testing.T) {
+	t.Parallel()
 	taken := func(kind run.Kind, change func(map[string]any), notes ...string) {
 		t.Helper()
 		src := exported(t, kind, "")
@@ -490,6 +497,7 @@ func TestConfigurations(t *testing.T) {
 
 // TestTokenizers: the directory's, another, or none, and then ids do.
 func TestTokenizers(t *testing.T) {
+	t.Parallel()
 	src := exported(t, run.LM, "")
 	dir, r, err := bring(t, src, Options{Tokenizer: NoTokenizer})
 	if err != nil {
@@ -523,6 +531,7 @@ func TestTokenizers(t *testing.T) {
 
 // TestCancelledImport: nothing is left, and nothing says that the source is bad.
 func TestCancelledImport(t *testing.T) {
+	t.Parallel()
 	src, dir := exported(t, run.LM, ""), filepath.Join(t.TempDir(), "run")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
