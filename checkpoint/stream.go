@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"unicode/utf8"
 )
@@ -23,20 +24,45 @@ type Stream struct {
 	Each func(use func(piece []byte) error) error
 }
 
-// Stream returns a tensor of the file, whose bytes are not copied. It is valid until Close.
+// Stream returns a tensor of the file. A file that Open opened is read anew in pieces, not through its mapping, so that
+// what has passed takes no memory. It is valid until Close.
 func (f *File) Stream(name string) (Stream, error) {
 	t, data, err := f.get(name)
 	if err != nil {
 		return Stream{}, err
 	}
-	return Stream{Name: name, DType: t.DType, Shape: t.Shape, Each: func(use func([]byte) error) error {
-		for piece := range slices.Chunk(data, pieceBytes) { // so that a caller can stop between pieces
-			if err := use(piece); err != nil {
+	s := Stream{Name: name, DType: t.DType, Shape: t.Shape, Each: func(use func([]byte) error) error {
+		return eachPiece(bytes.NewReader(data), use)
+	}}
+	if f.mapping != nil {
+		s.Each = func(use func([]byte) error) error {
+			file, err := os.Open(f.path)
+			if err != nil {
 				return err
 			}
+			defer file.Close()
+			return eachPiece(io.NewSectionReader(file, f.header.dataAt+t.begin, t.end-t.begin), use)
 		}
-		return nil
-	}}, nil
+	}
+	return s, nil
+}
+
+// eachPiece hands out what r has left.
+func eachPiece(r interface {
+	io.Reader
+	Size() int64
+}, use func([]byte) error) error {
+	buf := make([]byte, min(pieceBytes, r.Size()))
+	for left := r.Size(); left > 0; left -= int64(len(buf)) {
+		buf = buf[:min(left, int64(len(buf)))]
+		if _, err := io.ReadFull(r, buf); err != nil {
+			return err
+		}
+		if err := use(buf); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pieceBytes is the size of the pieces in which large tensors are handed on: whole numbers of every format.

@@ -460,7 +460,7 @@ func TestConfigurations(t *testing.T) {
 	}
 	taken(run.LM, drop("rope_theta", "num_samples", "pad_token_id", "ae_path"), "rope_theta: taking 10000", "num_samples: taking 8", "pad_token_id: taking 258", "autoencoder: weights inside")
 	taken(run.LM, func(m map[string]any) { m["bos_token_id"], m["eos_token_id"] = 1, nil },
-		"bos_token_id is 256, the tokenizer's (config.json says 1)", "eos_token_id is 257, the tokenizer's (config.json says nothing)")
+		"bos_token_id is 256, as in the tokenizer (config.json says 1)", "eos_token_id is 257, as in the tokenizer (config.json says nothing)")
 	taken(run.AE, drop("kl_clamp"), "kl_clamp: taking 0.5")
 	taken(run.AR, func(m map[string]any) { m["head_dim"] = 6 })
 

@@ -117,25 +117,22 @@ func (d *describer) known() bool {
 // special returns the ids of BOS and EOS: the tokenizer's, which are the ones in the training text; where there is
 // none, Llama 3's for a vocabulary of that size; else the configuration's.
 func (d *describer) special() (bos, eos int) {
-	r := d.reference
-	pick := func(key string, from, known int32, said *int) int {
-		switch {
-		case d.tokenizer != nil && from >= 0:
-		case d.tokenizer == nil && d.known():
-			from = known
-		default:
+	from, ids := "the tokenizer", [2]int32{tokenizer.None, tokenizer.None}
+	if d.tokenizer != nil {
+		ids = [2]int32{d.tokenizer.BOS(), d.tokenizer.EOS()}
+	} else if d.known() {
+		from, ids = "Llama 3's tokenizer, which has a vocabulary of this size", [2]int32{llama3BOS, llama3EOS}
+	}
+	pick := func(key string, id int32, said *int) int {
+		if id == tokenizer.None {
 			return need(d, said, key)
 		}
-		if said == nil || *said != int(from) {
-			d.note("%s is %d, the tokenizer's (config.json says %s)", key, from, show(said))
+		if said == nil || *said != int(id) {
+			d.note("%s is %d, as in %s (config.json says %s)", key, id, from, show(said))
 		}
-		return int(from)
+		return int(id)
 	}
-	tok := d.tokenizer
-	if tok == nil {
-		return pick("bos_token_id", 0, llama3BOS, r.BOSTokenID), pick("eos_token_id", 0, llama3EOS, r.EOSTokenID)
-	}
-	return pick("bos_token_id", tok.BOS(), 0, r.BOSTokenID), pick("eos_token_id", tok.EOS(), 0, r.EOSTokenID)
+	return pick("bos_token_id", ids[0], d.reference.BOSTokenID), pick("eos_token_id", ids[1], d.reference.EOSTokenID)
 }
 
 func show(v *int) string {

@@ -14,7 +14,6 @@ import (
 // What a pickle of tensors is made of; strings, int64, float64 and bool stand for themselves.
 type (
 	none   struct{}
-	mark   struct{}
 	tuple  []any
 	list   struct{ items []any }
 	dict   struct{ items []item } // in order; keys may be repeated until it is used
