@@ -5,8 +5,9 @@
 // calls anything; whatever else a pickle names is refused by its name. What is allocated is in proportion to the
 // pickle, and numbers are read where they lie when they are asked for: a file of any size needs little memory.
 //
-// github.com/nlpodyssey/gopickle, which reads such files too, loads all storages at once, decompresses and allocates
-// what sizes in the file say, and calls what a pickle asks for through a table of its own; it can be kept from neither.
+// github.com/nlpodyssey/gopickle v0.3.0 reads such files too. It can be made to refuse other names, but it reads every
+// storage while it reads the pickle, widens all to float32, allocates what the pickle says before it looks at the file,
+// and panics on parts of the older format.
 package torch
 
 import (
