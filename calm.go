@@ -51,22 +51,33 @@ var ErrKind = errors.New("not possible with this kind of run")
 var errNoTokenizer = errors.New("the run was imported without a tokenizer: import it again with one")
 
 // OpenOption changes how a run is opened.
-type OpenOption func(*cpu.Options)
+type OpenOption func(*openOptions)
+
+type openOptions struct {
+	cpu.Options
+	set []string
+}
 
 // Threads sets the number of threads to compute on; all processors without it.
-func Threads(n int) OpenOption { return func(o *cpu.Options) { o.Threads = n } }
+func Threads(n int) OpenOption { return func(o *openOptions) { o.Threads = n } }
+
+// Set changes how a language model's head draws, with assignments such as "sampling_steps=4" or "solver=euler"; see
+// run.Open.
+func Set(assignments ...string) OpenOption {
+	return func(o *openOptions) { o.set = append(o.set, assignments...) }
+}
 
 // Open opens the run in dir. Close it.
 func Open(dir string, options ...OpenOption) (*Model, error) {
-	m, err := run.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	var o cpu.Options
+	var o openOptions
 	for _, option := range options {
 		option(&o)
 	}
-	return &Model{run: m, eng: cpu.New(o)}, nil
+	m, err := run.Open(dir, o.set...)
+	if err != nil {
+		return nil, err
+	}
+	return &Model{run: m, eng: cpu.New(o.Options)}, nil
 }
 
 // Close stops the model's threads.

@@ -51,7 +51,11 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 		return nil, err
 	}
 	e := exporter{model: m}
-	err = e.collect(ctx, f, to)
+	if m.LM != nil && m.LM.Config.Input != lm.Tokens {
+		err = &run.UsageError{Err: fmt.Errorf("its transformer reads %s (key input), the reference's only tokens", m.LM.Config.Input)}
+	} else {
+		err = e.collect(ctx, f, to)
+	}
 	if err == nil {
 		err = e.write(out)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
@@ -40,6 +41,11 @@ func memory(name string, p *nn.Param) checkpoint.Stream {
 
 // tinyRun makes a run with random weights, over calm's byte tokenizer.
 func tinyRun(t testing.TB, kind run.Kind) string {
+	return tinyWith(t, kind, func(*lm.Config) {})
+}
+
+// tinyWith is tinyRun with a language model's configuration changed.
+func tinyWith(t testing.TB, kind run.Kind, change func(*lm.Config)) string {
 	t.Helper()
 	ps, common := nn.NewParams(), run.Common{Kind: kind, Data: []string{}, Tail: []int{}, TrainConfig: train.Default()}
 	common.BlockSize = 64
@@ -52,6 +58,7 @@ func tinyRun(t testing.TB, kind run.Kind) string {
 		autoencoder.New(ae.AutoencoderConfig, ps, "")
 	case run.LM:
 		c := run.LMConfig{Common: common, LanguageConfig: testkit.TinyLM()}
+		change(&c.LanguageConfig)
 		config = c
 		lm.New(c.LanguageConfig, ae.AutoencoderConfig, ps)
 	case run.AR:
@@ -240,6 +247,34 @@ func TestFormats(t *testing.T) {
 				t.Errorf("%s as %q: %v", kind, format, err)
 			}
 		}
+	}
+}
+
+// TestHeads: language models with every head go out and come back, told apart by their class, and by their tensors.
+func TestHeads(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{head.EnergyType, head.DiffusionType, head.FlowType} {
+		dir, out := tinyWith(t, run.LM, func(c *lm.Config) { c.ModelType = name }), filepath.Join(t.TempDir(), "exported")
+		if _, err := Export(t.Context(), dir, out, ""); err != nil {
+			t.Fatal(err)
+		}
+		for _, change := range []func(map[string]any){drop(), drop("architectures")} {
+			rekey(t, out, change)
+			back, r, err := bring(t, out, Options{})
+			if err != nil || r.Model != class(name) {
+				t.Errorf("%s came back as %+v, %v", name, r, err)
+				continue
+			}
+			want, werr := os.ReadFile(filepath.Join(dir, "model.safetensors"))
+			got, gerr := os.ReadFile(filepath.Join(back, "model.safetensors"))
+			if werr != nil || gerr != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s: other weights (%v, %v)", name, werr, gerr)
+			}
+		}
+	}
+	_, err := Export(t.Context(), tinyWith(t, run.LM, func(c *lm.Config) { c.Input = lm.Both }), filepath.Join(t.TempDir(), "x"), "")
+	if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), "key input") {
+		t.Errorf("a model that reads latents: %v", err)
 	}
 }
 

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/tokenizer"
@@ -30,9 +33,15 @@ type Model struct {
 	configFile any // *AEConfig, *LMConfig or *ARConfig, of which Common is a part
 }
 
-// Open reads the run in dir for evaluation and generation: its newest weights, without what only training needs.
-func Open(dir string) (*Model, error) {
-	m, err := describe(dir, false)
+// Open reads the run in dir for evaluation and generation: its newest weights, without what only training needs. How a
+// language model's head draws can be set anew: assignments key=value for head.SamplingKeys; others are a *UsageError.
+func Open(dir string, set ...string) (*Model, error) {
+	for _, s := range set {
+		if key, _, _ := strings.Cut(s, "="); !slices.Contains(head.SamplingKeys(), strings.TrimSpace(key)) {
+			return nil, usage("--set %s: of a trained model only %s can be set", s, strings.Join(head.SamplingKeys(), ", "))
+		}
+	}
+	m, err := describe(dir, false, set...)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +56,9 @@ func Open(dir string) (*Model, error) {
 	return m, errors.Join(m.load(weights), weights.Close())
 }
 
-// describe reads configuration and tokenizer of a run and declares its parameters, without values.
-func describe(dir string, training bool) (*Model, error) {
+// describe reads configuration and tokenizer of a run and declares its parameters, without values. Assignments in set are
+// for language models.
+func describe(dir string, training bool, set ...string) (*Model, error) {
 	if _, err := checkpoint.OpenRun(dir); err != nil {
 		return nil, &UsageError{err}
 	}
@@ -59,12 +69,15 @@ func describe(dir string, training bool) (*Model, error) {
 	if err != nil {
 		return nil, &UsageError{err}
 	}
+	if len(set) > 0 && kind.Kind != LM {
+		return nil, usage("--set %s: %s is a run of kind %s, and only language models (lm) have such keys", set[0], dir, kind.Kind)
+	}
 	m := &Model{Dir: dir, Params: nn.NewParams()}
 	switch kind.Kind {
 	case AE:
 		err = m.describeAE(path)
 	case LM:
-		err = m.describeLM(path, training)
+		err = m.describeLM(path, training, set)
 	case AR:
 		err = m.describeAR(path)
 	default:
@@ -105,8 +118,9 @@ func (m *Model) useAE(c AEConfig) {
 	m.AE = autoencoder.New(c.AutoencoderConfig, m.Params, "")
 }
 
-func (m *Model) describeLM(path string, training bool) error {
-	c, err := config.Compose(LMConfig{}, path, nil)
+func (m *Model) describeLM(path string, training bool, set []string) error {
+	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
+	c, err := config.Compose(over, path, set)
 	if err != nil {
 		return err
 	}

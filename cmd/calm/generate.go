@@ -18,6 +18,7 @@ func newGenerate() *cobra.Command {
 		prompt  string
 		ids     []int32
 		sampler string
+		set     []string
 	)
 	o := calm.DefaultOptions()
 	cmd := &cobra.Command{
@@ -53,7 +54,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 				}
 				prompt = string(data)
 			}
-			m, err := calm.Open(args[0], calm.Threads(f.threads))
+			m, err := calm.Open(args[0], calm.Threads(f.threads), calm.Set(set...))
 			if err != nil {
 				return err
 			}
@@ -75,6 +76,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	fl.StringVar(&sampler, "sampler", string(generate.Exact), "exact or batch, below temperature 1")
 	fl.IntVar(&o.Draws, "draws", 0, "draws a patch: at most with exact (default 10000), always with batch (default 200)")
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the draws")
+	samplingFlag(cmd, &set)
 	return cmd
 }
 

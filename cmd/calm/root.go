@@ -62,7 +62,7 @@ func status(err error) int {
 		return exitInterrupted
 	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badInput):
 		return exitUsage
-	case errors.Is(err, corpus.ErrTooShort), errors.Is(err, eval.ErrShortPatch), errors.Is(err, calm.ErrKind), errors.Is(err, checkpoint.ErrNoCheckpoint):
+	case errors.Is(err, corpus.ErrTooShort), errors.Is(err, eval.ErrShortBlock), errors.Is(err, calm.ErrKind), errors.Is(err, checkpoint.ErrNoCheckpoint):
 		return exitUsage
 	}
 	return exitFailed
@@ -121,6 +121,11 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// samplingFlag adds --set for how the head of a run's model draws.
+func samplingFlag(cmd *cobra.Command, set *[]string) {
+	cmd.Flags().StringArrayVar(set, "set", nil, "sampling_steps=N or solver=midpoint|euler of a diffusion or flow head; may be repeated")
 }
 
 // engineFlags are the flags of every verb that computes.
