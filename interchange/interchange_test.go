@@ -585,6 +585,30 @@ func TestCancelledImport(t *testing.T) {
 	}
 }
 
+// TestImportByName: a name on the hub is looked up in the cache, and the run says that it came from there.
+func TestImportByName(t *testing.T) {
+	t.Setenv("HF_HUB_OFFLINE", "1")
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	t.Chdir(t.TempDir())
+	model := filepath.Join(os.Getenv("HF_HUB_CACHE"), "models--org--name")
+	snapshot := filepath.Join(model, "snapshots", strings.Repeat("0a", 20))
+	err := errors.Join(os.MkdirAll(filepath.Dir(snapshot), 0o777), os.MkdirAll(filepath.Join(model, "refs"), 0o777),
+		os.WriteFile(filepath.Join(model, "refs", "v1"), []byte(filepath.Base(snapshot)), 0o666), os.Rename(exported(t, run.LM, ""), snapshot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, _, err := bring(t, "org/name@v1", Options{AE: "org/name@v1"})
+	if err == nil || !strings.Contains(err.Error(), "its autoencoder") {
+		t.Errorf("a language model is no autoencoder: %v", err)
+	}
+	if dir, _, err = bring(t, "org/name@v1", Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := run.Describe(dir); err != nil || m.Imported != "org/name@v1" {
+		t.Errorf("imported from %q, %v", m.Imported, err)
+	}
+}
+
 // TestLlamaVocabulary: the ids that stand for a vocabulary of Llama 3's size are its tokenizer's.
 func TestLlamaVocabulary(t *testing.T) {
 	tok, err := tokenizer.LoadLlama3(testkit.Data(t, "llama3/tokenizer.model"))

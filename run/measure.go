@@ -146,6 +146,8 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 		out.Text = fmt.Sprintf("all of %v", o.Data)
 	case len(m.Data) > 0:
 		out.Text = fmt.Sprintf("held out of %v", m.Data)
+	case m.Imported != "": // nothing of it was for training
+		part, out.Text = text.All(), "all of the embedded book"
 	}
 	layout := m.Layout()
 	if o.Block > 0 {

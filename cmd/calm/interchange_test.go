@@ -48,6 +48,9 @@ func TestInterchange(t *testing.T) {
 		if got := calmRun("eval", ids, "--data", text); got.status != exitUsage || !strings.Contains(got.errOut, "without a tokenizer") {
 			t.Error(got)
 		}
+		if got := must(t, "eval", back, "--blocks", "1", "--block", "128", "--samples", "2"); !strings.Contains(got.out, "all of the embedded book") {
+			t.Error(got)
+		}
 		if got := must(t, "info", ids); !strings.Contains(got.out, "no tokenizer") || !strings.Contains(got.out, `"imported": "`+out) {
 			t.Error(got)
 		}
@@ -57,6 +60,24 @@ func TestInterchange(t *testing.T) {
 		if kind != "ae" {
 			writeAgain(t, from, back, ids)
 		}
+	}
+}
+
+// TestTrainOverImported: a language model can be trained over an autoencoder that came in 16 bits.
+func TestTrainOverImported(t *testing.T) {
+	dir, text := t.TempDir(), tinyText(t)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	must(t, trainTiny("ae", at("ae"), text, "--steps", "2")...)
+	must(t, "export", at("ae"), at("exported"), "--dtype", "bfloat16")
+	if got := must(t, "import", at("exported"), at("back")); !strings.Contains(got.out, "in bfloat16") {
+		t.Error(got)
+	}
+	must(t, trainTiny("lm", at("lm"), text, "--ae", at("back"), "--steps", "2")...)
+	must(t, "train", "--resume", at("lm"), "--steps", "3")
+	must(t, "generate", at("lm"), "--max-tokens", "4")
+	must(t, "import", at("exported"), at("ids"), "--tokenizer", "none")
+	if got := calmRun(trainTiny("lm", at("x"), text, "--ae", at("ids"))...); got.status != exitUsage || !strings.Contains(got.errOut, "without a tokenizer") {
+		t.Error(got)
 	}
 }
 
