@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -182,6 +183,29 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// TestOrderedDict: the dictionary that a module's state_dict is, with its attributes, long memos and numbers of all kinds.
+func TestOrderedDict(t *testing.T) {
+	var p pickler
+	p.Write([]byte{opProto, 2})
+	p.global("collections", "OrderedDict")
+	p.Write([]byte{opEmptyTuple, opReduce, opLongBinPut, 1, 2, 0, 0, opMark})
+	p.str("a")
+	p.tensor("FloatStorage", "0", 6, 0, []int{6}, []int{1})
+	p.Write([]byte{opSetItems})
+	p.Write([]byte{opEmptyDict})
+	p.str("_metadata")
+	p.Write([]byte{opEmptyList, opMark, opBinInt1, 7, opBinInt2, 1, 2, opLong1, 1, 0xff, opLong1, 0, opNone, opNewTrue})
+	p.Write(append([]byte{opBinFloat}, make([]byte, 8)...))
+	p.Write([]byte{opAppends, opBinInt1, 3, opAppend, opSetItem, opBuild, opLongBinGet, 1, 2, 0, 0, opPop, opStop})
+	f, err := parse(archive(t, zip.Store, "m/data.pkl", p.Bytes(), "m/data/0", floats(6)))
+	if err != nil || len(f.Tensors()) != 1 {
+		t.Fatal(err)
+	}
+	if got := read(t, f.Tensors()[0]); !slices.Equal(got, []float32{0, 1, 2, 3, 4, 5}) {
+		t.Error(got)
+	}
+}
+
 // TestRefused: what is not a description of tensors is refused with what and where.
 func TestRefused(t *testing.T) {
 	one := func(kind string, numbers, offset int, shape, strides []int) []byte {
@@ -292,6 +316,11 @@ func FuzzParse(f *testing.F) {
 	})
 	f.Add(archive(f, zip.Store, "m/data.pkl", pickle, "m/data/0", floats(6), "m/data/1", floats(6)))
 	f.Add([]byte("PK\x03\x04"))
+	real, err := os.ReadFile("../../testdata/golden/hf_checkpoint/autoencoder_bin_bf16/pytorch_model.bin") // of PyTorch's own
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(real)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := parse(data)
 		if err != nil {
