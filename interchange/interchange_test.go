@@ -597,11 +597,11 @@ func TestImportByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, _, err := bring(t, "org/name@v1", Options{AE: "org/name@v1"})
-	if err == nil || !strings.Contains(err.Error(), "its autoencoder") {
+	if _, _, err = bring(t, "org/name@v1", Options{AE: "org/name@v1"}); err == nil || !strings.Contains(err.Error(), "its autoencoder") {
 		t.Errorf("a language model is no autoencoder: %v", err)
 	}
-	if dir, _, err = bring(t, "org/name@v1", Options{}); err != nil {
+	dir, _, err := bring(t, "org/name@v1", Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if m, err := run.Describe(dir); err != nil || m.Imported != "org/name@v1" {
