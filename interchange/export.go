@@ -38,7 +38,7 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, &run.UsageError{Err: fmt.Errorf("export to %s: %w: choose a directory that is empty or does not exist", out, checkpoint.ErrExists)}
 	}
-	m, err := run.Describe(dir)
+	m, err := run.Describe(dir, false)
 	if err != nil {
 		return nil, err
 	}

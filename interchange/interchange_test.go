@@ -60,7 +60,7 @@ func tinyWith(t testing.TB, kind run.Kind, change func(*lm.Config)) string {
 		c := run.LMConfig{Common: common, LanguageConfig: testkit.TinyLM()}
 		change(&c.LanguageConfig)
 		config = c
-		lm.New(c.LanguageConfig, ae.AutoencoderConfig, ps)
+		lm.New(c.LanguageConfig.Inference(), ae.AutoencoderConfig, ps)
 	case run.AR:
 		c := run.ARConfig{Common: common, BaselineConfig: testkit.TinyAR()}
 		config = c
@@ -271,6 +271,9 @@ func TestHeads(t *testing.T) {
 				t.Errorf("%s: other weights (%v, %v)", name, werr, gerr)
 			}
 		}
+	}
+	if _, err := Export(t.Context(), tinyWith(t, run.LM, func(c *lm.Config) { c.TokenLossWeight = 1 }), filepath.Join(t.TempDir(), "y"), ""); err != nil {
+		t.Errorf("a model that was trained with the token loss: %v", err)
 	}
 	_, err := Export(t.Context(), tinyWith(t, run.LM, func(c *lm.Config) { c.Input = lm.Both }), filepath.Join(t.TempDir(), "x"), "")
 	if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), "key input") {
@@ -604,7 +607,7 @@ func TestImportByName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err := run.Describe(dir); err != nil || m.Imported != "org/name@v1" {
+	if m, err := run.Describe(dir, false); err != nil || m.Imported != "org/name@v1" {
 		t.Errorf("imported from %q, %v", m.Imported, err)
 	}
 }

@@ -191,22 +191,22 @@ func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error
 	if err != nil {
 		return nil, badText(ctx, err)
 	}
-	if vocab, bos := m.vocabulary(); text.VocabSize() > vocab || text.BOS() != bos {
+	if vocab, bos := m.VocabSize(), m.bos(); text.VocabSize() > vocab || text.BOS() != bos {
 		return nil, errors.Join(text.Close(), usage("--data: %s was prepared with %d tokens and BOS %d, the model has %d and BOS %d: they do not belong together",
 			paths[0], text.VocabSize(), text.BOS(), vocab, bos))
 	}
 	return text, nil
 }
 
-// vocabulary returns the number of the model's tokens, and its BOS.
-func (m *Model) vocabulary() (size int, bos int32) {
+// bos returns the id that stands in front of every document.
+func (m *Model) bos() int32 {
 	switch {
 	case m.AE != nil:
-		return m.AE.Config.VocabSize, int32(m.AE.Config.BOSTokenID)
+		return int32(m.AE.Config.BOSTokenID)
 	case m.LM != nil:
-		return m.LM.Config.VocabSize, int32(m.LM.Config.BOSTokenID)
+		return int32(m.LM.Config.BOSTokenID)
 	}
-	return m.AR.Config.VocabSize, int32(m.AR.Config.BOSTokenID)
+	return int32(m.AR.Config.BOSTokenID)
 }
 
 // Layout returns how the run's text becomes blocks.
@@ -238,6 +238,5 @@ func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineRes
 	if err != nil {
 		return eval.BaselineResult{}, err
 	}
-	vocab, _ := m.vocabulary()
-	return eval.Unigram(ctx, trained, held, vocab, layout.PatchSize, o)
+	return eval.Unigram(ctx, trained, held, m.VocabSize(), layout.PatchSize, o)
 }
