@@ -48,6 +48,8 @@ func DefaultOptions() Options { return generate.Defaults() }
 // ErrKind is what a method returns that the run's kind of model has not: an autoencoder cannot write.
 var ErrKind = errors.New("not possible with this kind of run")
 
+var errNoTokenizer = errors.New("the run was imported without a tokenizer: import it again with one")
+
 // OpenOption changes how a run is opened.
 type OpenOption func(*openOptions)
 
@@ -86,7 +88,7 @@ func (m *Model) Close() error {
 	return nil
 }
 
-// Tokenizer returns the run's tokenizer.
+// Tokenizer returns the run's tokenizer, or nil where it was imported without one.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.run.Tokenizer }
 
 // Generate writes what follows the prompt, piece by piece as it becomes certain. The second value of the last round may
@@ -104,6 +106,21 @@ func (m *Model) Generate(ctx context.Context, prompt string, o Options) iter.Seq
 // Write is Generate with callbacks: text is called with each piece and ends the generation by returning false; result,
 // if not nil, is filled in at the end.
 func (m *Model) Write(ctx context.Context, prompt string, o Options, text func(string) bool, result *Result) error {
+	return m.write(o, result, func(g *generate.Generator) iter.Seq2[generate.Chunk, error] {
+		return g.Generate(ctx, prompt)
+	}, func(c generate.Chunk) bool { return c.Text == "" || text(c.Text) })
+}
+
+// WriteIDs is Write for a prompt of token ids, without BOS, and for ids as they come, which the callee may keep. It
+// needs no tokenizer.
+func (m *Model) WriteIDs(ctx context.Context, prompt []int32, o Options, ids func([]int32) bool, result *Result) error {
+	return m.write(o, result, func(g *generate.Generator) iter.Seq2[generate.Chunk, error] {
+		return g.Continue(ctx, prompt)
+	}, func(c generate.Chunk) bool { return len(c.Tokens) == 0 || ids(c.Tokens) })
+}
+
+// write hands out what a generator writes, chunk by chunk, until take returns false.
+func (m *Model) write(o Options, result *Result, begin func(*generate.Generator) iter.Seq2[generate.Chunk, error], take func(generate.Chunk) bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g, err := m.generator(o)
@@ -111,11 +128,8 @@ func (m *Model) Write(ctx context.Context, prompt string, o Options, text func(s
 		return err
 	}
 	var failed error
-	for chunk, err := range g.Generate(ctx, prompt) {
-		if failed = err; err != nil {
-			break
-		}
-		if chunk.Text != "" && !text(chunk.Text) {
+	for chunk, err := range begin(g) {
+		if failed = err; err != nil || !take(chunk) {
 			break
 		}
 	}
@@ -157,6 +171,9 @@ func (m *Model) Encode(text string) ([][]float32, error) {
 	if err != nil || text == "" {
 		return nil, err
 	}
+	if m.run.Tokenizer == nil {
+		return nil, errNoTokenizer
+	}
 	k := ae.Config.PatchSize
 	ids := m.run.Tokenizer.Encode(text)
 	for len(ids)%k != 0 {
@@ -181,6 +198,9 @@ func (m *Model) Decode(latents [][]float32) (string, error) {
 	ae, err := m.autoencoder()
 	if err != nil || len(latents) == 0 {
 		return "", err
+	}
+	if m.run.Tokenizer == nil {
+		return "", errNoTokenizer
 	}
 	g := nn.NewGraph()
 	in := g.Floats("latents", len(latents), ae.Config.LatentSize)

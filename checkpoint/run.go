@@ -113,6 +113,30 @@ func (r *Run) clear() error {
 	return nil
 }
 
+// Abandon removes what was added to a run that got no config.json, gives the lock back, and removes the directory where
+// nothing else is in it.
+func (r *Run) Abandon() error {
+	r.mustWrite()
+	var errs []error
+	if _, err := os.Lstat(r.Path(ConfigFile)); err == nil {
+		panic("checkpoint: abandoning a finished run")
+	}
+	for _, name := range []string{TokenizerFile, AutoencoderIn, ModelFile} {
+		errs = append(errs, r.disk.RemoveAll(r.Path(name)))
+	}
+	errs = append(errs, r.disk.RemoveLeftovers(r.Dir), r.disk.RemoveAll(r.Path(lockFile)), r.Close())
+	if entries, err := os.ReadDir(r.Dir); err == nil && len(entries) == 0 {
+		errs = append(errs, r.disk.RemoveAll(r.Dir))
+	}
+	return errors.Join(errs...)
+}
+
+// AddWeights writes tensors to a file of the run directory, as model.safetensors of a run that trains nothing or
+// autoencoder/model.safetensors; see EncodeStreams. What a checkpoint holds goes through Save.
+func (r *Run) AddWeights(name string, streams []Stream) error {
+	return r.Add(name, func(w io.Writer) error { return EncodeStreams(w, streams, nil) })
+}
+
 // OpenRun opens a run for reading, also while another process trains it. The error is ErrNotRun where there is none.
 func OpenRun(dir string) (*Run, error) {
 	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err != nil {

@@ -305,3 +305,37 @@ func TestPruneKeeps(t *testing.T) {
 		}
 	}
 }
+
+// TestAbandon: nothing is left of a run that came to nothing, and what lay there before stays.
+func TestAbandon(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	r, err := CreateRun(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := Stream{Name: "a", DType: BF16, Shape: []int{1}, Each: func(use func([]byte) error) error { return use([]byte{0, 0}) }}
+	for _, name := range []string{ModelFile, AutoencoderIn + "/" + ModelFile} {
+		if err := r.AddWeights(name, []Stream{one}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Abandon(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is still there: %v", err)
+	}
+	if r, err = CreateRun(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "mine"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Abandon(); err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != "mine" {
+		t.Errorf("want what lay there before, found %v, %v", entries, err)
+	}
+}

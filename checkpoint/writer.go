@@ -10,7 +10,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -44,42 +43,20 @@ func Write(path string, tensors []Tensor, metadata map[string]string) error {
 
 // Encode is Write to a stream.
 func Encode(w io.Writer, tensors []Tensor, metadata map[string]string) error {
-	order := slices.Clone(tensors)
-	slices.SortFunc(order, func(a, b Tensor) int {
-		return cmp.Or(cmp.Compare(b.dtype().Bytes(), a.dtype().Bytes()), cmp.Compare(a.Name, b.Name))
-	})
-	head, err := encodeHeader(order, metadata)
-	if err != nil {
-		return err
-	}
 	buf := make([]byte, 0, 1<<16)
-	sum := crc32.Update(0, castagnoli, head)
-	for _, t := range order {
-		_ = t.chunks(buf, func(p []byte) error {
-			sum = crc32.Update(sum, castagnoli, p)
-			return nil
-		})
-	}
-	copy(head[bytes.Index(head, []byte(checksumPrefix))+len(checksumPrefix):], fmt.Sprintf("%08x", sum))
-	var length [8]byte
-	binary.LittleEndian.PutUint64(length[:], uint64(len(head)))
-	if _, err := w.Write(append(length[:], head...)); err != nil {
-		return err
-	}
-	for _, t := range order {
-		err := t.chunks(buf, func(p []byte) error {
-			_, err := w.Write(p)
-			return err
-		})
-		if err != nil {
+	streams := make([]Stream, len(tensors))
+	for i, t := range tensors {
+		if err := t.check(); err != nil {
 			return err
 		}
+		streams[i] = Stream{Name: t.Name, DType: t.dtype(), Shape: t.Shape,
+			Each: func(use func([]byte) error) error { return t.chunks(buf, use) }}
 	}
-	return nil
+	return EncodeStreams(w, streams, metadata)
 }
 
 // encodeHeader writes the JSON, with noChecksum, padded with spaces so that the data begins at a multiple of 8.
-func encodeHeader(order []Tensor, metadata map[string]string) ([]byte, error) {
+func encodeHeader(order []Stream, metadata map[string]string) ([]byte, error) {
 	strings := map[string]string{"format": "pt"}
 	maps.Copy(strings, metadata)
 	strings[checksumKey] = noChecksum
@@ -94,14 +71,15 @@ func encodeHeader(order []Tensor, metadata map[string]string) ([]byte, error) {
 	}
 	offset := int64(0)
 	for _, t := range order {
-		if err := t.check(); err != nil {
+		size, err := t.size()
+		if err != nil {
 			return nil, err
 		}
-		end := offset + int64(t.len()*t.dtype().Bytes())
+		end := offset + size
 		put(jsontext.String(t.Name))
 		put(jsontext.BeginObject)
 		put(jsontext.String("dtype"))
-		put(jsontext.String(string(t.dtype())))
+		put(jsontext.String(string(t.DType)))
 		put(jsontext.String("shape"))
 		put(jsontext.BeginArray)
 		for _, n := range t.Shape {
@@ -140,23 +118,14 @@ func (t Tensor) dtype() DType {
 func (t Tensor) len() int { return len(t.Data) + len(t.Ints) }
 
 func (t Tensor) check() error {
-	if t.Name == "" || t.Name == metadataKey || !utf8.ValidString(t.Name) {
-		return fmt.Errorf("%q is no name for a tensor", t.Name)
-	}
 	if t.Data != nil && t.Ints != nil {
 		return fmt.Errorf("tensor %q has both floats and integers", t.Name)
 	}
-	n := 1
-	for _, d := range t.Shape {
-		if d < 0 || d > 0 && n > math.MaxInt/8/d {
-			return fmt.Errorf("tensor %q cannot have shape %v", t.Name, t.Shape)
-		}
-		n *= d
-	}
-	if n != t.len() {
+	size, err := Stream{Name: t.Name, DType: t.dtype(), Shape: t.Shape}.size()
+	if n := int64(t.len() * t.dtype().Bytes()); err == nil && n != size {
 		return fmt.Errorf("tensor %q has shape %v and %d numbers", t.Name, t.Shape, t.len())
 	}
-	return nil
+	return err
 }
 
 // chunks hands out the tensor's bytes, little endian: as they lie in memory, or else in pieces that fit buf.

@@ -173,6 +173,9 @@ func (c *Corpus) All() *Part { return &c.all }
 // VocabSize returns the number of ids of the tokenizer.
 func (c *Corpus) VocabSize() int { return c.vocab }
 
+// BOS returns the id that stands in front of every document.
+func (c *Corpus) BOS() int32 { return c.special.bos }
+
 // Fingerprint identifies the tokens and their division: the same documents in the
 // same order through the same tokenizer have the same one, wherever they lie. A
 // run that is resumed compares it.

@@ -27,6 +27,7 @@ type AEResult struct {
 	DimensionKL  []float64       `json:"dimension_kl"`  // nats a patch, unclamped, of each dimension [Z]
 	Collapsed    int             `json:"collapsed"`     // dimensions whose KL is below CollapsedBelow
 	Blocks       int             `json:"blocks"`
+	BlockSize    int             `json:"block_size"` // tokens
 	Patches      int             `json:"patches"`
 	Tokens       int             `json:"tokens"`
 	Seconds      float64         `json:"seconds"`
@@ -141,7 +142,7 @@ func (v *AEEvaluator) result(s *aeSums) AEResult {
 	r := AEResult{
 		CrossEntropy: s.loss / tokens, Accuracy: s.hits / tokens, DimensionKL: s.kl,
 		Noise:  make([]NoiseAccuracy, len(s.noiseHits)),
-		Blocks: v.selected.total, Patches: patches, Tokens: s.tokens,
+		Blocks: v.selected.total, BlockSize: v.selected.blocks.Layout().BlockSize, Patches: patches, Tokens: s.tokens,
 	}
 	for i, hits := range s.noiseHits {
 		r.Noise[i] = NoiseAccuracy{Sigma: v.options.Sigmas[i], Accuracy: hits / tokens}

@@ -133,6 +133,7 @@ type Generator struct {
 	tok      *tokenizer.Tokenizer
 	options  Options
 	patch    int // K
+	vocab    int // V
 	bos, eos int32
 	patches  int     // that prompt and text can have together
 	front    []int32 // K-1 tokens to stand before BOS
@@ -141,7 +142,7 @@ type Generator struct {
 
 // newGenerator checks what both kinds of models have in common; source is still to be set.
 func newGenerator(tok *tokenizer.Tokenizer, o Options, patch, vocab, bos, eos, longest int) (*Generator, error) {
-	if tok.VocabSize() > vocab {
+	if tok != nil && tok.VocabSize() > vocab {
 		return nil, inputError("generate: the tokenizer has %d ids and the model %d: they do not belong together", tok.VocabSize(), vocab)
 	}
 	if o.MaxTokens < 0 || o.Draws < 0 || o.Context < 0 {
@@ -153,7 +154,7 @@ func newGenerator(tok *tokenizer.Tokenizer, o Options, patch, vocab, bos, eos, l
 	if o.Context == 0 {
 		o.Context = longest * patch
 	}
-	g := &Generator{tok: tok, options: o, patch: patch, bos: int32(bos), eos: int32(eos), patches: o.Context / patch}
+	g := &Generator{tok: tok, options: o, patch: patch, vocab: vocab, bos: int32(bos), eos: int32(eos), patches: o.Context / patch}
 	if g.patches < 2 {
 		return nil, inputError("generate: a context of %d tokens: want two patches of %d or more", o.Context, patch)
 	}
@@ -162,16 +163,19 @@ func newGenerator(tok *tokenizer.Tokenizer, o Options, patch, vocab, bos, eos, l
 			return nil, inputError("generate: the tail has the token %d, the model has 0 to %d", id, vocab-1)
 		}
 	}
-	g.front = front(tok, o.Tail, patch-1)
+	filler := []int32{g.bos} // as after empty documents
+	if tok != nil {
+		filler = tok.Encode("\n")
+	}
+	g.front = front(filler, o.Tail, patch-1)
 	return g, nil
 }
 
-// front returns the last n tokens of a tail, after as many newlines as it lacks.
-func front(tok *tokenizer.Tokenizer, tail []int32, n int) []int32 {
-	newline := tok.Encode("\n")
+// front returns the last n tokens of a tail, after as much filler as it lacks.
+func front(filler, tail []int32, n int) []int32 {
 	var ids []int32
 	for len(ids)+len(tail) < n {
-		ids = append(ids, newline...)
+		ids = append(ids, filler...)
 	}
 	ids = append(ids, tail...)
 	return ids[len(ids)-n:]
@@ -190,10 +194,15 @@ func (g *Generator) aligned(prompt []int32) []int32 {
 // ordinary text. An error is the last round of the loop; what came before it stands. Afterwards, and in the loop,
 // Result says how it went. The same call gives the same text.
 func (g *Generator) Generate(ctx context.Context, prompt string) iter.Seq2[Chunk, error] {
+	if g.tok == nil {
+		return func(yield func(Chunk, error) bool) {
+			yield(Chunk{}, inputError("generate: the model has no tokenizer to read a prompt with: give ids"))
+		}
+	}
 	return g.Continue(ctx, g.tok.Encode(prompt))
 }
 
-// Continue is Generate for a prompt of ids, without BOS.
+// Continue is Generate for a prompt of ids, without BOS. Without a tokenizer chunks have no text.
 func (g *Generator) Continue(ctx context.Context, prompt []int32) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
 		start := time.Now()
@@ -203,7 +212,10 @@ func (g *Generator) Continue(ctx context.Context, prompt []int32) iter.Seq2[Chun
 			g.fail(ctx, err, yield)
 			return
 		}
-		w := writer{Generator: g, text: g.tok.NewStream(), patch: make([]int32, g.patch), read: len(g.aligned(prompt)) / g.patch}
+		w := writer{Generator: g, patch: make([]int32, g.patch), read: len(g.aligned(prompt)) / g.patch}
+		if g.tok != nil {
+			w.text = g.tok.NewStream()
+		}
 		for g.result.Stop == "" {
 			chunk, err := w.next(ctx)
 			g.result.Seconds = time.Since(start).Seconds()
@@ -244,6 +256,11 @@ func (g *Generator) prefill(ctx context.Context, prompt []int32) error {
 		return inputError("the prompt has %d tokens, and with a context of %d tokens it can have %d: shorten it",
 			len(prompt), g.options.Context, most)
 	}
+	for _, id := range prompt {
+		if id < 0 || int(id) >= g.vocab {
+			return inputError("the prompt has the token %d, the model has 0 to %d", id, g.vocab-1)
+		}
+	}
 	g.source.reset()
 	for len(ids) > 0 {
 		if err := ctx.Err(); err != nil {
@@ -261,9 +278,9 @@ func (g *Generator) prefill(ctx context.Context, prompt []int32) error {
 // writer is the state of one text.
 type writer struct {
 	*Generator
-	text  *tokenizer.Stream
-	patch []int32 // written last [K]
-	read  int     // patches that the source has read
+	text  *tokenizer.Stream // nil without a tokenizer
+	patch []int32           // written last [K]
+	read  int               // patches that the source has read
 }
 
 // next writes a patch. With an error it returns the text that was held back.
@@ -271,18 +288,29 @@ func (w *writer) next(ctx context.Context) (Chunk, error) {
 	r := &w.result
 	err := w.step(ctx)
 	if err != nil {
-		return Chunk{Text: string(w.text.Flush(nil))}, err
+		return Chunk{Text: w.flush(nil)}, err
 	}
 	tokens := w.cut()
 	r.Tokens += len(tokens)
 	if r.Stop == "" && w.read+1 == w.patches {
 		r.Stop = StopContext
 	}
+	if w.text == nil {
+		return Chunk{Tokens: tokens}, nil
+	}
 	text := w.text.Append(nil, tokens...)
 	if r.Stop != "" {
-		text = w.text.Flush(text)
+		return Chunk{Tokens: tokens, Text: w.flush(text)}, nil
 	}
 	return Chunk{Tokens: tokens, Text: string(text)}, nil
+}
+
+// flush returns text with what was held back.
+func (w *writer) flush(text []byte) string {
+	if w.text == nil {
+		return ""
+	}
+	return string(w.text.Flush(text))
 }
 
 // step reads the patch written before, if there is one, and writes another.

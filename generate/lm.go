@@ -12,7 +12,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// New makes a generator of a language model's text. What options cannot be met is an *InputError.
+// New makes a generator of a language model's text; of its ids alone if tok is nil. What options cannot be met is an *InputError.
 func New(e *cpu.Engine, m *lm.Model, tok *tokenizer.Tokenizer, o Options) (*Generator, error) {
 	c := m.Config
 	g, err := newGenerator(tok, o, c.PatchSize, c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.MaxPositionEmbeddings)

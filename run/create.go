@@ -116,6 +116,9 @@ func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error
 	if ae.AE == nil {
 		return nil, usage("--ae: %s is a run of kind %s, not an autoencoder", o.AE, ae.Kind)
 	}
+	if err := ae.needTokenizer("train over"); err != nil {
+		return nil, err
+	}
 	c, err := compose(o, func() (LMConfig, error) { return LMPreset(o.Preset, ae.AE.Config) }, func(c *LMConfig) *Common { return &c.Common })
 	if err != nil {
 		return nil, err
@@ -305,6 +308,9 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 	m, err := describe(dir, true)
 	if err != nil {
 		return nil, nil, err
+	}
+	if m.Imported != "" {
+		return nil, nil, usage("--resume %s: the run was imported from %s: it has weights to measure and to write with, and no state to train on from", dir, m.Imported)
 	}
 	t = &Training{Model: m, eng: eng}
 	defer func() {

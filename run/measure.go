@@ -134,9 +134,9 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	if len(paths) == 0 {
 		paths = m.Data
 	}
-	text, err := corpus.Load(ctx, m.Tokenizer, paths...)
+	text, err := m.text(ctx, paths)
 	if err != nil {
-		return out, badText(ctx, err)
+		return out, err
 	}
 	defer text.Close()
 	part := text.HeldOut()
@@ -146,6 +146,8 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 		out.Text = fmt.Sprintf("all of %v", o.Data)
 	case len(m.Data) > 0:
 		out.Text = fmt.Sprintf("held out of %v", m.Data)
+	case m.Imported != "": // nothing of it was for training
+		part, out.Text = text.All(), "all of the embedded book"
 	}
 	layout := m.Layout()
 	if o.Block > 0 {
@@ -173,6 +175,40 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	return out, err
 }
 
+// text loads text for measuring. A run without a tokenizer reads what is prepared: ids.
+func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error) {
+	if m.Tokenizer != nil {
+		text, err := corpus.Load(ctx, m.Tokenizer, paths...)
+		if err != nil {
+			return nil, badText(ctx, err)
+		}
+		return text, nil
+	}
+	if len(paths) != 1 || !corpus.IsPrepared(paths[0]) {
+		return nil, m.needTokenizer("reading text for")
+	}
+	text, err := corpus.Open(paths[0])
+	if err != nil {
+		return nil, badText(ctx, err)
+	}
+	if vocab, bos := m.VocabSize(), m.bos(); text.VocabSize() > vocab || text.BOS() != bos {
+		return nil, errors.Join(text.Close(), usage("--data: %s was prepared with %d tokens and BOS %d, the model has %d and BOS %d: they do not belong together",
+			paths[0], text.VocabSize(), text.BOS(), vocab, bos))
+	}
+	return text, nil
+}
+
+// bos returns the id that stands in front of every document.
+func (m *Model) bos() int32 {
+	switch {
+	case m.AE != nil:
+		return int32(m.AE.Config.BOSTokenID)
+	case m.LM != nil:
+		return int32(m.LM.Config.BOSTokenID)
+	}
+	return int32(m.AR.Config.BOSTokenID)
+}
+
 // Layout returns how the run's text becomes blocks.
 func (m *Model) Layout() corpus.Layout {
 	l := corpus.Layout{Kind: corpus.Language, PatchSize: 1, BlockSize: m.BlockSize}
@@ -188,9 +224,9 @@ func (m *Model) Layout() corpus.Layout {
 // Baselines scores models that know little on the positions where Evaluate measures a language model: the unigram of
 // the training text, and one that knows nothing.
 func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineResult, error) {
-	text, err := corpus.Load(ctx, m.Tokenizer, m.Data...)
+	text, err := m.text(ctx, m.Data)
 	if err != nil {
-		return eval.BaselineResult{}, badText(ctx, err)
+		return eval.BaselineResult{}, err
 	}
 	defer text.Close()
 	layout := m.Layout()
@@ -202,5 +238,5 @@ func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineRes
 	if err != nil {
 		return eval.BaselineResult{}, err
 	}
-	return eval.Unigram(ctx, trained, held, m.Tokenizer.VocabSize(), layout.PatchSize, o)
+	return eval.Unigram(ctx, trained, held, m.VocabSize(), layout.PatchSize, o)
 }

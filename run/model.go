@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ import (
 type Model struct {
 	*Common
 	Dir       string
-	Tokenizer *tokenizer.Tokenizer
+	Tokenizer *tokenizer.Tokenizer // nil in a run that was imported without one
 	Params    *nn.Params
 
 	AE *autoencoder.Model
@@ -55,9 +56,9 @@ func Open(dir string, set ...string) (*Model, error) {
 	return m, errors.Join(m.load(weights), weights.Close())
 }
 
-// Describe reads what the run in dir is, with what only training needs, and leaves the weights where they are: its
-// parameters have no values.
-func Describe(dir string) (*Model, error) { return describe(dir, true) }
+// Describe reads what the run in dir is, if asked with what only training needs, and leaves the weights where they are:
+// its parameters have no values.
+func Describe(dir string, training bool) (*Model, error) { return describe(dir, training) }
 
 // describe reads configuration and tokenizer of a run and declares its parameters, without values. Assignments in set are
 // for language models.
@@ -89,10 +90,19 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.Tokenizer, err = tokenizer.Load(filepath.Join(dir, checkpoint.TokenizerFile)); err != nil {
+	m.Tokenizer, err = tokenizer.Load(filepath.Join(dir, checkpoint.TokenizerFile))
+	if err != nil && !(m.Imported != "" && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the run %s: %w", dir, err)
 	}
 	return m, nil
+}
+
+// needTokenizer refuses what cannot be done on ids alone.
+func (m *Model) needTokenizer(what string) error {
+	if m.Tokenizer == nil {
+		return usage("%s %s: the run was imported without a tokenizer: import it again with --tokenizer FILE, or work on ids", what, m.Dir)
+	}
+	return nil
 }
 
 func (m *Model) describeAE(path string) error {

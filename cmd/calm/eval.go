@@ -116,7 +116,7 @@ func printResult(w io.Writer, r run.Result) {
 }
 
 func printAE(w io.Writer, r *eval.AEResult) {
-	fmt.Fprintf(w, "  tokens         %d\n  cross entropy  %.5f nats a token\n  accuracy       %.3f %% (posterior sample)\n", r.Tokens, r.CrossEntropy, 100*r.Accuracy)
+	fmt.Fprintf(w, "  tokens         %d in %d blocks of %d\n  cross entropy  %.5f nats a token\n  accuracy       %.3f %% (posterior sample)\n", r.Tokens, r.Blocks, r.BlockSize, r.CrossEntropy, 100*r.Accuracy)
 	for _, n := range r.Noise {
 		fmt.Fprintf(w, "  accuracy       %.3f %% (noise %g)\n", 100*n.Accuracy, n.Sigma)
 	}

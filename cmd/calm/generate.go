@@ -16,6 +16,7 @@ func newGenerate() *cobra.Command {
 	var (
 		f       engineFlags
 		prompt  string
+		ids     []int32
 		sampler string
 		set     []string
 	)
@@ -31,7 +32,8 @@ draws patches until one passes (at most --draws each; then what is written stays
 sampler draws --draws at once and chooses among the most frequent (for temperatures 1/2, 1/3, ..).`,
 		Example: `  calm generate runs/lm --prompt "Call me"
   calm generate runs/lm --prompt "The whale" --temperature 0.5 --sampler batch --seed 7
-  echo -n "It was" | calm generate runs/lm --prompt - --max-tokens 200`,
+  echo -n "It was" | calm generate runs/lm --prompt - --max-tokens 200
+  calm generate runs/lm --ids 791,42,1053`,
 		Args: exactly(1, "one run directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !(o.Temperature > 0 && o.Temperature <= 1) {
@@ -39,6 +41,10 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 			}
 			if f.threads < 0 {
 				return badUsage("--threads %d: want 0 for all processors, or more", f.threads)
+			}
+			byIDs := cmd.Flags().Changed("ids")
+			if byIDs && cmd.Flags().Changed("prompt") {
+				return badUsage("--ids and --prompt are two ways to give the prompt: choose one")
 			}
 			o.Sampler = generate.Sampler(sampler)
 			if prompt == "-" {
@@ -52,12 +58,19 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 			if err != nil {
 				return err
 			}
+			if byIDs {
+				return joinClose(writeIDs(cmd, m, ids, o), m.Close)
+			}
+			if m.Tokenizer() == nil {
+				return joinClose(badUsage("%s was imported without a tokenizer: give the prompt as --ids, and ids is what it writes", args[0]), m.Close)
+			}
 			return joinClose(write(cmd, m, prompt, o), m.Close)
 		},
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&prompt, "prompt", "", "what to go on from; - reads it from standard input")
+	fl.Int32SliceVar(&ids, "ids", nil, "the prompt as token ids, without BOS; prints ids")
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
 	fl.StringVar(&sampler, "sampler", string(generate.Exact), "exact or batch, below temperature 1")
@@ -92,8 +105,47 @@ func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) err
 	if begun && failed == nil && !strings.HasSuffix(last, "\n") {
 		_, failed = fmt.Fprintln(w)
 	}
+	sayEnd(cmd, result, err)
+	return errors.Join(failed, err)
+}
+
+// sayEnd says why a text ended, where that does not show.
+func sayEnd(cmd *cobra.Command, result calm.Result, err error) {
 	if message := result.Message(); message != "" && err == nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "calm: %s\n", message)
 	}
+}
+
+// writeIDs is write for ids: those of the prompt and what follows them, with commas, as --ids takes them.
+func writeIDs(cmd *cobra.Command, m *calm.Model, prompt []int32, o calm.Options) error {
+	w := cmd.OutOrStdout()
+	var (
+		result calm.Result
+		failed error
+		begun  bool
+	)
+	put := func(list []int32) bool {
+		if !begun { // not before the prompt has been found good
+			list = append(append([]int32{}, prompt...), list...)
+		}
+		for _, id := range list {
+			comma := ","
+			if !begun {
+				comma, begun = "", true
+			}
+			if _, failed = fmt.Fprintf(w, "%s%d", comma, id); failed != nil {
+				return false
+			}
+		}
+		return true
+	}
+	err := m.WriteIDs(cmd.Context(), prompt, o, put, &result)
+	if !begun && status(err) != exitUsage {
+		put(nil) // nothing came of it, and the prompt stands
+	}
+	if begun && failed == nil {
+		_, failed = fmt.Fprintln(w)
+	}
+	sayEnd(cmd, result, err)
 	return errors.Join(failed, err)
 }

@@ -65,7 +65,7 @@ func (f *infoFlags) model(args []string) (*run.Model, error) {
 		if _, err := run.Open(args[0]); err != nil { // its weights are what its configuration says
 			return nil, err
 		}
-		return run.Describe(args[0])
+		return run.Describe(args[0], true)
 	case len(args) == 0 && f.preset != "":
 		return run.Shape(f.preset, run.Kind(f.kind), true, f.set)
 	}
@@ -93,8 +93,11 @@ func infoJSON(m *run.Model, c run.Cost) map[string]any {
 	}
 	info := map[string]any{"kind": m.Kind, "parameters": c.Kept, "trainable_parameters": c.Trained, "parameters_by_part": byPart(c.Parameters),
 		"steps": c.Steps, "vocab_size": m.VocabSize(), "flops": arithmetic, "config": m.Config()}
+	if m.Dir != "" {
+		info["run"] = m.Dir
+	}
 	if m.Tokenizer != nil {
-		info["run"], info["vocab_size"] = m.Dir, m.Tokenizer.VocabSize()
+		info["vocab_size"] = m.Tokenizer.VocabSize()
 	}
 	return info
 }
@@ -102,8 +105,11 @@ func infoJSON(m *run.Model, c run.Cost) map[string]any {
 // describe prints the same for people.
 func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost) error {
 	what, tokens := "preset "+f.preset, fmt.Sprintf("vocabulary of %d", m.VocabSize())
-	if m.Tokenizer != nil {
+	switch {
+	case m.Tokenizer != nil:
 		what, tokens = m.Dir, fmt.Sprintf("tokenizer of %d", m.Tokenizer.VocabSize())
+	case m.Dir != "":
+		what, tokens = m.Dir, "no tokenizer, "+tokens
 	}
 	fmt.Fprintf(w, "%s: %s, %d parameters, %d of them trained, %s tokens\n", what, m.Kind, c.Kept, c.Trained, tokens)
 	fmt.Fprintf(w, "  parameters  %s\n", amounts(c.Parameters))

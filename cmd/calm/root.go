@@ -93,7 +93,7 @@ with them. Start with
 		return badUsage("%w: see %s --help", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newTokenizer(), newData(), newBench())
+	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newImport(), newExport(), newTokenizer(), newData(), newBench())
 	return root
 }
 

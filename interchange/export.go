@@ -1,0 +1,295 @@
+package interchange
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/backbone"
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/tokenizer"
+)
+
+// Export writes the run in dir as a directory that the reference loads with from_pretrained: config.json, weights,
+// and the tokenizer's files. A language model's autoencoder is inside and, in a directory of its own, where ae_path
+// says. format is float32, bfloat16 or float16, or "" for the one each tensor has. The directory out appears when it is
+// complete; it may be there and empty. Mistakes of the user are *run.UsageError.
+func Export(ctx context.Context, dir, out, format string) (*Report, error) {
+	var to checkpoint.DType
+	for d, name := range formats {
+		if name == format {
+			to = d
+		}
+	}
+	if to == "" && format != "" {
+		return nil, &run.UsageError{Err: fmt.Errorf("--dtype %q: want float32, bfloat16 or float16", format)}
+	}
+	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &run.UsageError{Err: fmt.Errorf("export to %s: %w: choose a directory that is empty or does not exist", out, checkpoint.ErrExists)}
+	}
+	m, err := run.Describe(dir, false)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := checkpoint.OpenRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	f, err := opened.Weights()
+	if err != nil {
+		return nil, err
+	}
+	e := exporter{model: m}
+	if m.LM != nil && m.LM.Config.Input != lm.Tokens {
+		err = &run.UsageError{Err: fmt.Errorf("its transformer reads %s (key input), the reference's only tokens", m.LM.Config.Input)}
+	} else {
+		err = e.collect(ctx, f, to)
+	}
+	if err == nil {
+		err = e.write(out)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("export %s: %w", dir, err)
+	}
+	return &e.report, nil
+}
+
+// exporter is a run on its way to the reference.
+type exporter struct {
+	model   *run.Model
+	streams []checkpoint.Stream // by calm's names
+	report  Report
+}
+
+// collect finds the parameters in the run's weights.
+func (e *exporter) collect(ctx context.Context, f *checkpoint.File, to checkpoint.DType) error {
+	have := map[string]source{}
+	for _, name := range f.Names() {
+		s, err := f.Stream(name)
+		if err != nil {
+			return err
+		}
+		have[name] = source{Stream: s}
+	}
+	found, notes, err := account(ctx, e.model.Params.All(), have)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	for i, s := range found {
+		if to != "" {
+			s = s.As(to)
+		}
+		found[i] = cancelled(ctx, s)
+	}
+	e.streams = found
+	all, _ := e.model.Params.Count()
+	e.report = Report{Kind: e.model.Kind, Parameters: all, Formats: countFormats(found), Notes: notes}
+	switch {
+	case e.model.AE != nil:
+		e.report.Model = "Autoencoder"
+	case e.model.AR != nil:
+		e.report.Model = "LlamaForCausalLM"
+	default:
+		e.report.Model = class(e.model.LM.Config.ModelType)
+	}
+	return nil
+}
+
+// write fills a hidden directory and gives it its name.
+func (e *exporter) write(out string) (err error) {
+	out, err = filepath.Abs(out)
+	if err != nil {
+		return err
+	}
+	disk := new(atomicfile.Disk)
+	temp := filepath.Join(filepath.Dir(out), "."+filepath.Base(out)+atomicfile.Suffix)
+	if err := disk.RemoveAll(temp); err != nil { // of one that was killed
+		return err
+	}
+	if err := os.MkdirAll(temp, 0o777); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, disk.RemoveAll(temp))
+		}
+	}()
+	if e.model.LM != nil {
+		ae := filepath.Join(temp, checkpoint.AutoencoderIn)
+		if err := disk.Mkdir(ae); err != nil {
+			return err
+		}
+		if err := e.directory(ae, e.autoencoderConfig(e.model.LM.Autoencoder.Config), e.under(lm.AEPrefix)); err != nil {
+			return err
+		}
+		e.report.Notes = append(e.report.Notes, fmt.Sprintf(
+			"ae_path in config.json is %s, where the reference looks for the autoencoder: change it when the directory moves", filepath.Join(out, checkpoint.AutoencoderIn)))
+	}
+	if err := e.directory(temp, e.config(filepath.Join(out, checkpoint.AutoencoderIn)), e.streams); err != nil {
+		return err
+	}
+	if err := os.Remove(out); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty directory
+		return err
+	}
+	if err := disk.Rename(temp, out); err != nil {
+		return err
+	}
+	return disk.SyncDir(filepath.Dir(out))
+}
+
+// under returns the tensors whose names begin with prefix, without it.
+func (e *exporter) under(prefix string) (out []checkpoint.Stream) {
+	for _, s := range e.streams {
+		var ok bool
+		if s.Name, ok = strings.CutPrefix(s.Name, prefix); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// directory writes one model of the reference.
+func (e *exporter) directory(dir string, config map[string]any, streams []checkpoint.Stream) error {
+	var all []checkpoint.Stream
+	for _, s := range streams {
+		for _, name := range exportNames(s.Name) {
+			s.Name = name
+			all = append(all, s)
+		}
+	}
+	err := atomicfile.Write(filepath.Join(dir, safetensorsFile), func(w io.Writer) error { return checkpoint.EncodeStreams(w, all, nil) })
+	if err != nil {
+		return err
+	}
+	if tok := e.model.Tokenizer; tok != nil {
+		for name, content := range tokenizerFiles(tok) {
+			if err := writeJSON(filepath.Join(dir, name), content); err != nil {
+				return err
+			}
+		}
+		if err := tok.Save(filepath.Join(dir, checkpoint.TokenizerFile)); err != nil {
+			return err
+		}
+	}
+	return writeJSON(filepath.Join(dir, checkpoint.ConfigFile), config)
+}
+
+// writeJSON writes an object as transformers does: keys sorted, indented by two.
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(append(data, '\n'))
+		return err
+	})
+}
+
+// tokenizerFiles are what transformers wants beside tokenizer.json.
+func tokenizerFiles(tok *tokenizer.Tokenizer) map[string]any {
+	special := map[string]any{}
+	for role, id := range map[string]int32{"bos_token": tok.BOS(), "eos_token": tok.EOS(), "pad_token": tok.PAD()} {
+		if id >= 0 {
+			special[role] = string(tok.Token(id))
+		}
+	}
+	all := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false}
+	for role, literal := range special {
+		all[role] = literal
+	}
+	return map[string]any{"tokenizer_config.json": all, "special_tokens_map.json": special}
+}
+
+// float is a number that Python reads as a float, whole or not.
+type float float64
+
+// MarshalJSON writes the shortest text that reads back as the same number.
+func (f float) MarshalJSON() ([]byte, error) {
+	s := strconv.FormatFloat(float64(f), 'g', -1, 64)
+	if !strings.ContainsAny(s, ".e") {
+		s += ".0"
+	}
+	return []byte(s), nil
+}
+
+// dtype is torch_dtype: the format of most numbers.
+func (e *exporter) dtype() string {
+	best := ""
+	for name, n := range e.report.Formats {
+		if best == "" || n > e.report.Formats[best] || n == e.report.Formats[best] && name > best {
+			best = name
+		}
+	}
+	return best
+}
+
+// config is the config.json of the run's model.
+func (e *exporter) config(aePath string) map[string]any {
+	m := e.model
+	switch {
+	case m.AE != nil:
+		return e.autoencoderConfig(m.AE.Config)
+	case m.AR != nil:
+		c := m.AR.Config
+		out := e.backboneConfig(c.Config)
+		out["model_type"] = "llama"
+		out["vocab_size"], out["bos_token_id"], out["eos_token_id"] = c.VocabSize, c.BOSTokenID, c.EOSTokenID
+		return out
+	}
+	c := m.LM.Config
+	out := e.backboneConfig(c.Config)
+	out["vocab_size"], out["bos_token_id"], out["eos_token_id"], out["pad_token_id"] = c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.PadTokenID
+	out["ae_path"] = aePath
+	out["patch_size"], out["latent_size"] = c.PatchSize, c.LatentSize
+	out["num_mlp_layers"], out["num_samples"], out["noise_size"], out["beta"] = c.NumMLPLayers, c.NumSamples, c.NoiseSize, float(c.Beta)
+	return out
+}
+
+// shared are the keys of every model.
+func (e *exporter) shared(class string) map[string]any {
+	return map[string]any{
+		"architectures": []string{class}, "torch_dtype": e.dtype(), "transformers_version": "4.43.0",
+		"hidden_act": "silu", "pretraining_tp": 1, "tie_word_embeddings": false,
+	}
+}
+
+func (e *exporter) backboneConfig(c backbone.Config) map[string]any {
+	out := e.shared(e.report.Model)
+	for key, v := range map[string]any{
+		"hidden_size": c.HiddenSize, "intermediate_size": c.IntermediateSize, "num_hidden_layers": c.NumHiddenLayers,
+		"num_attention_heads": c.NumAttentionHeads, "num_key_value_heads": c.NumKeyValueHeads,
+		"max_position_embeddings": c.MaxPositionEmbeddings, "rms_norm_eps": float(c.RMSNormEps),
+		"rope_theta": float(c.RopeTheta), "rope_scaling": nil, "initializer_range": float(c.InitializerRange),
+		"attention_bias": false, "attention_dropout": float(0), "mlp_bias": false, "use_cache": true,
+	} {
+		out[key] = v
+	}
+	return out
+}
+
+func (e *exporter) autoencoderConfig(c autoencoder.Config) map[string]any {
+	out := e.shared("Autoencoder")
+	for key, v := range map[string]any{
+		"patch_size": c.PatchSize, "latent_size": c.LatentSize, "hidden_size": c.HiddenSize, "intermediate_size": c.IntermediateSize,
+		"num_encoder_layers": c.NumEncoderLayers, "num_decoder_layers": c.NumDecoderLayers, "vocab_size": c.VocabSize,
+		"ae_dropout": float(c.AEDropout), "kl_clamp": float(c.KLClamp), "kl_weight": float(c.KLWeight),
+		"rms_norm_eps": float(c.RMSNormEps), "initializer_range": float(c.InitializerRange), "mlp_bias": c.MLPBias,
+		"max_position_embeddings": 2048, // of no meaning here; the reference's class has it
+		"bos_token_id":            c.BOSTokenID, "eos_token_id": c.EOSTokenID, "pad_token_id": c.PadTokenID,
+	} {
+		out[key] = v
+	}
+	return out
+}

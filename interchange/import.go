@@ -1,0 +1,415 @@
+// Package interchange imports models of the PyTorch reference as runs, and exports runs as directories that the
+// reference loads. docs/interchange.md says what lies where under which name.
+//
+// Weights go from file to file a megabyte at a time, in the format they have: importing a model of any size needs
+// little memory.
+package interchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/interchange/hub"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/tokenizer"
+)
+
+// Options say what an import cannot know.
+type Options struct {
+	AE        string       // a language model's autoencoder; "" where it is inside or ae_path leads to it
+	Tokenizer string       // bytes, llama3:FILE, a tokenizer.json, or none; "" for the one in the directory, if there is one
+	Log       func(string) // told what is downloaded, if not nil
+}
+
+// NoTokenizer as Options.Tokenizer imports without one: the run works on ids.
+const NoTokenizer = "none"
+
+// Report says what came of an import or an export.
+type Report struct {
+	Kind       run.Kind
+	Model      string         // its class in the reference
+	Parameters int            // numbers, frozen ones too, each once
+	Formats    map[string]int // of how many numbers, by the reference's name
+	Notes      []string       // what was taken from elsewhere than the source, and where the autoencoder came from
+}
+
+// Import makes a run in dir of the model that the reference left in src: a directory, or a name on the hub. Nothing is
+// left behind where it fails. What is wrong with src or the options is a *run.UsageError.
+func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
+	name := src
+	src, err := local(ctx, src, o.Log)
+	if err == nil && o.AE != "" {
+		o.AE, err = local(ctx, o.AE, o.Log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if name == src {
+		name, _ = filepath.Abs(src) // the empty path where there is no telling
+	}
+	m, err := open(src, name, o)
+	if err != nil {
+		return nil, badSource(src, err)
+	}
+	err = m.check(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = badSource(src, err)
+	}
+	if err == nil {
+		err = m.write(ctx, dir)
+	}
+	return &m.report, errors.Join(err, m.Close())
+}
+
+// local returns the directory of a model: src itself, or where what src names on the hub was downloaded to.
+func local(ctx context.Context, src string, log func(string)) (string, error) {
+	if _, err := os.Stat(src); !errors.Is(err, fs.ErrNotExist) || !hub.IsName(src) {
+		return src, nil
+	}
+	if log == nil {
+		log = func(string) {}
+	}
+	return hub.Fetch(ctx, src, log)
+}
+
+// badSource says that something is wrong with what is to be imported.
+func badSource(src string, err error) error {
+	return &run.UsageError{Err: fmt.Errorf("import %s: %w", src, err)}
+}
+
+// model is a model of the reference on its way to be a run.
+type model struct {
+	report    Report
+	config    any           // *run.AEConfig, *run.LMConfig or *run.ARConfig
+	ae        *run.AEConfig // of a language model
+	tokenizer *tokenizer.Tokenizer
+	params    *nn.Params
+	tensors   map[string]source
+	streams   []checkpoint.Stream // the parameters, by calm's names, once they are accounted for
+	files     []*weights
+}
+
+// Close closes the files of weights.
+func (m *model) Close() error {
+	var errs []error
+	for _, w := range m.files {
+		errs = append(errs, w.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open reads what describes a model and declares its parameters. The name is what the run will say that it was
+// imported from.
+func open(src, name string, o Options) (m *model, err error) {
+	if info, err := os.Stat(src); err != nil {
+		return nil, err
+	} else if !info.IsDir() {
+		return nil, errors.New("it is a file: want the directory that holds it, with its config.json")
+	}
+	m = &model{params: nn.NewParams()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.Close())
+			m = nil
+		}
+	}()
+	ref, err := readReference(src)
+	if err != nil {
+		return m, err
+	}
+	if err := m.read(src, ""); err != nil {
+		return m, err
+	}
+	kind, head, err := ref.kindOf(m.tensors)
+	if err != nil {
+		return m, err
+	}
+	if m.tokenizer, err = chooseTokenizer(src, o.Tokenizer); err != nil {
+		return m, err
+	}
+	if m.tokenizer != nil && ref.VocabSize != nil {
+		if err := m.fit(*ref.VocabSize); err != nil {
+			return m, err
+		}
+	}
+	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name, params: m.params}
+	switch m.report.Kind = kind; kind {
+	case run.AE:
+		m.report.Model = "Autoencoder"
+		err = m.describeAE(d, o)
+	case run.AR:
+		m.report.Model = "LlamaForCausalLM"
+		err = m.describeAR(d, o)
+	default:
+		m.report.Model = class(head)
+		err = m.describeLM(d, head, o)
+	}
+	m.report.Notes = d.notes
+	return m, err
+}
+
+// read adds the weights in a directory, with a prefix before their names.
+func (m *model) read(dir, prefix string) error {
+	w, err := openWeights(dir)
+	if err != nil {
+		return err
+	}
+	m.files = append(m.files, w)
+	if m.tensors == nil {
+		m.tensors = map[string]source{}
+	}
+	for name, s := range w.tensors {
+		s.Name = prefix + name
+		m.tensors[s.Name] = s
+	}
+	return nil
+}
+
+var errAE = errors.New("--ae is for language models only")
+
+func (m *model) describeAE(d *describer, o Options) error {
+	if o.AE != "" {
+		return errAE
+	}
+	c, err := d.autoencoder()
+	if err != nil {
+		return err
+	}
+	m.config = &c
+	autoencoder.New(c.AutoencoderConfig, m.params, "")
+	return nil
+}
+
+func (m *model) describeAR(d *describer, o Options) error {
+	if o.AE != "" {
+		return errAE
+	}
+	c, err := d.baseline()
+	if err != nil {
+		return err
+	}
+	m.config = &c
+	ar.New(c.BaselineConfig, m.params)
+	return nil
+}
+
+func (m *model) describeLM(d *describer, head string, o Options) error {
+	if err := supportedHead(head); err != nil {
+		return err
+	}
+	ae, err := m.autoencoder(d, o.AE)
+	if err != nil {
+		return err
+	}
+	c, err := d.languageModel(head, ae.AutoencoderConfig)
+	if err != nil {
+		return err
+	}
+	ae.BOSTokenID, ae.EOSTokenID, ae.PadTokenID = c.BOSTokenID, c.EOSTokenID, c.PadTokenID
+	m.config, m.ae = &c, &ae
+	lm.New(c.LanguageConfig, ae.AutoencoderConfig, m.params)
+	return nil
+}
+
+// autoencoder describes the autoencoder of a language model, and adds its tensors where the model has none inside.
+func (m *model) autoencoder(d *describer, asked string) (run.AEConfig, error) {
+	inside := false
+	for name := range m.tensors {
+		inside = inside || strings.HasPrefix(name, lm.AEPrefix)
+	}
+	beside, err := findAutoencoder(d.dir, asked, d.reference.AEPath)
+	if err != nil {
+		return run.AEConfig{}, err
+	}
+	if beside == "" && !inside {
+		path := "nothing"
+		if d.reference.AEPath != nil {
+			path = *d.reference.AEPath
+		}
+		return run.AEConfig{}, fmt.Errorf("its autoencoder is neither inside (no tensors %s*) nor where ae_path says (%s): give its directory as --ae DIR", lm.AEPrefix, path)
+	}
+	if beside == "" {
+		return m.insideOnly(d)
+	}
+	ref, err := readReference(beside)
+	if err != nil {
+		return run.AEConfig{}, fmt.Errorf("its autoencoder: %w", err)
+	}
+	from := "inside"
+	if !inside {
+		from = "in " + beside
+		if err := m.read(beside, lm.AEPrefix); err != nil {
+			return run.AEConfig{}, fmt.Errorf("its autoencoder: %w", err)
+		}
+	}
+	a := &describer{dir: beside, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: d.imported}
+	c, err := a.autoencoder()
+	if err != nil {
+		return c, fmt.Errorf("its autoencoder: %w", err)
+	}
+	d.note("the autoencoder: weights %s, configuration in %s", from, beside)
+	return c, nil
+}
+
+// insideOnly describes an autoencoder of which nothing but its tensors is there.
+func (m *model) insideOnly(d *describer) (run.AEConfig, error) {
+	vocab := need(d, d.reference.VocabSize, "vocab_size")
+	bos, eos := d.special()
+	if err := d.err(); err != nil {
+		return run.AEConfig{}, err
+	}
+	c, err := deduced(m.tensors, vocab, bos, eos, d.pad(vocab))
+	if err != nil {
+		return run.AEConfig{}, err
+	}
+	d.notes = nil // they come again
+	d.note("the autoencoder: weights inside, sizes from their shapes, rms_norm_eps %g from SPEC section 2 (--ae DIR names one with a configuration)", c.RMSNormEps)
+	return run.AEConfig{Common: d.common(run.AE, c.PatchSize, blockSize, bos), AutoencoderConfig: c}, nil
+}
+
+// check accounts for every tensor.
+func (m *model) check(ctx context.Context) error {
+	found, notes, err := account(ctx, m.params.All(), m.tensors)
+	if err != nil {
+		return err
+	}
+	m.streams = found
+	m.report.Notes = append(m.report.Notes, notes...)
+	m.report.Parameters, _ = m.params.Count()
+	m.report.Formats = countFormats(found)
+	return nil
+}
+
+func countFormats(streams []checkpoint.Stream) map[string]int {
+	counts := map[string]int{}
+	for _, s := range streams {
+		n := 1
+		for _, d := range s.Shape {
+			n *= d
+		}
+		counts[formats[s.DType]] += n
+	}
+	return counts
+}
+
+// write makes the run. config.json comes last: only then is it one.
+func (m *model) write(ctx context.Context, dir string) (err error) {
+	r, err := checkpoint.CreateRun(dir)
+	if errors.Is(err, checkpoint.ErrExists) {
+		return &run.UsageError{Err: err}
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("import into %s: %w", dir, errors.Join(err, r.Abandon()))
+		} else {
+			err = r.Close()
+		}
+	}()
+	if m.tokenizer != nil {
+		err := r.Add(checkpoint.TokenizerFile, func(w io.Writer) error {
+			_, err := w.Write(m.tokenizer.JSON())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	var ae, all []checkpoint.Stream
+	for _, s := range m.streams {
+		s = cancelled(ctx, s)
+		all = append(all, s)
+		if name, ok := strings.CutPrefix(s.Name, lm.AEPrefix); ok {
+			s.Name = name
+			ae = append(ae, s)
+		}
+	}
+	if m.ae != nil {
+		data, err := config.Encode(m.ae)
+		if err != nil {
+			return err
+		}
+		err = r.Add(checkpoint.AutoencoderIn+"/"+checkpoint.ConfigFile, func(w io.Writer) error {
+			_, err := w.Write(data)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.AddWeights(checkpoint.AutoencoderIn+"/"+checkpoint.ModelFile, ae); err != nil {
+			return err
+		}
+	}
+	if err := r.AddWeights(checkpoint.ModelFile, all); err != nil {
+		return err
+	}
+	return r.WriteConfig(m.config)
+}
+
+// chooseTokenizer returns the tokenizer that is asked for, else the one in the directory; nil without.
+func chooseTokenizer(dir, asked string) (tok *tokenizer.Tokenizer, err error) {
+	switch asked {
+	case NoTokenizer:
+		return nil, nil
+	case "":
+		tok, err = tokenizerIn(dir)
+	default:
+		tok, err = run.ChooseTokenizer(asked)
+	}
+	return tok, err
+}
+
+// tokenizerIn returns the tokenizer in a directory of the reference's; nil where it has none.
+func tokenizerIn(dir string) (tok *tokenizer.Tokenizer, err error) {
+	for _, of := range []struct {
+		file string
+		load func(string) (*tokenizer.Tokenizer, error)
+	}{{checkpoint.TokenizerFile, tokenizer.Load}, {"tokenizer.model", tokenizer.LoadLlama3}} {
+		path := filepath.Join(dir, of.file)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if tok, err = of.load(path); err != nil {
+			return nil, fmt.Errorf("%w; --tokenizer names another, --tokenizer %s imports without", err, NoTokenizer)
+		}
+		return tok, nil
+	}
+	return nil, nil
+}
+
+// fit checks that every token has a row in the model's tables, and adds the special tokens that are missing where there
+// is room for them, as the reference adds [PAD].
+func (m *model) fit(vocab int) error {
+	if n := m.tokenizer.VocabSize(); n > vocab {
+		return fmt.Errorf("its tokenizer has %d tokens, its tables have %d rows: they do not belong together (--tokenizer names another)", n, vocab)
+	}
+	if with := m.tokenizer.WithSpecials(); with.VocabSize() <= vocab {
+		m.tokenizer = with
+	}
+	return nil
+}
+
+// Lines says in a few lines what came of an import.
+func (r *Report) Lines() []string {
+	var of []string
+	for _, name := range slices.Sorted(maps.Keys(r.Formats)) {
+		of = append(of, fmt.Sprintf("%d in %s", r.Formats[name], name))
+	}
+	return append([]string{fmt.Sprintf("%s, kind %s: %d parameters, %s", r.Model, r.Kind, r.Parameters, strings.Join(of, ", "))}, r.Notes...)
+}

@@ -1,0 +1,139 @@
+package interchange
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+)
+
+// Names under which the reference keeps one tensor twice.
+const (
+	energyPrefix = "mlp_generator."   // the energy head's, as calm names it too
+	headPrefix   = "generative_head." // every head's, and the energy head's second name
+	aeTable      = "encoder.embed_tokens.weight"
+	aeHead       = "decoder.lm_head_weight"
+)
+
+// names lists the names that a tensor of calm's may have in a checkpoint of the reference, calm's first.
+func names(name string) []string {
+	list := []string{name}
+	if rest, ok := strings.CutPrefix(name, energyPrefix); ok {
+		list = append(list, headPrefix+rest)
+	} else if rest, ok := strings.CutPrefix(name, headPrefix); ok {
+		list = append(list, energyPrefix+rest)
+	}
+	if name == aeTable || name == lm.AEPrefix+aeTable {
+		list = append(list, strings.TrimSuffix(name, aeTable)+aeHead)
+	}
+	return list
+}
+
+// exportNames lists the names under which the reference needs a tensor of calm's: where it has two it takes what it
+// finds under one for missing under the other, and draws it anew.
+func exportNames(name string) []string {
+	if strings.HasPrefix(name, headPrefix) {
+		return []string{name} // of a head that has no second name
+	}
+	return names(name)
+}
+
+// formats are the number formats of weights, by the reference's names.
+var formats = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}
+
+// account finds every parameter among the tensors of a checkpoint and makes sure that nothing else is there. Its error
+// lists all that does not fit. Notes say what was left out on purpose.
+func account(ctx context.Context, params []*nn.Param, have map[string]source) (found []checkpoint.Stream, notes []string, err error) {
+	var problems []string
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	used := map[string]bool{}
+	for _, p := range params {
+		var first *source
+		for _, name := range names(p.Name) {
+			s, ok := have[name]
+			if !ok {
+				continue
+			}
+			used[name] = true
+			switch {
+			case !slices.Equal(s.Shape, p.Shape):
+				problem("misshapen: %s is %v, want %v", name, s.Shape, p.Shape)
+			case formats[s.DType] == "":
+				problem("of another type: %s is %s, want float32, bfloat16 or float16", name, s.DType)
+			case first == nil:
+				first = &s
+				kept := s.Stream
+				kept.Name = p.Name
+				found = append(found, kept)
+			default:
+				same, err := equal(ctx, *first, s)
+				if err != nil {
+					return nil, nil, err
+				}
+				if !same {
+					problem("contradicting: %s and %s are one tensor of the model, and differ", first.Name, name)
+				}
+			}
+		}
+		if !slices.ContainsFunc(names(p.Name), func(name string) bool { return used[name] }) {
+			problem("missing: %s %v", strings.Join(names(p.Name), " or "), p.Shape)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		switch {
+		case used[name]:
+		case strings.HasSuffix(name, ".rotary_emb.inv_freq"): // of older versions of transformers, computed from rope_theta
+			notes = append(notes, fmt.Sprintf("%s is left out: it follows from rope_theta", name))
+		default:
+			problem("surplus: %s %v", name, have[name].Shape)
+		}
+	}
+	if len(problems) > 0 {
+		slices.Sort(problems)
+		return nil, nil, fmt.Errorf("%d tensors do not fit the model:\n  %s", len(problems), strings.Join(problems, "\n  "))
+	}
+	return found, notes, nil
+}
+
+// equal compares two tensors of the same shape.
+func equal(ctx context.Context, a, b source) (bool, error) {
+	if a.DType != b.DType {
+		return false, nil
+	}
+	if a.storage != "" && a.storage == b.storage {
+		return true, nil
+	}
+	var sums [2][sha256.Size]byte
+	for i, s := range []source{a, b} {
+		h := sha256.New()
+		err := cancelled(ctx, s.Stream).Each(func(p []byte) error {
+			h.Write(p)
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+		h.Sum(sums[i][:0])
+	}
+	return sums[0] == sums[1], nil
+}
+
+// cancelled is a tensor whose reading ends with ctx.
+func cancelled(ctx context.Context, s checkpoint.Stream) checkpoint.Stream {
+	each := s.Each
+	s.Each = func(use func([]byte) error) error {
+		return each(func(p []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return use(p)
+		})
+	}
+	return s
+}
