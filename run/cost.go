@@ -36,8 +36,8 @@ const OnlyTraining = "token_heads"
 // parts name the parameters that begin with a prefix, the first that fits.
 var parts = map[Kind][][2]string{
 	AE: {{"encoder.embed_tokens.", "embeddings"}, {"encoder.", "encoder"}, {"decoder.", "decoder"}},
-	LM: {{"transformer.embed_tokens.", "embeddings"}, {"embed_proj.", "input"}, {"transformer.", "backbone"},
-		{"mlp_generator.", "head"}, {lm.AEPrefix, "autoencoder"}, {lm.TokenHeadPrefix, OnlyTraining}},
+	LM: {{"transformer.embed_tokens.", "embeddings"}, {"embed_proj.", "input"}, {"latent_proj.", "input"}, {"transformer.", "backbone"},
+		{"mlp_generator.", "head"}, {"generative_head.", "head"}, {lm.AEPrefix, "autoencoder"}, {lm.TokenHeadPrefix, OnlyTraining}},
 	AR: {{"model.embed_tokens.", "embeddings"}, {"model.", "backbone"}, {"lm_head.", "head"}},
 }
 

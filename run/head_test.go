@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
 )
 
@@ -41,6 +43,38 @@ func TestOpenWithSteps(t *testing.T) {
 		_, bad := errors.AsType[*config.Error](err)
 		if !usage && !bad {
 			t.Errorf("%s: %v, want a mistake of the user's", set, err)
+		}
+	}
+}
+
+// TestPartsOfHeads: what a model of any head reads and draws with belongs to a part that has a name.
+func TestPartsOfHeads(t *testing.T) {
+	tok, err := run.ChooseTokenizer("bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ae, err := run.AEPreset("quickstart", tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"energy", "diffusion", "flow"} {
+		c, err := run.LMPreset("quickstart", ae.AutoencoderConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ModelType, c.Input = kind, "both"
+		ps := nn.NewParams()
+		m := run.Model{Common: &c.Common, Params: ps, LM: lm.New(c.LanguageConfig, ae.AutoencoderConfig, ps)}
+		cost, err := m.Cost(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, p := range cost.Parameters {
+			names = append(names, p.Name)
+		}
+		if want := "embeddings input backbone head token_heads autoencoder"; strings.Join(names, " ") != want {
+			t.Errorf("%s: parts %v, want %s", kind, names, want)
 		}
 	}
 }
