@@ -204,7 +204,7 @@ the prefix in a cache.
 
 Each further patch is drawn only where two samples are still equal, so its cost depends on the model: a new language
 model's samples are all alike, which is the most there can be; a new baseline's hardly ever are.`,
-		Example: "  calm bench brier\n  calm bench brier --preset lm-bytes --set patch_size=2 --tokens 512\n  calm bench brier runs/ar --json",
+		Example: "  calm bench brier\n  calm bench brier --preset lm-bytes --set patch_size=2 --tokens 1024\n  calm bench brier runs/ar --json",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.Run, err = runArgument(cmd, args); err != nil {
@@ -219,8 +219,8 @@ model's samples are all alike, which is the most there can be; a new baseline's 
 	modelFlags(cmd, &o.Model, &o.Presets, "lm-bytes with patches of 1 and 2 tokens, ar-bytes")
 	fl := cmd.Flags()
 	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration; may be repeated")
-	fl.IntVar(&o.Blocks, "blocks", 4, "blocks of text")
-	fl.IntVar(&o.Tokens, "tokens", 256, "tokens a block")
+	fl.IntVar(&o.Blocks, "blocks", 2, "blocks of text")
+	fl.IntVar(&o.Tokens, "tokens", 512, "tokens a block")
 	return cmd
 }
 
@@ -274,7 +274,7 @@ func benchAll(cmd *cobra.Command, f *benchFlags) error {
 			return err
 		}
 	}
-	if err := bench.Brier(ctx, bench.BrierOptions{Options: o, Model: run.LM, Presets: []string{"lm-bytes"}, Set: []string{"patch_size=2"}, Blocks: 4, Tokens: 256}); err != nil {
+	if err := bench.Brier(ctx, bench.BrierOptions{Options: o, Model: run.LM, Presets: []string{"lm-bytes"}, Set: []string{"patch_size=2"}, Blocks: 2, Tokens: 512}); err != nil {
 		return err
 	}
 	return bench.Tokenizer(ctx, bench.TokenizerOptions{Options: o, Vocab: 4096, Data: os.Getenv("CALM_DATA")})

@@ -107,8 +107,7 @@ func Autoregressive(likelihood, collision [N]float64, agree int) Score {
 }
 
 // Continued returns the score of a patch model at one position whose patches have fewer than N tokens, from two samples
-// that further patches continue (SPEC section 4). It is Estimator's with S = 2, without bias for the same reasons as
-// Autoregressive:
+// that further patches continue (SPEC section 4). It is unbiased, like Autoregressive; unlike an expectation it may be 2.
 //
 //   - right[s] is how many leading tokens of the target sample s gets right, each of its patches being drawn behind the
 //     true ones before it.

@@ -21,8 +21,8 @@ type Estimator struct {
 
 // NewEstimator returns an estimator for patches of that many tokens, with that
 // many samples a position. It refuses fewer than two samples, since one never
-// collides, and patches shorter than N tokens, whose n-grams would cross into
-// further patches.
+// collides, and patches shorter than N tokens, whose n-grams cross into further
+// patches: see Continued.
 func NewEstimator(samples, patch int) (*Estimator, error) {
 	if samples < 2 {
 		return nil, fmt.Errorf("samples a position: %d: the Brier score needs at least 2", samples)
