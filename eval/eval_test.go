@@ -186,7 +186,7 @@ func TestAEBatches(t *testing.T) {
 			CrossEntropy: got.CrossEntropy, Accuracy: got.Accuracy, // they depend on draws: see TestAESample
 			Noise: []eval.NoiseAccuracy{{0, float64(hits) / float64(len(ids))}, {1e9, got.Noise[1].Accuracy}},
 			KL:    total, DimensionKL: kl, // none collapsed
-			Blocks: int(b.Len()), Patches: len(ids) / 4, Tokens: len(ids),
+			Blocks: int(b.Len()), BlockSize: b.Layout().BlockSize, Patches: len(ids) / 4, Tokens: len(ids),
 		}
 		if diff := cmp.Diff(want, got, untimed); diff != "" {
 			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)

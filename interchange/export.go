@@ -187,13 +187,11 @@ func (e *exporter) directory(dir string, config map[string]any, streams []checkp
 
 // writeJSON writes an object as transformers does: keys sorted, indented by two.
 func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
 	return atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(append(data, '\n'))
-		return err
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
 	})
 }
 

@@ -83,7 +83,11 @@ func local(ctx context.Context, src string, log func(string)) (string, error) {
 	if log == nil {
 		log = func(string) {}
 	}
-	return hub.Fetch(ctx, src, log)
+	dir, err := hub.Fetch(ctx, src, log)
+	if err != nil {
+		err = fmt.Errorf("there is no directory %s, and on the hub: %w", src, err)
+	}
+	return dir, err
 }
 
 // badSource says that something is wrong with what is to be imported.
