@@ -1,0 +1,49 @@
+package kernel
+
+import "math"
+
+// A bfloat16 is the upper half of a float32: as many exponents, 8 bits of precision. They are stored in uint16, and
+// everything is computed in float32.
+
+// float is the value of a float32 or a bfloat16.
+func float[T float32 | uint16](v T) float32 {
+	if u, ok := any(v).(uint16); ok {
+		return FromBF16(u)
+	}
+	return float32(v)
+}
+
+// FromBF16 returns the value of a bfloat16.
+func FromBF16(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }
+
+// ToBF16 returns the bfloat16 nearest to v, of two the one whose last bit is 0. A NaN stays one.
+func ToBF16(v float32) uint16 {
+	u := math.Float32bits(v)
+	if v != v {
+		return uint16(u>>16) | 1<<6 // or the bits that are cut off may be all that it had
+	}
+	return uint16((u + 0x7fff + u>>16&1) >> 16)
+}
+
+// RoundBF16 sets dst[i] = ToBF16(src[i]); dst and src have one length.
+func RoundBF16(dst []uint16, src []float32) {
+	needLen("dst", len(dst), len(src))
+	dst = dst[:len(src)]
+	for i, v := range src {
+		dst[i] = ToBF16(v)
+	}
+}
+
+// WidenBF16 sets dst[i] = FromBF16(src[i]); dst and src have one length.
+func (s ISA) WidenBF16(dst []float32, src []uint16) {
+	needLen("dst", len(dst), len(src))
+	const lanes = 16 // of the widest vectors
+	done := 0
+	if s != Portable && len(src) >= lanes {
+		done = len(src) / lanes * lanes
+		widenBF16(s, dst, src[:done])
+	}
+	for i := done; i < len(src); i++ {
+		dst[i] = FromBF16(src[i])
+	}
+}
