@@ -58,10 +58,10 @@ func weightCost(g *nn.Graph) (c cost) {
 	for _, op := range g.Ops() {
 		switch op := op.(type) {
 		case *nn.Embedding:
-			c.bytes += 4 * float64(op.Y.Size())
+			c.bytes += weightBytes(op.Table) * float64(op.Y.Size())
 		case *nn.Linear: // its window of the matrix
 			c.flops += op.Flops()
-			c.bytes += 4 * float64(op.X.Cols()*op.Y.Cols())
+			c.bytes += weightBytes(op.W) * float64(op.X.Cols()*op.Y.Cols())
 			if op.B != nil {
 				c.bytes += 4 * float64(op.Y.Cols())
 			}
@@ -69,10 +69,18 @@ func weightCost(g *nn.Graph) (c cost) {
 			for _, t := range op.In() {
 				if t.Role() == nn.Parameter {
 					c.flops += op.Flops()
-					c.bytes += 4 * float64(t.Size())
+					c.bytes += weightBytes(t) * float64(t.Size())
 				}
 			}
 		}
 	}
 	return c
+}
+
+// weightBytes is the size of one number of a parameter.
+func weightBytes(t *nn.Tensor) float64 {
+	if p := t.Param(); p != nil && p.BF16 != nil {
+		return 2
+	}
+	return 4
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -18,7 +19,8 @@ type GenerateOptions struct {
 	Options
 	Run         string           // a language model's run, or "" for presets with random weights
 	Presets     []string         // none for defaultGenerate
-	Set         []string         // key=value
+	Set         []string         // key=value of the configuration, and dtype
+	Load        bool             // write random weights to a run first, and measure opening it
 	Prompt      int              // tokens read before, rounded up to patches
 	Temperature float64          // in (0, 1]
 	Sampler     generate.Sampler // below temperature 1; "" for exact with a run and batch without
@@ -34,15 +36,16 @@ var defaultGenerate = []string{"lm-bytes", "lm-proto"}
 // Below temperature 1 the number of draws that the exact sampler takes depends on what the model has learned; random
 // weights, whose draws are all alike, give the least. The batch sampler always takes temperature.DefaultPool.
 func Generate(ctx context.Context, o GenerateOptions) error {
-	if err := o.validate(); err != nil {
+	inference, err := o.validate()
+	if err != nil {
 		return err
 	}
 	var opened *run.Model
 	if o.Run != "" {
-		var err error
-		if opened, err = run.Open(o.Run); err != nil {
+		if opened, err = run.Open(o.Run, run.WithDType(inference.DType)); err != nil {
 			return err
 		}
+		defer opened.Close()
 		if opened.LM == nil {
 			return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, opened.Kind)
 		}
@@ -59,6 +62,15 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 			return err
 		}
 		m.randomize()
+		if o.Load {
+			if err := o.measureLoad(ctx, eng, m, inference.DType, peak); err != nil {
+				return err
+			}
+			continue
+		}
+		if inference.DType == run.BFloat16 {
+			m.params.RoundToBF16()
+		}
 		if err := o.measure(ctx, eng, name, m.lm, peak); err != nil {
 			return err
 		}
@@ -73,7 +85,15 @@ func (o GenerateOptions) names() []string {
 	return defaultGenerate
 }
 
-func (o GenerateOptions) validate() error {
+// validate takes what says how weights are held out of Set.
+func (o *GenerateOptions) validate() (run.Inference, error) {
+	sets, others := run.SplitSets(o.Set)
+	o.Set = others
+	inference, err := run.ParseInference(sets)
+	return inference, errors.Join(err, o.check())
+}
+
+func (o GenerateOptions) check() error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -84,8 +104,10 @@ func (o GenerateOptions) validate() error {
 		return usage("--prompt %d: want 1 token or more", o.Prompt)
 	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
 		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
+	case o.Run != "" && o.Load:
+		return usage("--load is for random weights: leave it out with the run %s", o.Run)
 	case o.Run != "" && (len(o.Presets) > 0 || len(o.Set) > 0):
-		return usage("--preset and --set are for random weights: leave them out with the run %s", o.Run)
+		return usage("--preset and --set of a configuration are for random weights: leave them out with the run %s", o.Run)
 	}
 	if o.Run != "" {
 		return nil

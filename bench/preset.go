@@ -51,6 +51,9 @@ type model struct {
 
 	asIssue bool // it is a preset of issue 3, unchanged
 
+	lmConfig run.LMConfig // of a language model, and what its autoencoder's run would have
+	aeConfig run.AEConfig
+
 	params *nn.Params
 	ae     *autoencoder.Model
 	lm     *lm.Model
@@ -158,6 +161,8 @@ func (m *model) composeLM(c run.Common, vocab int, sets []string) error {
 	}
 	m.train, m.vocab = full.TrainConfig, full.VocabSize
 	m.lm = lm.New(full.LanguageConfig, a, m.params)
+	c.Kind = run.AE
+	m.lmConfig, m.aeConfig = full, run.AEConfig{Common: c, AutoencoderConfig: a}
 	return nil
 }
 

@@ -128,6 +128,13 @@ func (p *Param) initialize(seed uint64) {
 	}
 }
 
+// Release forgets all values, so that their memory can be used for others.
+func (ps *Params) Release() {
+	for _, p := range ps.list {
+		p.Data, p.BF16 = nil, nil
+	}
+}
+
 // SetData gives the parameter called name its values. The slice is kept, not copied.
 func (ps *Params) SetData(name string, shape []int, data []float32) error {
 	p, err := ps.shaped(name, shape)
@@ -160,7 +167,7 @@ func (ps *Params) RoundToBF16() {
 	for _, p := range ps.list {
 		if p.Matrix() && p.Data != nil {
 			p.BF16 = make([]uint16, len(p.Data))
-			kernel.RoundBF16(p.BF16, p.Data)
+			kernel.Best().RoundBF16(p.BF16, p.Data)
 			p.Data = nil
 		}
 	}

@@ -26,11 +26,21 @@ type Model struct {
 	LM *lm.Model
 	AR *ar.Model
 
-	configFile any // *AEConfig, *LMConfig or *ARConfig, of which Common is a part
+	configFile any              // *AEConfig, *LMConfig or *ARConfig, of which Common is a part
+	weights    *checkpoint.File // that the parameters' values lie in; nil where they are the model's own
 }
 
-// Open reads the run in dir for evaluation and generation: its newest weights, without what only training needs.
-func Open(dir string) (*Model, error) {
+// Open opens the run in dir for evaluation and generation: its newest weights, without what only training needs. Weights
+// that the file has in the format asked for are not read but mapped into memory, which programs share; nobody may write
+// to them. Close the model.
+func Open(dir string, options ...OpenOption) (*Model, error) {
+	c := DefaultInference()
+	for _, option := range options {
+		option(&c)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	m, err := describe(dir, false)
 	if err != nil {
 		return nil, err
@@ -43,7 +53,15 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, errors.Join(m.load(weights), weights.Close())
+	views, err := m.load(weights, c.DType)
+	if views {
+		m.weights = weights
+		return m, nil
+	}
+	if err = errors.Join(err, weights.Close()); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // describe reads configuration and tokenizer of a run and declares its parameters, without values.
@@ -129,25 +147,6 @@ func (m *Model) describeAR(path string) error {
 func (m *Model) useAR(c ARConfig) {
 	m.Common, m.configFile = &c.Common, &c
 	m.AR = ar.New(c.BaselineConfig, m.Params)
-}
-
-// load gives every parameter its values from a file that must have it in the right shape, and nothing else.
-func (m *Model) load(f *checkpoint.File) error {
-	for _, p := range m.Params.All() {
-		t, err := f.Tensor(p.Name)
-		if err != nil {
-			return err
-		}
-		if err := m.Params.SetData(p.Name, t.Shape, t.Data); err != nil {
-			return fmt.Errorf("%s does not match %s: %w", f.Path(), checkpoint.ConfigFile, err)
-		}
-	}
-	for _, name := range f.Names() {
-		if m.Params.Get(name) == nil {
-			return fmt.Errorf("%s does not match %s: it has a tensor %q that the model has not", f.Path(), checkpoint.ConfigFile, name)
-		}
-	}
-	return nil
 }
 
 // objective returns what training optimizes.

@@ -185,7 +185,8 @@ default; how many the exact sampler takes depends on what the model has learned.
 	}
 	fl := cmd.Flags()
 	fl.StringSliceVar(&o.Presets, "preset", nil, "presets of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration; may be repeated")
+	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration, or dtype=bfloat16; may be repeated")
+	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
 	fl.IntVar(&o.Prompt, "prompt", 256, "tokens of the prompt")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
 	fl.StringVar((*string)(&o.Sampler), "sampler", "", "exact or batch, below temperature 1 (default: exact with a run, else batch)")

@@ -16,6 +16,7 @@ import (
 func newEval() *cobra.Command {
 	var (
 		f      engineFlags
+		i      inferenceFlags
 		o      run.Evaluation
 		noise  string
 		asJSON bool
@@ -40,10 +41,15 @@ The token-level baseline: cross entropy, perplexity, exact Brier-1.`,
 			if o.Samples < 2 || o.Block < 0 || o.MaxBlocks < 0 {
 				return badUsage("want --samples 2 or more, --block and --blocks 0 or more")
 			}
-			m, err := run.Open(args[0])
+			c, err := i.parse()
 			if err != nil {
 				return err
 			}
+			m, err := run.Open(args[0], run.WithDType(c.DType))
+			if err != nil {
+				return err
+			}
+			defer m.Close()
 			eng, err := f.engine()
 			if err != nil {
 				return err
@@ -61,6 +67,7 @@ The token-level baseline: cross entropy, perplexity, exact Brier-1.`,
 		},
 	}
 	f.add(cmd)
+	i.add(cmd)
 	fl := cmd.Flags()
 	fl.StringArrayVar(&o.Data, "data", nil, "text to measure on, all of it; may be repeated (default: what the run held out)")
 	fl.IntVar(&o.Block, "block", 0, "tokens a block (default: the run's block_size)")

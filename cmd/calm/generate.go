@@ -15,6 +15,7 @@ import (
 func newGenerate() *cobra.Command {
 	var (
 		f       engineFlags
+		i       inferenceFlags
 		prompt  string
 		sampler string
 	)
@@ -47,7 +48,11 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 				}
 				prompt = string(data)
 			}
-			m, err := calm.Open(args[0], calm.Threads(f.threads))
+			c, err := i.parse()
+			if err != nil {
+				return err
+			}
+			m, err := calm.Open(args[0], calm.Threads(f.threads), calm.DType(c.DType))
 			if err != nil {
 				return err
 			}
@@ -55,6 +60,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 		},
 	}
 	f.add(cmd)
+	i.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&prompt, "prompt", "", "what to go on from; - reads it from standard input")
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")

@@ -21,6 +21,7 @@ func newInfo() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer m.Close()
 			all, trainable := m.Params.Count()
 			w := cmd.OutOrStdout()
 			if asJSON {

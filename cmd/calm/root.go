@@ -136,3 +136,12 @@ func (f *engineFlags) engine() (*cpu.Engine, error) {
 	}
 	return cpu.New(cpu.Options{Threads: f.threads}), nil
 }
+
+// inferenceFlags are the flags of the verbs that open a run to read.
+type inferenceFlags struct{ set []string }
+
+func (f *inferenceFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.set, "set", nil, "dtype=float32 (default) or bfloat16: how weights are held in memory")
+}
+
+func (f *inferenceFlags) parse() (run.Inference, error) { return run.ParseInference(f.set) }

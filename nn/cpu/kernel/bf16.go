@@ -25,25 +25,34 @@ func ToBF16(v float32) uint16 {
 	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }
 
-// RoundBF16 sets dst[i] = ToBF16(src[i]); dst and src have one length.
-func RoundBF16(dst []uint16, src []float32) {
+// RoundBF16 sets dst[i] = ToBF16(src[i]) for all of src.
+func (s ISA) RoundBF16(dst []uint16, src []float32) {
 	needLen("dst", len(dst), len(src))
-	dst = dst[:len(src)]
-	for i, v := range src {
-		dst[i] = ToBF16(v)
+	done := s.wholeVectors(len(src))
+	if done > 0 {
+		roundBF16(s, dst, src[:done])
+	}
+	for i := done; i < len(src); i++ {
+		dst[i] = ToBF16(src[i])
 	}
 }
 
-// WidenBF16 sets dst[i] = FromBF16(src[i]); dst and src have one length.
+// WidenBF16 sets dst[i] = FromBF16(src[i]) for all of src.
 func (s ISA) WidenBF16(dst []float32, src []uint16) {
 	needLen("dst", len(dst), len(src))
-	const lanes = 16 // of the widest vectors
-	done := 0
-	if s != Portable && len(src) >= lanes {
-		done = len(src) / lanes * lanes
+	done := s.wholeVectors(len(src))
+	if done > 0 {
 		widenBF16(s, dst, src[:done])
 	}
 	for i := done; i < len(src); i++ {
 		dst[i] = FromBF16(src[i])
 	}
+}
+
+// wholeVectors is as much of n as vectors of any width fill, for which there is assembly.
+func (s ISA) wholeVectors(n int) int {
+	if s == Portable {
+		return 0
+	}
+	return n / 16 * 16
 }

@@ -69,6 +69,38 @@ func TestRoundBF16(t *testing.T) {
 	}
 }
 
+// TestRoundRowsBF16: rows of any numbers become what ToBF16 makes of each.
+func TestRoundRowsBF16(t *testing.T) {
+	forEachISA(t, func(t *testing.T, s ISA) {
+		for _, n := range append(testLengths(), 20000) {
+			for _, p := range places() {
+				src, _ := gemmInput(p, 1, n)
+				r := newRand(2)
+				for i := range src.data {
+					switch bits := r.Uint32(); i % 3 {
+					case 0:
+						src.data[i] = math.Float32frombits(bits)
+					case 1:
+						src.data[i] = math.Float32frombits(bits&0xffff0000 | 0x8000)
+					}
+				}
+				dst, _, _, free := bf16Input(p, 1, n)
+				s.RoundBF16(dst, src.data)
+				if !src.intact() {
+					t.Fatalf("%s: rounding %d writes outside", p.name, n)
+				}
+				for i, v := range src.data {
+					if dst[i] != ToBF16(v) {
+						t.Fatalf("%s: %v of %d becomes %#x, want %#x", p.name, v, n, dst[i], ToBF16(v))
+					}
+				}
+				free()
+				src.free()
+			}
+		}
+	})
+}
+
 func TestWidenBF16(t *testing.T) {
 	forEachISA(t, func(t *testing.T, s ISA) {
 		for _, n := range testLengths() {

@@ -113,3 +113,12 @@ func widenBF16(s ISA, dst []float32, src []uint16) {
 	}
 	widenAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/8)
 }
+
+// roundBF16 rounds whole vectors.
+func roundBF16(s ISA, dst []uint16, src []float32) {
+	if s == AVX512 {
+		roundAVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/16)
+		return
+	}
+	roundAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/8)
+}

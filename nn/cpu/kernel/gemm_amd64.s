@@ -2557,6 +2557,42 @@ vector:
 	VZEROUPPER
 	RET
 
+// func roundAVX2(dst *uint16, src *float32, vectors int)
+// Requires: AVX, AVX2
+TEXT ·roundAVX2(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	MOVL         $0x00000001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x00007fff, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x00000040, BX
+	VMOVD        BX, X2
+	VPBROADCASTD X2, Y2
+
+vector:
+	VMOVUPS      (CX), Y3
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        Y0, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VPOR         Y2, Y5, Y5
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VPACKUSDW    X3, X4, X4
+	VMOVUPS      X4, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x10, AX
+	DECQ         DX
+	JNZ          vector
+	VZEROUPPER
+	RET
+
 // func fmaPeakAVX2(iterations int)
 // Requires: AVX, FMA3
 TEXT ·fmaPeakAVX2(SB), NOSPLIT, $0-8
@@ -7306,6 +7342,40 @@ vector:
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x20, CX
 	ADDQ      $0x40, AX
+	DECQ      DX
+	JNZ       vector
+	VZEROUPPER
+	RET
+
+// func roundAVX512(dst *uint16, src *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·roundAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	MOVL         $0x00000001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x00007fff, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x00000040, BX
+	VMOVD        BX, X2
+	VPBROADCASTD X2, Z2
+
+vector:
+	VMOVUPS   (CX), Z3
+	VPSRLD    $0x10, Z3, Z5
+	VPANDD    Z0, Z5, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPORD     Z2, Z5, Z5
+	VCMPPS    $0x03, Z3, Z3, K1
+	VMOVDQA32 Z5, K1, Z4
+	VPMOVDW   Z4, (AX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x20, AX
 	DECQ      DX
 	JNZ       vector
 	VZEROUPPER

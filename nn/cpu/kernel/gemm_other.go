@@ -33,6 +33,7 @@ func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, 
 }
 
 func widenBF16(s ISA, dst []float32, src []uint16) { panic("kernel: no assembly on this platform") }
+func roundBF16(s ISA, dst []uint16, src []float32) { panic("kernel: no assembly on this platform") }
 
 func fmaPeak(s ISA, iterations int)      { panic("kernel: no assembly on this platform") }
 func readSum(s ISA, x []float32) float32 { panic("kernel: no assembly on this platform") }

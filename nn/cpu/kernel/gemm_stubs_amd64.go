@@ -129,6 +129,11 @@ func dot6BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *floa
 //go:noescape
 func widenAVX2(dst *float32, src *uint16, vectors int)
 
+// roundAVX2 makes bfloat16 of vectors > 0 vectors of float32.
+//
+//go:noescape
+func roundAVX2(dst *uint16, src *float32, vectors int)
+
 // fmaPeakAVX2 runs iterations > 0 rounds of twelve multiply-adds on registers.
 //
 //go:noescape
@@ -299,6 +304,11 @@ func dot6BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *fl
 //
 //go:noescape
 func widenAVX512(dst *float32, src *uint16, vectors int)
+
+// roundAVX512 makes bfloat16 of vectors > 0 vectors of float32.
+//
+//go:noescape
+func roundAVX512(dst *uint16, src *float32, vectors int)
 
 // fmaPeakAVX512 runs iterations > 0 rounds of twelve multiply-adds on registers.
 //

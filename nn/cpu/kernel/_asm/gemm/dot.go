@@ -246,22 +246,3 @@ func triple(p []reg.GPVirtual, stride reg.GPVirtual, i int) Mem {
 	}
 	return m
 }
-
-// widenRow makes float32 of bfloat16.
-//
-//	for i := range lanes * vectors {
-//		dst[i] = float32(src[i])
-//	}
-func (v isa) widenRow() {
-	v.function("widen", "(dst *float32, src *uint16, vectors int)", "makes float32 of vectors > 0 vectors of bfloat16.")
-	dst, src, n := arg("dst"), arg("src"), arg("vectors")
-	r := v.vectors[0]
-	Label("vector")
-	v.widen(bfloat16s, at(src, 0), r)
-	VMOVUPS(r, at(dst, 0))
-	ADDQ(U8(2*v.lanes), src)
-	ADDQ(U8(v.bytes()), dst)
-	DECQ(n)
-	JNZ(LabelRef("vector"))
-	finish()
-}

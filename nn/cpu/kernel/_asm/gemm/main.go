@@ -18,6 +18,7 @@ func main() {
 			v.dot(rows, bfloat16s)
 		}
 		v.widenRow()
+		v.roundRow()
 		v.fmaPeak()
 		v.readSum()
 	}
