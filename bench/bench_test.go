@@ -217,7 +217,7 @@ func TestGenerateDType(t *testing.T) {
 	for _, d := range []string{"float32", "bfloat16"} {
 		o, list := collect()
 		err := Generate(t.Context(), GenerateOptions{Options: o, Presets: []string{"lm-bytes"}, Prompt: 10, Temperature: 1, Load: true,
-			Set: append(tinySets(run.LM), "vocab_size=257", "bos_token_id=254", "eos_token_id=255", "pad_token_id=256", "dtype="+d)})
+			Set: append(tinySets(run.LM), "vocab_size=300", "bos_token_id=297", "eos_token_id=298", "pad_token_id=299", "dtype="+d)})
 		if err != nil || len(*list) != 4 {
 			t.Fatalf("%s: %v, %v", d, err, *list)
 		}

@@ -38,13 +38,13 @@ func patchesOf(ids []int32, rows, k, from, to int) (out []int32) {
 
 // TestSessionEqualsTraining: however a context is cut into appends, its last hidden state is that of the whole.
 func TestSessionEqualsTraining(t *testing.T) {
-	const rows, patches = 2, 107
+	const rows, patches = 2, 363
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
 		m := tiny(nil)
 		k, d := m.Config.PatchSize, m.Config.HiddenSize
 		ids := randomIDs(rows*(patches+1)*k, m.Config.VocabSize)
 		want := hiddenStates(t, e, m, ids, rows)
-		for _, cuts := range [][]int{{107}, {1, 2, 3, 20, 21, 85, 106, 107}, {64, 107}} {
+		for _, cuts := range [][]int{{363}, {1, 2, 3, 20, 21, 85, 106, 363}, {64, 320, 363}} {
 			s := m.NewSession(e, rows, patches)
 			from := 0
 			for _, to := range cuts {
