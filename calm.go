@@ -49,32 +49,34 @@ func DefaultOptions() Options { return generate.Defaults() }
 var ErrKind = errors.New("not possible with this kind of run")
 
 // OpenOption changes how a run is opened.
-type OpenOption func(*opening)
+type OpenOption func(*openOptions)
 
-type opening struct {
-	engine cpu.Options
-	dtype  run.DType
+type openOptions struct {
+	cpu.Options
+	set []string
 }
 
 // Threads sets the number of threads to compute on; all processors without it.
-func Threads(n int) OpenOption { return func(o *opening) { o.engine.Threads = n } }
+func Threads(n int) OpenOption { return func(o *openOptions) { o.Threads = n } }
 
-// DType sets the number format that weight matrices have in memory: run.BFloat16 takes half of run.Float32's memory and
-// nearly half its time to write, at some loss of precision. run.Float32 without it.
-func DType(d run.DType) OpenOption { return func(o *opening) { o.dtype = d } }
+// Set changes how weights are held and how a language model's head draws, with assignments such as "dtype=bfloat16",
+// "sampling_steps=4" or "solver=euler"; see run.Open.
+func Set(assignments ...string) OpenOption {
+	return func(o *openOptions) { o.set = append(o.set, assignments...) }
+}
 
 // Open opens the run in dir. Its weights stay in their file, mapped into memory, where they have the format asked for.
 // Close the model.
 func Open(dir string, options ...OpenOption) (*Model, error) {
-	o := opening{dtype: run.Float32}
+	var o openOptions
 	for _, option := range options {
 		option(&o)
 	}
-	m, err := run.Open(dir, run.WithDType(o.dtype))
+	m, err := run.Open(dir, o.set...)
 	if err != nil {
 		return nil, err
 	}
-	return &Model{run: m, eng: cpu.New(o.engine)}, nil
+	return &Model{run: m, eng: cpu.New(o.Options)}, nil
 }
 
 // Close stops the model's threads and gives its memory back.

@@ -134,7 +134,7 @@ func TestLatents(t *testing.T) {
 // TestDType: in bfloat16 a latent vector changes a little, and little only.
 func TestDType(t *testing.T) {
 	ae, _, _ := tiny(t)
-	half, err := calm.Open(ae, calm.DType(run.BFloat16), calm.Threads(1))
+	half, err := calm.Open(ae, calm.Set("dtype=bfloat16"), calm.Threads(1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func goldenTraining(t *testing.T, c testkit.Case, e *cpu.Engine) {
 	for name, tensor := range map[string]*nn.Tensor{"out.hidden": tr.Hidden, "out.logits": logits, "out.loss": tr.Tokens.Loss} {
 		testkit.Compare(t, name, p.Floats(tensor), c.Floats(t, name), testkit.ForwardTolerance)
 	}
-	c.CompareGradients(t, p, m.Params)
+	c.CompareGradients(t, p, m.Params, testkit.GradientTolerance)
 }
 
 // goldenSession feeds the same tokens through a cache, in a prompt and one by one, and expects the same logits.

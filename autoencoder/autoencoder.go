@@ -87,18 +87,28 @@ type Posterior struct {
 
 // Encode adds the encoder to g; ids [P, K] int32.
 func (m *Model) Encode(g *nn.Graph, ids *nn.Tensor) Posterior {
+	x := m.encode(g, ids)
+	return Posterior{
+		Mean:   m.toPosterior.Apply(g, x, nn.LinearOptions{Rows: m.Config.LatentSize}),
+		LogStd: m.toPosterior.Apply(g, x, nn.LinearOptions{Row: m.Config.LatentSize}),
+	}
+}
+
+// Mean adds the encoder to g for the posterior's mean alone, which stands for a patch where nothing is drawn: ids [.., K]
+// int32 of P patches give [P, Z].
+func (m *Model) Mean(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
+	return m.toPosterior.Apply(g, m.encode(g, ids), nn.LinearOptions{Rows: m.Config.LatentSize})
+}
+
+// encode is the encoder up to its last norm, [P, D].
+func (m *Model) encode(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
 	patches := ids.Rows()
 	x := g.Embedding(g.Param(m.table), ids, -1) // [P, K, D]
 	x = apply(g, m.encoder[:m.encHalf], x)
 	x = g.Reshape(x, patches, m.Config.PatchSize*m.Config.HiddenSize)
 	x = m.squeeze.Apply(g, x, nn.LinearOptions{}) // [P, D]
 	x = apply(g, m.encoder[m.encHalf:2*m.encHalf], x)
-	x = m.encoderNorm.Apply(g, x)
-	z := m.Config.LatentSize
-	return Posterior{
-		Mean:   m.toPosterior.Apply(g, x, nn.LinearOptions{Rows: z}),
-		LogStd: m.toPosterior.Apply(g, x, nn.LinearOptions{Row: z}),
-	}
+	return m.encoderNorm.Apply(g, x)
 }
 
 // Decode adds the decoder to g up to its last norm: latents [.., Z] of P rows give hidden states [P*K, D], whose

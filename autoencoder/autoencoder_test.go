@@ -52,7 +52,9 @@ func TestSize(t *testing.T) {
 
 func TestValidateReportsEverything(t *testing.T) {
 	c := autoencoder.Default()
+	bad := -.5
 	c.PatchSize, c.AEDropout, c.KLClamp, c.HiddenAct, c.PadTokenID = 0, 1, math.NaN(), "gelu", c.VocabSize
+	c.TokenDropout, c.LatentDropout = &bad, &bad
 	var e *config.Error
 	if !errors.As(c.Validate(), &e) {
 		t.Fatal("no *config.Error")
@@ -61,7 +63,7 @@ func TestValidateReportsEverything(t *testing.T) {
 	for _, p := range e.Problems {
 		keys = append(keys, p.Key)
 	}
-	if got, want := strings.Join(keys, " "), "patch_size ae_dropout kl_clamp hidden_act pad_token_id"; got != want {
+	if got, want := strings.Join(keys, " "), "patch_size ae_dropout token_dropout latent_dropout kl_clamp hidden_act pad_token_id"; got != want {
 		t.Errorf("problems with %q, want %q", got, want)
 	}
 }
@@ -113,6 +115,82 @@ func TestTrainingWithoutDropout(t *testing.T) {
 	want := float64(c.PatchSize)*float64(p.Scalar(tr.Tokens.Loss)) + c.KLWeight*float64(p.Scalar(tr.KL))
 	if got := p.Loss(); math.Abs(got-want) > 1e-6*want {
 		t.Errorf("loss %v, want %v", got, want)
+	}
+}
+
+// TestDropouts: each kind has a rate of its own where one is given, 0 included, and else the common one.
+func TestDropouts(t *testing.T) {
+	rate := func(v float64) *float64 { return &v }
+	for _, c := range []struct {
+		common        float64
+		token, latent *float64
+		keep, kept    float32 // probabilities of what stays; 1: no mask
+	}{
+		{.15, nil, nil, .85, .85}, {.15, rate(0), nil, 1, .85}, {.15, nil, rate(0), .85, 1}, {0, rate(.4), nil, .6, 1},
+		{0, nil, rate(.4), 1, .6}, {.15, rate(0), rate(0), 1, 1}, {.15, rate(.5), rate(.25), .5, .75},
+	} {
+		cfg := testkit.TinyAutoencoder()
+		cfg.AEDropout, cfg.TokenDropout, cfg.LatentDropout = c.common, c.token, c.latent
+		m := autoencoder.New(cfg, nn.NewParams(), "")
+		tr := m.Training(3)
+		check := func(what string, mask *nn.Tensor, p, value float32) {
+			if (mask == nil) != (p == 1) {
+				t.Errorf("%+v: %s: a mask: %t", c, what, mask != nil)
+			} else if mask != nil && mask.Dist() != nn.Bernoulli(p, value) {
+				t.Errorf("%+v: %s: drawn from %+v, want %g with probability %g", c, what, mask.Dist(), value, p)
+			}
+		}
+		check("ids", tr.Keep, c.keep, 1)
+		check("latents", tr.Dropout, c.kept, 1/c.kept)
+	}
+}
+
+// TestAblations: gradients by finite differences without one part of the recipe each, and what the loss then is.
+func TestAblations(t *testing.T) {
+	zero := 0.
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	for name, change := range map[string]func(*autoencoder.Config){
+		"no kl":             func(c *autoencoder.Config) { c.KLWeight = 0 },
+		"no clamp":          func(c *autoencoder.Config) { c.KLClamp = 0 },
+		"no token dropout":  func(c *autoencoder.Config) { c.TokenDropout = &zero },
+		"no latent dropout": func(c *autoencoder.Config) { c.LatentDropout = &zero },
+		"latent size 1":     func(c *autoencoder.Config) { c.LatentSize = 1 },
+		"no layers":         func(c *autoencoder.Config) { c.NumEncoderLayers, c.NumDecoderLayers = 0, 0 },
+		"odd layers":        func(c *autoencoder.Config) { c.NumEncoderLayers, c.NumDecoderLayers = 1, 3 },
+		"more layers":       func(c *autoencoder.Config) { c.NumEncoderLayers, c.NumDecoderLayers = 6, 4 },
+		"k 1":               func(c *autoencoder.Config) { c.PatchSize = 1 },
+		"k 7":               func(c *autoencoder.Config) { c.PatchSize = 7 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := testkit.TinyAutoencoder()
+			c.InitializerRange = .2
+			change(&c)
+			if err := c.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			m := autoencoder.New(c, nn.NewParams(), "")
+			m.Params.Initialize(3)
+			testkit.Perturb(m.Params, 4, .1)
+			tr := m.Training(7)
+			tr.Graph.Output(tr.Posterior.Mean, tr.Posterior.LogStd)
+			p := e.Compile(tr.Graph, cpu.Training)
+			copy(p.Ints(tr.IDs), randomIDs(7*c.PatchSize, c.VocabSize))
+			testkit.FiniteDifferences(t, p, m.Params)
+			run(t, p.Step(false))
+			kl := 0.
+			for i, mean := range p.Floats(tr.Posterior.Mean) {
+				mu, s := float64(mean), float64(p.Floats(tr.Posterior.LogStd)[i])
+				kl += max(.5*(mu*mu+math.Exp(2*s)-1-2*s), c.KLClamp) / 7
+			}
+			if got := float64(p.Scalar(tr.KL)); math.Abs(got-kl) > 1e-5*kl {
+				t.Errorf("kl %v, want %v", got, kl)
+			}
+			want := float64(c.PatchSize)*float64(p.Scalar(tr.Tokens.Loss)) + c.KLWeight*kl
+			if got := p.Loss(); math.Abs(got-want) > 1e-5*want {
+				t.Errorf("loss %v, want %v", got, want)
+			}
+		})
 	}
 }
 

@@ -13,7 +13,7 @@ type Config struct {
 	NumEncoderLayers int     `json:"num_encoder_layers"` // half of them on tokens, half on the patch
 	NumDecoderLayers int     `json:"num_decoder_layers"` // half of them on the patch, half on tokens
 	VocabSize        int     `json:"vocab_size"`         // V
-	AEDropout        float64 `json:"ae_dropout"`         // rate, both of ids and of latent dimensions
+	AEDropout        float64 `json:"ae_dropout"`         // rate, both of ids and of latent dimensions, see below
 	KLClamp          float64 `json:"kl_clamp"`           // least KL of a dimension
 	KLWeight         float64 `json:"kl_weight"`          // of the KL term in the loss
 	RMSNormEps       float64 `json:"rms_norm_eps"`       //
@@ -23,6 +23,22 @@ type Config struct {
 	BOSTokenID       int     `json:"bos_token_id"`       //
 	EOSTokenID       int     `json:"eos_token_id"`       //
 	PadTokenID       int     `json:"pad_token_id"`       //
+
+	// TokenDropout and LatentDropout are calm's own keys: the two rates where they are to differ, nil for AEDropout.
+	TokenDropout  *float64 `json:"token_dropout,omitzero"`
+	LatentDropout *float64 `json:"latent_dropout,omitzero"`
+}
+
+// dropout returns the rates of ids and of latent dimensions.
+func (c Config) dropout() (token, latent float64) {
+	token, latent = c.AEDropout, c.AEDropout
+	if c.TokenDropout != nil {
+		token = *c.TokenDropout
+	}
+	if c.LatentDropout != nil {
+		latent = *c.LatentDropout
+	}
+	return token, latent
 }
 
 // Default is the published autoencoder: K = 4, 75.8M parameters, over Llama 3's vocabulary and one padding token.
@@ -74,7 +90,14 @@ func (c Config) Validate() error {
 	config.AtLeast(&p, "num_encoder_layers", c.NumEncoderLayers, 0)
 	config.AtLeast(&p, "num_decoder_layers", c.NumDecoderLayers, 0)
 	config.AtLeast(&p, "vocab_size", c.VocabSize, 2)
-	p.Check(c.AEDropout >= 0 && c.AEDropout < 1, "ae_dropout", c.AEDropout, "want 0 or more and less than 1")
+	dropout := func(key string, rate *float64) {
+		if rate != nil {
+			p.Check(*rate >= 0 && *rate < 1, key, *rate, "want 0 or more and less than 1")
+		}
+	}
+	dropout("ae_dropout", &c.AEDropout)
+	dropout("token_dropout", c.TokenDropout)
+	dropout("latent_dropout", c.LatentDropout)
 	config.AtLeast(&p, "kl_clamp", c.KLClamp, 0)
 	config.AtLeast(&p, "kl_weight", c.KLWeight, 0)
 	config.Above(&p, "rms_norm_eps", c.RMSNormEps, 0)

@@ -90,7 +90,7 @@ func goldenTraining(t *testing.T, c testkit.Case, m *autoencoder.Model, e *cpu.E
 		"out.train.logits": l, "out.train.ce": tr.Tokens.Loss, "out.train.kl": tr.KL,
 	})
 	testkit.Compare(t, "out.train.loss", []float32{float32(p.Loss())}, c.Floats(t, "out.train.loss"), testkit.ForwardTolerance)
-	c.CompareGradients(t, p, m.Params)
+	c.CompareGradients(t, p, m.Params, testkit.GradientTolerance)
 }
 
 func forward(t *testing.T, c testkit.Case, p *cpu.Program, outputs map[string]*nn.Tensor) {

@@ -13,9 +13,9 @@ import (
 type Training struct {
 	Graph   *nn.Graph
 	IDs     *nn.Tensor // input [P, K] int32; padding is a token like any other
-	Keep    *nn.Tensor // random [P, K]: 0 where the encoder sees id 0; nil without dropout
+	Keep    *nn.Tensor // random [P, K]: 0 where the encoder sees id 0; nil without token dropout
 	Eps     *nn.Tensor // random [P, Z]
-	Dropout *nn.Tensor // random [P, Z]: 0 or 1/(1-ae_dropout); nil without dropout
+	Dropout *nn.Tensor // random [P, Z]: 0 or 1/(1-rate); nil without latent dropout
 
 	Posterior Posterior        // not marked as output
 	Latent    *nn.Tensor       // [P, Z] after dropout, not marked as output
@@ -28,15 +28,17 @@ type Training struct {
 func (m *Model) Training(patches int) *Training {
 	c, g := m.Config, nn.NewGraph()
 	t := &Training{Graph: g, IDs: g.Ints("ids", patches, c.PatchSize)}
-	seen, keep := t.IDs, 1-float32(c.AEDropout)
-	if c.AEDropout > 0 {
-		t.Keep = g.Random("autoencoder.token_keep", nn.Bernoulli(keep, 1), patches, c.PatchSize)
+	seen := t.IDs
+	tokenRate, latentRate := c.dropout()
+	if tokenRate > 0 {
+		t.Keep = g.Random("autoencoder.token_keep", nn.Bernoulli(1-float32(tokenRate), 1), patches, c.PatchSize)
 		seen = g.MaskIDs(t.IDs, t.Keep)
 	}
 	t.Posterior = m.Encode(g, seen)
 	t.Eps = g.Random("autoencoder.eps", nn.Normal(), patches, c.LatentSize)
 	t.Latent = g.Reparameterize(t.Posterior.Mean, t.Posterior.LogStd, t.Eps)
-	if c.AEDropout > 0 {
+	if latentRate > 0 {
+		keep := 1 - float32(latentRate)
 		t.Dropout = g.Random("autoencoder.dropout", nn.Bernoulli(keep, 1/keep), patches, c.LatentSize)
 		t.Latent = g.Mul(t.Latent, t.Dropout)
 	}

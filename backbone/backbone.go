@@ -53,12 +53,21 @@ func New(c Config, ps *nn.Params, prefix string) *Model {
 // Forward adds the backbone to g: x [B, T, D], whose rows begin at position 0, gives the hidden states [B, T, D] after
 // the final norm. It is differentiable.
 func (m *Model) Forward(g *nn.Graph, x *nn.Tensor) *nn.Tensor {
-	return m.run(g, x, nil, func(_ int, q, k, v *nn.Tensor) *nn.Tensor {
-		return g.Attention(q, k, v, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
-	})
+	hidden, _ := m.ForwardCaches(g, x)
+	return hidden
 }
 
-// Cache is a layer's keys and values, states of a graph: [B, capacity, key-value heads * head size] each.
+// ForwardCaches is Forward that gives each layer's keys and values [B, T, key-value heads * head size] too. Whoever
+// wants to read them after a run marks them as outputs.
+func (m *Model) ForwardCaches(g *nn.Graph, x *nn.Tensor) (hidden *nn.Tensor, caches []Cache) {
+	hidden = m.run(g, x, nil, func(_ int, q, k, v *nn.Tensor) *nn.Tensor {
+		caches = append(caches, Cache{k, v})
+		return g.Attention(q, k, v, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
+	})
+	return hidden, caches
+}
+
+// Cache is a layer's keys and values: [B, positions, key-value heads * head size] each.
 type Cache struct{ K, V *nn.Tensor }
 
 // Caches adds the states of a cache for that many positions of each row to g, one a layer.
@@ -79,6 +88,14 @@ func (m *Model) Caches(g *nn.Graph, rows, capacity int) []Cache {
 func (m *Model) Continue(g *nn.Graph, x *nn.Tensor, caches []Cache, start *nn.Tensor) *nn.Tensor {
 	return m.run(g, x, start, func(i int, q, k, v *nn.Tensor) *nn.Tensor {
 		return g.CachedAttention(q, k, v, caches[i].K, caches[i].V, start, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
+	})
+}
+
+// Branch adds the backbone to g for x [R, T, D], whose row r stands behind the first length[r] positions of the context
+// context[r] in the caches, or nowhere where that is -1. It leaves the caches as they are and has no gradient.
+func (m *Model) Branch(g *nn.Graph, x *nn.Tensor, caches []Cache, context, length *nn.Tensor) *nn.Tensor {
+	return m.run(g, x, length, func(i int, q, k, v *nn.Tensor) *nn.Tensor {
+		return g.PrefixAttention(q, k, v, caches[i].K, caches[i].V, context, length, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
 	})
 }
 

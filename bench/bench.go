@@ -28,7 +28,14 @@ type Result struct {
 	GFLOPs         float64 `json:"gflops,omitempty"`           // 10^9 of them a second
 	PeakGFLOPs     float64 `json:"peak_gflops,omitempty"`      // multiply-adds on registers, on as many threads
 	FractionOfPeak float64 `json:"fraction_of_peak,omitempty"` // GFLOPs / PeakGFLOPs
-	Speedup        float64 `json:"speedup,omitempty"`          // over one thread, measured in turns with it
+	Speedup        float64 `json:"speedup,omitempty"`          // over one thread, or over the loop of LoopMS, measured in turns with it
+
+	// Of BrierLM: the same scores by a loop over positions that reads each one's prefix again, and by one that keeps it in a
+	// cache.
+	LoopMS         float64 `json:"loop_ms,omitempty"`
+	CachedLoopMS   float64 `json:"cached_loop_ms,omitempty"`
+	OverCachedLoop float64 `json:"over_cached_loop,omitempty"` // CachedLoopMS / MSMedian
+	Rollouts       float64 `json:"rollouts,omitempty"`         // further patches drawn behind sampled ones, a position
 
 	TokensPerS   float64 `json:"tokens_per_s,omitempty"`
 	BytesPerStep float64 `json:"bytes_per_step,omitempty"` // weights that a step reads

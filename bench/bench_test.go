@@ -232,6 +232,32 @@ func TestGenerateDType(t *testing.T) {
 	}
 }
 
+// TestGenerateHeads: a line for each head and number of steps, and the weights of each evaluation count.
+func TestGenerateHeads(t *testing.T) {
+	o, list := collect()
+	err := Generate(t.Context(), GenerateOptions{Options: o, Presets: []string{"lm-bytes"}, Set: tinySets(run.LM), Prompt: 10,
+		Temperature: 1, Heads: []string{"energy", "diffusion", "flow"}, Steps: []int{2, 3, 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	bytes := map[string]float64{}
+	for _, r := range *list {
+		name := strings.TrimPrefix(r.Name, "generate/")
+		names = append(names, name)
+		bytes[name] = r.BytesPerStep
+	}
+	const d = "decode/lm-bytes/"
+	want := []string{"prefill/lm-bytes", "decode/lm-bytes", d + "diffusion-2", d + "diffusion-3", d + "diffusion-5", d + "flow-2", d + "flow-3", d + "flow-5"}
+	if !slices.Equal(names, want) {
+		t.Fatalf("measured %v, want %v", names, want)
+	}
+	// Of the network a step reads the projection of x [16, 8], a block of two [16, 16] and its norm, and the end [out, 16].
+	step := func(out float64) float64 { return 4 * (16*8 + 16 + 2*(16*16+16) + 2*16 + 16*out + out) }
+	near(t, "a step of diffusion", bytes[d+"diffusion-5"]-bytes[d+"diffusion-3"], 2*step(16))
+	near(t, "a step of flow", bytes[d+"flow-5"]-bytes[d+"flow-3"], 2*2*step(8))
+}
+
 func TestTokenizer(t *testing.T) {
 	o, list := collect()
 	if err := Tokenizer(t.Context(), TokenizerOptions{Options: o, Vocab: 300, Data: t.TempDir()}); err != nil {
@@ -263,7 +289,22 @@ func TestUsage(t *testing.T) {
 			return Generate(t.Context(), c)
 		}
 	}
+	brierOf := func(change func(*BrierOptions)) func(Options) error {
+		return func(o Options) error {
+			c := BrierOptions{Options: o, Presets: []string{"lm-bytes"}, Set: tinyBrier(run.LM, "2"), Blocks: 1, Tokens: 24}
+			change(&c)
+			return Brier(t.Context(), c)
+		}
+	}
 	for name, f := range map[string]func(Options) error{
+		"no blocks":           brierOf(func(o *BrierOptions) { o.Blocks = 0 }),
+		"too many blocks":     brierOf(func(o *BrierOptions) { o.Blocks = 1 << 20 }),
+		"part of a patch":     brierOf(func(o *BrierOptions) { o.Tokens = 25 }),
+		"short blocks":        brierOf(func(o *BrierOptions) { o.Tokens = 6 }),
+		"whole n-grams":       brierOf(func(o *BrierOptions) { o.Set = tinyBrier(run.LM, "4") }),
+		"small vocabulary":    brierOf(func(o *BrierOptions) { o.Set = append(tinySets(run.LM), "patch_size=2") }),
+		"no scores":           brierOf(func(o *BrierOptions) { o.Presets, o.Set = []string{"ae-bytes"}, nil }),
+		"a run and settings":  brierOf(func(o *BrierOptions) { o.Run = t.TempDir() }),
 		"no such preset":      train(func(o *TrainOptions) { o.Presets = []string{"lm-bytes", "big"} }),
 		"preset of two kinds": train(func(o *TrainOptions) { o.Presets = []string{"quickstart"} }),
 		"preset of another":   train(func(o *TrainOptions) { o.Model, o.Presets = run.AE, []string{"lm-bytes"} }),
@@ -285,6 +326,9 @@ func TestUsage(t *testing.T) {
 		"not for writing":     write(func(o *GenerateOptions) { o.Presets = []string{"ae-bytes"} }),
 		"dtype":               write(func(o *GenerateOptions) { o.Set = append(o.Set, "dtype=int8") }),
 		"load a run":          write(func(o *GenerateOptions) { o.Run, o.Presets, o.Set, o.Load = t.TempDir(), nil, nil, true }),
+		"no such head":        write(func(o *GenerateOptions) { o.Heads = []string{"flow", "gan"} }),
+		"one step":            write(func(o *GenerateOptions) { o.Heads, o.Steps = []string{"diffusion"}, []int{4, 1} }),
+		"run and head":        write(func(o *GenerateOptions) { o.Run, o.Presets, o.Heads = t.TempDir(), nil, []string{"flow"} }),
 		"no run":              write(func(o *GenerateOptions) { o.Run, o.Presets, o.Set = t.TempDir(), nil, nil }),
 		"run and preset":      write(func(o *GenerateOptions) { o.Run = t.TempDir() }),
 	} {
@@ -331,7 +375,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestMeasure: one run at least after the one that warms up, as many turns for each, errors come out.
+// TestMeasure: one run at least after the one that warms up, turns until each has had its time and no more, errors come
+// out.
 func TestMeasure(t *testing.T) {
 	slow := &series{run: func() error { time.Sleep(5 * time.Millisecond); return nil }, peak: func(time.Duration) float64 { return 7 }}
 	quick := &series{run: func() error { time.Sleep(time.Millisecond); return nil }}
@@ -343,6 +388,10 @@ func TestMeasure(t *testing.T) {
 	}
 	if slow.times[0] < 5 || quick.times[0] < 1 {
 		t.Errorf("runs took %v and %v ms", slow.times, quick.times)
+	}
+	slow, quick = &series{run: slow.run}, &series{run: quick.run}
+	if err := measure(t.Context(), 4*time.Millisecond, slow, quick); err != nil || len(slow.times) != 1 || len(quick.times) < 2 {
+		t.Errorf("%d slow runs, %d quick ones in 4 ms, %v", len(slow.times), len(quick.times), err)
 	}
 	failed := errors.New("failed")
 	if err := measure(t.Context(), time.Second, &series{run: func() error { return failed }}); err != failed {
@@ -367,13 +416,14 @@ func TestTable(t *testing.T) {
 	table.Print(Result{Name: "train/x", Shape: "4x128", Threads: 2, MSMedian: 2, Runs: 3, GFLOPs: 50, PeakGFLOPs: 100, FractionOfPeak: .5,
 		PyTorchMS: 48, ScaledMS: 12, OverPyTorch: 4})
 	table.Print(Result{Name: "train/x/Linear", Shape: "1x2x3", Threads: 2, MSMedian: 1, Runs: 3, Count: 4, ForwardMS: .25, BackwardMS: .75, Share: .5})
+	table.Print(Result{Name: "brier/x", Shape: "K=2, 4x128", Threads: 2, MSMedian: 2, Runs: 3, Speedup: 12, LoopMS: 24, OverCachedLoop: 3, CachedLoopMS: 6, Rollouts: .5})
 	text := b.String()
-	for _, want := range []string{"median ms", "50 GFLOP/s = 50 % of 100", "figure of issue 3", "4.00 x as fast", "Linear x4", "50.0 % of the step", "0.25 ms forward"} {
+	for _, want := range []string{"12 x a loop over positions (24 ms)", "3 x one with a cache (6 ms)", "0.5 rollouts", "median ms", "50 GFLOP/s = 50 % of 100", "figure of issue 3", "4.00 x as fast", "Linear x4", "50.0 % of the step", "0.25 ms forward"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if n := strings.Count(text, "\n"); n != 3 {
+	if n := strings.Count(text, "\n"); n != 4 {
 		t.Errorf("%d lines:\n%s", n, text)
 	}
 }

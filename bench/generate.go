@@ -7,7 +7,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -19,8 +22,10 @@ type GenerateOptions struct {
 	Options
 	Run         string           // a language model's run, or "" for presets with random weights
 	Presets     []string         // none for defaultGenerate
-	Set         []string         // key=value of the configuration, and dtype
+	Set         []string         // key=value, dtype among them; with a run of that and of head.SamplingKeys alone
 	Load        bool             // write random weights to a run first, and measure opening it
+	Heads       []string         // values of model_type to measure one after the other; none for the configuration's
+	Steps       []int            // of sampling_steps, likewise, but for the energy head
 	Prompt      int              // tokens read before, rounded up to patches
 	Temperature float64          // in (0, 1]
 	Sampler     generate.Sampler // below temperature 1; "" for exact with a run and batch without
@@ -40,42 +45,86 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 	if err != nil {
 		return err
 	}
-	var opened *run.Model
-	if o.Run != "" {
-		if opened, err = run.Open(o.Run, run.WithDType(inference.DType)); err != nil {
-			return err
-		}
-		defer opened.Close()
-		if opened.LM == nil {
-			return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, opened.Kind)
-		}
-	}
 	eng := o.engine(o.Threads)
 	defer eng.Close()
 	peak := readPeak(eng.ISA(), eng.Threads())
-	if opened != nil {
-		return o.measure(ctx, eng, filepath.Base(o.Run), opened.LM, peak)
-	}
-	for _, name := range o.names() {
-		m, err := newModel(name, run.LM, false, o.Set)
-		if err != nil {
-			return err
-		}
-		m.randomize()
-		if o.Load {
-			if err := o.measureLoad(ctx, eng, m, inference.DType, peak); err != nil {
+	if o.Run != "" {
+		for _, v := range o.variants() {
+			if err := o.measureRun(ctx, eng, inference.DType, v, peak); err != nil {
 				return err
 			}
-			continue
 		}
-		if inference.DType == run.BFloat16 {
-			m.params.RoundToBF16()
-		}
-		if err := o.measure(ctx, eng, name, m.lm, peak); err != nil {
-			return err
+		return nil
+	}
+	for _, name := range o.names() {
+		for _, v := range o.variants() {
+			m, err := newModel(name, run.LM, false, v.set)
+			if err != nil {
+				return err
+			}
+			m.randomize()
+			if o.Load {
+				if err := o.measureLoad(ctx, eng, m, inference.DType, v, peak); err != nil {
+					return err
+				}
+				continue
+			}
+			if inference.DType == run.BFloat16 {
+				m.params.RoundToBF16()
+			}
+			if err := o.measure(ctx, eng, name, v, m.lm, peak); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// variant is one way to draw.
+type variant struct {
+	set   []string
+	first bool // of a model: reading a prompt does not depend on the head
+}
+
+// variants lists the heads and numbers of steps to measure, each with its assignments.
+func (o GenerateOptions) variants() []variant {
+	heads, steps := o.Heads, o.Steps
+	if len(heads) == 0 {
+		heads = []string{""}
+	}
+	if len(steps) == 0 {
+		steps = []int{0}
+	}
+	var all []variant
+	for _, h := range heads {
+		for i, n := range steps {
+			if h == head.EnergyType && i > 0 {
+				break
+			}
+			v := variant{set: append([]string{}, o.Set...), first: len(all) == 0}
+			if h != "" {
+				v.set = append(v.set, "model_type="+h)
+			}
+			if n > 0 && h != head.EnergyType {
+				v.set = append(v.set, fmt.Sprintf("sampling_steps=%d", n))
+			}
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// measureRun measures the run.
+func (o GenerateOptions) measureRun(ctx context.Context, eng *cpu.Engine, d run.DType, v variant, peak func(time.Duration) float64) error {
+	m, err := run.Open(o.Run, append(v.set, "dtype="+string(d))...)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if m.LM == nil {
+		return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, m.Kind)
+	}
+	return o.measure(ctx, eng, filepath.Base(o.Run), v, m.LM, peak)
 }
 
 func (o GenerateOptions) names() []string {
@@ -104,16 +153,35 @@ func (o GenerateOptions) check() error {
 		return usage("--prompt %d: want 1 token or more", o.Prompt)
 	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
 		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
-	case o.Run != "" && o.Load:
-		return usage("--load is for random weights: leave it out with the run %s", o.Run)
-	case o.Run != "" && (len(o.Presets) > 0 || len(o.Set) > 0):
-		return usage("--preset and --set of a configuration are for random weights: leave them out with the run %s", o.Run)
+	case o.Run != "" && (len(o.Presets) > 0 || len(o.Heads) > 0 || o.Load):
+		return usage("--preset, --head and --load are for random weights: leave them out with the run %s", o.Run)
 	}
 	if o.Run != "" {
-		return nil
+		return o.validateRun()
 	}
 	for _, name := range o.names() {
-		if _, err := newModel(name, run.LM, false, o.Set); err != nil {
+		for _, v := range o.variants() {
+			if _, err := newModel(name, run.LM, false, v.set); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// validateRun finds ways to draw that the run's head has not, before anything is measured. A run that cannot be read is
+// left to run.Open.
+func (o GenerateOptions) validateRun() error {
+	c, err := config.Peek[head.Config](filepath.Join(o.Run, checkpoint.ConfigFile))
+	if err != nil || c.ModelType == "" {
+		return nil
+	}
+	for _, v := range o.variants() {
+		set, err := config.Set(c, v.set)
+		if err == nil {
+			err = set.Validate()
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -121,7 +189,7 @@ func (o GenerateOptions) check() error {
 }
 
 // measure measures a model's prefill and decode.
-func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name string, m *lm.Model, peak func(time.Duration) float64) error {
+func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name string, v variant, m *lm.Model, peak func(time.Duration) float64) error {
 	forgetPeakRSS()
 	s, err := newStream(eng, m, o)
 	if err != nil {
@@ -129,14 +197,18 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 	}
 	positions := len(s.prompt) / m.Config.PatchSize
 	threads, isa := eng.Threads(), eng.ISA().String()
-	prefill := &series{run: s.prefill, peak: fmaPeak(eng.ISA(), threads)}
-	if err := measure(ctx, o.duration(), prefill); err != nil {
+	if v.first {
+		prefill := &series{run: s.prefill, peak: fmaPeak(eng.ISA(), threads)}
+		if err := measure(ctx, o.duration(), prefill); err != nil {
+			return fmt.Errorf("bench generate %s: %w", name, err)
+		}
+		r := prefill.result("generate/prefill/"+name, fmt.Sprintf("%d tokens", len(s.prompt)), threads, isa)
+		r.arithmetic(backboneCost(m, positions).flops, prefill.peaks)
+		r.TokensPerS = float64(len(s.prompt)) / r.MSMedian * 1e3
+		o.Emit(r)
+	} else if err := s.prefill(); err != nil {
 		return fmt.Errorf("bench generate %s: %w", name, err)
 	}
-	r := prefill.result("generate/prefill/"+name, fmt.Sprintf("%d tokens", len(s.prompt)), threads, isa)
-	r.arithmetic(backboneCost(m, positions).flops, prefill.peaks)
-	r.TokensPerS = float64(len(s.prompt)) / r.MSMedian * 1e3
-	o.Emit(r)
 
 	decode := &series{run: s.decode, peak: peak}
 	if err := measure(ctx, o.duration(), decode); err != nil {
@@ -146,7 +218,10 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 	if o.Temperature < 1 {
 		shape = fmt.Sprintf("T=%g %s, after %d tokens", o.Temperature, s.sampler, len(s.prompt))
 	}
-	r = decode.result("generate/decode/"+name, shape, threads, isa)
+	if c := m.Config; c.ModelType != head.EnergyType {
+		name = fmt.Sprintf("%s/%s-%d", name, c.ModelType, c.Steps())
+	}
+	r := decode.result("generate/decode/"+name, shape, threads, isa)
 	r.TokensPerS = float64(m.Config.PatchSize) / r.MSMedian * 1e3
 	r.BytesPerStep = backboneCost(m, 1).bytes + s.sampled/float64(s.step)
 	r.GBPerS = r.BytesPerStep / r.MSMedian / 1e6
@@ -167,10 +242,12 @@ func backboneCost(m *lm.Model, positions int) cost {
 	return weightCost(g)
 }
 
-// samplerCost is what the weights take of drawing that many patches at once.
-func samplerCost(m *lm.Model, draws int) cost {
-	g := nn.NewGraph()
-	noise := m.Head.Noise(g, "noise", draws, 1)
-	m.Autoencoder.Tokens(g, m.Head.Sample(g, g.Floats("hidden", 1, m.Config.HiddenSize), noise))
-	return weightCost(g)
+// samplerCost is what the weights take of a draw.
+func samplerCost(s *lm.Sampler) (sum cost) {
+	for _, p := range s.Passes() {
+		c := weightCost(p.Graph)
+		sum.bytes += float64(p.Runs) * c.bytes
+		sum.flops += float64(p.Runs) * c.flops
+	}
+	return sum
 }

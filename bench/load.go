@@ -19,7 +19,7 @@ import (
 
 // measureLoad writes a model as a run and opens it as `calm generate` does, until its first patch is written. The file is
 // in the system's cache by then. What follows is measured with the opened weights.
-func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *model, d run.DType, peak func(time.Duration) float64) (err error) {
+func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *model, d run.DType, v variant, peak func(time.Duration) float64) (err error) {
 	dir, err := os.MkdirTemp("", "calm-bench-")
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	m.params.Release()
 	forgetPeakRSS()
 	start := time.Now()
-	opened, err := run.Open(filepath.Join(dir, "run"), run.WithDType(d))
+	opened, err := run.Open(filepath.Join(dir, "run"), "dtype="+string(d))
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	o.Emit(Result{Name: "generate/open/" + m.name, Shape: string(d), Threads: eng.Threads(), ISA: eng.ISA().String(), MSMedian: milliseconds(open), Runs: 1})
 	o.Emit(Result{Name: "generate/first/" + m.name, Shape: string(d) + ", opened", Threads: eng.Threads(), ISA: eng.ISA().String(), MSMedian: first, Runs: 1,
 		PeakRSSMB: max(0, peakRSS()-readBytes/1e6)})
-	return o.measure(ctx, eng, m.name, opened.LM, peak)
+	return o.measure(ctx, eng, m.name, v, opened.LM, peak)
 }
 
 // save writes a language model as a run with calm's byte tokenizer, whatever its vocabulary.

@@ -39,6 +39,9 @@ func measure(ctx context.Context, each time.Duration, all ...*series) error {
 	}
 	for slices.Min(spent) < each {
 		for i, s := range all {
+			if spent[i] >= each { // its runs take longer than the others'
+				continue
+			}
 			d, err := s.turn(ctx, each-spent[i])
 			if err != nil {
 				return err

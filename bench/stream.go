@@ -8,6 +8,7 @@ import (
 	"github.com/calm-go/calm/generate/temperature"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // beyond is the number of patches that follow a prompt before writing starts at its end again.
@@ -27,6 +28,9 @@ type stream struct {
 	samplers map[int]*lm.Sampler     // by draws
 	costs    map[int]float64         // bytes of weights of a run, by draws
 	sampled  float64                 // bytes of weights that samplers read
+
+	trained        bool
+	noise, silence []float32 // of weights that are not trained
 }
 
 // newStream prepares writing after a prompt of random ids. A temperature that the sampler cannot do is a
@@ -39,7 +43,7 @@ func newStream(eng *cpu.Engine, m *lm.Model, o GenerateOptions) (*stream, error)
 			o.Prompt, m.Config.MaxPositionEmbeddings, max(most, 0)*k, beyond)
 	}
 	s := &stream{engine: eng, model: m, prompt: make([]int32, positions*k), patch: make([]int32, k),
-		samplers: map[int]*lm.Sampler{}, costs: map[int]float64{}}
+		samplers: map[int]*lm.Sampler{}, costs: map[int]float64{}, trained: o.Run != ""}
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range s.prompt {
 		s.prompt[i] = r.Int32N(int32(m.Config.VocabSize))
@@ -104,10 +108,21 @@ func (s *stream) draws(n, first int) ([]int32, error) {
 	sampler := s.samplers[n]
 	if sampler == nil {
 		sampler = s.model.NewSampler(s.engine, 1, n)
-		s.samplers[n], s.costs[n] = sampler, samplerCost(s.model, n).bytes
+		s.samplers[n], s.costs[n] = sampler, samplerCost(sampler).bytes
 	}
 	s.sampled += s.costs[n]
-	return sampler.Draw(s.session.Hidden(), s.step, uint64(first))
+	hidden, stream := s.session.Hidden(), kernel.Stream{Seed: s.step, Step: uint64(first)}
+	if s.trained {
+		return sampler.DrawStream(hidden, stream, 0)
+	}
+	// A diffusion that has learned nothing carries noise out of all bounds, and from nothing it makes nothing: the same
+	// work, noise drawn included.
+	size := n * sampler.NoiseSize()
+	if len(s.noise) < size {
+		s.noise, s.silence = make([]float32, size), make([]float32, size)
+	}
+	sampler.FillNoise(s.noise[:size], stream, 0)
+	return sampler.DrawFrom(hidden, s.silence[:size])
 }
 
 // prefill reads the prompt.

@@ -42,7 +42,13 @@ func rates(r Result) (list []string) {
 	} else {
 		add(r.GFLOPs, "%.4g GFLOP/s", r.GFLOPs)
 	}
-	add(r.Speedup, "%.2f x one thread", r.Speedup)
+	if r.LoopMS > 0 {
+		add(r.Speedup, "%.4g x a loop over positions (%.4g ms)", r.Speedup, r.LoopMS)
+		add(r.OverCachedLoop, "%.4g x one with a cache (%.4g ms)", r.OverCachedLoop, r.CachedLoopMS)
+		add(r.Rollouts, "%.3g rollouts a position", r.Rollouts)
+	} else {
+		add(r.Speedup, "%.2f x one thread", r.Speedup)
+	}
 	add(r.TokensPerS, "%.4g tokens/s", r.TokensPerS)
 	add(r.GBPerS, "%.4g MB of weights a step, %.3g GB/s (memory: %.3g)", r.BytesPerStep/1e6, r.GBPerS, r.PeakGBPerS)
 	add(r.MBPerS, "%.4g MB/s", r.MBPerS)

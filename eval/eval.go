@@ -10,11 +10,15 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
 	"github.com/calm-go/calm/corpus"
 )
+
+// ErrShortBlock says that blocks have no room for a single position that could be measured.
+var ErrShortBlock = errors.New("blocks are too short")
 
 // Options say what is measured. The zero value measures all blocks.
 type Options struct {
@@ -26,10 +30,11 @@ type Options struct {
 	// Sigmas are the noises under which an autoencoder's accuracy is measured too.
 	Sigmas []float64
 	// Samples is the number of patches drawn at each position of a language model, at least 2; 0 for 2, which is the
-	// paper's estimator. More make the intervals narrower and take longer.
+	// paper's estimator. More make the intervals narrower and take longer. Patches of fewer than 4 tokens always have 2.
 	Samples int
-	// LossOnly measures the energy loss of a language model and no BrierLM, for patches that are too short for it.
-	LossOnly bool
+	// ReferenceWindows scores patches of fewer than 4 tokens where the reference does: at one position of a block fewer
+	// than fit (SPEC section 4).
+	ReferenceWindows bool
 	// Progress, if not nil, is told after every batch how many blocks are done.
 	Progress func(done, total int)
 }
@@ -124,7 +129,7 @@ func checkLayout(blocks *corpus.Blocks, kind corpus.Kind, patch, least int) erro
 	case l.BlockSize%patch != 0:
 		return fmt.Errorf("evaluation: blocks of %d tokens are no whole patches of %d: choose a multiple", l.BlockSize, patch)
 	case l.BlockSize < least*patch:
-		return fmt.Errorf("evaluation: blocks of %d tokens are too short: want %d or more", l.BlockSize, least*patch)
+		return fmt.Errorf("evaluation: %w: %d tokens, want %d or more", ErrShortBlock, l.BlockSize, least*patch)
 	case kind == corpus.Autoencoder && l.PatchSize != patch:
 		return fmt.Errorf("evaluation: the text is laid out in patches of %d, the autoencoder's have %d", l.PatchSize, patch)
 	}

@@ -127,8 +127,7 @@ func TestARBatches(t *testing.T) {
 	tokens := n * (size - 1)
 	want := eval.ARResult{
 		CrossEntropy: float64(p.Scalar(tr.Tokens.Loss)), Perplexity: math.Exp(float64(p.Scalar(tr.Tokens.Loss))),
-		Brier1: 100 * float64(p.Scalar(tr.Tokens.Brier)), Accuracy: float64(p.Scalar(tr.Tokens.Hits)) / float64(tokens),
-		Blocks: n, BlockSize: size, Tokens: tokens,
+		Accuracy: float64(p.Scalar(tr.Tokens.Hits)) / float64(tokens), BlockSize: size, Tokens: tokens,
 	}
 	if want.Accuracy == 0 || n%4 == 0 || n%8 == 0 {
 		t.Fatalf("%d blocks, accuracy %v: the test shows nothing", n, want.Accuracy)
@@ -138,6 +137,10 @@ func TestARBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got.Blocks != n || got.Positions != n*(size-4) || len(got.Rollouts) != 3 || got.Rollouts[0] == 0 {
+			t.Errorf("%d rows at a time: %d positions in %d blocks, rollouts %v", rows, got.Positions, got.Blocks, got.Rollouts)
+		}
+		got.Result, got.Rollouts = brier.Result{}, nil // of draws that depend on the batches: see TestARScores
 		if diff := cmp.Diff(want, got, untimed); diff != "" {
 			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
 		}
@@ -255,7 +258,7 @@ func TestLM(t *testing.T) {
 		est.Add(&acc, i, drawn[i*per*samples*4:][:per*samples*4], ids[i*size+4:(i+1)*size])
 	}
 	want := eval.LMResult{
-		Result: acc.Result(9), EnergyLoss: float64(p.Scalar(ev.Head.Score.Loss)),
+		Result: acc.Result(9), HeadLoss: eval.HeadLoss{EnergyLoss: float64(p.Scalar(ev.Head.Loss))},
 		Samples: samples, BlockSize: size, Tokens: n * per * 4,
 	}
 	if want.Brier[0] == 0 || want.Positions != n*per {
@@ -289,6 +292,48 @@ func TestLMBatches(t *testing.T) {
 		if d := math.Abs(got.Brier[0] - base.Brier[0]); d > 2 || d == 0 {
 			t.Errorf("%+v: Brier-1 %v, with all rows at a time %v", o, got.Brier[0], base.Brier[0])
 		}
+	}
+}
+
+// The auxiliary heads of a model in training: the means over all positions, whatever the batches, and nothing of a model
+// without them.
+func TestLMTokenHeads(t *testing.T) {
+	const size = 24
+	e, b := engine(t, 2), blocks(t, corpus.Language, 4, size)
+	n := int(b.Len())
+	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	c.TokenLossWeight, c.InitializerRange, ae.InitializerRange = 2, .3, .3
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(3)
+	tr := m.Training(n, size)
+	p := e.Compile(tr.Graph, cpu.Inference)
+	if err := tr.Fill(p, read(t, b), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Forward(); err != nil {
+		t.Fatal(err)
+	}
+	loss := 0.
+	var briers []float64
+	for _, ce := range tr.Tokens {
+		loss += float64(p.Scalar(ce.Loss)) / 4
+		briers = append(briers, 100*float64(p.Scalar(ce.Brier)))
+	}
+	if len(briers) != 4 || briers[0] == briers[1] {
+		t.Fatalf("Brier scores %v", briers)
+	}
+	for _, rows := range []int{0, 1, 7, n} {
+		got, err := eval.LM(t.Context(), e, m, b, eval.Options{Rows: rows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(append([]float64{loss}, briers...), append([]float64{got.TokenLoss}, got.TokenBrier...), untimed); diff != "" {
+			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
+		}
+	}
+	got, err := eval.LM(t.Context(), e, tinyLM(4), b, eval.Options{})
+	if err != nil || got.TokenLoss != 0 || got.TokenBrier != nil {
+		t.Errorf("without heads: %v, %v, %v", got.TokenLoss, got.TokenBrier, err)
 	}
 }
 
@@ -370,21 +415,6 @@ func TestRunAgain(t *testing.T) {
 	o.Seed++
 	if v, err = eval.NewLM(engine(t, 1), m, b, o); err != nil || run(v).EnergyLoss == run(other).EnergyLoss {
 		t.Errorf("another seed, the same energy loss (%v)", err)
-	}
-}
-
-// Short patches have an energy loss and no BrierLM.
-func TestShortPatches(t *testing.T) {
-	m, b := tinyLM(2), blocks(t, corpus.Language, 2, 24)
-	if _, err := eval.LM(t.Context(), engine(t, 1), m, b, eval.Options{}); !errors.Is(err, eval.ErrShortPatch) {
-		t.Errorf("%v, want ErrShortPatch", err)
-	}
-	r, err := eval.LM(t.Context(), engine(t, 1), m, b, eval.Options{LossOnly: true})
-	if err != nil || !(r.EnergyLoss > 0) || r.Positions != int(b.Len())*11 || r.Measurable {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if _, err := eval.Unigram(t.Context(), b, b, 259, 2, eval.Options{}); !errors.Is(err, eval.ErrShortPatch) {
-		t.Errorf("%v, want ErrShortPatch", err)
 	}
 }
 

@@ -4,82 +4,110 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 )
-
-// ErrShortPatch says that a model's patches are too short for BrierLM as this version measures it.
-var ErrShortPatch = errors.New("patches are too short for BrierLM")
 
 // decodedAtOnce bounds the tokens that are decoded at a time, and with them the memory of an evaluation: 550 MB at the
 // published autoencoder's sizes. One block of two samples goes through whatever its size.
 const decodedAtOnce = 1 << 15
 
+// cachedAtOnce bounds the keys and values that an evaluation keeps for further patches, in numbers: 512 MB. One block goes
+// through whatever its size.
+const cachedAtOnce = 1 << 27
+
 // LMResult is how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
 type LMResult struct {
 	brier.Result
-	EnergyLoss float64 `json:"energy_loss"`
-	Samples    int     `json:"samples"`    // patches drawn a position
-	BlockSize  int     `json:"block_size"` // tokens; BrierLM depends on it
-	Tokens     int     `json:"tokens"`     // predicted: all but each block's first patch
-	Seconds    float64 `json:"seconds"`
+	HeadLoss
+	// TokenLoss and TokenBrier are of the auxiliary heads, of a model in training that has them: their mean cross entropy,
+	// and the exact Brier score of each token of the patch.
+	TokenLoss  float64   `json:"token_loss,omitzero"`
+	TokenBrier []float64 `json:"token_brier,omitempty"`
+
+	Samples   int `json:"samples"`    // patches drawn a position; 2 where patches have fewer than 4 tokens
+	BlockSize int `json:"block_size"` // tokens; BrierLM depends on it
+	Tokens    int `json:"tokens"`     // predicted: all but each block's first patch
+	// Rollouts is what patches of fewer than 4 tokens cost besides: for the first further patch, the second, .. at how many
+	// positions it was drawn, twice, because the samples were still equal.
+	Rollouts []int   `json:"rollouts,omitempty"`
+	Seconds  float64 `json:"seconds"`
 }
 
 // LMEvaluator measures a language model again and again.
 type LMEvaluator struct {
 	options   Options
+	extent    extent
 	selected  *selection
 	graph     *lm.Evaluation
 	program   *cpu.Program
-	estimator *brier.Estimator // nil: the loss only
+	drawn     *drawn
+	estimator *brier.Estimator // of whole patches; nil where they are too short
+	further   *furtherLM       // of shorter ones; nil where they are long enough
 	scores    brier.Accumulator
 
-	samples, passes int     // samples = what is scored of passes runs
-	ids, labels     []int32 // [rows, T]
-	drawn           []int32 // [P, samples, K]
+	passes      int     // runs that the samples of a batch take
+	ids, labels []int32 // [rows, T]
 }
 
-// NewLM makes an evaluator on text in the language model's layout. For patches of fewer than 4 tokens it is
-// ErrShortPatch.
+// NewLM makes an evaluator on text in the language model's layout.
 func NewLM(e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (*LMEvaluator, error) {
 	if o.Samples == 0 {
 		o.Samples = 2
 	}
 	k := m.Config.PatchSize
-	if err := errors.Join(o.check(), checkLayout(blocks, corpus.Language, k, 2)); err != nil {
+	if err := errors.Join(o.check(), checkLayout(blocks, corpus.Language, k, windowless(k, o.ReferenceWindows)+1)); err != nil {
 		return nil, err
-	}
-	v := &LMEvaluator{options: o, samples: o.Samples}
-	if k < brier.N && !o.LossOnly {
-		return nil, fmt.Errorf("evaluation: patch_size is %d, and BrierLM scores %d tokens, so further patches would have to be "+
-			"drawn behind each sample, which calm cannot do yet: %w; measure a model with patch_size %d or more", k, brier.N, ErrShortPatch, brier.N)
 	}
 	if o.Samples < 2 {
 		return nil, fmt.Errorf("evaluation: %d samples a position: want 2 or more, since one alone never coincides with another", o.Samples)
 	}
-	if !o.LossOnly {
-		var err error
-		if v.estimator, err = brier.NewEstimator(o.Samples, k); err != nil {
-			return nil, fmt.Errorf("evaluation: %w", err)
-		}
-	}
 	t := blocks.Layout().BlockSize
-	v.selected = selectBlocks(blocks, o, max(t, decodedAtOnce/o.Samples))
-	rows := v.selected.rows
-	// All samples of a position in one run, or as many as fit; a run has at least two, for the energy score.
-	perPass := max(2, min(o.Samples, decodedAtOnce/(rows*t)))
-	v.passes = (o.Samples + perPass - 1) / perPass
-	perPass = max(2, (o.Samples+v.passes-1)/v.passes)
-	v.graph = m.Evaluation(rows, t, perPass)
+	v := &LMEvaluator{options: o, extent: extentOf(k, t, o.ReferenceWindows)}
+	short := v.extent.further > 0
+	samples, atOnce := o.Samples, decodedAtOnce/o.Samples
+	if short {
+		samples, atOnce = 2, min(decodedAtOnce/2, cachedAtOnce/cached(m.Backbone.Config)*k)
+	}
+	v.selected = selectBlocks(blocks, o, max(t, atOnce))
+	v.ids, v.labels = make([]int32, v.selected.rows*t), make([]int32, v.selected.rows*t)
+	v.describe(m, t, samples)
+	if short {
+		backbone.Outputs(v.graph.Graph, v.graph.Caches)
+	}
 	v.program = e.Compile(v.graph.Graph, cpu.Inference)
-	v.ids, v.labels = make([]int32, rows*t), make([]int32, rows*t)
-	v.drawn = make([]int32, v.graph.Weight.Size()*o.Samples*k)
-	return v, nil
+	v.drawn = newDrawn(e, m, v.graph, samples, short)
+	if short {
+		v.further = newFurtherLM(e, m, v.extent, v.graph, v.program)
+		return v, nil
+	}
+	var err error
+	v.estimator, err = brier.NewEstimator(samples, k)
+	return v, err
 }
+
+// describe makes the graph: with the energy head all samples of a position in one run, or as many as fit, two at least;
+// with the others the loss and the hidden states.
+func (v *LMEvaluator) describe(m *lm.Model, t, samples int) {
+	v.passes = 1
+	perPass := m.Config.NumSamples
+	if m.Config.ModelType == head.EnergyType {
+		perPass = max(2, min(samples, decodedAtOnce/(v.selected.rows*t)))
+		v.passes = (samples + perPass - 1) / perPass
+		perPass = max(2, (samples+v.passes-1)/v.passes)
+	}
+	v.graph = m.Evaluation(v.selected.rows, t, perPass)
+}
+
+// cached returns how many numbers a position's keys and values are.
+func cached(c backbone.Config) int { return 2 * c.NumHiddenLayers * c.NumKeyValueHeads * c.HeadSize() }
 
 // LM measures a language model on text in its layout.
 func LM(ctx context.Context, e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (LMResult, error) {
@@ -90,86 +118,101 @@ func LM(ctx context.Context, e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, 
 	return v.Run(ctx)
 }
 
-// Run measures the weights as they are now.
+// Run measures the weights as they are now. Where the head's sampler diverges, the error is a *head.DivergedError and the
+// result holds the losses alone.
 func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 	start := time.Now()
 	v.scores.Reset()
-	energy := 0.0 // summed over positions
+	v.drawn.divergence = nil
+	if v.further != nil {
+		clear(v.further.rounds)
+	}
+	// Summed over positions.
+	losses, tokens := make([]float64, len(v.graph.Head.Figures)), tokenScores{briers: make([]float64, len(v.graph.TokenHeads))}
 	err := v.selected.each(ctx, v.options.Progress, func(batch, rows int, ids []int32) error {
-		loss, err := v.batch(ctx, batch, rows, ids)
-		energy += loss
+		err := v.batch(ctx, batch, rows, ids, losses)
+		tokens.add(v.program, v.graph.TokenHeads, float64(rows*v.perBlock()))
 		return err
 	})
 	if err != nil {
 		return LMResult{}, err
 	}
-	r := LMResult{Samples: v.samples, BlockSize: v.selected.blocks.Layout().BlockSize}
-	if v.estimator != nil {
+	predicted := v.selected.total * v.perBlock()
+	r := LMResult{Samples: v.drawn.n, BlockSize: v.selected.blocks.Layout().BlockSize, Tokens: predicted * v.extent.patch}
+	if v.drawn.divergence == nil {
 		r.Result = v.scores.Result(v.options.Seed)
 	} else {
-		r.Blocks = v.selected.total
-		r.Positions = r.Blocks * v.perBlock()
+		r.Blocks, r.Positions = v.selected.total, predicted
 	}
-	r.EnergyLoss = energy / float64(r.Positions)
-	r.Tokens = r.Positions * v.graph.Tokens.Dim(2)
+	for i, f := range v.graph.Head.Figures {
+		*r.figure(f.Name) = losses[i] / float64(predicted)
+	}
+	r.TokenLoss, r.TokenBrier = tokens.mean(float64(predicted))
+	if v.further != nil {
+		r.Rollouts = v.further.made()
+	}
 	r.Seconds = time.Since(start).Seconds()
-	return r, nil
+	return r, v.drawn.divergence
 }
 
-// batch scores a batch of blocks and returns the energy loss summed over its positions.
-func (v *LMEvaluator) batch(ctx context.Context, batch, rows int, ids []int32) (float64, error) {
-	// Rows that the last batch lacks are id 0 and no targets.
+// batch scores a batch of blocks and adds the head's figures, summed over its positions, to losses.
+func (v *LMEvaluator) batch(ctx context.Context, batch, rows int, ids []int32, losses []float64) error {
+	if err := v.fill(ids); err != nil {
+		return err
+	}
+	positions := float64(rows * v.perBlock())
+	for pass := range v.passes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		v.program.SetDraws(v.options.stream(), uint64(batch*v.passes+pass))
+		if err := v.program.Forward(); err != nil {
+			return err
+		}
+		for i, f := range v.graph.Head.Figures {
+			value := float64(v.program.Scalar(f.Value))
+			if err := finite(strings.ReplaceAll(f.Name, "_", " "), value); err != nil {
+				return err
+			}
+			losses[i] += value / float64(v.passes) * positions
+		}
+		if v.graph.Tokens != nil {
+			v.drawn.collect(v.program.Ints(v.graph.Tokens), pass*v.graph.Tokens.Dim(0))
+		}
+	}
+	if err := v.drawn.sample(ctx, v.program.Floats(v.graph.Hidden), v.options.stream(), batch); err != nil {
+		return err
+	}
+	return v.score(ctx, batch, rows)
+}
+
+// fill writes a batch into the program. Rows that the last batch lacks are id 0 and no targets.
+func (v *LMEvaluator) fill(ids []int32) error {
 	n := copy(v.ids, ids)
 	clear(v.ids[n:])
 	copy(v.labels, v.ids)
 	for i := n; i < len(v.labels); i++ {
 		v.labels[i] = lm.Ignored
 	}
-	if err := v.graph.Fill(v.program, v.ids, v.labels); err != nil {
-		return 0, err
-	}
-	loss := 0.0
-	for pass := range v.passes {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		v.program.SetDraws(v.options.stream(), uint64(batch*v.passes+pass))
-		if err := v.program.Forward(); err != nil {
-			return 0, err
-		}
-		loss += float64(v.program.Scalar(v.graph.Head.Score.Loss))
-		v.collect(pass)
-	}
-	if err := finite("energy loss", loss); err != nil {
-		return 0, err
-	}
-	v.score(batch*v.selected.rows, rows)
-	return loss / float64(v.passes) * float64(rows*v.perBlock()), nil
+	return v.graph.Fill(v.program, v.ids, v.labels)
 }
 
 // perBlock returns the number of positions of a block.
 func (v *LMEvaluator) perBlock() int { return v.graph.Inputs.Dim(1) }
 
-// score adds the samples of a batch's rows, blocks number first and following, to the scores.
-func (v *LMEvaluator) score(first, rows int) {
-	if v.estimator == nil {
-		return
+// score adds the samples of a batch's rows to the scores.
+func (v *LMEvaluator) score(ctx context.Context, batch, rows int) error {
+	if v.drawn.divergence != nil {
+		return nil
 	}
-	targets := v.program.Ints(v.graph.Targets)
-	drawn, n := v.samples*v.perBlock()*v.graph.Tokens.Dim(2), v.perBlock()*v.graph.Tokens.Dim(2)
+	first := batch * v.selected.rows
+	if v.further != nil {
+		return v.drawn.keep(v.further.score(ctx, &v.scores, first, rows, v.drawn.tokens, v.further.draws(v.options.stream(), batch)))
+	}
+	targets, n := v.program.Ints(v.graph.Targets), v.perBlock()*v.extent.patch
+	samples := v.drawn.n * n
 	for r := range rows {
-		v.estimator.Add(&v.scores, first+r, v.drawn[r*drawn:(r+1)*drawn], targets[r*n:(r+1)*n])
+		v.estimator.Add(&v.scores, first+r, v.drawn.tokens[r*samples:(r+1)*samples], targets[r*n:(r+1)*n])
 	}
-}
-
-// collect puts a pass's samples [n, P, K] where the estimator wants them, [P, samples, K]. The last pass may have drawn
-// more than are wanted.
-func (v *LMEvaluator) collect(pass int) {
-	tokens := v.program.Ints(v.graph.Tokens)
-	n, positions, k := v.graph.Tokens.Dim(0), v.graph.Tokens.Dim(1), v.graph.Tokens.Dim(2)
-	for s := range min(n, v.samples-pass*n) {
-		for p := range positions {
-			copy(v.drawn[(p*v.samples+pass*n+s)*k:][:k], tokens[(s*positions+p)*k:])
-		}
-	}
+	return nil
 }

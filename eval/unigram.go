@@ -15,16 +15,14 @@ type BaselineResult struct {
 	Uniform brier.Result `json:"uniform"` // knows nothing but the size of the vocabulary
 }
 
-// Unigram scores the token-level unigram of the training text, and the uniform model, on the patches that [LM] predicts
-// with the same options: all of a block but its first. Both texts are in the language model's layout; all blocks of
-// train are counted. patch is the model's patch size, at least 4.
+// Unigram scores the token-level unigram of the training text, and the uniform model, at the positions where [LM] scores
+// a model with patches of that many tokens under the same options. Both texts are in the language model's layout; all
+// blocks of train are counted.
 func Unigram(ctx context.Context, train, heldOut *corpus.Blocks, vocab, patch int, o Options) (BaselineResult, error) {
-	err := errors.Join(o.check(), checkLayout(heldOut, corpus.Language, patch, 2), checkLayout(train, corpus.Language, 1, 1))
+	err := errors.Join(o.check(), checkLayout(heldOut, corpus.Language, patch, windowless(patch, o.ReferenceWindows)+1),
+		checkLayout(train, corpus.Language, 1, 1))
 	if err != nil {
 		return BaselineResult{}, err
-	}
-	if patch < brier.N {
-		return BaselineResult{}, fmt.Errorf("unigram baseline: patches of %d tokens: %w; want %d or more", patch, ErrShortPatch, brier.N)
 	}
 	counts, err := count(ctx, train, vocab)
 	if err != nil {
@@ -37,9 +35,12 @@ func Unigram(ctx context.Context, train, heldOut *corpus.Blocks, vocab, patch in
 	var scores brier.Accumulator
 	s := selectBlocks(heldOut, o, arAtOnce)
 	t := heldOut.Layout().BlockSize
+	x := extentOf(patch, t, o.ReferenceWindows)
 	err = s.each(ctx, o.Progress, func(batch, rows int, ids []int32) error {
 		for r := range rows {
-			unigram.Add(&scores, batch*s.rows+r, ids[r*t+patch:(r+1)*t], patch)
+			for w := range x.windows {
+				scores.Add(batch*s.rows+r, unigram.Score(ids[r*t+(w+1)*patch:]))
+			}
 		}
 		return nil
 	})

@@ -39,7 +39,6 @@ type patches struct {
 	sample   func(dst []int32, draw temperature.Draw, uniform func() float64) (draws int, err error)
 	sizes    []int // numbers of draws that samplers are compiled for, smallest first
 	samplers []*lm.Sampler
-	noise    []float32 // [n, S]
 }
 
 // choose sets the way to sample, and how many draws to make at once: the decoder reads the whole vocabulary's table for
@@ -83,7 +82,6 @@ const mostDraws = 256
 
 func (s *patches) setSizes(sizes ...int) {
 	s.sizes, s.samplers = sizes, make([]*lm.Sampler, len(sizes))
-	s.noise = make([]float32, sizes[len(sizes)-1]*s.model.Config.NoiseSize)
 }
 
 func (s *patches) reset() { s.session.Truncate(0) }
@@ -103,11 +101,8 @@ func (s *patches) write(ctx context.Context, dst []int32, step int) (int, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		sampler := s.sampler(want)
-		noise := s.noise[:sampler.Draws()*s.model.Config.NoiseSize]
 		stream := kernel.Stream{Seed: s.seed, Draw: noiseStream, Step: uint64(step)}
-		s.engine.ISA().Uniform(noise, stream, first*s.model.Config.NoiseSize, -.5, .5)
-		return sampler.DrawFrom(s.session.Hidden(), noise)
+		return s.sampler(want).DrawStream(s.session.Hidden(), stream, first)
 	}, decisions(s.seed, step))
 }
 

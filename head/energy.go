@@ -1,14 +1,12 @@
-// Package head holds the generative heads of calm's language model: networks that turn the backbone's hidden state and
-// noise into a sample of the next patch's latent vector.
-//
-// Shapes: P positions, N samples a position, M target samples, D hidden size, Z latent size, S noise size. What has
-// several samples a position is sample-major: row n*P + p is sample n of position p.
 package head
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn/cpu/kernel"
 	"github.com/calm-go/calm/nn/layer"
 )
 
@@ -33,13 +31,16 @@ type energyBlock struct {
 	down layer.Linear // [D, D]
 }
 
-// NewEnergy declares the head's parameters in ps, under names that start with prefix ("mlp_generator."). std is the
-// standard deviation of its first weights; the last layer starts at zero, so all samples coincide at first.
-func NewEnergy(c Config, hidden, latent int, std float64, ps *nn.Params, prefix string) *Energy {
+// energyPrefix begins the names of the head's parameters.
+const energyPrefix = "mlp_generator."
+
+// NewEnergy declares the head's parameters in ps. std is the standard deviation of its first weights; the last layer
+// starts at zero, so all samples coincide at first.
+func NewEnergy(c Config, hidden, latent int, std float64, ps *nn.Params) *Energy {
 	linear := func(name string, in, out int) layer.Linear {
-		return layer.NewLinear(ps, prefix+name, in, out, true, std)
+		return layer.NewLinear(ps, energyPrefix+name, in, out, true, std)
 	}
-	norm := func(name string) layer.LayerNorm { return layer.NewLayerNorm(ps, prefix+name, hidden) }
+	norm := func(name string) layer.LayerNorm { return layer.NewLayerNorm(ps, energyPrefix+name, hidden) }
 	h := &Energy{
 		Config: c, hidden: hidden, latent: latent,
 		noiseEmbed: linear("noise_embd", c.NoiseSize, hidden), hiddenEmbed: linear("hidden_embd", hidden, hidden),
@@ -58,7 +59,7 @@ func NewEnergy(c Config, hidden, latent int, std float64, ps *nn.Params, prefix 
 	}
 	h.finalNorm = norm("final_layer.in_ln")
 	h.final0 = linear("final_layer.linears.0", hidden, hidden)
-	h.final2 = layer.NewLinear(ps, prefix+"final_layer.linears.2", hidden, latent, true, 0)
+	h.final2 = layer.NewLinear(ps, energyPrefix+"final_layer.linears.2", hidden, latent, true, 0)
 	return h
 }
 
@@ -87,23 +88,60 @@ func (h *Energy) Sample(g *nn.Graph, hidden, noise *nn.Tensor) *nn.Tensor {
 	return h.final2.Apply(g, x, plain)
 }
 
-// EnergyLoss is the head's part of a graph that scores it.
-type EnergyLoss struct {
-	Noise       *nn.Tensor      // random [N, P, S]
-	TargetEps   *nn.Tensor      // random [M, P, Z]
-	Predictions *nn.Tensor      // [N, P, Z], not marked as output
-	Score       *nn.EnergyScore // its Loss [] and distances [P], not marked as outputs
-}
-
-// Loss adds samples of the network and their energy score against the posteriors of the targets to g: hidden [.., D]
-// of P rows; mean, logStd [P, Z]; weight [P], 0 where a position does not count.
-func (h *Energy) Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *EnergyLoss {
+// Loss adds samples of the network and their energy score against the posteriors of the targets to g, see Head.
+func (h *Energy) Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *Loss {
 	positions := hidden.Rows()
-	l := &EnergyLoss{
+	l := &Loss{
 		Noise:     h.Noise(g, "head.noise", samples, positions),
 		TargetEps: g.Random("head.target_eps", nn.Normal(), h.Config.TargetSamples, positions, h.latent),
 	}
 	l.Predictions = h.Sample(g, hidden, l.Noise)
-	l.Score = g.EnergyScore(l.Predictions, mean, logStd, l.TargetEps, weight, float32(h.Config.Beta))
+	l.Samples = l.Predictions
+	score := g.EnergyScore(l.Predictions, mean, logStd, l.TargetEps, weight, float32(h.Config.Beta))
+	l.Loss, l.Terms = score.Loss, []*nn.Tensor{score.DistX, score.DistY}
+	l.Figures = []Figure{{"energy_loss", score.Loss}}
 	return l
 }
+
+// NoiseSize returns S.
+func (h *Energy) NoiseSize() int { return h.Config.NoiseSize }
+
+// NewSampler compiles a sampler of one pass, see Head.
+func (h *Energy) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
+	s := &energySampler{graph: nn.NewGraph(), isa: e.ISA(), perDraw: rows * h.Config.NoiseSize}
+	s.hidden = s.graph.Floats("hidden", rows, h.hidden)
+	s.noise = s.graph.Floats("noise", draws, rows, h.Config.NoiseSize)
+	s.latents = h.Sample(s.graph, s.hidden, s.noise)
+	s.graph.Output(s.latents)
+	s.program = e.Compile(s.graph, cpu.Inference)
+	return s
+}
+
+// energySampler makes a sample of S uniform numbers.
+type energySampler struct {
+	graph                  *nn.Graph
+	program                *cpu.Program
+	isa                    kernel.ISA
+	hidden, noise, latents *nn.Tensor
+	perDraw                int
+}
+
+func (s *energySampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
+	s.isa.Uniform(dst, stream, first*s.perDraw, -.5, .5)
+}
+
+func (s *energySampler) Sample(hidden, noise []float32) ([]float32, error) {
+	copy(s.program.Floats(s.hidden), hidden)
+	copy(s.program.Floats(s.noise), noise)
+	if err := s.program.Forward(); err != nil {
+		return nil, err
+	}
+	latents := s.program.Floats(s.latents)
+	if !within(latents, math.MaxFloat32) {
+		return nil, &DivergedError{Head: EnergyType, Step: 1, Steps: 1}
+	}
+	return latents, nil
+}
+
+// Passes returns the one pass.
+func (s *energySampler) Passes() []Pass { return []Pass{{s.graph, 1}} }

@@ -33,7 +33,7 @@ func TestValidate(t *testing.T) {
 	for _, p := range e.Problems {
 		keys = append(keys, p.Key)
 	}
-	if got, want := strings.Join(keys, " "), "model_type num_mlp_layers num_samples beta noise_size target_samples"; got != want {
+	if got, want := strings.Join(keys, " "), "model_type num_mlp_layers num_samples beta noise_size target_samples solver"; got != want {
 		t.Errorf("problems with %q, want %q", got, want)
 	}
 }
@@ -42,7 +42,7 @@ func newHead(perturb float32) (*head.Energy, *nn.Params) {
 	c := head.Default()
 	c.NumMLPLayers, c.NoiseSize, c.TargetSamples = 2, noiseSize, 6
 	ps := nn.NewParams()
-	h := head.NewEnergy(c, hidden, latent, .3, ps, "mlp_generator.")
+	h := head.NewEnergy(c, hidden, latent, .3, ps)
 	ps.Initialize(1)
 	if perturb > 0 {
 		testkit.Perturb(ps, 2, perturb)

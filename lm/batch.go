@@ -77,6 +77,17 @@ func (b Batch) Fill(memory Memory, ids, labels []int32) error {
 	return nil
 }
 
+// IgnoreLabels takes the labels that Fill wrote from the auxiliary heads: their losses are 0, take no time and change
+// nothing.
+func (b Batch) IgnoreLabels(memory Memory) {
+	for _, t := range b.Labels {
+		labels := memory.Ints(t)
+		for i := range labels {
+			labels[i] = Ignored
+		}
+	}
+}
+
 // ignores reports whether all labels of a patch are ignored.
 func ignores(patch []int32) (bool, error) {
 	n := 0

@@ -25,12 +25,30 @@ type Config struct {
 	PadTokenID int    `json:"pad_token_id"` // its embedding is zero and stays zero
 	AEPath     string `json:"ae_path"`      // where the trainer found the autoencoder, which is inside the model
 
+	// Input is what the backbone reads of a patch: see Model.Patches.
+	Input string `json:"input"`
+
 	// TokenLossWeight is the weight of an auxiliary loss, used in training only: K linear heads on the backbone's
 	// hidden state predict the tokens of the next patch. Samples never pass through them. Not in the paper.
 	TokenLossWeight float64 `json:"token_loss_weight"`
+	// TokenLossUntil is the part of a run's steps after which that loss is switched off; 1: never.
+	TokenLossUntil float64 `json:"token_loss_until"`
+	// MSEAnchor is the weight of an auxiliary loss of the energy head: the mean squared error of its samples to the mean
+	// of the next patch's posterior, averaged over samples and dimensions. 0: off. Not in the paper.
+	MSEAnchor float64 `json:"mse_anchor"`
+	// HeadLearningRate multiplies the learning rate of the generative head's parameters.
+	HeadLearningRate float64 `json:"head_learning_rate"`
 	// InitEmbeddings says what the token embeddings start from: "normal", or "autoencoder" for a copy of its table.
+	// Where only latents are the input there are none.
 	InitEmbeddings string `json:"init_embeddings"`
 }
+
+// Values of Config.Input.
+const (
+	Tokens  = "tokens"  // a small network over the embeddings of its tokens, which the paper found best
+	Latents = "latents" // a linear map of its latent vector
+	Both    = "both"    // the sum of the two
+)
 
 // Values of Config.InitEmbeddings.
 const (
@@ -38,18 +56,24 @@ const (
 	FromAutoencoder = "autoencoder"
 )
 
+// Off is a configuration of nothing but calm's own keys, with the values that change nothing. What a run from before one
+// of them existed does not say is taken from here.
+func Off() Config {
+	c := Config{Input: Tokens, TokenLossUntil: 1, HeadLearningRate: 1, InitEmbeddings: FromNormal}
+	c.Solver = head.Default().Solver
+	return c
+}
+
 // Default is CALM-M, the smallest published model: 371.7M trainable parameters.
 func Default() Config { return official(16, 1024, 2752, 16) }
 
 func official(layers, hidden, intermediate, heads int) Config {
 	ae := autoencoder.Default()
-	return Config{
-		Config:     backbone.Default(layers, hidden, intermediate, heads),
-		HeadConfig: head.Default(),
-		PatchSize:  ae.PatchSize, LatentSize: ae.LatentSize, VocabSize: ae.VocabSize,
-		BOSTokenID: ae.BOSTokenID, EOSTokenID: ae.EOSTokenID, PadTokenID: ae.PadTokenID,
-		InitEmbeddings: FromNormal,
-	}
+	c := Off()
+	c.Config, c.HeadConfig = backbone.Default(layers, hidden, intermediate, heads), head.Default()
+	c.PatchSize, c.LatentSize, c.VocabSize = ae.PatchSize, ae.LatentSize, ae.VocabSize
+	c.BOSTokenID, c.EOSTokenID, c.PadTokenID = ae.BOSTokenID, ae.EOSTokenID, ae.PadTokenID
+	return c
 }
 
 // Presets returns the named configurations. The numbers of heads of L and XL are not published: 16 and 20 are calm's
@@ -81,7 +105,9 @@ func small(ae string, layers, hidden, intermediate, heads, blocks int) Config {
 
 // Inference returns the configuration of the same model without what only training needs.
 func (c Config) Inference() Config {
-	c.TokenLossWeight = 0
+	off := Off()
+	c.TokenLossWeight, c.TokenLossUntil = off.TokenLossWeight, off.TokenLossUntil
+	c.MSEAnchor, c.HeadLearningRate = off.MSEAnchor, off.HeadLearningRate
 	return c
 }
 
@@ -96,7 +122,14 @@ func (c Config) Validate() error {
 	config.Token(&p, "bos_token_id", c.BOSTokenID, c.VocabSize)
 	config.Token(&p, "eos_token_id", c.EOSTokenID, c.VocabSize)
 	config.Token(&p, "pad_token_id", c.PadTokenID, c.VocabSize)
+	config.OneOf(&p, "input", c.Input, Tokens, Latents, Both)
 	config.AtLeast(&p, "token_loss_weight", c.TokenLossWeight, 0)
+	p.Check(c.TokenLossUntil > 0 && c.TokenLossUntil <= 1, "token_loss_until", c.TokenLossUntil, "want more than 0 and at most 1, the part of the steps with the token loss")
+	config.AtLeast(&p, "mse_anchor", c.MSEAnchor, 0)
+	if c.ModelType != head.EnergyType {
+		p.Check(!(c.MSEAnchor > 0), "mse_anchor", c.MSEAnchor, fmt.Sprintf("want 0: it pulls samples of the energy head, and model_type is %q", c.ModelType))
+	}
+	config.Above(&p, "head_learning_rate", c.HeadLearningRate, 0)
 	config.OneOf(&p, "init_embeddings", c.InitEmbeddings, FromNormal, FromAutoencoder)
 	return p.Err()
 }
@@ -111,7 +144,7 @@ func (c Config) ValidateWith(ae autoencoder.Config) error {
 	same("patch_size", c.PatchSize, ae.PatchSize)
 	same("latent_size", c.LatentSize, ae.LatentSize)
 	same("vocab_size", c.VocabSize, ae.VocabSize)
-	if c.InitEmbeddings == FromAutoencoder {
+	if c.InitEmbeddings == FromAutoencoder && c.Input != Latents {
 		p.Check(c.HiddenSize == ae.HiddenSize, "init_embeddings", c.InitEmbeddings, fmt.Sprintf(
 			"want %q: the autoencoder's embeddings are %d wide, those of hidden_size = %d do not fit", FromNormal, ae.HiddenSize, c.HiddenSize))
 	}

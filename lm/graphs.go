@@ -4,37 +4,55 @@ import (
 	"fmt"
 
 	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn"
 )
 
-// Training is the graph of a training step on B rows of T tokens: the head's energy score at every position, and the
-// auxiliary token loss if the configuration asks for it.
+// Training is the graph of a training step on B rows of T tokens: the head's loss at every position, and the auxiliary
+// token loss if the configuration asks for it.
 type Training struct {
 	Batch
 	Graph  *nn.Graph
-	Head   *head.EnergyLoss   // its Score's Loss and distances are outputs
-	Tokens []*nn.CrossEntropy // of the auxiliary heads, one a token of the patch; losses are outputs
+	Head   *head.Loss         // its figures and terms are outputs
+	Tokens []*nn.CrossEntropy // of the auxiliary heads, one a token of the patch; losses and Brier scores are outputs
+	Anchor *nn.Tensor         // output []: the mean squared error of the samples; nil without Config.MSEAnchor
 
 	PatchVectors *nn.Tensor            // [B, L-1, D] the backbone's input, not marked as output
 	Hidden       *nn.Tensor            // [B, L-1, D], not marked as output
 	Target       autoencoder.Posterior // [P, Z] of the next patches, not marked as output
+
+	caches []backbone.Cache
 }
 
 // Training describes a training step on that many rows of that many tokens, a multiple of K and at least 2K.
 func (m *Model) Training(rows, tokens int) *Training {
 	t := m.score(rows, tokens, m.Config.NumSamples)
-	g, s := t.Graph, t.Head.Score
-	g.Loss(s.Loss, 1)
-	g.Output(s.DistX, s.DistY)
-	for i, w := range m.tokenHeads {
-		ce := g.CrossEntropy(t.Hidden, g.Param(w), t.Labels[i])
+	g := t.Graph
+	g.Loss(t.Head.Loss, 1)
+	t.outputFigures()
+	g.Output(t.Head.Terms...)
+	if w := m.Config.MSEAnchor; w > 0 {
+		t.Anchor = g.MeanSquaredError(t.Head.Samples, t.Target.Mean, t.Weight)
+		g.Loss(t.Anchor, float32(w))
+	}
+	t.Tokens = m.scoreTokens(t)
+	for _, ce := range t.Tokens {
 		// Together a mean over tokens: masks cover whole patches, so every head counts the same positions.
-		g.Loss(ce.Loss, float32(m.Config.TokenLossWeight)/float32(len(m.tokenHeads)))
-		g.Output(ce.Brier, ce.Hits)
-		t.Tokens = append(t.Tokens, ce)
+		g.Loss(ce.Loss, float32(m.Config.TokenLossWeight)/float32(len(t.Tokens)))
 	}
 	return t
+}
+
+// scoreTokens adds the auxiliary heads, if there are any.
+func (m *Model) scoreTokens(t *Training) []*nn.CrossEntropy {
+	var list []*nn.CrossEntropy
+	for i, w := range m.tokenHeads {
+		ce := t.Graph.CrossEntropy(t.Hidden, t.Graph.Param(w), t.Labels[i])
+		t.Graph.Output(ce.Loss, ce.Brier)
+		list = append(list, ce)
+	}
+	return list
 }
 
 // score describes what training and evaluation share.
@@ -42,33 +60,50 @@ func (m *Model) score(rows, tokens, samples int) *Training {
 	g := nn.NewGraph()
 	t := &Training{Graph: g, Batch: m.batch(g, rows, tokens)}
 	t.PatchVectors = m.Patches(g, t.Inputs)
-	t.Hidden = m.Backbone.Forward(g, t.PatchVectors)
+	t.Hidden, t.caches = m.Backbone.ForwardCaches(g, t.PatchVectors)
 	t.Target = m.Autoencoder.Encode(g, t.Targets)
 	t.Head = m.Head.Loss(g, t.Hidden, t.Target.Mean, t.Target.LogStd, t.Weight, samples)
 	return t
 }
 
-// Evaluation is the graph of a measurement on B rows of T tokens: the energy loss, and samples as tokens for BrierLM.
+// outputFigures marks the head's figures as outputs.
+func (t *Training) outputFigures() {
+	for _, f := range t.Head.Figures {
+		t.Graph.Output(f.Value)
+	}
+}
+
+// Evaluation is the graph of a measurement on B rows of T tokens: the head's loss, and samples as tokens for BrierLM
+// where the loss is made of samples. Else they are drawn from the hidden states, with a Sampler.
 type Evaluation struct {
 	Batch
 	Graph  *nn.Graph
-	Head   *head.EnergyLoss // its Score's Loss is an output
-	Tokens *nn.Tensor       // output [N, P, K] int32: the N samples of each position, decoded
+	Head   *head.Loss       // its figures are outputs
+	Hidden *nn.Tensor       // output [B, L-1, D]
+	Tokens *nn.Tensor       // output [N, P, K] int32: the N samples of each position, decoded; nil where the loss has none
+	Caches []backbone.Cache // by layer, keys and values of the B rows of L-1 positions; not marked as outputs
+
+	// TokenHeads are the scores of the auxiliary heads, of a model that has them, one a token of the patch.
+	TokenHeads []*nn.CrossEntropy
 }
 
-// Evaluation describes a measurement with that many samples a position, at least 2. The expected energy loss does not
-// depend on their number.
+// Evaluation describes a measurement with that many samples a position, at least 2 with the energy head: what its
+// loss expects does not depend on their number. The other heads' loss has as many targets a position.
 func (m *Model) Evaluation(rows, tokens, samples int) *Evaluation {
 	t := m.score(rows, tokens, samples)
-	g := t.Graph
-	ids := m.Autoencoder.Tokens(g, t.Head.Predictions)
-	e := &Evaluation{Batch: t.Batch, Graph: g, Head: t.Head}
-	e.Tokens = g.Reshape(ids, samples, t.Weight.Size(), m.Config.PatchSize)
-	g.Output(t.Head.Score.Loss, e.Tokens)
+	t.outputFigures()
+	e := &Evaluation{Batch: t.Batch, Graph: t.Graph, Head: t.Head, Hidden: t.Hidden, Caches: t.caches, TokenHeads: m.scoreTokens(t)}
+	t.Graph.Output(t.Hidden)
+	if t.Head.Samples != nil {
+		ids := m.Autoencoder.Tokens(t.Graph, t.Head.Samples)
+		e.Tokens = t.Graph.Reshape(ids, samples, t.Weight.Size(), m.Config.PatchSize)
+		t.Graph.Output(e.Tokens)
+	}
 	return e
 }
 
 // ByPosition reorders decoded samples [N, P, K] to [P, N, K], as their estimators want them, into dst of the same size.
+// It needs Tokens.
 func (e *Evaluation) ByPosition(dst, tokens []int32) {
 	n, p, k := e.Tokens.Dim(0), e.Tokens.Dim(1), e.Tokens.Dim(2)
 	if len(dst) != n*p*k || len(tokens) != n*p*k {

@@ -24,28 +24,38 @@ type Model struct {
 	Config      Config
 	Autoencoder *autoencoder.Model // frozen
 	Backbone    *backbone.Model
-	Head        *head.Energy
+	Head        head.Head
 	Params      *nn.Params
 
-	embed      *nn.Param // [V, D]
+	embed      *nn.Param // [V, D]; with what follows, nil where only latents are the input
 	proj0      layer.Linear
 	proj2      layer.Linear
 	projNorm   layer.LayerNorm
-	tokenHeads []*nn.Param // K of [V, D], or none
+	latentProj layer.Linear // [D, Z], where latents are an input
+	tokenHeads []*nn.Param  // K of [V, D], or none
 }
 
 // New declares the parameters of a valid configuration in ps, with those of its autoencoder; see Config.ValidateWith.
 func New(c Config, ae autoencoder.Config, ps *nn.Params) *Model {
 	d, std := c.HiddenSize, c.InitializerRange
-	table := nn.Gaussian(float32(std))
-	table.ZeroRow = c.PadTokenID
 	m := &Model{Config: c, Params: ps}
-	m.embed = ps.Matrix("transformer.embed_tokens.weight", table, c.VocabSize, d)
-	m.proj0 = layer.NewLinear(ps, "embed_proj.0", c.PatchSize*d, 2*d, true, std)
-	m.proj2 = layer.NewLinear(ps, "embed_proj.2", 2*d, d, true, std)
-	m.projNorm = layer.NewLayerNorm(ps, "embed_proj.3", d)
+	if c.Input != Latents {
+		table := nn.Gaussian(float32(std))
+		table.ZeroRow = c.PadTokenID
+		m.embed = ps.Matrix("transformer.embed_tokens.weight", table, c.VocabSize, d)
+		m.proj0 = layer.NewLinear(ps, "embed_proj.0", c.PatchSize*d, 2*d, true, std)
+		m.proj2 = layer.NewLinear(ps, "embed_proj.2", 2*d, d, true, std)
+		m.projNorm = layer.NewLayerNorm(ps, "embed_proj.3", d)
+	}
+	if c.Input != Tokens {
+		m.latentProj = layer.NewLinear(ps, "latent_proj", c.LatentSize, d, true, std)
+	}
 	m.Backbone = backbone.New(c.Config, ps, "transformer.")
-	m.Head = head.NewEnergy(c.HeadConfig, d, c.LatentSize, std, ps, "mlp_generator.")
+	first := len(ps.All())
+	m.Head = head.New(c.HeadConfig, d, c.LatentSize, std, ps)
+	for _, p := range ps.All()[first:] {
+		p.Rate = c.HeadLearningRate
+	}
 	if c.TokenLossWeight > 0 {
 		for k := range c.PatchSize {
 			name := fmt.Sprintf("%s%d.weight", TokenHeadPrefix, k)
@@ -63,7 +73,7 @@ const TokenHeadPrefix = "token_heads."
 // Initialize draws the parameters that have no values yet. Token embeddings that start from the autoencoder's are
 // copies of its table, except the padding token's, which is zero; so the autoencoder must have its values before.
 func (m *Model) Initialize(seed uint64) {
-	fresh := !m.embed.HasData()
+	fresh := m.embed != nil && !m.embed.HasData()
 	m.Params.Initialize(seed)
 	if !fresh || m.Config.InitEmbeddings != FromAutoencoder {
 		return
@@ -73,12 +83,32 @@ func (m *Model) Initialize(seed uint64) {
 	clear(m.embed.Data[m.Config.PadTokenID*d:][:d])
 }
 
-// Patches adds the input of the backbone to g: ids [B, L, K] int32 give vectors [B, L, D], each made of its patch's
-// token embeddings.
+// Patches adds the input of the backbone to g: ids [B, L, K] int32 give vectors [B, L, D], one a patch. It is made of the
+// patch's token embeddings, or is a linear map of its latent vector, or is the sum of both, as Config.Input says. The
+// latent vector is the posterior's mean: a function of the ids alone, so that text that was read and text that was drawn
+// are the same to the backbone. The encoder is frozen, and no gradient reaches it.
 func (m *Model) Patches(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
 	rows, patches, d := ids.Dim(0), ids.Dim(1), m.Config.HiddenSize
-	x := g.Embedding(g.Param(m.embed), ids, m.Config.PadTokenID) // [B, L, K, D]
-	x = g.Reshape(x, rows, patches, m.Config.PatchSize*d)
-	x = m.proj0.Apply(g, x, nn.LinearOptions{Act: nn.SiLUActivation})
-	return m.projNorm.Apply(g, m.proj2.Apply(g, x, nn.LinearOptions{}))
+	var x *nn.Tensor
+	if m.Config.Input != Latents {
+		x = g.Embedding(g.Param(m.embed), ids, m.Config.PadTokenID) // [B, L, K, D]
+		x = g.Reshape(x, rows, patches, m.Config.PatchSize*d)
+		x = m.proj0.Apply(g, x, nn.LinearOptions{Act: nn.SiLUActivation})
+		x = m.projNorm.Apply(g, m.proj2.Apply(g, x, nn.LinearOptions{}))
+	}
+	if m.Config.Input != Tokens {
+		z := g.Reshape(m.Autoencoder.Mean(g, ids), rows, patches, m.Config.LatentSize)
+		x = m.latentProj.Apply(g, z, nn.LinearOptions{Add: x})
+	}
+	return x
+}
+
+// LearnTokens says whether the optimizer changes the auxiliary heads: see Config.TokenLossUntil.
+func (m *Model) LearnTokens(on bool) {
+	for _, p := range m.tokenHeads {
+		p.Rate = 0
+		if on {
+			p.Rate = 1
+		}
+	}
 }

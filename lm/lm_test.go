@@ -10,6 +10,7 @@ import (
 
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
@@ -70,7 +71,8 @@ func TestConfigKeys(t *testing.T) {
 	for _, want := range strings.Fields(`hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads
 		rms_norm_eps rope_theta initializer_range max_position_embeddings vocab_size bos_token_id eos_token_id pad_token_id
 		model_type ae_path patch_size latent_size num_mlp_layers num_samples beta noise_size
-		token_loss_weight init_embeddings target_samples`) {
+		token_loss_weight init_embeddings target_samples
+		input token_loss_until mse_anchor head_learning_rate`) {
 		if !slices.Contains(keys, want) {
 			t.Errorf("there is no key %s", want)
 		}
@@ -80,7 +82,8 @@ func TestConfigKeys(t *testing.T) {
 func TestValidateReportsEverything(t *testing.T) {
 	c := lm.Default()
 	c.NumAttentionHeads, c.NumKeyValueHeads, c.NumSamples, c.Beta, c.BOSTokenID = 12, 5, 1, 3, -1
-	c.PatchSize, c.InitEmbeddings, c.TokenLossWeight, c.ModelType = 2, "autoencoder", math.NaN(), "flow"
+	c.PatchSize, c.InitEmbeddings, c.TokenLossWeight, c.ModelType = 2, "autoencoder", math.NaN(), "gan"
+	c.Input, c.TokenLossUntil, c.MSEAnchor, c.HeadLearningRate = "ids", 0, .5, 0
 	var e *config.Error
 	if !errors.As(c.ValidateWith(autoencoder.Default()), &e) {
 		t.Fatal("no *config.Error")
@@ -89,7 +92,8 @@ func TestValidateReportsEverything(t *testing.T) {
 	for _, p := range e.Problems {
 		keys = append(keys, p.Key)
 	}
-	want := "num_attention_heads num_key_value_heads model_type num_samples beta bos_token_id token_loss_weight patch_size init_embeddings"
+	want := "num_attention_heads num_key_value_heads model_type num_samples beta bos_token_id " +
+		"input token_loss_weight token_loss_until mse_anchor head_learning_rate patch_size init_embeddings"
 	if got := strings.Join(keys, " "); got != want {
 		t.Errorf("problems with %q, want %q", got, want)
 	}
@@ -151,10 +155,31 @@ func TestInitEmbeddings(t *testing.T) {
 	}
 }
 
-// TestGradients: by finite differences, with all of calm's own options on.
+// eachHead runs f as a subtest with each kind of head.
+func eachHead(t *testing.T, f func(t *testing.T, kind string)) {
+	for _, kind := range []string{head.EnergyType, head.DiffusionType, head.FlowType} {
+		t.Run(kind, func(t *testing.T) { f(t, kind) })
+	}
+}
+
+// TestGradients: by finite differences, with all of calm's own options on. Of the diffusion head's loss a part is a
+// constant by definition, so differences see more than its gradient: nn/gomlx and the golden cases check it.
 func TestGradients(t *testing.T) {
+	for _, input := range inputs {
+		for _, kind := range []string{head.EnergyType, head.FlowType} {
+			t.Run(input+"/"+kind, func(t *testing.T) { checkGradients(t, input, kind) })
+		}
+	}
+}
+
+func checkGradients(t *testing.T, input, kind string) {
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
-		m := tiny(func(c *lm.Config) { c.TokenLossWeight = .7; c.Beta = 1.2 })
+		m := tiny(func(c *lm.Config) {
+			c.Input, c.ModelType, c.TokenLossWeight, c.Beta = input, kind, .7, 1.2
+			if kind == head.EnergyType {
+				c.MSEAnchor = .4
+			}
+		})
 		const rows, tokens = 2, 20
 		tr := m.Training(rows, tokens)
 		p := e.Compile(tr.Graph, cpu.Training)
@@ -214,8 +239,10 @@ func TestTokenHeadsAreExtra(t *testing.T) {
 }
 
 // TestThreadsDoNotMatter: loss and gradients are the same to the last bit.
-func TestThreadsDoNotMatter(t *testing.T) {
-	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1 })
+func TestThreadsDoNotMatter(t *testing.T) { eachHead(t, threadsDoNotMatter) }
+
+func threadsDoNotMatter(t *testing.T, kind string) {
+	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1; c.ModelType = kind })
 	ids := randomIDs(4*64, m.Config.VocabSize)
 	step := func(threads int) (float64, map[*nn.Param][]float32) {
 		e := cpu.New(cpu.Options{Threads: threads})

@@ -4,8 +4,10 @@ import (
 	"fmt"
 
 	"github.com/calm-go/calm/backbone"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // NewSession makes empty contexts of patches for that many rows, with memory for capacity patches each. Its Append
@@ -14,55 +16,86 @@ func (m *Model) NewSession(e *cpu.Engine, rows, capacity int) *backbone.Session 
 	return m.Backbone.NewSession(e, m.Patches, rows, m.Config.PatchSize, capacity)
 }
 
+// NewBranches makes branches of the contexts that an evaluation's program has left; its graph's Caches must be outputs.
+// Ids are [branches, n, K].
+func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, p *cpu.Program) *backbone.Branches {
+	return m.Backbone.NewBranches(e, m.Patches, m.Config.PatchSize, ev.Inputs.Dim(0), ev.Inputs.Dim(1), backbone.MemoryOf(p, ev.Caches))
+}
+
 // Sampler draws patches given hidden states: head, frozen decoder, likeliest tokens. It does not allocate. It is not
 // safe for concurrent use, nor beside another program of its engine.
 type Sampler struct {
-	rows, draws int
-	program     *cpu.Program
-	hidden      *nn.Tensor // [R, D]
-	noise       *nn.Tensor // [n, R, S]
-	tokens      *nn.Tensor // [n, R, K]
+	rows, draws, width int // width D
+	noiseSize          int
+	head               head.Sampler
+	noise              []float32 // [n, R, NoiseSize]
+
+	graph   *nn.Graph
+	decoder *cpu.Program
+	latents *nn.Tensor // state [n, R, Z], bound to what the head gives
+	tokens  *nn.Tensor // [n, R, K]
 }
 
 // NewSampler makes a sampler of that many draws for each of that many rows at a time.
 func (m *Model) NewSampler(e *cpu.Engine, rows, draws int) *Sampler {
-	g := nn.NewGraph()
-	s := &Sampler{rows: rows, draws: draws}
-	s.hidden = g.Floats("hidden", rows, m.Config.HiddenSize)
-	s.noise = m.Head.Noise(g, "head.noise", draws, rows)
-	ids := m.Autoencoder.Tokens(g, m.Head.Sample(g, s.hidden, s.noise))
-	s.tokens = g.Reshape(ids, draws, rows, m.Config.PatchSize)
-	g.Output(s.tokens)
-	s.program = e.Compile(g, cpu.Inference)
+	s := &Sampler{rows: rows, draws: draws, width: m.Config.HiddenSize, noiseSize: m.Head.NoiseSize(), head: m.Head.NewSampler(e, rows, draws), graph: nn.NewGraph()}
+	s.noise = make([]float32, draws*rows*s.NoiseSize())
+	s.latents = s.graph.State("latents", draws, rows, m.Config.LatentSize)
+	s.tokens = s.graph.Reshape(m.Autoencoder.Tokens(s.graph, s.latents), draws, rows, m.Config.PatchSize)
+	s.graph.Output(s.tokens)
+	s.decoder = e.Compile(s.graph, cpu.Inference)
 	return s
 }
 
 // Draws returns the number of draws n a row.
 func (s *Sampler) Draws() int { return s.draws }
 
+// NoiseSize returns how many random numbers a draw takes for a row: S of the energy head, Z of the flow head, Z for each
+// step of the diffusion head.
+func (s *Sampler) NoiseSize() int { return s.noiseSize }
+
+// FillNoise writes the noise of draws number first and following of a stream to dst [.., R, NoiseSize], as many as it
+// holds. A draw's noise does not depend on how many are filled at once.
+func (s *Sampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
+	s.head.FillNoise(dst, stream, first)
+}
+
 // Draw gives n patches for each row of hidden [R, D]: tokens [n, R, K], in memory that changes with the next call. The
-// noise follows from seed and step alone; another step gives independent draws.
+// noise follows from seed and step alone; another step gives independent draws. Where the head's sampler ends in no
+// numbers, the error is a *head.DivergedError.
 func (s *Sampler) Draw(hidden []float32, seed, step uint64) ([]int32, error) {
-	s.program.SetDraws(seed, step)
-	return s.draw(hidden, nil)
+	return s.DrawStream(hidden, kernel.Stream{Seed: seed, Draw: noiseStream, Step: step}, 0)
 }
 
-// DrawFrom is Draw with the noise given: [n, R, S].
+// noiseStream numbers the stream of Draw.
+var noiseStream = nn.DrawID("head.noise")
+
+// DrawStream is Draw with the noise of draws number first and following of a stream.
+func (s *Sampler) DrawStream(hidden []float32, stream kernel.Stream, first int) ([]int32, error) {
+	s.FillNoise(s.noise, stream, first)
+	return s.DrawFrom(hidden, s.noise)
+}
+
+// DrawFrom is Draw with the noise given: [n, R, NoiseSize].
 func (s *Sampler) DrawFrom(hidden, noise []float32) ([]int32, error) {
-	if len(noise) != s.noise.Size() {
-		return nil, fmt.Errorf("noise of %d numbers: want %d, of shape %v", len(noise), s.noise.Size(), s.noise.Shape())
+	if len(noise) != len(s.noise) {
+		return nil, fmt.Errorf("noise of %d numbers: want %d, of shape [%d %d %d]", len(noise), len(s.noise), s.draws, s.rows, s.NoiseSize())
 	}
-	return s.draw(hidden, noise)
-}
-
-func (s *Sampler) draw(hidden, noise []float32) ([]int32, error) {
-	if len(hidden) != s.hidden.Size() {
-		return nil, fmt.Errorf("hidden states of %d numbers: want %d, of shape %v", len(hidden), s.hidden.Size(), s.hidden.Shape())
+	if len(hidden) != s.rows*s.width {
+		return nil, fmt.Errorf("hidden states of %d numbers: want %d, of shape [%d %d]", len(hidden), s.rows*s.width, s.rows, s.width)
 	}
-	copy(s.program.Floats(s.hidden), hidden)
-	s.program.Feed(s.noise, noise)
-	if err := s.program.Forward(); err != nil {
+	latents, err := s.head.Sample(hidden, noise)
+	if err != nil {
 		return nil, err
 	}
-	return s.program.Ints(s.tokens), nil
+	s.decoder.Bind(s.latents, latents)
+	if err := s.decoder.Forward(); err != nil {
+		return nil, err
+	}
+	return s.decoder.Ints(s.tokens), nil
+}
+
+// Passes returns the graphs that a draw runs, and how often.
+func (s *Sampler) Passes() []head.Pass {
+	return append(s.head.Passes(), head.Pass{Graph: s.graph, Runs: 1})
 }

@@ -2,10 +2,12 @@ package lm_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"testing"
 
 	"github.com/calm-go/calm/backbone"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
@@ -40,29 +42,36 @@ func patchesOf(ids []int32, rows, k, from, to int) (out []int32) {
 func TestSessionEqualsTraining(t *testing.T) {
 	const rows, patches = 2, 363
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
-		m := tiny(nil)
-		k, d := m.Config.PatchSize, m.Config.HiddenSize
-		ids := randomIDs(rows*(patches+1)*k, m.Config.VocabSize)
-		want := hiddenStates(t, e, m, ids, rows)
-		for _, cuts := range [][]int{{363}, {1, 2, 3, 20, 21, 85, 106, 363}, {64, 320, 363}} {
-			s := m.NewSession(e, rows, patches)
-			from := 0
-			for _, to := range cuts {
-				if err := s.Append(patchesOf(ids, rows, k, from, to)); err != nil {
-					t.Fatal(err)
-				}
-				from = to
-				var last []float32
-				for b := range rows {
-					last = append(last, want[(b*patches+to-1)*d:][:d]...)
-				}
-				testkit.Compare(t, "hidden", s.Hidden(), last, 1e-5)
-			}
-			if s.Len() != patches {
-				t.Errorf("%d patches, want %d", s.Len(), patches)
-			}
+		for _, input := range inputs {
+			m := tiny(func(c *lm.Config) { c.Input = input })
+			sessionEqualsTraining(t, e, m, rows, patches)
 		}
 	})
+}
+
+func sessionEqualsTraining(t *testing.T, e *cpu.Engine, m *lm.Model, rows, patches int) {
+	t.Helper()
+	k, d := m.Config.PatchSize, m.Config.HiddenSize
+	ids := randomIDs(rows*(patches+1)*k, m.Config.VocabSize)
+	want := hiddenStates(t, e, m, ids, rows)
+	for _, cuts := range [][]int{{363}, {1, 2, 3, 20, 21, 85, 106, 363}, {64, 320, 363}} {
+		s := m.NewSession(e, rows, patches)
+		from := 0
+		for _, to := range cuts {
+			if err := s.Append(patchesOf(ids, rows, k, from, to)); err != nil {
+				t.Fatal(err)
+			}
+			from = to
+			var last []float32
+			for b := range rows {
+				last = append(last, want[(b*patches+to-1)*d:][:d]...)
+			}
+			testkit.Compare(t, "hidden", s.Hidden(), last, 1e-5)
+		}
+		if s.Len() != patches {
+			t.Errorf("%d patches, want %d", s.Len(), patches)
+		}
+	}
 }
 
 func TestSessionErrors(t *testing.T) {
@@ -122,14 +131,16 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
-func TestSampler(t *testing.T) {
+func TestSampler(t *testing.T) { eachHead(t, testSampler) }
+
+func testSampler(t *testing.T, kind string) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()
-	m := tiny(nil)
+	m := sampling(t, kind)
 	const rows, draws = 2, 40
 	hidden := make([]float32, rows*m.Config.HiddenSize)
 	for i := range hidden {
-		hidden[i] = float32(i%7) - 3
+		hidden[i] = (float32(i%7) - 3) / 3
 	}
 	s := m.NewSampler(e, rows, draws)
 	draw := func(seed, step uint64) []int32 {
@@ -143,7 +154,7 @@ func TestSampler(t *testing.T) {
 	if len(first) != draws*rows*m.Config.PatchSize {
 		t.Fatalf("%d ids, want %d", len(first), draws*rows*m.Config.PatchSize)
 	}
-	noise := make([]float32, draws*rows*m.Config.NoiseSize)
+	noise := make([]float32, draws*rows*s.NoiseSize())
 	if _, err := s.DrawFrom(hidden, noise); err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +170,127 @@ func TestSampler(t *testing.T) {
 	if _, err := s.Draw(hidden[1:], 1, 1); err == nil {
 		t.Error("no error for hidden states of another size")
 	}
+}
+
+// sampling is a model that can be sampled from. A diffusion head must have learned something for that: the one of a
+// golden case has.
+func sampling(t *testing.T, kind string) *lm.Model {
+	switch kind {
+	case head.DiffusionType:
+		m := testkit.Golden(t, "diffusion_sampler")[0].LM(t)
+		h := *m.Head.(*head.Diffusion)
+		h.Config.SamplingSteps = 40
+		m.Head = &h
+		return m
+	case head.FlowType:
+		return tiny(func(c *lm.Config) { c.ModelType, c.SamplingSteps = kind, 5 })
+	}
+	return tiny(nil)
+}
+
+// hiddenFor are hidden states of some rows for a model of sampling.
+func hiddenFor(m *lm.Model, rows int) []float32 {
+	return uniform(nn.NewGraph().Floats("", rows, m.Config.HiddenSize))
+}
+
+// TestDrawsDoNotDependOnEachOther: a draw of a stream gives the same patch, whether it is made alone, or beside other
+// draws and rows.
+func TestDrawsDoNotDependOnEachOther(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	eachHead(t, func(t *testing.T, kind string) {
+		m := sampling(t, kind)
+		hidden := hiddenFor(m, 1)
+		stream := kernel.Stream{Seed: 3, Draw: 4, Step: 5}
+		one, some := m.NewSampler(e, 1, 1), m.NewSampler(e, 1, 7)
+		for _, first := range []int{0, 3, 70} {
+			noise := make([]float32, 7*some.NoiseSize())
+			some.FillNoise(noise, stream, first)
+			got, err := some.DrawStream(hidden, stream, first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = slices.Clone(got)
+			for i := range 7 {
+				own := make([]float32, one.NoiseSize())
+				one.FillNoise(own, stream, first+i)
+				if !slices.Equal(own, noise[i*len(own):][:len(own)]) {
+					t.Errorf("the noise of draw %d depends on what is drawn with it", first+i)
+				}
+				want, err := one.DrawFrom(hidden, own)
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "tokens", got[i*len(want):][:len(want)], want)
+			}
+		}
+	})
+}
+
+// TestRowsDoNotDependOnEachOther: with other rows beside it a row's draws are the same, however the evaluations of the
+// network are put together.
+func TestRowsDoNotDependOnEachOther(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	eachHead(t, func(t *testing.T, kind string) {
+		m := sampling(t, kind)
+		const rows, draws = 60, 2 // conditions of some evaluations at a time, or of all
+		d, k := m.Config.HiddenSize, m.Config.PatchSize
+		many, one := m.NewSampler(e, rows, draws), m.NewSampler(e, 1, draws)
+		size := many.NoiseSize()
+		hidden := hiddenFor(m, rows)
+		noise := make([]float32, draws*rows*size)
+		many.FillNoise(noise, kernel.Stream{Seed: 1}, 0)
+		tokens, err := many.DrawFrom(hidden, noise)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := 0; r < rows; r += 17 {
+			var own []float32
+			var want []int32
+			for n := range draws {
+				own = append(own, noise[(n*rows+r)*size:][:size]...)
+				want = append(want, tokens[(n*rows+r)*k:][:k]...)
+			}
+			got, err := one.DrawFrom(hidden[r*d:(r+1)*d], own)
+			if err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "tokens", got, want)
+		}
+	})
+}
+
+// TestDiverging: what ends in no latent vector is an error, and the sampler can be used again.
+func TestDiverging(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	eachHead(t, func(t *testing.T, kind string) {
+		for _, bad := range []float32{1e6, float32(math.NaN()), float32(math.Inf(1))} {
+			if bad == 1e6 && kind == head.EnergyType {
+				continue // a bold sample is one
+			}
+			m := sampling(t, kind)
+			name := "generative_head.net.final_layer.linear.bias"
+			if kind == head.EnergyType {
+				name = "mlp_generator.final_layer.linears.2.bias"
+			}
+			s := m.NewSampler(e, 2, 3)
+			hidden := hiddenFor(m, 2)
+			bias := m.Params.Get(name).Data
+			kept := bias[0]
+			bias[0] = bad
+			_, err := s.Draw(hidden, 1, 1)
+			diverged, ok := errors.AsType[*head.DivergedError](err)
+			if !ok || diverged.Head != kind {
+				t.Errorf("%v in the weights: error %v", bad, err)
+			}
+			bias[0] = kept
+			if _, err := s.Draw(hidden, 1, 1); err != nil {
+				t.Errorf("after %v: %v", bad, err)
+			}
+		}
+	})
 }
 
 // TestSamplerEqualsEvaluation: one noise gives the same tokens in the evaluation of whole rows, and step by step.
@@ -211,10 +343,12 @@ func uniform(t *nn.Tensor) []float32 {
 }
 
 // TestStepDoesNotAllocate: neither appending a patch nor drawing the next.
-func TestStepDoesNotAllocate(t *testing.T) {
+func TestStepDoesNotAllocate(t *testing.T) { eachHead(t, stepDoesNotAllocate) }
+
+func stepDoesNotAllocate(t *testing.T, kind string) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()
-	m := tiny(nil)
+	m := sampling(t, kind)
 	s, sampler := m.NewSession(e, 2, 64), m.NewSampler(e, 2, 3)
 	ids := randomIDs(2*4, m.Config.VocabSize)
 	allocations := testing.AllocsPerRun(20, func() {
@@ -230,10 +364,12 @@ func TestStepDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func TestTrainingStepDoesNotAllocate(t *testing.T) {
+func TestTrainingStepDoesNotAllocate(t *testing.T) { eachHead(t, trainingStepDoesNotAllocate) }
+
+func trainingStepDoesNotAllocate(t *testing.T, kind string) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()
-	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1 })
+	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1; c.ModelType = kind })
 	tr := m.Training(2, 16)
 	p := e.Compile(tr.Graph, cpu.Training)
 	ids := randomIDs(2*16, m.Config.VocabSize)

@@ -24,6 +24,7 @@ type Dist struct {
 	Kind   DistKind
 	Lo, Hi float32 // Uniform: the interval [Lo, Hi)
 	P      float32 // Bernoulli: the probability of Hi; else 0
+	N      int     // Integers: how many
 }
 
 // DistKind names a family of distributions.
@@ -33,6 +34,7 @@ const (
 	NormalDist DistKind = iota
 	UniformDist
 	BernoulliDist
+	IntegersDist
 )
 
 // Normal is the standard normal distribution.
@@ -43,6 +45,9 @@ func Uniform(lo, hi float32) Dist { return Dist{Kind: UniformDist, Lo: lo, Hi: h
 
 // Bernoulli is value with probability p, else 0. Inverted dropout with rate r is Bernoulli(1-r, 1/(1-r)).
 func Bernoulli(p, value float32) Dist { return Dist{Kind: BernoulliDist, P: p, Hi: value} }
+
+// Integers is the uniform distribution on the whole numbers from 0 to n-1, at most 2^24, as float32.
+func Integers(n int) Dist { return Dist{Kind: IntegersDist, N: n} }
 
 // NewGraph returns an empty graph.
 func NewGraph() *Graph { return &Graph{params: map[*Param]*Tensor{}} }
@@ -111,8 +116,9 @@ func (g *Graph) Reshape(x *Tensor, shape ...int) *Tensor {
 	return t
 }
 
-// Loss adds weight times the scalar t to what a training program differentiates. Only the result of a ClampedKL or a
-// WeightedSum and the Loss of a CrossEntropy or an EnergyScore can be differentiated.
+// Loss adds weight times the scalar t to what a training program differentiates. Only the result of a ClampedKL, a
+// WeightedSum or a MeanSquaredError and the Loss of a CrossEntropy, an EnergyScore, a FlowLoss or a DiffusionLoss can be
+// differentiated.
 func (g *Graph) Loss(t *Tensor, weight float32) {
 	check(g.isLoss(t), "loss", "%v is not the loss of an operation", t)
 	g.terms = append(g.terms, Term{t, weight})
@@ -175,7 +181,7 @@ func (g *Graph) NeedsGrad() []bool {
 // differentiated returns the inputs of op that gradients flow to, and the outputs they come from.
 func differentiated(op Op) (in, out []*Tensor) {
 	switch op := op.(type) {
-	case *MaskIDs, *ArgMax, *CachedAttention:
+	case *MaskIDs, *ArgMax, *CachedAttention, *PrefixAttention, *Categorical, *Sinusoid, *NoisyTarget:
 		return nil, nil
 	case *Mul:
 		return []*Tensor{op.X}, op.Out()
@@ -187,6 +193,12 @@ func differentiated(op Op) (in, out []*Tensor) {
 		return []*Tensor{op.H, op.W}, []*Tensor{op.Loss}
 	case *EnergyScore:
 		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
+	case *MeanSquaredError:
+		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
+	case *FlowLoss:
+		return []*Tensor{op.V}, []*Tensor{op.Loss}
+	case *DiffusionLoss:
+		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
 	}
 	return op.In(), op.Out()
 }
@@ -195,7 +207,7 @@ func differentiated(op Op) (in, out []*Tensor) {
 func (g *Graph) isLoss(t *Tensor) bool {
 	for _, op := range g.ops {
 		switch op := op.(type) {
-		case *ClampedKL, *WeightedSum, *CrossEntropy, *EnergyScore:
+		case *ClampedKL, *WeightedSum, *CrossEntropy, *EnergyScore, *MeanSquaredError, *FlowLoss, *DiffusionLoss:
 			if _, out := differentiated(op); out[0] == t {
 				return true
 			}

@@ -84,3 +84,38 @@ func (o *CachedAttention) Out() []*Tensor { return []*Tensor{o.Y} }
 func (o *CachedAttention) Flops() float64 {
 	return 4 * float64(o.Q.Size()) * float64(o.KCache.Dim(1))
 }
+
+// PrefixAttention is attention of short continuations of shared contexts: row r stands behind the first Length[r]
+// positions of context Context[r], whose keys and values all rows share. Nothing is copied.
+//
+//	Y[r,t] as in Attention over KPrefix[Context[r], 0 .. Length[r]-1] followed by K[r, 0 .. t], likewise V
+//	Q, Y [R, T, Heads*d]; K, V [R, T, KVHeads*d]; KPrefix, VPrefix [contexts, positions, KVHeads*d]; Context, Length [R] int32
+//
+// The Y of a row of context -1 is 0: there is no such row. Other contexts and lengths that do not exist are an error of
+// the run. Rows of one context that stand side by side go fastest. It has no gradient.
+type PrefixAttention struct {
+	Q, K, V, KPrefix, VPrefix, Context, Length, Y *Tensor
+	Heads, KVHeads                                int
+}
+
+// PrefixAttention adds a PrefixAttention operation.
+func (g *Graph) PrefixAttention(q, k, v, kPrefix, vPrefix, context, length *Tensor, heads, kvHeads int) *Tensor {
+	checkHeads("prefix attention", q, k, v, heads, kvHeads)
+	check(len(kPrefix.shape) == 3 && kPrefix.Cols() == k.Cols() && vPrefix.is(kPrefix.shape...),
+		"prefix attention", "k %v, prefixes %v, %v", k, kPrefix, vPrefix)
+	check(context.dtype == Int32 && context.is(q.Dim(0)) && length.dtype == Int32 && length.is(q.Dim(0)),
+		"prefix attention", "q %v, context %v, length %v", q, context, length)
+	y := g.value(q.shape...)
+	g.add(&PrefixAttention{q, k, v, kPrefix, vPrefix, context, length, y, heads, kvHeads})
+	return y
+}
+
+func (o *PrefixAttention) In() []*Tensor {
+	return []*Tensor{o.Q, o.K, o.V, o.KPrefix, o.VPrefix, o.Context, o.Length}
+}
+func (o *PrefixAttention) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops counts full contexts.
+func (o *PrefixAttention) Flops() float64 {
+	return 4 * float64(o.Q.Size()) * (float64(o.KPrefix.Dim(1)) + float64(o.Q.Dim(1)+1)/2)
+}

@@ -101,6 +101,37 @@ func (o *ArgMax) In() []*Tensor  { return []*Tensor{o.H, o.W} }
 func (o *ArgMax) Out() []*Tensor { return []*Tensor{o.IDs} }
 func (o *ArgMax) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.Dim(0)) }
 
+// Categorical is what evaluations want to know of the distributions of a linear head, row by row, and draws from them.
+// Logits exist for a chunk of rows at a time only. It has no gradient.
+//
+//	p[i] = softmax(H[i] · W^T)      H [.., D] of n rows, W [V, D]
+//	LogP[i] = log p[i][Labels[i]], 0 where the label is -100      Labels [..] int32, LogP [n]
+//	Collision[i] = sum_v p[i][v]^2, the probability that two draws are equal      [n]
+//	Best[i] = argmax_v p[i][v], the first of them      [n] int32
+//	Draws[s,i] = the first v at which p[i][0] + .. + p[i][v] exceeds U[s,i]      U [S, n] in [0, 1), Draws [S, n] int32
+//
+// Other labels outside [0, V) are an error of the run.
+type Categorical struct {
+	H, W, Labels, U              *Tensor
+	LogP, Collision, Best, Draws *Tensor
+}
+
+// Categorical adds a Categorical operation.
+func (g *Graph) Categorical(h, w, labels, u *Tensor) *Categorical {
+	n := h.Rows()
+	check(len(w.shape) == 2 && w.Cols() == h.Cols() && labels.dtype == Int32 && labels.Size() == n,
+		"categorical", "h %v, w %v, labels %v", h, w, labels)
+	check(len(u.shape) == 2 && u.Dim(1) == n, "categorical", "h %v, u %v", h, u)
+	o := &Categorical{H: h, W: w, Labels: labels, U: u, LogP: g.value(n), Collision: g.value(n),
+		Best: g.newTensor(Value, Int32, "", []int{n}), Draws: g.newTensor(Value, Int32, "", u.shape)}
+	g.add(o)
+	return o
+}
+
+func (o *Categorical) In() []*Tensor  { return []*Tensor{o.H, o.W, o.Labels, o.U} }
+func (o *Categorical) Out() []*Tensor { return []*Tensor{o.LogP, o.Collision, o.Best, o.Draws} }
+func (o *Categorical) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.Dim(0)) }
+
 // EnergyScore is the loss of the energy head (paper section 4.2, SPEC section 3.1): N samples of the model against M
 // of the posterior. A training program forms the gradient in the forward run; no [N, M, Z] tensor exists.
 //
@@ -110,7 +141,8 @@ func (o *ArgMax) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.
 //	Loss = sum_p Weight[p] (2 DistY[p] - DistX[p]) / sum_p Weight[p]
 //	Pred [N, P, Z], Mean, LogStd [P, Z], Eps [M, P, Z], Weight [P] or nil for all ones, Loss [], DistY, DistX [P]
 //
-// The gradient at distance 0 is 0. Gradients flow to Pred only. Eps may be a random tensor; engines then need not keep
+// The gradient at distance 0 is 0, and finite at any other: engines may take distances below 1.1e-19, whose squares are
+// no normal float32, for 0. Gradients flow to Pred only. Eps may be a random tensor; engines then need not keep
 // it in memory. With all weights 0 the loss is 0.
 type EnergyScore struct {
 	Pred, Mean, LogStd, Eps, Weight *Tensor
@@ -136,3 +168,24 @@ func (o *EnergyScore) In() []*Tensor {
 }
 func (o *EnergyScore) Out() []*Tensor { return []*Tensor{o.Loss, o.DistY, o.DistX} }
 func (o *EnergyScore) Flops() float64 { return 0 }
+
+// MeanSquaredError is the distance of vectors to their targets.
+//
+//	Loss = sum_r w[r] mean_z (Pred[r,z] - Target[r,z])^2 / sum_r w[r]      Pred [.., Z], Target [.., Z], w = Weight [..], Loss []
+//
+// Target and Weight may have fewer rows than Pred, which then repeat: sample-major samples share one. Weight is nil for all
+// ones. Gradients flow to Pred only; a training program forms them in the forward run. With all weights 0 the loss is 0.
+type MeanSquaredError struct{ Pred, Target, Weight, Loss *Tensor }
+
+// MeanSquaredError adds a MeanSquaredError operation and returns its loss; weight may be nil.
+func (g *Graph) MeanSquaredError(pred, target, weight *Tensor) *Tensor {
+	check(target.Cols() == pred.Cols() && pred.Rows()%target.Rows() == 0, "mean squared error", "predictions %v, target %v", pred, target)
+	check(weight == nil || pred.Rows()%weight.Size() == 0, "mean squared error", "predictions %v, weight %v", pred, weight)
+	loss := g.value()
+	g.add(&MeanSquaredError{pred, target, weight, loss})
+	return loss
+}
+
+func (o *MeanSquaredError) In() []*Tensor  { return present(o.Pred, o.Target, o.Weight) }
+func (o *MeanSquaredError) Out() []*Tensor { return []*Tensor{o.Loss} }
+func (o *MeanSquaredError) Flops() float64 { return 0 }

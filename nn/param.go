@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"slices"
 
 	"github.com/calm-go/calm/nn/cpu/kernel"
@@ -17,6 +18,8 @@ type Param struct {
 	Init   Init
 	Decay  bool // weight decay applies: matrices and embeddings, not biases nor norm weights
 	Frozen bool // never trained
+	// Rate multiplies the learning rate, 1 at first. At 0 an optimizer leaves the parameter and its moments alone.
+	Rate float64
 }
 
 // Size returns the number of elements.
@@ -30,16 +33,26 @@ func (p *Param) Trainable() bool { return !p.Frozen }
 
 // Init says how a parameter starts.
 type Init struct {
-	Std     float32 // standard deviation of a normal distribution around 0; 0 for a constant
-	Const   float32 // the constant, if Std is 0
+	Std     float32 // standard deviation of a normal distribution around 0; 0 for another start
+	Bound   float32 // of a uniform distribution on [-Bound, Bound), if Std is 0; 0 for a constant
+	Const   float32 // the constant, if both are 0
 	ZeroRow int     // a row of a table that starts at zero, -1 for none
 }
 
 // Gaussian starts a parameter from N(0, std^2).
 func Gaussian(std float32) Init { return Init{Std: std, ZeroRow: -1} }
 
+// XavierUniform starts a matrix of out rows and in columns from a uniform distribution whose width suits products with
+// it (Glorot and Bengio, 2010).
+func XavierUniform(out, in int) Init {
+	return Init{Bound: float32(math.Sqrt(6 / float64(in+out))), ZeroRow: -1}
+}
+
 // Constant starts every element of a parameter at c.
 func Constant(c float32) Init { return Init{Const: c, ZeroRow: -1} }
+
+// IsConstant reports whether all elements start alike.
+func (i Init) IsConstant() bool { return i.Std == 0 && i.Bound == 0 }
 
 // Params is the ordered set of a model's parameters. Several graphs may read the same set.
 type Params struct {
@@ -63,7 +76,7 @@ func (ps *Params) Vector(name string, init Init, n int) *Param {
 
 func (ps *Params) add(p *Param) *Param {
 	check(ps.byName[p.Name] == nil, "params", "the name %q is taken", p.Name)
-	p.Frozen = ps.frozen
+	p.Frozen, p.Rate = ps.frozen, 1
 	ps.list = append(ps.list, p)
 	ps.byName[p.Name] = p
 	return p
@@ -112,13 +125,18 @@ func (ps *Params) Initialize(seed uint64) {
 }
 
 func (p *Param) initialize(seed uint64) {
-	if p.Init.Std == 0 {
+	stream := kernel.Stream{Seed: seed, Draw: DrawID("init"), Step: hash64(p.Name)}
+	switch {
+	case p.Init.IsConstant():
 		for i := range p.Data {
 			p.Data[i] = p.Init.Const
 		}
 		return
+	case p.Init.Std == 0:
+		kernel.Portable.Uniform(p.Data, stream, 0, -p.Init.Bound, p.Init.Bound)
+		return
 	}
-	kernel.Portable.Normal(p.Data, kernel.Stream{Seed: seed, Draw: DrawID("init"), Step: hash64(p.Name)}, 0)
+	kernel.Portable.Normal(p.Data, stream, 0)
 	for i := range p.Data {
 		p.Data[i] *= p.Init.Std
 	}

@@ -21,8 +21,7 @@ const (
 	BFloat16 DType = "bfloat16" // half the memory to hold and to read
 )
 
-// Inference says how a run is opened. Its keys are not part of a run's configuration: --set of the verbs that only read
-// takes them.
+// Inference says how a run is opened. Its keys are not part of a run's configuration: Open takes them as assignments.
 type Inference struct {
 	DType DType `json:"dtype"`
 }
@@ -61,12 +60,6 @@ func onlyInference(sets []string) error {
 	}
 	return nil
 }
-
-// OpenOption changes how a run is opened.
-type OpenOption func(*Inference)
-
-// WithDType sets the number format of weight matrices; Float32 without it.
-func WithDType(d DType) OpenOption { return func(c *Inference) { c.DType = d } }
 
 // load gives every parameter its values from a file that must have it in the right shape, and nothing else. What lies
 // there as it is wanted stays there: then views is true, and the file has to stay open.

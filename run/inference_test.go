@@ -19,7 +19,7 @@ import (
 // openAs opens a run for the length of a test.
 func openAs(t *testing.T, dir string, d run.DType) *run.Model {
 	t.Helper()
-	m, err := run.Open(dir, run.WithDType(d))
+	m, err := run.Open(dir, "dtype="+string(d))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestDType(t *testing.T) {
 	if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), "training is in float32") {
 		t.Errorf("training: %v", err)
 	}
-	if _, err := run.Open(o.Out, run.WithDType("half")); err == nil || !strings.Contains(err.Error(), "dtype") {
+	if _, err := run.Open(o.Out, "dtype=half"); err == nil || !strings.Contains(err.Error(), "dtype") {
 		t.Errorf("opening as half: %v", err)
 	}
 }

@@ -2,11 +2,13 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/train"
 )
@@ -19,7 +21,7 @@ const (
 	Accuracy        = "accuracy"
 	AccuracyNoise03 = "accuracy_noise03"
 	BrierLM         = "brier_lm"
-	Brier1          = "brier_1"
+	Diverged        = "sampler_diverged" // 1, in place of scores, where a head's sampler ended in no numbers
 )
 
 // measure makes the measurement on held-out text that training takes every eval_steps.
@@ -58,26 +60,40 @@ func (t *Training) measureAE(blocks *corpus.Blocks, o eval.Options) (func(contex
 
 func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
 	o.Samples = 8 // narrower intervals at little cost
-	o.LossOnly = t.LM.Config.PatchSize < brier.N
 	v, err := eval.NewLM(t.eng, t.LM, blocks, o)
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) ([]train.Figure, error) {
 		r, err := v.Run(ctx)
-		if err != nil {
+		_, diverged := errors.AsType[*head.DivergedError](err)
+		if err != nil && !diverged {
 			return nil, err
 		}
-		figures := []train.Figure{{Name: "energy_loss", Value: r.EnergyLoss}}
-		if o.LossOnly {
-			return figures, nil
+		var figures []train.Figure
+		for _, f := range r.HeadLoss.Figures() {
+			figures = append(figures, train.Figure{Name: f.Name, Value: f.Value})
 		}
-		figures = append(figures, train.Figure{Name: BrierLM, Value: r.BrierLM})
-		for i, b := range r.Brier {
-			figures = append(figures, train.Figure{Name: fmt.Sprintf("brier_%d", i+1), Value: b})
+		if len(r.TokenBrier) > 0 {
+			figures = append(figures, train.Figure{Name: train.TokenLoss, Value: r.TokenLoss})
 		}
-		return figures, nil
+		for i, b := range r.TokenBrier {
+			figures = append(figures, train.Figure{Name: train.TokenBrier(i), Value: b})
+		}
+		if diverged { // a head that is young may do that; the losses say how it goes on
+			return append(figures, train.Figure{Name: Diverged, Value: 1}), nil
+		}
+		return append(figures, scores(r.Result)...), nil
 	}, nil
+}
+
+// scores are the figures of BrierLM.
+func scores(r brier.Result) []train.Figure {
+	figures := []train.Figure{{Name: BrierLM, Value: r.BrierLM}}
+	for i, b := range r.Brier {
+		figures = append(figures, train.Figure{Name: fmt.Sprintf("brier_%d", i+1), Value: b})
+	}
+	return figures
 }
 
 func (t *Training) measureAR(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
@@ -90,8 +106,8 @@ func (t *Training) measureAR(blocks *corpus.Blocks, o eval.Options) (func(contex
 		if err != nil {
 			return nil, err
 		}
-		return []train.Figure{{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "perplexity", Value: r.Perplexity},
-			{Name: Brier1, Value: r.Brier1}, {Name: Accuracy, Value: r.Accuracy}}, nil
+		return append([]train.Figure{{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "perplexity", Value: r.Perplexity},
+			{Name: Accuracy, Value: r.Accuracy}}, scores(r.Result)...), nil
 	}, nil
 }
 

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/tokenizer"
@@ -32,16 +35,20 @@ type Model struct {
 
 // Open opens the run in dir for evaluation and generation: its newest weights, without what only training needs. Weights
 // that the file has in the format asked for are not read but mapped into memory, which programs share; nobody may write
-// to them. Close the model.
-func Open(dir string, options ...OpenOption) (*Model, error) {
-	c := DefaultInference()
-	for _, option := range options {
-		option(&c)
-	}
-	if err := c.Validate(); err != nil {
+// to them. Assignments key=value say how weights are held, see [Inference], and of a language model how its head draws
+// (head.SamplingKeys); others are a *UsageError. Close the model.
+func Open(dir string, set ...string) (*Model, error) {
+	inference, sampling := SplitSets(set)
+	c, err := ParseInference(inference)
+	if err != nil {
 		return nil, err
 	}
-	m, err := describe(dir, false)
+	for _, s := range sampling {
+		if key, _, _ := strings.Cut(s, "="); !slices.Contains(head.SamplingKeys(), strings.TrimSpace(key)) {
+			return nil, usage("--set %s: of a trained model only dtype, %s can be set", s, strings.Join(head.SamplingKeys(), ", "))
+		}
+	}
+	m, err := describe(dir, false, sampling...)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +71,9 @@ func Open(dir string, options ...OpenOption) (*Model, error) {
 	return m, nil
 }
 
-// describe reads configuration and tokenizer of a run and declares its parameters, without values.
-func describe(dir string, training bool) (*Model, error) {
+// describe reads configuration and tokenizer of a run and declares its parameters, without values. Assignments in set are
+// for language models.
+func describe(dir string, training bool, set ...string) (*Model, error) {
 	if _, err := checkpoint.OpenRun(dir); err != nil {
 		return nil, &UsageError{err}
 	}
@@ -76,12 +84,15 @@ func describe(dir string, training bool) (*Model, error) {
 	if err != nil {
 		return nil, &UsageError{err}
 	}
+	if len(set) > 0 && kind.Kind != LM {
+		return nil, usage("--set %s: %s is a run of kind %s, and only language models (lm) have such keys", set[0], dir, kind.Kind)
+	}
 	m := &Model{Dir: dir, Params: nn.NewParams()}
 	switch kind.Kind {
 	case AE:
 		err = m.describeAE(path)
 	case LM:
-		err = m.describeLM(path, training)
+		err = m.describeLM(path, training, set)
 	case AR:
 		err = m.describeAR(path)
 	default:
@@ -110,8 +121,9 @@ func (m *Model) useAE(c AEConfig) {
 	m.AE = autoencoder.New(c.AutoencoderConfig, m.Params, "")
 }
 
-func (m *Model) describeLM(path string, training bool) error {
-	c, err := config.Compose(LMConfig{}, path, nil)
+func (m *Model) describeLM(path string, training bool, set []string) error {
+	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
+	c, err := config.Compose(over, path, set)
 	if err != nil {
 		return err
 	}

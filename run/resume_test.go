@@ -20,13 +20,19 @@ func variants(t *testing.T) map[string]run.Options {
 	with := func(sets []string, more ...string) []string { return append(slices.Clone(sets), more...) }
 	data := []string{text}
 	return map[string]run.Options{
-		"ae":                   {Kind: run.AE, Set: tinyAE, Data: data},
-		"ae accumulating":      {Kind: run.AE, Set: with(tinyAE, "gradient_accumulation_steps=3"), Data: data},
-		"ae cosine":            {Kind: run.AE, Set: with(tinyAE, "lr_scheduler_type=cosine"), Data: data},
-		"lm":                   {Kind: run.LM, Set: with(tinyLM, "token_loss_weight=0"), Data: data, AE: ae.Out},
-		"lm token loss":        {Kind: run.LM, Set: with(tinyLM, "token_loss_weight=4"), Data: data, AE: ae.Out},
+		"ae":               {Kind: run.AE, Set: tinyAE, Data: data},
+		"ae accumulating":  {Kind: run.AE, Set: with(tinyAE, "gradient_accumulation_steps=3"), Data: data},
+		"ae token dropout": {Kind: run.AE, Set: with(tinyAE, "token_dropout=0.3", "latent_dropout=0"), Data: data},
+		"ae cosine":        {Kind: run.AE, Set: with(tinyAE, "lr_scheduler_type=cosine"), Data: data},
+		"lm":               {Kind: run.LM, Set: with(tinyLM, "token_loss_weight=0"), Data: data, AE: ae.Out},
+		"lm token loss":    {Kind: run.LM, Set: with(tinyLM, "token_loss_weight=4"), Data: data, AE: ae.Out},
+		"lm everything": {Kind: run.LM, Set: with(tinyLM, "input=both", "token_loss_weight=4", "token_loss_until=0.5", "mse_anchor=0.5",
+			"head_learning_rate=2", "beta=0.5"), Data: data, AE: ae.Out},
+		"lm latents":           {Kind: run.LM, Set: with(tinyLM, "input=latents"), Data: data, AE: ae.Out},
 		"lm frozen table":      {Kind: run.LM, Set: with(tinyLM, "init_embeddings=normal", "lr_scheduler_type=constant_with_warmup"), Data: data, AE: ae.Out},
 		"lm accumulating":      {Kind: run.LM, Set: with(tinyLM, "gradient_accumulation_steps=2"), Data: data, AE: ae.Out},
+		"lm flow":              {Kind: run.LM, Set: with(tinyLM, "model_type=flow", "token_loss_weight=4", "solver=euler"), Data: data, AE: ae.Out},
+		"lm diffusion":         {Kind: run.LM, Set: with(tinyLM, "model_type=diffusion", "sampling_steps=7"), Data: data, AE: ae.Out},
 		"ar":                   {Kind: run.AR, Set: tinyAR, Data: data},
 		"ar many small epochs": {Kind: run.AR, Set: with(tinyAR, "batch_size=40", "block_size=64"), Data: data},
 	}

@@ -223,7 +223,7 @@ func (l *Loop) decide() error {
 		return nil
 	}
 	seconds := l.seconds()
-	if seconds < l.Trainer.Config.decideAt()*budget || step == 0 {
+	if seconds < l.decideAt()*budget || step == 0 {
 		return nil
 	}
 	total := max(step+1, int(math.Round(float64(step)*budget/seconds)))
@@ -233,6 +233,16 @@ func (l *Loop) decide() error {
 	}
 	// Under the first step it holds for: resuming from a checkpoint before that step decides anew.
 	return l.Run.AppendMetrics(map[string]any{"step": step + 1, "decided_steps": total, "seconds": seconds})
+}
+
+// decideAt is the part of a time budget after which the number of steps must be known, for the learning rate or for the
+// end of auxiliary losses; a guess from less than a tenth of the time would be a poor one.
+func (l *Loop) decideAt() float64 {
+	at := l.Trainer.Config.decideAt()
+	if o := l.Trainer.Objective; o.Auxiliary != nil {
+		at = min(at, max(.1, o.AuxiliaryUntil))
+	}
+	return at
 }
 
 func (l *Loop) event(r Report, rate float64) Event {

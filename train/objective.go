@@ -20,6 +20,17 @@ type Objective struct {
 	Fill func(p *cpu.Program, ids []int32) error
 	// Figures reads what the last run measured, besides the loss.
 	Figures func(p *cpu.Program) []Figure
+
+	// Auxiliary switches auxiliary losses on or off for the steps that follow; nil where there are none. They are on for
+	// the part AuxiliaryUntil of the steps, and for all of them if it is 1.
+	Auxiliary      func(on bool)
+	AuxiliaryUntil float64
+}
+
+// auxiliary reports whether auxiliary losses are on in step s, counted from 0, of a run of total steps; 0 stands for a
+// run whose end is not known yet.
+func (o *Objective) auxiliary(s, total int) bool {
+	return total <= 0 || o.AuxiliaryUntil >= 1 || float64(s) < o.AuxiliaryUntil*float64(total)
 }
 
 // Figure is one measured number, under the name it has in metrics.jsonl.
@@ -60,24 +71,60 @@ func LanguageModel(m *lm.Model, c Config) (*Objective, error) {
 		return nil, err
 	}
 	t := m.Training(c.BatchSize, c.BlockSize)
-	return &Objective{
+	tokens := true // whether the token loss is on
+	o := &Objective{
 		Graph: t.Graph, Params: m.Params,
 		Layout: corpus.Layout{Kind: corpus.Language, PatchSize: k, BlockSize: c.BlockSize},
-		Fill:   func(p *cpu.Program, ids []int32) error { return t.Fill(p, ids, nil) },
+		Fill: func(p *cpu.Program, ids []int32) error {
+			if err := t.Fill(p, ids, nil); err != nil || tokens {
+				return err
+			}
+			t.IgnoreLabels(p)
+			return nil
+		},
 		Figures: func(p *cpu.Program) []Figure {
-			figures := []Figure{{"energy_loss", float64(p.Scalar(t.Head.Score.Loss))}}
-			if len(t.Tokens) == 0 {
+			var figures []Figure
+			for _, f := range t.Head.Figures {
+				figures = append(figures, Figure{f.Name, float64(p.Scalar(f.Value))})
+			}
+			if t.Anchor != nil {
+				figures = append(figures, Figure{"anchor_loss", float64(p.Scalar(t.Anchor))})
+			}
+			if !tokens {
 				return figures
 			}
-			var ce, brier float64
-			for _, h := range t.Tokens {
-				ce += float64(p.Scalar(h.Loss)) / float64(len(t.Tokens))
-			}
-			brier = 100 * float64(p.Scalar(t.Tokens[0].Brier))
-			return append(figures, Figure{"token_loss", ce}, Figure{"token_brier_1", brier})
+			return append(figures, tokenFigures(p, t.Tokens)...)
 		},
-	}, nil
+	}
+	if len(t.Tokens) > 0 {
+		o.AuxiliaryUntil = m.Config.TokenLossUntil
+		o.Auxiliary = func(on bool) {
+			tokens = on
+			m.LearnTokens(on)
+		}
+	}
+	return o, nil
 }
+
+// tokenFigures are the mean cross entropy of the auxiliary heads and the Brier score of each.
+func tokenFigures(p *cpu.Program, heads []*nn.CrossEntropy) []Figure {
+	var loss float64
+	var briers []Figure
+	for i, h := range heads {
+		loss += float64(p.Scalar(h.Loss)) / float64(len(heads))
+		briers = append(briers, Figure{TokenBrier(i), 100 * float64(p.Scalar(h.Brier))})
+	}
+	if len(heads) == 0 {
+		return nil
+	}
+	return append([]Figure{{TokenLoss, loss}}, briers...)
+}
+
+// TokenLoss is the name of the auxiliary heads' mean cross entropy among figures.
+const TokenLoss = "token_loss"
+
+// TokenBrier is the name of the Brier score of token i of a patch, from 0, among figures.
+func TokenBrier(i int) string { return fmt.Sprintf("token_brier_%d", i+1) }
 
 // Autoregressive is the objective of the token-level baseline (SPEC section 3.4) over batches of c's size.
 func Autoregressive(m *ar.Model, c Config) (*Objective, error) {

@@ -48,6 +48,9 @@ func (t *Trainer) Steps() int { return t.step }
 func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) {
 	c := t.Config
 	r := Report{Step: t.step, LearningRate: c.LearningRateAt(t.step, total)}
+	if o := t.Objective; o.Auxiliary != nil {
+		o.Auxiliary(o.auxiliary(t.step, total))
+	}
 	for i := range c.GradientAccumulationSteps {
 		if err := next(t.batch); err != nil {
 			return r, err

@@ -24,8 +24,8 @@ type benchFlags struct {
 func newBench() *cobra.Command {
 	f := &benchFlags{}
 	cmd := &cobra.Command{
-		Use:   "bench [gemm|train|generate|tokenizer|all]",
-		Short: "Measure speed: matrix products, training steps, generation, tokenizers",
+		Use:   "bench [gemm|train|generate|brier|tokenizer|all]",
+		Short: "Measure speed: matrix products, training steps, generation, BrierLM, tokenizers",
 		Long: `Measure how fast calm is on this machine. Each figure stands beside what the machine could do at most (multiply-adds on
 registers, reading memory), measured in turns with it on as many threads. Times are medians. Without a name, or with all,
 a short set of everything runs, in half a minute.`,
@@ -45,7 +45,7 @@ a short set of everything runs, in half a minute.`,
 	fl.StringVar(&f.isa, "isa", "", "instruction set: portable, avx2 or avx512 (default: the best there is)")
 	fl.Float64Var(&f.seconds, "seconds", 0, "time for each measurement; one run is made at least (default: .2 to 3)")
 	fl.BoolVar(&f.asJSON, "json", false, "print a JSON object a line")
-	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchTokenizer(f), &cobra.Command{
+	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchBrier(f), newBenchTokenizer(f), &cobra.Command{
 		Use:     "all",
 		Short:   "Measure a short set of everything",
 		Example: "  calm bench all --json",
@@ -168,14 +168,13 @@ the rate at which memory is read.
 
 Below temperature 1 the batch sampler always takes as many draws, and is what random weights are measured with by
 default; how many the exact sampler takes depends on what the model has learned.`,
-		Example: "  calm bench generate --preset calm-m\n  calm bench generate runs/lm --temperature 0.5",
-		Args:    cobra.ArbitraryArgs,
+		Example: `  calm bench generate --preset calm-m
+  calm bench generate --preset lm-proto --head energy,diffusion,flow --steps 2,4,10
+  calm bench generate runs/lm --temperature 0.5`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if len(args) > 1 {
-				return badUsage("%s takes one run directory at most: see %s --help", cmd.CommandPath(), cmd.CommandPath())
-			}
-			if len(args) == 1 {
-				o.Run = args[0]
+			if o.Run, err = runArgument(cmd, args); err != nil {
+				return err
 			}
 			if o.Options, err = f.options(cmd, 2); err != nil {
 				return err
@@ -185,12 +184,56 @@ default; how many the exact sampler takes depends on what the model has learned.
 	}
 	fl := cmd.Flags()
 	fl.StringSliceVar(&o.Presets, "preset", nil, "presets of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration, or dtype=bfloat16; may be repeated")
+	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration, or dtype=bfloat16; of a run dtype, sampling_steps and solver alone; may be repeated")
 	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
+	fl.StringSliceVar(&o.Heads, "head", nil, "heads to measure, with commas: energy, diffusion, flow (default: the preset's)")
+	fl.IntSliceVar(&o.Steps, "steps", nil, "sampling steps of diffusion and flow to measure, with commas (default: 100 and 10)")
 	fl.IntVar(&o.Prompt, "prompt", 256, "tokens of the prompt")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
 	fl.StringVar((*string)(&o.Sampler), "sampler", "", "exact or batch, below temperature 1 (default: exact with a run, else batch)")
 	return cmd
+}
+
+func newBenchBrier(f *benchFlags) *cobra.Command {
+	var o bench.BrierOptions
+	cmd := &cobra.Command{
+		Use:   "brier [RUN]",
+		Short: "Measure BrierLM of patches below four tokens and of the baseline, beside a loop over positions",
+		Long: `Measure an evaluation on the embedded book where further patches are drawn behind samples: with a run's weights, or with
+random ones. In turns with it the same is measured position by position: by reading each one's prefix again, and with
+the prefix in a cache.
+
+Each further patch is drawn only where two samples are still equal, so its cost depends on the model: a new language
+model's samples are all alike, which is the most there can be; a new baseline's hardly ever are.`,
+		Example: "  calm bench brier\n  calm bench brier --preset lm-bytes --set patch_size=2 --tokens 512\n  calm bench brier runs/ar --json",
+		Args:    cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.Run, err = runArgument(cmd, args); err != nil {
+				return err
+			}
+			if o.Options, err = f.options(cmd, 2); err != nil {
+				return err
+			}
+			return bench.Brier(cmd.Context(), o)
+		},
+	}
+	modelFlags(cmd, &o.Model, &o.Presets, "lm-bytes with patches of 1 and 2 tokens, ar-bytes")
+	fl := cmd.Flags()
+	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration; may be repeated")
+	fl.IntVar(&o.Blocks, "blocks", 4, "blocks of text")
+	fl.IntVar(&o.Tokens, "tokens", 256, "tokens a block")
+	return cmd
+}
+
+// runArgument returns the run directory that a verb was given, "" for none.
+func runArgument(cmd *cobra.Command, args []string) (string, error) {
+	switch len(args) {
+	case 0:
+		return "", nil
+	case 1:
+		return args[0], nil
+	}
+	return "", badUsage("%s takes one run directory at most: see %s --help", cmd.CommandPath(), cmd.CommandPath())
 }
 
 func newBenchTokenizer(f *benchFlags) *cobra.Command {
@@ -231,6 +274,9 @@ func benchAll(cmd *cobra.Command, f *benchFlags) error {
 		if err := bench.Generate(ctx, g); err != nil {
 			return err
 		}
+	}
+	if err := bench.Brier(ctx, bench.BrierOptions{Options: o, Model: run.LM, Presets: []string{"lm-bytes"}, Set: []string{"patch_size=2"}, Blocks: 4, Tokens: 256}); err != nil {
+		return err
 	}
 	return bench.Tokenizer(ctx, bench.TokenizerOptions{Options: o, Vocab: 4096, Data: os.Getenv("CALM_DATA")})
 }

@@ -45,6 +45,7 @@ func TestBenchJSON(t *testing.T) {
 		"train":     {append([]string{"train", "--model", "lm", "--preset", "lm-bytes", "--batch", "2", "--tokens", "16"}, tinyBench...), "flops gflops peak_gflops fraction_of_peak tokens_per_s"},
 		"profile":   {append([]string{"train", "--preset", "lm-bytes", "--profile"}, tinyBench...), "ms_median"},
 		"generate":  {append([]string{"generate", "--preset", "lm-bytes", "--prompt", "16", "--temperature", "0.5"}, tinyBench...), "tokens_per_s"},
+		"brier":     {append([]string{"brier", "--preset", "lm-bytes", "--set", "patch_size=2", "--tokens", "16", "--blocks", "1"}, tinyBench...), "loop_ms cached_loop_ms speedup rollouts"},
 		"tokenizer": {[]string{"tokenizer", "--vocab", "280"}, "mb_per_s tokens_per_s"},
 	} {
 		got := benchRun(t.Context(), append(c.args, "--json", "--seconds", "0.001", "--threads", "2")...)
@@ -109,6 +110,9 @@ func TestBenchBadInput(t *testing.T) {
 		{"batch sampler", []string{"generate", "--preset", "lm-bytes", "--temperature", "0.7"}},
 		{"--sampler", []string{"generate", "--sampler", "greedy"}},
 		{"--prompt", []string{"generate", "--prompt", "0"}},
+		{"--blocks", []string{"brier", "--blocks", "0"}},
+		{"patch_size=2", []string{"brier", "--preset", "lm-bytes"}},
+		{"one run", []string{"brier", "a", "b"}},
 		{"not a run", []string{"generate", t.TempDir()}},
 		{"one run", []string{"generate", "a", "b"}},
 		{"--vocab", []string{"tokenizer", "--vocab", "1"}},
@@ -127,7 +131,7 @@ func TestBenchBadInput(t *testing.T) {
 func TestBenchInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, verb := range []string{"gemm", "train", "generate", "tokenizer", "all"} {
+	for _, verb := range []string{"gemm", "train", "generate", "brier", "tokenizer", "all"} {
 		got := benchRun(ctx, verb, "--seconds", "100")
 		if got.status != exitInterrupted {
 			t.Errorf("%s: want status 130: %v", verb, got)

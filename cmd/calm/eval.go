@@ -10,16 +10,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/run"
 )
 
 func newEval() *cobra.Command {
 	var (
-		f      engineFlags
-		i      inferenceFlags
-		o      run.Evaluation
-		noise  string
-		asJSON bool
+		f       engineFlags
+		o       run.Evaluation
+		noise   string
+		windows string
+		set     []string
+		asJSON  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "eval RUN",
@@ -27,11 +29,16 @@ func newEval() *cobra.Command {
 		Long: `Measure a run on its own held-out text, or on all of another text (--data).
 
 An autoencoder: cross entropy, the share of tokens that come back, also under noise, collapsed dimensions.
-A language model: energy loss, Brier-1..4 and BrierLM with 95 % intervals. BrierLM depends on the block size.
-The token-level baseline: cross entropy, perplexity, exact Brier-1.`,
+A language model: its head's loss, Brier-1..4 and BrierLM with 95 % intervals. BrierLM depends on the block size.
+The token-level baseline: cross entropy, perplexity, Brier-1..4 and BrierLM.
+
+Where patches have fewer than 4 tokens, and for the baseline, further ones are drawn behind two samples for as long as
+these are equal; "rollouts" counts at how many positions.`,
 		Example: `  calm eval runs/lm
   calm eval runs/ae --noise 0.1,0.3,0.5
-  calm eval runs/lm --data test.jsonl --block 1024 --samples 8 --json`,
+  calm eval runs/flow --set sampling_steps=4
+  calm eval runs/lm --data test.jsonl --block 1024 --samples 8 --json
+  calm eval runs/lm-k2 --windows reference`,
 		Args: exactly(1, "one run directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
@@ -41,11 +48,13 @@ The token-level baseline: cross entropy, perplexity, exact Brier-1.`,
 			if o.Samples < 2 || o.Block < 0 || o.MaxBlocks < 0 {
 				return badUsage("want --samples 2 or more, --block and --blocks 0 or more")
 			}
-			c, err := i.parse()
-			if err != nil {
-				return err
+			switch windows {
+			case "all", "reference":
+				o.ReferenceWindows = windows == "reference"
+			default:
+				return badUsage("--windows %q: want all or reference", windows)
 			}
-			m, err := run.Open(args[0], run.WithDType(c.DType))
+			m, err := run.Open(args[0], set...)
 			if err != nil {
 				return err
 			}
@@ -67,14 +76,15 @@ The token-level baseline: cross entropy, perplexity, exact Brier-1.`,
 		},
 	}
 	f.add(cmd)
-	i.add(cmd)
 	fl := cmd.Flags()
 	fl.StringArrayVar(&o.Data, "data", nil, "text to measure on, all of it; may be repeated (default: what the run held out)")
 	fl.IntVar(&o.Block, "block", 0, "tokens a block (default: the run's block_size)")
 	fl.IntVar(&o.MaxBlocks, "blocks", 0, "measure at most that many blocks, spread evenly; 0 for all")
-	fl.IntVar(&o.Samples, "samples", 8, "patches drawn at each position of a language model; all pairs are used")
+	fl.IntVar(&o.Samples, "samples", 8, "patches drawn at each position of a language model; all pairs are used; always 2 where a patch has fewer than 4 tokens")
+	fl.StringVar(&windows, "windows", "all", "where patches of fewer than 4 tokens are scored: all that fit a block, or the reference's, one fewer")
 	fl.StringVar(&noise, "noise", "0.1,0.3", "standard deviations of noise on an autoencoder's latents")
 	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the draws; 0 for the run's")
+	samplingFlag(cmd, &set)
 	fl.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
@@ -102,8 +112,7 @@ func printResult(w io.Writer, r run.Result) {
 	case r.LM != nil:
 		printLM(w, r.LM)
 	case r.AR != nil:
-		fmt.Fprintf(w, "  tokens         %d in %d blocks of %d\n  cross entropy  %.4f nats a token\n  perplexity     %.3f\n  Brier-1        %.2f (exact)\n  accuracy       %.2f %%\n",
-			r.AR.Tokens, r.AR.Blocks, r.AR.BlockSize, r.AR.CrossEntropy, r.AR.Perplexity, r.AR.Brier1, 100*r.AR.Accuracy)
+		printAR(w, r.AR)
 	}
 }
 
@@ -116,13 +125,29 @@ func printAE(w io.Writer, r *eval.AEResult) {
 }
 
 func printLM(w io.Writer, r *eval.LMResult) {
-	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n  energy loss    %.5f\n", r.Positions, r.Blocks, r.BlockSize, r.Samples, r.EnergyLoss)
+	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n", r.Positions, r.Blocks, r.BlockSize, r.Samples)
+	for _, f := range r.HeadLoss.Figures() {
+		fmt.Fprintf(w, "  %-14s %.5f\n", strings.ReplaceAll(f.Name, "_", " "), f.Value)
+	}
+	printScores(w, r.Result, r.Rollouts)
+}
+
+func printAR(w io.Writer, r *eval.ARResult) {
+	fmt.Fprintf(w, "  tokens         %d in %d blocks of %d\n  cross entropy  %.4f nats a token\n  perplexity     %.3f\n  accuracy       %.2f %%\n",
+		r.Tokens, r.Blocks, r.BlockSize, r.CrossEntropy, r.Perplexity, 100*r.Accuracy)
+	printScores(w, r.Result, r.Rollouts)
+}
+
+func printScores(w io.Writer, r brier.Result, rollouts []int) {
 	for i, b := range r.Brier {
 		fmt.Fprintf(w, "  Brier-%d        %.3f  [%.3f, %.3f]\n", i+1, b, r.BrierInterval[i].Lo, r.BrierInterval[i].Hi)
 	}
-	if !r.Measurable {
+	if r.Measurable {
+		fmt.Fprintf(w, "  BrierLM        %.3f  [%.3f, %.3f]\n", r.BrierLM, r.BrierLMInterval.Lo, r.BrierLMInterval.Hi)
+	} else {
 		fmt.Fprintln(w, "  BrierLM        not measurable: a Brier score is not above 0")
-		return
 	}
-	fmt.Fprintf(w, "  BrierLM        %.3f  [%.3f, %.3f]\n", r.BrierLM, r.BrierLMInterval.Lo, r.BrierLMInterval.Hi)
+	if rollouts != nil {
+		fmt.Fprintf(w, "  rollouts       %s of %d positions\n", strings.Trim(fmt.Sprint(rollouts), "[]"), r.Positions)
+	}
 }

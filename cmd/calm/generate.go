@@ -15,9 +15,9 @@ import (
 func newGenerate() *cobra.Command {
 	var (
 		f       engineFlags
-		i       inferenceFlags
 		prompt  string
 		sampler string
+		set     []string
 	)
 	o := calm.DefaultOptions()
 	cmd := &cobra.Command{
@@ -48,11 +48,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 				}
 				prompt = string(data)
 			}
-			c, err := i.parse()
-			if err != nil {
-				return err
-			}
-			m, err := calm.Open(args[0], calm.Threads(f.threads), calm.DType(c.DType))
+			m, err := calm.Open(args[0], calm.Threads(f.threads), calm.Set(set...))
 			if err != nil {
 				return err
 			}
@@ -60,7 +56,6 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 		},
 	}
 	f.add(cmd)
-	i.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&prompt, "prompt", "", "what to go on from; - reads it from standard input")
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")
@@ -68,6 +63,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	fl.StringVar(&sampler, "sampler", string(generate.Exact), "exact or batch, below temperature 1")
 	fl.IntVar(&o.Draws, "draws", 0, "draws a patch: at most with exact (default 10000), always with batch (default 200)")
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the draws")
+	samplingFlag(cmd, &set)
 	return cmd
 }
 

@@ -37,7 +37,7 @@ func TestEvalJSON(t *testing.T) {
 	}{
 		{"ae", r.ae, []string{"cross_entropy", "accuracy", "noise", "collapsed", "tokens"}},
 		{"lm", r.lm, []string{"energy_loss", "brier", "brier_lm", "brier_interval", "brier_lm_interval", "samples", "positions"}},
-		{"ar", r.ar, []string{"cross_entropy", "perplexity", "brier_1", "accuracy"}},
+		{"ar", r.ar, []string{"cross_entropy", "perplexity", "accuracy", "brier", "brier_lm", "brier_lm_interval", "positions", "rollouts"}},
 	} {
 		got := object(t, must(t, "eval", c.dir, "--json", "--noise", "0.1,0.5").out)
 		wantKeys(t, "eval", got, "run", "text", c.kind)

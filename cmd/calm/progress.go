@@ -60,6 +60,9 @@ func (p *progress) step(e train.Event) string {
 	}
 	fmt.Fprintf(&b, "  loss %s", number(e.Loss))
 	for _, f := range e.Figures {
+		if strings.HasPrefix(f.Name, "token_brier_") && f.Name != train.TokenBrier(0) {
+			continue // the line is to fit a terminal
+		}
 		fmt.Fprintf(&b, "  %s %s", strings.ReplaceAll(f.Name, "_", " "), number(f.Value))
 	}
 	if e.TokensPerSec > 0 {

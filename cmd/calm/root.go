@@ -62,7 +62,7 @@ func status(err error) int {
 		return exitInterrupted
 	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badInput):
 		return exitUsage
-	case errors.Is(err, corpus.ErrTooShort), errors.Is(err, eval.ErrShortPatch), errors.Is(err, calm.ErrKind), errors.Is(err, checkpoint.ErrNoCheckpoint):
+	case errors.Is(err, corpus.ErrTooShort), errors.Is(err, eval.ErrShortBlock), errors.Is(err, calm.ErrKind), errors.Is(err, checkpoint.ErrNoCheckpoint):
 		return exitUsage
 	}
 	return exitFailed
@@ -123,6 +123,11 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 	}
 }
 
+// samplingFlag adds --set for how the head of a run's model draws.
+func samplingFlag(cmd *cobra.Command, set *[]string) {
+	cmd.Flags().StringArrayVar(set, "set", nil, "sampling_steps=N or solver=midpoint|euler of a diffusion or flow head; may be repeated")
+}
+
 // engineFlags are the flags of every verb that computes.
 type engineFlags struct{ threads int }
 
@@ -136,12 +141,3 @@ func (f *engineFlags) engine() (*cpu.Engine, error) {
 	}
 	return cpu.New(cpu.Options{Threads: f.threads}), nil
 }
-
-// inferenceFlags are the flags of the verbs that open a run to read.
-type inferenceFlags struct{ set []string }
-
-func (f *inferenceFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.set, "set", nil, "dtype=float32 (default) or bfloat16: how weights are held in memory")
-}
-
-func (f *inferenceFlags) parse() (run.Inference, error) { return run.ParseInference(f.set) }

@@ -17,8 +17,8 @@
 // the mean over all positions of each Brier-n being taken before the product.
 //
 // A Score holds the four values of one position, in [-1, 1]. Scores come from
-// an Estimator (samples of a patch), from Autoregressive (a token model), from
-// a Unigram or from Uniform; an Accumulator averages them and gives a Result,
+// an Estimator (samples of a patch), from Continued (of shorter patches), from
+// Autoregressive (a token model), from a Unigram or from Uniform; an Accumulator averages them and gives a Result,
 // which is in percent as every figure that calm prints.
 package brier
 
@@ -101,6 +101,29 @@ func Autoregressive(likelihood, collision [N]float64, agree int) Score {
 		s[j] = 2 * p
 		if j <= agree {
 			s[j] -= collision[j]
+		}
+	}
+	return s
+}
+
+// Continued returns the score of a patch model at one position whose patches have fewer than N tokens, from two samples
+// that further patches continue (SPEC section 4). It is Estimator's with S = 2, without bias for the same reasons as
+// Autoregressive:
+//
+//   - right[s] is how many leading tokens of the target sample s gets right, each of its patches being drawn behind the
+//     true ones before it.
+//   - agree is how many leading tokens of the two samples are equal, further patches of both being drawn behind the
+//     first one's path.
+func Continued(right [2]int, agree int) Score {
+	var s Score
+	for j := range s {
+		for _, r := range right {
+			if j < r {
+				s[j]++
+			}
+		}
+		if j < agree {
+			s[j]--
 		}
 	}
 	return s

@@ -156,3 +156,64 @@ func TestAutoregressiveIsUnbiased(t *testing.T) {
 		near(t, "mean over all samples", mean, exactScore(model.probability, target), 1e-14)
 	}
 }
+
+// The expectation of Continued over all samples is the exact score, for patches of one to three tokens: each target patch
+// is compared with samples behind the true ones, and further patches of both samples continue the first one's.
+func TestContinuedIsUnbiased(t *testing.T) {
+	model := chain{first: [2]float64{.7, .3}, next: [2][2]float64{{.9, .1}, {.4, .6}}}
+	const whole = 6 // tokens: patches of 3 reach beyond N
+	// weight is the probability of ids from the token at on, each patch of which is drawn behind history's.
+	weight := func(history, ids []int32, patch int) float64 {
+		p := 1.0
+		for at := 0; at < len(ids); at += patch {
+			end := min(at+patch, len(ids))
+			for j := at; j < end; j++ {
+				p *= model.distribution(append(append([]int32{}, history[:at]...), ids[at:j]...))[ids[j]]
+			}
+		}
+		return p
+	}
+	bits := func(i, n int) []int32 {
+		ids := make([]int32, n)
+		for j := range ids {
+			ids[j] = int32(i >> j & 1)
+		}
+		return ids
+	}
+	prefix := func(a, b []int32) int {
+		n := 0
+		for n < len(a) && a[n] == b[n] {
+			n++
+		}
+		return n
+	}
+	for patch := 1; patch <= 3; patch++ {
+		n := (N + patch - 1) / patch * patch
+		if n > whole {
+			t.Fatal(n)
+		}
+		for y := range 1 << N {
+			target := append(bitsOf(y), make([]int32, n-N)...)
+			// Expectations add: the two samples against the target, then against each other.
+			var mean Score
+			for i := range 1 << n {
+				x := bits(i, n)
+				w := weight(target, x, patch)
+				for j, b := range Continued([2]int{prefix(x, target), 0}, 0) {
+					mean[j] += w * b
+				}
+				for j, b := range Continued([2]int{0, prefix(x, target)}, 0) {
+					mean[j] += w * b
+				}
+				for k := range 1 << n {
+					second := bits(k, n)
+					w := weight(x, x, patch) * weight(x, second, patch)
+					for j, b := range Continued([2]int{}, prefix(x, second)) {
+						mean[j] += w * b
+					}
+				}
+			}
+			near(t, "mean over all samples", mean, exactScore(model.probability, target), 1e-12)
+		}
+	}
+}

@@ -50,18 +50,6 @@ func (u *Unigram) Score(target []int32) Score {
 	return s
 }
 
-// Add scores held-out patches of one block, targets [positions, K], K >= N, and
-// adds them to an accumulator: the same targets as a patch model's, so that the
-// two results can be compared.
-func (u *Unigram) Add(to *Accumulator, block int, targets []int32, patch int) {
-	if patch < N || len(targets)%patch != 0 {
-		panic(fmt.Sprintf("brier: %d target ids are no patches of %d tokens, or too short for %d-grams", len(targets), patch, N))
-	}
-	for ; len(targets) > 0; targets = targets[patch:] {
-		to.Add(block, u.Score(targets))
-	}
-}
-
 func (u *Unigram) probability(id int32) float64 {
 	if id < 0 || int(id) >= len(u.p) {
 		return 0

@@ -2,7 +2,6 @@ package brier
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -85,19 +84,6 @@ func TestUnigramUnseenTokens(t *testing.T) {
 	}
 	for _, target := range [][]int32{{1, 0, 0, 0}, {3, 0, 0, 0}, {-1, 0, 0, 0}} {
 		near(t, fmt.Sprint(target), u.Score(target), Score{-.5, -.25, -.125, -.0625}, 0)
-	}
-}
-
-func TestUnigramAdd(t *testing.T) {
-	u, err := NewUnigram([]int64{1, 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var a Accumulator
-	u.Add(&a, 0, []int32{0, 1, 0, 1, 9, 1, 1, 1, 1, 9}, 5)
-	r := a.Result(1)
-	if r.Positions != 2 || math.Abs(r.BrierLM-100*math.Exp2(-2.5)) > 1e-12 {
-		t.Errorf("%+v: want 2 positions, BrierLM 17.7", r)
 	}
 }
 

@@ -67,7 +67,7 @@ func CompareInts(t testing.TB, name string, got, want []int32) {
 
 // CompareGradients compares the gradients of a training program with all the grad.* tensors of the case, and expects
 // each trainable parameter of ps to have one there.
-func (c Case) CompareGradients(t testing.TB, p *cpu.Program, ps *nn.Params) {
+func (c Case) CompareGradients(t testing.TB, p *cpu.Program, ps *nn.Params, tolerance float64) {
 	t.Helper()
 	for _, param := range ps.Trainable() {
 		name := "grad." + param.Name
@@ -79,7 +79,7 @@ func (c Case) CompareGradients(t testing.TB, p *cpu.Program, ps *nn.Params) {
 		if got == nil { // the loss does not reach it
 			got = make([]float32, param.Size())
 		}
-		Compare(t, name, got, c.Floats(t, name), GradientTolerance)
+		Compare(t, name, got, c.Floats(t, name), tolerance)
 	}
 	if n, want := len(c.Names("grad.")), len(ps.Trainable()); n != want {
 		t.Errorf("%s: the reference has %d gradients, the model %d trainable parameters", c.Name, n, want)

@@ -162,6 +162,16 @@ func (c Case) Floats(t testing.TB, name string) []float32 {
 	return v
 }
 
+// Float64s reads a tensor of the case in double precision.
+func (c Case) Float64s(t testing.TB, name string) []float64 {
+	t.Helper()
+	v, err := c.tensors.Float64s(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 // Ints reads a tensor of integers of the case.
 func (c Case) Ints(t testing.TB, name string) []int32 {
 	t.Helper()

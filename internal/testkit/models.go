@@ -83,7 +83,7 @@ func load[T config.Validator](t testing.TB, over T, path string, ignore config.I
 func Perturb(ps *nn.Params, seed uint64, std float32) {
 	noise := nn.NewParams()
 	for _, p := range ps.All() {
-		if p.Init.Std == 0 {
+		if p.Init.IsConstant() {
 			noise.Vector(p.Name, nn.Gaussian(std), p.Size())
 		}
 	}

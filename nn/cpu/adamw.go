@@ -16,14 +16,13 @@ type AdamW struct {
 	norms   []float64 // sum of squares, one a piece
 	update  func(worker, i int)
 	measure func(worker, i int)
-	decayed kernel.AdamWStep
-	plain   kernel.AdamWStep
 }
 
 type moment struct {
 	param *nn.Param
 	grad  *buf
 	m, v  []float32
+	step  kernel.AdamWStep // the present update's
 }
 
 type adamPiece struct{ state, lo, hi int }
@@ -51,12 +50,9 @@ func NewAdamW(p *Program) *AdamW {
 	}
 	o.update = func(_, i int) {
 		c := o.pieces[i]
-		s := &o.states[c.state]
-		step := o.plain
-		if s.param.Decay {
-			step = o.decayed
+		if s := &o.states[c.state]; s.param.Rate != 0 {
+			p.eng.isa.AdamW(s.param.Data[c.lo:c.hi], s.grad.f[c.lo:c.hi], s.m[c.lo:c.hi], s.v[c.lo:c.hi], s.step)
 		}
-		p.eng.isa.AdamW(s.param.Data[c.lo:c.hi], s.grad.f[c.lo:c.hi], s.m[c.lo:c.hi], s.v[c.lo:c.hi], step)
 	}
 	return o
 }
@@ -71,11 +67,16 @@ func (o *AdamW) GradNorm() float64 {
 	return math.Sqrt(sum)
 }
 
-// Step makes update number step, counted from 1, with learning rate lr and gradients multiplied by gradScale
-// (clipping, and the mean over accumulated batches).
+// Step makes update number step, counted from 1, with learning rate lr times each parameter's Rate, and gradients
+// multiplied by gradScale (clipping, and the mean over accumulated batches).
 func (o *AdamW) Step(c AdamWConfig, lr float64, step int, gradScale float64) {
-	o.decayed = kernel.NewAdamWStep(lr, c.Beta1, c.Beta2, c.Epsilon, c.WeightDecay, step, gradScale)
-	o.plain = kernel.NewAdamWStep(lr, c.Beta1, c.Beta2, c.Epsilon, 0, step, gradScale)
+	for i := range o.states {
+		s, decay := &o.states[i], 0.
+		if s.param.Decay {
+			decay = c.WeightDecay
+		}
+		s.step = kernel.NewAdamWStep(lr*s.param.Rate, c.Beta1, c.Beta2, c.Epsilon, decay, step, gradScale)
+	}
 	o.p.eng.pool.run(len(o.pieces), o.update)
 }
 

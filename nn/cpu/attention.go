@@ -44,32 +44,44 @@ func newAttnScratch(p *pool, worker int) attnScratch {
 // sum. Query row t sees keys 0 .. start+t. lse, where not nil, receives log sum exp of each row's scaled scores.
 func attend(isa kernel.ISA, s attnScratch, q, k, v, y headView, lo, hi, start, d int, lse []float32) {
 	n := hi - lo
-	scale := float32(1 / math.Sqrt(float64(d)))
+	s.begin(y, lo, n, d)
+	s.attendKeys(isa, q, k, v, y, lo, n, start+hi, d, func(i int) int { return start + lo + i + 1 })
 	for i := range n {
-		s.sum[i], s.peak[i] = 0, float32(math.Inf(-1))
-		clear(y.from(lo + i)[:d])
-	}
-	for k0 := 0; k0 < start+hi; k0 += attnBlock {
-		m := min(attnBlock, start+hi-k0)
-		gemmSerial(isa, s.pack, &gemmArgs{M: n, N: m, K: d, A: q.from(lo), ARow: q.ld, ACol: 1,
-			B: k.from(k0), BRow: 1, BCol: k.ld, C: s.scores, LDC: attnBlock})
-		for i := range n {
-			seen := max(0, min(m, start+lo+i+1-k0))
-			row := s.scores[i*attnBlock : i*attnBlock+m]
-			s.softmaxRow(isa, i, row[:seen], y.from(lo + i)[:d], scale)
-			clear(row[seen:])
-		}
-		gemmSerial(isa, s.pack, &gemmArgs{M: n, N: d, K: m, A: s.scores, ARow: attnBlock, ACol: 1,
-			B: v.from(k0), BRow: v.ld, BCol: 1, C: y.from(lo), LDC: y.ld, Accumulate: true})
-	}
-	for i := range n {
-		row := y.from(lo + i)[:d]
-		isa.Scale(row, 1/s.sum[i], row)
+		s.finish(isa, i, y.from(lo + i)[:d])
 		if lse != nil {
 			lse[lo+i] = s.peak[i] + float32(math.Log(float64(s.sum[i])))
 		}
 	}
 }
+
+// begin forgets what rows lo .. lo+n have seen.
+func (s *attnScratch) begin(y headView, lo, n, d int) {
+	for i := range n {
+		s.sum[i], s.peak[i] = 0, float32(math.Inf(-1))
+		clear(y.from(lo + i)[:d])
+	}
+}
+
+// attendKeys lets rows lo .. lo+n see keys 0 .. keys-1 too; row lo+i sees the first seen(i) of them.
+func (s *attnScratch) attendKeys(isa kernel.ISA, q, k, v, y headView, lo, n, keys, d int, seen func(i int) int) {
+	scale := float32(1 / math.Sqrt(float64(d)))
+	for k0 := 0; k0 < keys; k0 += attnBlock {
+		m := min(attnBlock, keys-k0)
+		gemmSerial(isa, s.pack, &gemmArgs{M: n, N: m, K: d, A: q.from(lo), ARow: q.ld, ACol: 1,
+			B: k.from(k0), BRow: 1, BCol: k.ld, C: s.scores, LDC: attnBlock})
+		for i := range n {
+			some := max(0, min(m, seen(i)-k0))
+			row := s.scores[i*attnBlock : i*attnBlock+m]
+			s.softmaxRow(isa, i, row[:some], y.from(lo + i)[:d], scale)
+			clear(row[some:])
+		}
+		gemmSerial(isa, s.pack, &gemmArgs{M: n, N: d, K: m, A: s.scores, ARow: attnBlock, ACol: 1,
+			B: v.from(k0), BRow: v.ld, BCol: 1, C: y.from(lo), LDC: y.ld, Accumulate: true})
+	}
+}
+
+// finish divides row i by the sum of what it has seen.
+func (s *attnScratch) finish(isa kernel.ISA, i int, row []float32) { isa.Scale(row, 1/s.sum[i], row) }
 
 // softmaxRow turns a stretch of scores into unnormalised probabilities, and rescales what was summed before if the
 // maximum rises.

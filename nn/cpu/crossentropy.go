@@ -27,9 +27,10 @@ type crossEntropy struct {
 	hit                []bool
 	n, d, v, chunk     int
 	weight, scale      float32
-	lo, hi             int // the chunk at work
+	lo, hi             int  // the chunk at work
+	cut                rows // of the chunk
 	product, back, grw *gemm
-	row                func(worker, i int)
+	piece              func(worker, i int)
 }
 
 // chunkRows is the number of rows whose logits stand at a time: enough that the weights, read once for each chunk,
@@ -50,7 +51,7 @@ func newCrossEntropy(c *compiler, op *nn.CrossEntropy) step {
 	o.product = newGemm(pool, isa, gemmArgs{N: o.v, K: o.d, ARow: o.d, ACol: 1, BRow: 1, BCol: o.d, LDC: o.v})
 	o.back = newGemm(pool, isa, gemmArgs{N: o.d, K: o.v, ARow: o.v, ACol: 1, BRow: o.d, BCol: 1, LDC: o.d})
 	o.grw = newGemm(pool, isa, gemmArgs{M: o.v, N: o.d, ARow: 1, ACol: o.v, BRow: o.d, BCol: 1, LDC: o.d})
-	o.row = o.softmaxRow
+	o.piece = o.softmaxPiece
 	return o
 }
 
@@ -59,7 +60,11 @@ func (o *crossEntropy) forward() error {
 	if err != nil {
 		return err
 	}
-	o.scale = o.weight / float32(max(count, 1))
+	if count == 0 {
+		o.nothing()
+		return nil
+	}
+	o.scale = o.weight / float32(count)
 	for o.lo = 0; o.lo < o.n; o.lo = o.hi {
 		o.hi = min(o.lo+o.chunk, o.n)
 		o.forwardChunk()
@@ -71,8 +76,18 @@ func (o *crossEntropy) forward() error {
 			hits++
 		}
 	}
-	o.loss.f[0], o.brier.f[0], o.hits.f[0] = float32(loss/float64(max(count, 1))), float32(brier/float64(max(count, 1))), float32(hits)
+	o.loss.f[0], o.brier.f[0], o.hits.f[0] = float32(loss/float64(count)), float32(brier/float64(count)), float32(hits)
 	return nil
+}
+
+// nothing is a run without a row that counts: a loss that is switched off costs nothing.
+func (o *crossEntropy) nothing() {
+	o.loss.f[0], o.brier.f[0], o.hits.f[0] = 0, 0, 0
+	for _, g := range []*grad{o.dh, o.dw} {
+		if g != nil && !g.adds(o.p) {
+			clear(g.f)
+		}
+	}
 }
 
 func (o *crossEntropy) count() (int, error) {
@@ -96,7 +111,8 @@ func (o *crossEntropy) forwardChunk() {
 	a.M, a.A, a.C = rows, h, logits
 	a.setB(o.w, 0)
 	o.product.run()
-	o.p.eng.pool.run(rows, o.row)
+	o.cut = cutRows(rows, o.v)
+	o.p.eng.pool.run(o.cut.pieces(), o.piece)
 	if o.dh != nil {
 		a := &o.back.args
 		a.M, a.A, a.B, a.C, a.Accumulate = rows, logits, o.w.f, o.dh.f[o.lo*o.d:o.hi*o.d], o.dh.adds(o.p)
@@ -109,8 +125,15 @@ func (o *crossEntropy) forwardChunk() {
 	}
 }
 
+func (o *crossEntropy) softmaxPiece(_, i int) {
+	lo, hi := o.cut.piece(i)
+	for r := lo; r < hi; r++ {
+		o.softmaxRow(r)
+	}
+}
+
 // softmaxRow turns one row of logits into its loss and its gradient.
-func (o *crossEntropy) softmaxRow(_, i int) {
+func (o *crossEntropy) softmaxRow(i int) {
 	isa, r := o.p.eng.isa, o.lo+i
 	z := o.logits.f[i*o.v : (i+1)*o.v]
 	label := int(o.labels[r])
@@ -144,7 +167,8 @@ type argMax struct {
 	chunk, lo int
 	width     int // of the chunk at work
 	product   *gemm
-	row       func(worker, i int)
+	cut       rows
+	piece     func(worker, i int)
 }
 
 func newArgMax(c *compiler, op *nn.ArgMax) step {
@@ -152,7 +176,7 @@ func newArgMax(c *compiler, op *nn.ArgMax) step {
 	o.chunk = min(o.v, max(1024, (1<<22)/o.n))
 	o.logits, o.best = c.scratch(o.n*o.chunk), make([]float32, o.n)
 	o.product = newGemm(c.eng.pool, c.eng.isa, gemmArgs{M: o.n, K: o.d, ARow: o.d, ACol: 1, BRow: 1, BCol: o.d})
-	o.row = o.bestOfRow
+	o.piece = o.bestPiece
 	return o
 }
 
@@ -163,14 +187,18 @@ func (o *argMax) forward() error {
 		a.N, a.LDC, a.A, a.C = o.width, o.width, o.h.f, o.logits.f
 		a.setB(o.w, o.lo*o.d)
 		o.product.run()
-		o.p.eng.pool.run(o.n, o.row)
+		o.cut = cutRows(o.n, o.width)
+		o.p.eng.pool.run(o.cut.pieces(), o.piece)
 	}
 	return nil
 }
 
-func (o *argMax) bestOfRow(_, i int) {
-	at, peak := o.p.eng.isa.ArgMax(o.logits.f[i*o.width : (i+1)*o.width])
-	if o.lo == 0 || peak > o.best[i] {
-		o.best[i], o.ids[i] = peak, int32(o.lo+at)
+func (o *argMax) bestPiece(_, i int) {
+	lo, hi := o.cut.piece(i)
+	for r := lo; r < hi; r++ {
+		at, peak := o.p.eng.isa.ArgMax(o.logits.f[r*o.width : (r+1)*o.width])
+		if o.lo == 0 || peak > o.best[r] {
+			o.best[r], o.ids[r] = peak, int32(o.lo+at)
+		}
 	}
 }

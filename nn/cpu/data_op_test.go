@@ -129,6 +129,15 @@ func TestBadData(t *testing.T) {
 		{"rotary", []int32{-1, math.MinInt32}, func(g *nn.Graph, ids *nn.Tensor) {
 			g.Output(g.Rotary(g.Floats("x", 3, 2, 4), ids, 1, 100))
 		}, "rotary: row 2 starts at position %d"},
+		{"categorical", []int32{5, -1, -99, -101}, func(g *nn.Graph, ids *nn.Tensor) {
+			g.Output(g.Categorical(g.Floats("h", 3, 4), g.Param(table), ids, g.Floats("u", 1, 3)).LogP)
+		}, "categorical: label %d at position 2"},
+		{"context", []int32{2, -2, math.MaxInt32, math.MinInt32}, func(g *nn.Graph, ids *nn.Tensor) {
+			prefixAttention(g, ids, g.Ints("length", 3))
+		}, "prefix attention: row 2 continues context %d of 2"},
+		{"prefix", []int32{6, -1, math.MaxInt32, math.MinInt32}, func(g *nn.Graph, ids *nn.Tensor) {
+			prefixAttention(g, g.Ints("context", 3), ids)
+		}, "prefix attention: row 2 stands behind %d positions"},
 	}
 	for _, c := range cases {
 		g := nn.NewGraph()
@@ -148,6 +157,11 @@ func TestBadData(t *testing.T) {
 	}
 }
 
+func prefixAttention(g *nn.Graph, context, length *nn.Tensor) {
+	x, prefix := g.Floats("x", 3, 2, 4), g.Floats("prefix", 2, 5, 4)
+	g.Output(g.PrefixAttention(x, x, x, prefix, prefix, context, length, 1, 1))
+}
+
 // TestRandomTensors: draws follow from seed, step, name and index, not from threads; and they are what the
 // distribution says.
 func TestRandomTensors(t *testing.T) {
@@ -157,7 +171,7 @@ func TestRandomTensors(t *testing.T) {
 			e := engine(t, isa, threads)
 			g := nn.NewGraph()
 			var out [][]float32
-			dists := []nn.Dist{nn.Normal(), nn.Uniform(-.5, .5), nn.Bernoulli(.7, 3)}
+			dists := []nn.Dist{nn.Normal(), nn.Uniform(-.5, .5), nn.Bernoulli(.7, 3), nn.Integers(1000)}
 			var ys []*nn.Tensor
 			one := g.Floats("one", n)
 			for i, d := range dists {
@@ -190,12 +204,12 @@ func TestRandomTensors(t *testing.T) {
 					}
 				}
 				// Chance: Bernoulli(.7) agrees with probability .58, the others hardly ever.
-				if limit := []float64{.01, .01, .6}[k]; float64(equal)/n > limit {
+				if limit := []float64{.01, .01, .6, .01}[k]; float64(equal)/n > limit {
 					t.Errorf("with another %s %d of %d draws of kind %d are the same", name, equal, n, k)
 				}
 			}
 		}
-		for k, moments := range [][2]float64{{0, 1}, {0, 1. / 12}, {2.1, 9 * .7 * .3}} {
+		for k, moments := range [][2]float64{{0, 1}, {0, 1. / 12}, {2.1, 9 * .7 * .3}, {499.5, (1e6 - 1) / 12}} {
 			mean, square := 0., 0.
 			for _, x := range want[k] {
 				mean += float64(x) / n
@@ -207,6 +221,61 @@ func TestRandomTensors(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestIntegers: whole numbers, the first and the last among them.
+func TestIntegers(t *testing.T) {
+	g := nn.NewGraph()
+	const n, count = 5, 2000
+	y := g.Sinusoid(g.Random("t", nn.Integers(n), count), 1, 2) // cos t, sin t
+	g.Output(y)
+	p := engine(t, kernel.Best(), 2).Compile(g, cpu.Inference)
+	once(t, p, false)
+	seen := map[float64]int{}
+	for i := range count {
+		v := math.Atan2(float64(p.Floats(y)[2*i+1]), float64(p.Floats(y)[2*i]))
+		v = math.Mod(v+2*math.Pi, 2*math.Pi)
+		if math.Abs(v-math.Round(v)) > 1e-5 {
+			t.Fatalf("%v is not whole", v)
+		}
+		seen[math.Round(v)]++
+	}
+	for k := range n {
+		if c := seen[float64(k)]; len(seen) != n || math.Abs(float64(c)-count/n) > 5*math.Sqrt(count/n) {
+			t.Errorf("%d comes %d times of %d; seen %v", k, c, count, seen)
+		}
+	}
+}
+
+// TestBadTimes: a time outside the tables is an error, and names it.
+func TestBadTimes(t *testing.T) {
+	e := engine(t, kernel.Best(), 2)
+	g := nn.NewGraph()
+	x := func(name string, shape ...int) *nn.Tensor { return g.Floats(name, shape...) }
+	times := x("t", 2, 3)
+	noisy := g.NoisyTarget(x("mean", 3, 4), x("std", 3, 4), x("eps", 2, 3, 4), x("noise", 2, 3, 4), times, make([]float32, 7), make([]float32, 7))
+	g.Output(noisy.Y)
+	h := nn.NewGraph()
+	y := func(name string, shape ...int) *nn.Tensor { return h.Floats(name, shape...) }
+	late := y("t", 2, 3)
+	zeros := make([]float64, 7)
+	loss := h.DiffusionLoss(y("pred", 2, 3, 8), y("target", 2, 3, 4), y("noise", 2, 3, 4), late, nil, nn.DiffusionTables{MinLog: zeros, MaxLog: zeros, Coef: zeros})
+	h.Output(loss.Loss)
+	for _, c := range []struct {
+		p *cpu.Program
+		t *nn.Tensor
+	}{{e.Compile(g, cpu.Inference), times}, {e.Compile(h, cpu.Inference), late}} {
+		for _, bad := range []float32{-1, 7, 2.5, float32(math.NaN())} {
+			c.p.Floats(c.t)[4] = bad
+			if err := c.p.Forward(); err == nil || !strings.Contains(err.Error(), "want a whole number from 0 to 6") {
+				t.Errorf("time %v: %v", bad, err)
+			}
+		}
+		c.p.Floats(c.t)[4] = 6
+		if err := c.p.Forward(); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestEnergyScoreDrawsTargets: targets that the operation draws are those of Eps's stream, position after position at

@@ -11,7 +11,8 @@ import (
 //
 //	dPred[n] = w Beta (2/(NM) sum_m |x_n-y_m|^(Beta-2) (x_n-y_m) - 2/(N(N-1)) sum_k |x_n-x_k|^(Beta-2) (x_n-x_k))
 //
-// where a distance of 0 contributes nothing. Targets drawn inside are numbers p*stride .. of the stream of Eps, which
+// where a distance of 0 contributes nothing. For Beta < 1 the slope |x-y|^(Beta-1) grows without bound as the points meet:
+// see powers for what keeps it finite. Targets drawn inside are numbers p*stride .. of the stream of Eps, which
 // is never in memory; targets that were fed are read from the fed values.
 type energyScore struct {
 	noBackward
@@ -63,54 +64,54 @@ func (o *energyScore) forward() error {
 	o.p.eng.pool.run(o.cut.pieces(), o.piece)
 	var sum float64
 	for p := range o.np {
-		if w := o.weightOf(p); w != 0 {
+		if w := weightOf(o.weight, p); w != 0 {
 			sum += float64(w) * (2*float64(o.distY.f[p]) - float64(o.distX.f[p]))
 		}
 	}
-	o.loss.f[0] = float32(sum / o.totalWeight())
+	o.loss.f[0] = float32(sum / totalWeight(o.weight, o.np))
 	return nil
 }
 
-func (o *energyScore) weightOf(p int) float32 {
-	if o.weight == nil {
+// weightOf returns what a row counts in a mean: 1 without weights, of which a vector with fewer than there are rows repeats.
+func weightOf(weights *buf, row int) float32 {
+	if weights == nil {
 		return 1
 	}
-	return o.weight.f[p]
+	return weights.f[row%weights.size]
 }
 
-func (o *energyScore) totalWeight() float64 {
-	if o.weight == nil {
-		return float64(o.np)
+// totalWeight returns what all rows count together, 1 where none counts.
+func totalWeight(weights *buf, rows int) float64 {
+	if weights == nil {
+		return float64(rows)
 	}
 	var total float64
-	for _, w := range o.weight.f {
+	for _, w := range weights.f {
 		total += float64(w)
 	}
 	if total == 0 {
 		return 1
 	}
-	return total
+	return total * float64(rows/weights.size)
 }
 
 // energyScratch is the memory of one thread at work on a position.
 type energyScratch struct {
-	eps  []float32 // [M, Z]
+	y    []float32 // [M, Z]: the draws, then the targets
 	std  []float32 // [Z]
-	y    []float32 // [Z]
-	dist []float32 // [N]
-	coef []float32 // [N]
+	dist []float32 // [max(M, N)]: squared distances of a sample, then what they weigh in its gradient
 }
 
 func (o *energyScore) scratch(worker int) energyScratch {
-	s := o.p.eng.pool.scratchAtLeast(worker, (o.m+2)*o.z+2*o.n)
-	eps, s := s[:o.m*o.z], s[o.m*o.z:]
-	return energyScratch{eps, s[:o.z], s[o.z : 2*o.z], s[2*o.z : 2*o.z+o.n], s[2*o.z+o.n : 2*o.z+2*o.n]}
+	s := o.p.eng.pool.scratchAtLeast(worker, (o.m+1)*o.z+max(o.m, o.n))
+	y, s := s[:o.m*o.z], s[o.m*o.z:]
+	return energyScratch{y, s[:o.z], s[o.z:][:max(o.m, o.n)]}
 }
 
 func (o *energyScore) positions(worker, i int) {
 	lo, hi := o.cut.piece(i)
 	s := o.scratch(worker)
-	perWeight := o.scale / o.totalWeight()
+	perWeight := o.scale / totalWeight(o.weight, o.np)
 	for p := lo; p < hi; p++ {
 		var g []float32
 		if o.dpred != nil {
@@ -121,7 +122,7 @@ func (o *energyScore) positions(worker, i int) {
 				}
 			}
 		}
-		o.position(s, p, g, perWeight*float64(o.weightOf(p)))
+		o.position(s, p, g, perWeight*float64(weightOf(o.weight, p)))
 	}
 }
 
@@ -132,48 +133,57 @@ func (o *energyScore) position(s energyScratch, p int, g []float32, w float64) {
 	mean := o.mean.f[p*z : (p+1)*z]
 	isa.Exp(s.std, o.logStd.f[p*z:(p+1)*z])
 	o.drawTargets(s, p)
-	var toY, toX float64
-	cY := 2 * w / float64(o.n*o.m)
 	for m := range o.m {
-		isa.MulAddTo(s.y, mean, s.std, s.eps[m*z:(m+1)*z])
-		isa.DistanceSquares(s.dist, x, ld, s.y)
-		toY += o.powers(s, cY)
-		if g != nil {
-			isa.AccumulateDifferences(g, ld, x, ld, s.y, s.coef)
-		}
+		y := s.y[m*z : (m+1)*z]
+		isa.MulAddTo(y, mean, s.std, y)
 	}
-	cX := -2 * w / float64(o.n*(o.n-1))
+	var toY, toX float64
+	cY, cX := 2*w/float64(o.n*o.m), -2*w/float64(o.n*(o.n-1))
 	for n := range o.n {
 		xn := x[n*ld : n*ld+z]
-		isa.DistanceSquares(s.dist, x, ld, xn)
-		s.dist[n] = 0
-		toX += o.powers(s, cX)
+		var gn []float32
 		if g != nil {
-			isa.AccumulateDifferences(g, ld, x, ld, xn, s.coef)
+			gn = g[n*ld : n*ld+z]
 		}
+		toY += o.distances(s.dist[:o.m], xn, s.y, z, cY, gn)
+		toX += o.distances(s.dist[:o.n], xn, x, ld, cX, gn)
 	}
 	o.distY.f[p] = float32(toY / float64(o.n*o.m))
 	o.distX.f[p] = float32(toX / float64(o.n*(o.n-1)))
 }
 
-// powers returns the sum of d^Beta over the squared distances, and sets coef to c Beta d^(Beta-2), 0 where d is 0.
-func (o *energyScore) powers(s energyScratch, c float64) float64 {
-	var sum float64
+// distances returns the sum of |x-y|^Beta over rows of y, as many as dist has room for, and adds the gradient of c times
+// it to g, if not nil.
+func (o *energyScore) distances(dist, x, y []float32, ldy int, c float64, g []float32) (sum float64) {
+	isa := o.p.eng.isa
+	isa.DistanceSquares(dist, y, ldy, x)
+	if o.op.Beta == 1 {
+		sum = float64(isa.Roots(dist, dist, float32(c)))
+	} else {
+		sum = o.powers(dist, c)
+	}
+	if g != nil {
+		isa.AccumulateDifferences(g, x, y, ldy, dist)
+	}
+	return sum
+}
+
+// leastSquare is the least squared distance that counts: below it are float32's denormal numbers, which have lost digits,
+// and from which d^(Beta-2) may be too large for a float32. So distances under 1.1e-19 are taken for 0.
+const leastSquare = 0x1p-126
+
+// powers returns the sum of d^Beta over the squared distances and turns them into c Beta d^(Beta-2), 0 where d is 0. With
+// the difference, which is at most d, a coefficient makes a finite gradient whatever Beta.
+func (o *energyScore) powers(dist []float32, c float64) (sum float64) {
 	beta := float64(o.op.Beta)
-	for n, d2 := range s.dist {
-		if d2 == 0 {
-			s.coef[n] = 0
+	for i, d2 := range dist {
+		if d2 < leastSquare {
+			dist[i] = 0
 			continue
 		}
-		d := math.Sqrt(float64(d2))
-		if beta == 1 {
-			sum += d
-			s.coef[n] = float32(c / d)
-			continue
-		}
-		pow := math.Pow(d, beta)
+		pow := math.Pow(float64(d2), beta/2)
 		sum += pow
-		s.coef[n] = float32(c * beta * pow / (d * d))
+		dist[i] = float32(max(-math.MaxFloat32, min(c*beta*pow/float64(d2), math.MaxFloat32)))
 	}
 	return sum
 }
@@ -183,7 +193,7 @@ func (o *energyScore) drawTargets(s energyScratch, p int) {
 	switch {
 	case o.draws != nil && o.draws.fixed == nil:
 		stride := (o.m*o.z + 63) / 64 * 64
-		o.p.eng.isa.Normal(s.eps, o.p.stream(o.draws.draws), p*stride)
+		o.p.eng.isa.Normal(s.y, o.p.stream(o.draws.draws), p*stride)
 		return
 	case o.draws != nil:
 		o.gather(s, o.draws.fixed, p)
@@ -194,6 +204,6 @@ func (o *energyScore) drawTargets(s energyScratch, p int) {
 
 func (o *energyScore) gather(s energyScratch, eps []float32, p int) {
 	for m := range o.m {
-		copy(s.eps[m*o.z:(m+1)*o.z], eps[(m*o.np+p)*o.z:])
+		copy(s.y[m*o.z:(m+1)*o.z], eps[(m*o.np+p)*o.z:])
 	}
 }

@@ -24,11 +24,12 @@ type Engine struct {
 	isa     kernel.ISA
 	threads int
 	ropes   map[ropeKey]*rope
+	waves   map[int]*waves // by width
 }
 
 // New starts an engine. Close it to stop its threads.
 func New(o Options) *Engine {
-	e := &Engine{isa: kernel.Best(), threads: o.Threads, ropes: map[ropeKey]*rope{}}
+	e := &Engine{isa: kernel.Best(), threads: o.Threads, ropes: map[ropeKey]*rope{}, waves: map[int]*waves{}}
 	if o.ISA != nil {
 		e.isa = *o.ISA
 	}

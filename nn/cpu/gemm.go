@@ -49,30 +49,77 @@ type gemm struct {
 	pool  *pool
 	isa   kernel.ISA
 	plan  gemmPlan
+	depth int                 // pieces of K
+	sums  int                 // where the sums of all pieces of K but the first stand in the pool's shared memory
+	n     int                 // pieces of the region
+	next  *gemm               // whose pieces follow in the same region
 	piece func(worker, i int) // prebuilt, or every run would allocate it
+	add   func(worker, i int)
 }
 
 func newGemm(p *pool, isa kernel.ISA, a gemmArgs) *gemm {
 	g := &gemm{args: a, pool: p, isa: isa}
-	g.piece = g.runPiece
+	g.piece, g.add = g.runPiece, g.addSums
 	return g
 }
 
 // run computes the product on all threads of the pool.
-func (g *gemm) run() {
+func (g *gemm) run() { g.runWith(nil) }
+
+// runWith computes g and h, neither of which reads what the other writes, in one region of the pool; h may be nil.
+func (g *gemm) runWith(h *gemm) {
+	g.next = h
+	n, sums := g.prepare(0)
+	if h != nil {
+		h.next = nil
+		more, end := h.prepare(sums)
+		n, sums = n+more, end
+	}
+	g.pool.shareAtLeast(sums)
+	g.pool.run(n, g.piece)
+	g.finish()
+	if h != nil {
+		h.finish()
+	}
+}
+
+// prepare plans a run whose partial sums may stand from so many elements of the shared memory on. It returns the number
+// of pieces and where the sums end.
+func (g *gemm) prepare(sums int) (pieces, end int) {
 	a := &g.args
+	g.n, g.depth, g.sums = 0, 1, sums
 	if a.M <= 0 || a.N <= 0 {
-		return
+		return 0, sums
 	}
 	a.check()
-	g.plan = planGemm(g.isa, a, g.pool.threads)
-	g.pool.run(g.plan.pieces(a), g.piece)
+	g.depth = a.depth()
+	g.plan = planGemm(g.isa, a, (g.pool.threads+g.depth-1)/g.depth)
+	g.n = g.plan.pieces(a) * g.depth
+	return g.n, sums + (g.depth-1)*a.M*a.N
 }
 
 func (g *gemm) runPiece(worker, i int) {
+	if i >= g.n {
+		g.next.runPiece(worker, i-g.n)
+		return
+	}
 	a, p := &g.args, &g.plan
-	i0, i1, j0, j1 := p.piece(a, i)
-	p.block(g.isa, g.pool.scratchOf(worker), a, i0, i1, j0, j1)
+	blocks := g.n / g.depth
+	i0, i1, j0, j1 := p.piece(a, i%blocks)
+	scratch := g.pool.scratchOf(worker)
+	if g.depth == 1 {
+		p.block(g.isa, scratch, a, i0, i1, j0, j1)
+		return
+	}
+	part := g.part(i / blocks)
+	p.block(g.isa, scratch, &part, i0, i1, j0, j1)
+}
+
+// finish adds the sums of the pieces of K.
+func (g *gemm) finish() {
+	if g.depth > 1 {
+		g.pool.run(cutRows(g.args.M, g.args.N).pieces(), g.add)
+	}
 }
 
 // gemmSerial computes a product on the calling thread with scratch of at least gemmScratch elements, and allocates

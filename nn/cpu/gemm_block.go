@@ -45,14 +45,15 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 		return p
 	}
 	p.packB = a.BHalf != nil || a.BCol != 1 || a.M > 4*tileRows
-	p.packA = a.N > 4*tileCols && a.M > tileRows
+	p.packA = a.N > 4*tileCols && a.M > tileRows && !(a.ACol == 1 && a.ARow <= gemmKC) // short rows do not compete
 	p.rows, p.cols = cutGemm(a.M, a.N, a.K, tileRows, tileCols, threads)
 	p.across = (a.N + p.cols - 1) / p.cols
 	return p
 }
 
 // cutGemm halves the longer side of the block until one which is held up costs little: two blocks a thread, or four
-// where they stay large enough that packing is amortised. It stops before a block is shorter than some 20 µs.
+// where they stay large enough that packing is amortised. It stops before a block is shorter than some 20 µs, or 5 µs
+// where threads would have nothing to do.
 func cutGemm(m, n, k, tileRows, tileCols, threads int) (rows, cols int) {
 	const small, large = 1 << 20, 256 // multiply-adds; rows and columns
 	rows, cols = cutEvenly(m, gemmMR, tileRows), cutEvenly(n, gemmNC, tileCols)
@@ -67,7 +68,10 @@ func cutGemm(m, n, k, tileRows, tileCols, threads int) (rows, cols int) {
 		} else {
 			r = rows
 		}
-		if rows*cols*k < small || r == rows && c == cols || blocks >= 4*threads || blocks >= 2*threads && min(r, c) < large {
+		work := rows * cols * k
+		short := work < small/4 || work < small && blocks >= threads
+		enough := blocks >= 4*threads || blocks >= 2*threads && min(r, c) < large
+		if short || enough || r == rows && c == cols {
 			return rows, cols
 		}
 		rows, cols = r, c
@@ -241,9 +245,14 @@ func (s *gemmBlock) storeTail(i0, i1, j0, j1 int, accumulate bool) {
 	}
 }
 
+// ends reports whether anything follows the product.
+func (a *gemmArgs) ends() bool {
+	return a.Bias != nil || a.Add != nil || a.Act != actNone || a.Pre != nil
+}
+
 // epilogue applies what follows the product to rows [i0, i1) and columns [j0, j1) of C.
 func (a *gemmArgs) epilogue(isa kernel.ISA, i0, i1, j0, j1 int) {
-	if a.Bias == nil && a.Add == nil && a.Act == actNone && a.Pre == nil {
+	if !a.ends() {
 		return
 	}
 	period := a.addRows()

@@ -237,11 +237,14 @@ func gemmCases(isa kernel.ISA, r *rand.Rand) []gemmCase {
 
 // TestGemmThreads demands the same bits from any number of threads.
 func TestGemmThreads(t *testing.T) {
-	shapes := [][3]int{{124, 128, 320}, {4, 512, 300}, {300, 77, 600}, {128, 512, 124}, {1030, 64, 31}}
+	shapes := [][3]int{{124, 128, 320}, {4, 512, 300}, {300, 77, 600}, {128, 512, 124}, {1030, 64, 31}, {64, 65, 2001}}
 	for _, isa := range gemmISAs(t) {
 		for _, s := range shapes {
-			for layout := range 4 {
-				c := gemmCase{m: s[0], n: s[1], k: s[2], aT: layout&1 != 0, bT: layout&2 != 0, bias: true, act: actSiLU}
+			for layout := range 8 {
+				c := gemmCase{m: s[0], n: s[1], k: s[2], aT: layout&1 != 0, bT: layout&2 != 0}
+				if layout&4 != 0 {
+					c.bias, c.act = true, actSiLU
+				}
 				a := c.args(rand.New(rand.NewPCG(3, 4)))
 				var first []float32
 				for threads := 1; threads <= 3; threads++ {
@@ -255,6 +258,35 @@ func TestGemmThreads(t *testing.T) {
 						t.Fatalf("%v %v: %d threads give other bits than one", isa, c, threads)
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestGemmPairs runs two products in one region, deep ones among them.
+func TestGemmPairs(t *testing.T) {
+	p := newPool(2)
+	defer p.close()
+	isa := kernel.Best()
+	r := rand.New(rand.NewPCG(13, 14))
+	shapes := []gemmCase{ // K is cut in four, in two, in four, in eight, not at all
+		{m: 64, n: 70, k: 1000, aT: true}, {m: 80, n: 60, k: 500, aT: true, bT: true},
+		{m: 100, n: 60, k: 1003, aT: true, apart: true, accumulate: true}, {m: 70, n: 65, k: 1993, aT: true},
+		{m: 124, n: 128, k: 40, bias: true},
+	}
+	for _, first := range shapes {
+		for _, second := range shapes {
+			a := newGemm(p, isa, gemmArgs{})
+			b := newGemm(p, isa, second.args(r))
+			alone := newGemm(p, isa, b.args)
+			b.args.C, alone.args.C = slices.Clone(b.args.C), slices.Clone(b.args.C)
+			alone.run()
+			first.check(t, first.args(r), func(args *gemmArgs) { a.args = *args; a.runWith(b) })
+			if want := first.k > 100; want != (a.depth > 1) {
+				t.Errorf("%v: K is cut into %d", first, a.depth)
+			}
+			if !slices.Equal(b.args.C, alone.args.C) {
+				t.Errorf("%v: beside %v it gives other bits than alone", second, first)
 			}
 		}
 	}

@@ -111,11 +111,17 @@ func (o *linear) backward() {
 	if o.dw != nil {
 		a := &o.backW.args
 		a.A, a.B, a.C, a.Accumulate = o.dy.f, o.x.f, o.dw.f[o.at:], o.dw.adds(o.p)
-		o.backW.run()
 	}
 	if o.dx != nil {
 		a := &o.back.args
 		a.A, a.B, a.C, a.Accumulate = o.dy.f, o.w.f[o.at:], o.dx.f, o.dx.adds(o.p)
+	}
+	switch {
+	case o.dw != nil && o.dx != nil:
+		o.backW.runWith(o.back)
+	case o.dw != nil:
+		o.backW.run()
+	case o.dx != nil:
 		o.back.run()
 	}
 	if o.dadd != nil && o.dadd.buf != nil {

@@ -309,6 +309,8 @@ func (c *compiler) compileOp(op nn.Op) step {
 		return newAttention(c, op)
 	case *nn.CachedAttention:
 		return newCachedAttention(c, op)
+	case *nn.PrefixAttention:
+		return newPrefixAttention(c, op)
 	case *nn.Reparameterize:
 		return newReparameterize(c, op)
 	case *nn.ClampedKL:
@@ -317,10 +319,26 @@ func (c *compiler) compileOp(op nn.Op) step {
 		return newWeightedSum(c, op)
 	case *nn.CrossEntropy:
 		return newCrossEntropy(c, op)
+	case *nn.Categorical:
+		return newCategorical(c, op)
 	case *nn.ArgMax:
 		return newArgMax(c, op)
 	case *nn.EnergyScore:
 		return newEnergyScore(c, op)
+	case *nn.MeanSquaredError:
+		return newMeanSquaredError(c, op)
+	case *nn.Sinusoid:
+		return newSinusoid(c, op)
+	case *nn.Modulate:
+		return newModulate(c, op)
+	case *nn.GatedAdd:
+		return newGatedAdd(c, op)
+	case *nn.NoisyTarget:
+		return newNoisyTarget(c, op)
+	case *nn.FlowLoss:
+		return newFlowLoss(c, op)
+	case *nn.DiffusionLoss:
+		return newDiffusionLoss(c, op)
 	}
 	panic(fmt.Sprintf("cpu: no step for %T", op))
 }

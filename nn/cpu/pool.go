@@ -15,10 +15,13 @@ import (
 // has not started: pieces are claimed one at a time, and the caller claims like everybody else.
 //
 // A worker which the system takes off its core amid a piece is waited for: the caller spins shortly, then sleeps, which
-// frees a core for the system to move the worker to.
+// frees a core for the system to move the worker to. Where this comes to more than the workers bring, regions run on
+// fewer threads for a while, see [crew].
 type pool struct {
 	threads int
+	crew    crew
 	scratch []scratch // one a thread, see [pool.scratchOf]
+	shared  []float32 // partial sums of a product, see [pool.shareAtLeast]
 	workers []worker
 
 	// The region. f and n are written before left is raised from 0, and read only by who claimed a piece, which keeps
@@ -51,6 +54,7 @@ const spinTime = 50 * time.Microsecond
 func newPool(threads int) *pool {
 	threads = max(threads, 1)
 	p := &pool{threads: threads, wake: make(chan struct{}, 1)}
+	p.crew.init(threads)
 	p.scratch = make([]scratch, threads)
 	for w := range threads {
 		p.scratchOf(w)
@@ -67,6 +71,7 @@ func newPool(threads int) *pool {
 // close ends the threads and waits for them.
 func (p *pool) close() {
 	p.closed.Store(true)
+	p.crew.size.Store(int32(p.threads))
 	p.wakeWorkers(p.threads)
 	p.exit.Wait()
 }
@@ -74,7 +79,7 @@ func (p *pool) close() {
 // run calls f(worker, i) once for every i in [0, n), worker in [0, threads) naming the thread, and returns when all calls
 // have returned. It allocates nothing. A panic in f skips the calls not begun and comes out of run. Not reentrant.
 func (p *pool) run(n int, f func(worker, i int)) {
-	if n <= 1 || p.threads == 1 {
+	if n <= 1 || p.threads == 1 || p.crew.alone() {
 		for i := range n {
 			f(0, i)
 		}
@@ -84,8 +89,14 @@ func (p *pool) run(n int, f func(worker, i int)) {
 	p.done.Store(0)
 	p.left.Store(int64(n))
 	p.wakeWorkers(n - 1)
-	p.claim(0)
-	p.wait(int64(n))
+	start := p.crew.clock()
+	own := p.claim(0)
+	claimed := p.crew.clock()
+	if p.wait(int64(n)) {
+		p.crew.judge(n, own, claimed-start, p.crew.clock()-claimed)
+	} else {
+		p.crew.judge(n, own, claimed-start, 0)
+	}
 	p.f = nil
 	if e := p.failed.Load(); e != nil {
 		p.failed.Store(nil)
@@ -93,31 +104,33 @@ func (p *pool) run(n int, f func(worker, i int)) {
 	}
 }
 
-// wakeWorkers wakes up to n of the workers that sleep.
+// wakeWorkers wakes up to n of the workers that sleep and belong to the crew.
 func (p *pool) wakeWorkers(n int) {
-	for w := 1; w < p.threads && w <= n; w++ {
+	for w := 1; w <= n && p.crew.has(w); w++ {
 		if k := &p.workers[w]; k.asleep.Load() && k.asleep.CompareAndSwap(true, false) {
 			k.wake <- struct{}{}
 		}
 	}
 }
 
-// claim takes pieces until none is left.
-func (p *pool) claim(worker int) {
-	for {
+// claim takes pieces until none is left and returns how many it took.
+func (p *pool) claim(worker int) (pieces int) {
+	for p.crew.has(worker) {
 		left := p.left.Load()
 		if left <= 0 {
-			return
+			break
 		}
 		if !p.left.CompareAndSwap(left, left-1) {
 			continue
 		}
 		n := int64(p.n)
 		p.piece(worker, int(n-left))
+		pieces++
 		if p.done.Add(1) == n && worker != 0 && p.asleep.CompareAndSwap(true, false) {
 			p.wake <- struct{}{}
 		}
 	}
+	return pieces
 }
 
 func (p *pool) piece(worker, i int) {
@@ -132,20 +145,24 @@ func (p *pool) piece(worker, i int) {
 	p.f(worker, i)
 }
 
-// wait returns when n pieces are done.
-func (p *pool) wait(n int64) {
-	if spin(func() bool { return p.done.Load() == n }) {
-		return
+// wait returns when n pieces are done, and says whether that took any time.
+func (p *pool) wait(n int64) bool {
+	ready := func() bool { return p.done.Load() == n }
+	if glance(ready) {
+		return false
+	}
+	if spin(ready) {
+		return true
 	}
 	for {
 		p.asleep.Store(true)
-		if p.done.Load() == n && p.asleep.CompareAndSwap(true, false) {
-			return
+		if ready() && p.asleep.CompareAndSwap(true, false) {
+			return true
 		}
 		<-p.wake
 		// Whoever finished the region before, and was held up since, may have sent this.
-		if p.done.Load() == n {
-			return
+		if ready() {
+			return true
 		}
 	}
 }
@@ -154,10 +171,10 @@ func (p *pool) wait(n int64) {
 func (p *pool) serve(w int) {
 	defer p.exit.Done()
 	k := &p.workers[w]
-	ready := func() bool { return p.left.Load() > 0 || p.closed.Load() }
+	ready := func() bool { return p.left.Load() > 0 && p.crew.has(w) || p.closed.Load() }
 	for !p.closed.Load() {
 		p.claim(w)
-		if spin(ready) {
+		if glance(ready) || spin(ready) {
 			continue
 		}
 		k.asleep.Store(true)
@@ -168,14 +185,19 @@ func (p *pool) serve(w int) {
 	}
 }
 
-// spin waits for ready for about spinTime and says whether it came.
-func spin(ready func() bool) bool {
+// glance waits for ready for about a microsecond and says whether it came.
+func glance(ready func() bool) bool {
 	for range 64 {
 		if ready() {
 			return true
 		}
 		kernel.Pause()
 	}
+	return false
+}
+
+// spin waits for ready for about spinTime and says whether it came.
+func spin(ready func() bool) bool {
 	for start := time.Now(); time.Since(start) < spinTime; {
 		for range 32 {
 			if ready() {

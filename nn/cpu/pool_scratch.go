@@ -22,6 +22,13 @@ func (p *pool) scratchAtLeast(worker, n int) []float32 {
 	return s.buf
 }
 
+// shareAtLeast makes the memory that threads share during a product hold at least n elements. It is kept like scratch.
+func (p *pool) shareAtLeast(n int) {
+	if len(p.shared) < n {
+		p.shared = alignedFloats(n)
+	}
+}
+
 // alignedFloats allocates n elements that begin at a cache line.
 func alignedFloats(n int) []float32 {
 	const line = 64

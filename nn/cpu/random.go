@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/calm-go/calm/nn"
 )
@@ -63,5 +64,10 @@ func (f *fill) drawPiece(_, i int) {
 		isa.Uniform(dst, st, lo, f.dist.Lo, f.dist.Hi)
 	case nn.BernoulliDist:
 		isa.Bernoulli(dst, st, lo, f.dist.P, f.dist.Hi)
+	case nn.IntegersDist:
+		isa.Uniform(dst, st, lo, 0, float32(f.dist.N))
+		for i, v := range dst {
+			dst[i] = float32(math.Floor(float64(v)))
+		}
 	}
 }

@@ -135,6 +135,8 @@ func draw(g *nn.Graph, vocab int) nntest.Inputs {
 				values[i] = 1
 			case d.Kind == nn.NormalDist:
 				values[i] = float32(rng.NormFloat64())
+			case d.Kind == nn.IntegersDist:
+				values[i] = float32(rng.IntN(d.N))
 			case d.Kind == nn.UniformDist:
 				values[i] = d.Lo + (d.Hi-d.Lo)*rng.Float32()
 			case rng.Float32() < d.P:
@@ -162,6 +164,9 @@ func TestAutoencoder(t *testing.T) {
 func TestLM(t *testing.T) {
 	for name, change := range map[string]func(*lm.Config){
 		"energy": func(*lm.Config) {}, "token heads": func(c *lm.Config) { c.TokenLossWeight = 2 }, "beta": func(c *lm.Config) { c.Beta = 1.5 },
+		"small beta": func(c *lm.Config) { c.Beta = .25 }, "anchor": func(c *lm.Config) { c.MSEAnchor = 3 },
+		"latents": func(c *lm.Config) { c.Input = lm.Latents }, "both": func(c *lm.Config) { c.Input = lm.Both; c.TokenLossWeight = 1 },
+		"flow": func(c *lm.Config) { c.ModelType = "flow" }, "diffusion": func(c *lm.Config) { c.ModelType = "diffusion" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()

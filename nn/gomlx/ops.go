@@ -55,6 +55,8 @@ func (tr *translator) op(op nn.Op) {
 		tr.rotary(op)
 	case *nn.Attention:
 		tr.attention(op)
+	case *nn.PrefixAttention:
+		tr.prefixAttention(op)
 	case *nn.Reparameterize:
 		eps := ml.StopGradient(ml.Reshape(tr.in(op.Eps), op.Mean.Shape()...))
 		tr.out(op.Y, ml.Add(tr.in(op.Mean), ml.Mul(ml.Exp(tr.in(op.LogStd)), eps)))
@@ -68,11 +70,31 @@ func (tr *translator) op(op nn.Op) {
 		tr.out(op.Y, ml.ReduceAllSum(ml.Mul(tr.in(op.X), ml.StopGradient(ml.Reshape(tr.in(op.Weights), op.X.Shape()...)))))
 	case *nn.CrossEntropy:
 		tr.crossEntropy(op)
+	case *nn.Categorical:
+		tr.categorical(op)
 	case *nn.ArgMax:
 		logits := ml.Einsum("nd,vd->nv", tr.rows(op.H), tr.in(op.W))
 		tr.out(op.IDs, ml.ArgMax(logits, -1, dtypes.Int32))
 	case *nn.EnergyScore:
 		tr.energyScore(op)
+	case *nn.MeanSquaredError:
+		tr.meanSquaredError(op)
+	case *nn.Sinusoid:
+		tr.sinusoid(op)
+	case *nn.Modulate:
+		scale := ml.AddScalar(tr.repeating(op.Scale), 1.)
+		tr.out(op.Y, ml.Add(ml.Mul(tr.groups(op.X, op.Scale), scale), tr.repeating(op.Shift)))
+	case *nn.GatedAdd:
+		tr.out(op.Y, ml.Add(tr.groups(op.X, op.Gate), ml.Mul(tr.repeating(op.Gate), tr.groups(op.H, op.Gate))))
+	case *nn.NoisyTarget:
+		tr.noisyTarget(op)
+	case *nn.FlowLoss:
+		d := ml.Sub(tr.in(op.V), ml.StopGradient(ml.Sub(tr.in(op.Target), tr.in(op.Noise))))
+		terms := ml.ReduceMean(ml.Square(d), -1)
+		tr.out(op.Terms, terms)
+		tr.out(op.Loss, tr.weightedMean(terms, op.Weight))
+	case *nn.DiffusionLoss:
+		tr.diffusionLoss(op)
 	default:
 		panic(fmt.Sprintf("gomlx: no translation of %T", op))
 	}
@@ -156,6 +178,51 @@ func (tr *translator) attention(op *nn.Attention) {
 	tr.out(op.Y, ml.Einsum("bkgts,bskd->btkgd", p, v))
 }
 
+// prefixAttention gathers each row's context, absent rows' being any, and puts the row's own keys behind it. Lengths are
+// at most n, so what is below them is no own key.
+func (tr *translator) prefixAttention(op *nn.PrefixAttention) {
+	r, t, kv, d := op.Q.Dim(0), op.Q.Dim(1), op.KVHeads, op.Q.Cols()/op.Heads
+	group, n := op.Heads/kv, op.KPrefix.Dim(1)
+	context := tr.in(op.Context)
+	absent := ml.LessThan(context, ml.ZerosLike(context))
+	index := ml.Reshape(ml.Where(absent, ml.ZerosLike(context), context), r, 1)
+	behind := func(prefix, own *nn.Tensor) *ml.Node {
+		shared := ml.Reshape(ml.Gather(tr.in(prefix), index), r, n, kv, d)
+		return ml.Concatenate([]*ml.Node{shared, ml.Reshape(tr.in(own), r, t, kv, d)}, 1)
+	}
+	k, v := behind(op.KPrefix, op.K), behind(op.VPrefix, op.V)
+	scores := ml.Einsum("rtkgd,rskd->rkgts", ml.Reshape(tr.in(op.Q), r, t, kv, group, d), k)
+	scores = ml.DivScalar(scores, math.Sqrt(float64(d)))
+	dims := []int{r, kv, group, t, n + t}
+	key, query := tr.iota32(4, dims...), tr.iota32(3, dims...)
+	length := ml.BroadcastToDims(ml.Reshape(tr.in(op.Length), r, 1, 1, 1, 1), dims...)
+	own := ml.AddScalar(key, -n)
+	seen := ml.LogicalOr(ml.LessThan(key, length), ml.LogicalAnd(ml.GreaterOrEqual(own, ml.ZerosLike(own)), ml.LessOrEqual(own, query)))
+	p := ml.Softmax(ml.Where(seen, scores, ml.MulScalar(ml.OnesLike(scores), -1e30)), -1)
+	y := ml.Reshape(ml.Einsum("rkgts,rskd->rtkgd", p, v), op.Q.Shape()...)
+	gone := ml.BroadcastToDims(ml.Reshape(absent, r, 1, 1), op.Q.Shape()...)
+	tr.out(op.Y, ml.Where(gone, ml.ZerosLike(y), y))
+}
+
+// categorical forms running sums as products with a triangle.
+func (tr *translator) categorical(op *nn.Categorical) {
+	n, v, s := op.H.Rows(), op.W.Dim(0), op.U.Dim(0)
+	logits := ml.Einsum("nd,vd->nv", tr.rows(op.H), tr.in(op.W))
+	labels := ml.Reshape(tr.in(op.Labels), n)
+	counts := ml.NotEqual(labels, ml.Scalar(tr.g, dtypes.Int32, -100))
+	own := ml.OneHot(ml.Where(counts, labels, ml.ZerosLike(labels)), v, tr.dtype) // [n, v]
+	logP := ml.LogSoftmax(logits, -1)
+	tr.out(op.LogP, ml.Mul(ml.ReduceSum(ml.Mul(own, logP), -1), ml.ConvertDType(counts, tr.dtype)))
+	p := ml.Exp(logP)
+	tr.out(op.Collision, ml.ReduceSum(ml.Square(p), -1))
+	tr.out(op.Best, ml.ArgMax(logits, -1, dtypes.Int32))
+	upTo := ml.ConvertDType(ml.LessOrEqual(tr.iota32(0, v, v), tr.iota32(1, v, v)), tr.dtype)
+	sums := ml.BroadcastToDims(ml.Reshape(ml.Einsum("nv,vw->nw", p, upTo), 1, n, v), s, n, v)
+	u := ml.BroadcastToDims(ml.Reshape(tr.in(op.U), s, n, 1), s, n, v)
+	passed := ml.ConvertDType(ml.LessOrEqual(sums, u), dtypes.Int32)
+	tr.out(op.Draws, ml.ReduceSum(passed, -1))
+}
+
 func (tr *translator) crossEntropy(op *nn.CrossEntropy) {
 	n, v := op.H.Rows(), op.W.Dim(0)
 	logits := ml.Einsum("nd,vd->nv", tr.rows(op.H), tr.in(op.W))
@@ -194,6 +261,20 @@ func (tr *translator) energyScore(op *nn.EnergyScore) {
 	tr.out(op.Loss, ml.Div(ml.ReduceAllSum(ml.Mul(weight, score)), total))
 	tr.out(op.DistY, distY)
 	tr.out(op.DistX, distX)
+}
+
+func (tr *translator) meanSquaredError(op *nn.MeanSquaredError) {
+	n, z, period := op.Pred.Rows(), op.Pred.Cols(), op.Target.Rows()
+	d := ml.Sub(ml.Reshape(tr.in(op.Pred), n/period, period, z), ml.Reshape(ml.StopGradient(tr.in(op.Target)), 1, period, z))
+	errors := ml.Reshape(ml.DivScalar(ml.ReduceSum(ml.Square(d), -1), float64(z)), n) // of each row
+	weight := ml.OnesLike(errors)
+	if op.Weight != nil {
+		p := op.Weight.Size()
+		weight = ml.Reshape(ml.Mul(ml.Reshape(weight, n/p, p), ml.Reshape(tr.in(op.Weight), 1, p)), n)
+	}
+	total := ml.ReduceAllSum(weight)
+	total = ml.Where(ml.Equal(total, ml.ZerosLike(total)), ml.OnesLike(total), total)
+	tr.out(op.Loss, ml.Div(ml.ReduceAllSum(ml.Mul(weight, errors)), total))
 }
 
 // distances is |x-y|^beta along the last axis. Where it is 0 it is a constant, since its gradient is 0 by definition.

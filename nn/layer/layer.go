@@ -12,7 +12,12 @@ type Linear struct {
 // NewLinear declares a linear layer whose weights start from N(0, std^2) and whose bias starts at zero. A std of 0
 // starts the weights at zero too.
 func NewLinear(ps *nn.Params, name string, in, out int, bias bool, std float64) Linear {
-	l := Linear{W: ps.Matrix(name+".weight", nn.Gaussian(float32(std)), out, in)}
+	return NewLinearFrom(ps, name, in, out, bias, nn.Gaussian(float32(std)))
+}
+
+// NewLinearFrom is NewLinear with another start of the weights.
+func NewLinearFrom(ps *nn.Params, name string, in, out int, bias bool, init nn.Init) Linear {
+	l := Linear{W: ps.Matrix(name+".weight", init, out, in)}
 	if bias {
 		l.B = ps.Vector(name+".bias", nn.Constant(0), out)
 	}
@@ -58,7 +63,8 @@ type LayerNorm struct {
 	W, B *nn.Param
 }
 
-const layerNormEps = 1e-6
+// LayerNormEps is added to the variance.
+const LayerNormEps = 1e-6
 
 // NewLayerNorm declares a layer norm of rows of length n.
 func NewLayerNorm(ps *nn.Params, name string, n int) LayerNorm {
@@ -70,7 +76,7 @@ func NewLayerNorm(ps *nn.Params, name string, n int) LayerNorm {
 
 // Apply normalises the rows of x [.., D].
 func (l LayerNorm) Apply(g *nn.Graph, x *nn.Tensor) *nn.Tensor {
-	return g.LayerNorm(x, g.Param(l.W), g.Param(l.B), layerNormEps)
+	return g.LayerNorm(x, g.Param(l.W), g.Param(l.B), LayerNormEps)
 }
 
 // GatedMLP is the feed-forward part of Llama's layers and of the autoencoder's:

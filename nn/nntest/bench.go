@@ -83,5 +83,12 @@ func benchmarks() []Case {
 	bench("ClampedKL", "512x64", func(b *Builder) {
 		b.Loss(b.Graph.ClampedKL(b.Param("mean", -1, 1, n, 64), b.Param("log_std", -2, 0, n, 64), .5), 1)
 	})
-	return cases
+	bench("Modulate", "1024x128", func(b *Builder) {
+		b.Differentiate(b.Graph.Modulate(b.Param("x", -1, 1, 1024, 128), b.Param("shift", -1, 1, 1024, 128), b.Param("scale", -1, 1, 1024, 128)))
+	})
+	bench("GatedAdd", "1024x128", func(b *Builder) {
+		b.Differentiate(b.Graph.GatedAdd(b.Param("x", -1, 1, 1024, 128), b.Param("gate", -1, 1, 1024, 128), b.Param("h", -1, 1, 1024, 128)))
+	})
+	diffusion := diffusionCase("8x128x64", 8, 128, 64, nil)
+	return append(cases, flowCase("8x128x64", 8, 128, 64), diffusion)
 }

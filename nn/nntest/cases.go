@@ -12,7 +12,7 @@ import (
 // tensors.
 func Cases() []Case {
 	return slices.Concat(lookupCases(), linearCases(), elementwiseCases(), normCases(), attentionCases(), lossCases(),
-		energyCases(), sharingCases())
+		energyCases(), squaredErrorCases(), headCases(), sharingCases())
 }
 
 func lookupCases() []Case {
@@ -244,7 +244,81 @@ func attentionCases() []Case {
 		rope(1, 1, 1, 2), rope(2, 9, 3, 6), rope(3, 67, 2, 16), rope(2, 5, 2, 8, 7, 0), rope(2, 1, 3, 34, 1000, 31),
 		attend(1, 1, 1, 1, 2, 1), attend(2, 7, 4, 2, 3, 2), attend(1, 64, 2, 2, 8, 2), attend(1, 65, 4, 1, 5, 2),
 		attend(1, 131, 2, 1, 10, 2), attend(1, 90, 2, 1, 16, 6),
+		prefixAttention(1, 1, 1, 1, 2, 1, 1, []int32{0}, []int32{0}),
+		prefixAttention(5, 3, 4, 2, 3, 2, 9, []int32{1, 1, -1, 0, 1}, []int32{9, 2, 7, 0, 1}),
+		prefixAttention(3, 70, 2, 1, 6, 2, 67, []int32{0, 0, 1}, []int32{66, 67, 3}),
+		prefixAttention(131, 1, 2, 2, 8, 3, 150, spread(131, 3), spread(131, 151)),
+		prefixAttention(40, 2, 2, 1, 16, 1, 200, make([]int32, 40), spread(40, 201)),
 	}
+}
+
+// spread is n numbers below limit, in ascending order.
+func spread(n, limit int) []int32 {
+	x := make([]int32, n)
+	for i := range x {
+		x[i] = int32(i * limit / n)
+	}
+	return x
+}
+
+// prefixAttention has rows of t positions behind prefixes of contexts of n positions.
+func prefixAttention(rows, t, heads, kv, d, contexts, n int, context, length []int32) Case {
+	return Case{Op: "PrefixAttention", Shape: fmt.Sprintf("%dx%d heads=%d/%d d=%d behind %dx%d", rows, t, heads, kv, d, contexts, n),
+		Tolerance: 1e-5,
+		Build: func(b *Builder) {
+			q, k, v := b.Param("q", -2, 2, rows, t, heads*d), b.Param("k", -2, 2, rows, t, kv*d), b.Param("v", -1, 1, rows, t, kv*d)
+			b.Output(b.Graph.PrefixAttention(q, k, v, b.Input("k prefix", -2, 2, contexts, n, kv*d), b.Input("v prefix", -1, 1, contexts, n, kv*d),
+				b.IDs("context", 1, context, rows), b.IDs("length", 1, length, rows), heads, kv))
+		},
+		Reference: func(x Values) [][]float64 {
+			y := make([]float64, rows*t*heads*d)
+			for r, c := range context {
+				if c < 0 {
+					continue
+				}
+				behind := func(prefix, own string) []float64 {
+					shared := x.F(prefix)[int(c)*n*kv*d:][:int(length[r])*kv*d]
+					return slices.Concat(shared, x.F(own)[r*t*kv*d:(r+1)*t*kv*d])
+				}
+				k, v := behind("k prefix", "k"), behind("v prefix", "v")
+				for i := range t * heads {
+					at, g := (r*t*heads+i)*d, i%heads/(heads/kv)*d
+					attendRow(y[at:at+d], x.F("q")[at:], k[g:], v[g:], int(length[r])+i/heads+1, kv*d)
+				}
+			}
+			return [][]float64{y}
+		}}
+}
+
+// categorical has n rows over a vocabulary of v, and draws of each.
+func categorical(n, d, v, draws int, labels ...int32) Case {
+	return Case{Op: "Categorical", Shape: fmt.Sprintf("%dx%dx%d draws=%d", n, d, v, draws), Tolerance: 1e-5,
+		Build: func(b *Builder) {
+			c := b.Graph.Categorical(b.Param("h", -1, 1, n, d), b.Param("w", -2, 2, v, d), b.IDs("labels", v, labels, n),
+				b.Random("u", 0, 1, draws, n))
+			b.Output(c.LogP, c.Collision, c.Best, c.Draws)
+		},
+		Reference: func(x Values) [][]float64 {
+			out := [][]float64{make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, draws*n)}
+			for i, label := range x.I("labels") {
+				p := softmax(times(x.F("h")[i*d:(i+1)*d], d, x.F("w"), d, 0, 0, v))
+				if label != -100 {
+					out[0][i] = math.Log(p[label])
+				}
+				for _, q := range p {
+					out[1][i] += q * q
+				}
+				out[2][i] = float64(argMax(p))
+				for s := range draws {
+					at, sum := 0, p[0]
+					for u := x.F("u")[s*n+i]; sum <= u && at+1 < v; sum += p[at] {
+						at++
+					}
+					out[3][s*n+i] = float64(at)
+				}
+			}
+			return out
+		}}
 }
 
 func lossCases() []Case {
@@ -281,6 +355,7 @@ func lossCases() []Case {
 		entropy("70x33x257", 70, 33, 257, 1), entropy("chunks of rows 514x2x520", 514, 2, 520, 1, -100, 519, 0),
 		argmax("1x1x1", 1, 1, 1), argmax("9x3x40", 9, 3, 40), argmax("ties 33x1x70", 33, 1, 70),
 		argmax("chunks of the vocabulary 4200x2x1100", 4200, 2, 1100),
+		categorical(1, 1, 1, 1), categorical(9, 3, 40, 2, 0, -100, 39), categorical(600, 5, 530, 3),
 	}
 }
 
@@ -341,6 +416,34 @@ func energyCases() []Case {
 		energy("2 of 1, 1x1", 2, 1, 1, 1, 1), energy("3 of 5, 7x4", 3, 5, 7, 4, 1), energy("beta=1.5", 3, 5, 4, 7, 1.5),
 		energy("beta=0.75", 3, 5, 4, 7, .75), energy("weights", 3, 4, 5, 3, 1, 1, 0, .5, 0, 2),
 		energy("weights beta=1.5", 2, 3, 3, 3, 1.5, 0, 1, 1), energy("no weight", 3, 4, 2, 3, 1, 0, 0),
-		energy("8 of 100, 3x67", 8, 100, 3, 67, 1), energy("2 of 3, 140x5", 2, 3, 140, 5, 1), same(1), same(1.5), same(.75),
+		energy("8 of 100, 3x67", 8, 100, 3, 67, 1), energy("2 of 3, 140x5", 2, 3, 140, 5, 1), energy("64 of 3, 2x5", 64, 3, 2, 5, 1),
+		energy("beta=0.25", 3, 5, 4, 7, .25), energy("beta=0.5", 3, 5, 4, 7, .5), energy("beta=2", 3, 5, 4, 7, 2),
+		same(1), same(1.5), same(.75), same(.5), same(.25),
+	}
+}
+
+func squaredErrorCases() []Case {
+	squares := func(shape string, n, targets, z int, weights ...float32) Case {
+		return Case{Op: "MeanSquaredError", Shape: shape,
+			Build: func(b *Builder) {
+				pred, target := b.Param("pred", -1, 2, n, z), b.Detached("target", -2, 1, targets, z)
+				var w *nn.Tensor
+				if weights != nil {
+					w = b.Given(b.Input("weight", 0, 0, len(weights)), weights...)
+				}
+				b.Loss(b.Graph.MeanSquaredError(pred, target, w), 3)
+			},
+			Reference: func(x Values) [][]float64 {
+				var w []float64
+				if weights != nil {
+					w = x.F("weight")
+				}
+				return [][]float64{{meanSquaredError(x.F("pred"), x.F("target"), w, z)}}
+			}}
+	}
+	return []Case{
+		squares("1x1", 1, 1, 1), squares("7x5", 7, 7, 5), squares("targets repeat 12x3x9", 12, 3, 9), squares("300x130", 300, 300, 130),
+		squares("weights", 5, 5, 3, 1, 0, .5, 0, 2), squares("weights and targets repeat", 12, 3, 4, 0, 2, 1),
+		squares("more weights than targets", 12, 3, 4, 1, 0, 2, .5, 0, 1), squares("none counts", 4, 2, 3, 0, 0),
 	}
 }

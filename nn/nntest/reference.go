@@ -181,6 +181,15 @@ func crossEntropy(h, w []float64, d int, labels []int32) (loss, hits, brier floa
 	return loss / max(count, 1), hits, brier / max(count, 1)
 }
 
+func softmax(logits []float64) []float64 {
+	peak, sum := logits[argMax(logits)], 0.
+	p := apply(func(l float64) float64 { return math.Exp(l - peak) }, logits)
+	for _, v := range p {
+		sum += v
+	}
+	return apply(func(v float64) float64 { return v / sum }, p)
+}
+
 // argMax returns the first greatest.
 func argMax(x []float64) int {
 	best := 0
@@ -221,6 +230,26 @@ func energyScore(pred, mean, logStd, eps, weight []float64, z int, beta float64)
 		weights = 1
 	}
 	return []float64{sum / weights}, distY, distX
+}
+
+// meanSquaredError takes pred and target of rows of z; rows of target and weight repeat. weight may be nil.
+func meanSquaredError(pred, target, weight []float64, z int) float64 {
+	sum, weights := 0., 0.
+	for r := range len(pred) / z {
+		w := 1.
+		if weight != nil {
+			w = weight[r%len(weight)]
+		}
+		for i := range z {
+			d := pred[r*z+i] - target[(r*z+i)%len(target)]
+			sum += w * d * d / float64(z)
+		}
+		weights += w
+	}
+	if weights == 0 {
+		weights = 1
+	}
+	return sum / weights
 }
 
 func distance(x, y []float64, beta float64) float64 {

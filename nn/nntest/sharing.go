@@ -210,6 +210,7 @@ func severalLosses() Case {
 		pred := g.Reshape(x, 3, 2, 4)
 		e := g.EnergyScore(pred, b.Input("mean", -1, 1, 2, 4), b.Input("log_std", -1, 0, 2, 4), b.Random("eps", -1, 1, 3, 2, 4), nil, 1)
 		b.Loss(e.Loss, 1.5)
+		b.Loss(g.MeanSquaredError(pred, b.Input("anchor", -1, 1, 2, 4), nil), .4)
 		b.Loss(g.ClampedKL(x, y, .1), .3)
 		b.Loss(e.Loss, .5) // twice: the weights add up
 	}, func(v Values) [][]float64 {
@@ -218,7 +219,8 @@ func severalLosses() Case {
 		one, _, _ := crossEntropy(x, v.F("head"), 4, v.I("labels"))
 		two, _, _ := crossEntropy(y, v.F("head"), 4, v.I("others"))
 		e, _, _ := energyScore(x, v.F("mean"), v.F("log_std"), v.F("eps"), nil, 4, 1)
-		return [][]float64{{one}, {two}, e, {clampedKL(x, y, 4, .1)}, e}
+		anchor := meanSquaredError(x, v.F("anchor"), nil, 4)
+		return [][]float64{{one}, {two}, e, {anchor}, {clampedKL(x, y, 4, .1)}, e}
 	})
 }
 

@@ -2139,83 +2139,222 @@ end:
 	VZEROUPPER
 	RET
 
-// func accumulateDifferencesAVX2(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32)
+// func accumulateDifferencesAVX2(g []float32, x []float32, y []float32, ldy int, c []float32)
 // Requires: AVX, FMA3
-TEXT ·accumulateDifferencesAVX2(SB), NOSPLIT, $0-112
+TEXT ·accumulateDifferencesAVX2(SB), NOSPLIT, $0-104
 	MOVQ g_base+0(FP), AX
-	MOVQ x_base+32(FP), CX
-	MOVQ y_base+64(FP), DX
-	MOVQ c_base+88(FP), BX
-	MOVQ c_len+96(FP), SI
-	MOVQ ldg+24(FP), DI
-	MOVQ ldx+56(FP), R8
-	MOVQ y_len+72(FP), R9
+	MOVQ x_base+24(FP), CX
+	MOVQ y_base+48(FP), DX
+	MOVQ c_base+80(FP), BX
+	MOVQ c_len+88(FP), SI
+	MOVQ ldy+72(FP), DI
 	SHLQ $0x02, DI
-	SHLQ $0x02, R8
-
-row:
-	TESTQ        SI, SI
-	JZ           end
-	VBROADCASTSS (BX), Y0
-	XORQ         R10, R10
-	MOVQ         R9, R11
+	MOVQ g_len+8(FP), R8
+	XORQ R11, R11
+	MOVQ R8, R12
 
 loop1:
-	CMPQ        R11, $0x00000010
-	JL          next2
-	VMOVUPS     (CX)(R10*4), Y1
-	VMOVUPS     (DX)(R10*4), Y2
-	VSUBPS      Y2, Y1, Y1
-	VMOVUPS     (AX)(R10*4), Y2
-	VFMADD231PS Y1, Y0, Y2
-	VMOVUPS     Y2, (AX)(R10*4)
-	VMOVUPS     32(CX)(R10*4), Y1
-	VMOVUPS     32(DX)(R10*4), Y2
-	VSUBPS      Y2, Y1, Y1
-	VMOVUPS     32(AX)(R10*4), Y2
-	VFMADD231PS Y1, Y0, Y2
-	VMOVUPS     Y2, 32(AX)(R10*4)
-	ADDQ        $0x00000010, R10
-	SUBQ        $0x00000010, R11
-	JMP         loop1
+	CMPQ    R12, $0x00000020
+	JL      next2
+	VMOVUPS (AX)(R11*4), Y0
+	VMOVUPS (CX)(R11*4), Y1
+	VMOVUPS 32(AX)(R11*4), Y2
+	VMOVUPS 32(CX)(R11*4), Y3
+	VMOVUPS 64(AX)(R11*4), Y4
+	VMOVUPS 64(CX)(R11*4), Y5
+	VMOVUPS 96(AX)(R11*4), Y6
+	VMOVUPS 96(CX)(R11*4), Y7
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+row3:
+	TESTQ        R10, R10
+	JZ           rows4
+	VBROADCASTSS (R9), Y8
+	VMOVUPS      (R8)(R11*4), Y9
+	VSUBPS       Y9, Y1, Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VMOVUPS      32(R8)(R11*4), Y9
+	VSUBPS       Y9, Y3, Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VMOVUPS      64(R8)(R11*4), Y9
+	VSUBPS       Y9, Y5, Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VMOVUPS      96(R8)(R11*4), Y9
+	VSUBPS       Y9, Y7, Y9
+	VFMADD231PS  Y9, Y8, Y6
+	ADDQ         DI, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JMP          row3
+
+rows4:
+	VMOVUPS Y0, (AX)(R11*4)
+	VMOVUPS Y2, 32(AX)(R11*4)
+	VMOVUPS Y4, 64(AX)(R11*4)
+	VMOVUPS Y6, 96(AX)(R11*4)
+	ADDQ    $0x00000020, R11
+	SUBQ    $0x00000020, R12
+	JMP     loop1
+
+next2:
+loop5:
+	CMPQ    R12, $0x00000008
+	JL      next6
+	VMOVUPS (AX)(R11*4), Y0
+	VMOVUPS (CX)(R11*4), Y1
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+row7:
+	TESTQ        R10, R10
+	JZ           rows8
+	VBROADCASTSS (R9), Y2
+	VMOVUPS      (R8)(R11*4), Y3
+	VSUBPS       Y3, Y1, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         DI, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JMP          row7
+
+rows8:
+	VMOVUPS Y0, (AX)(R11*4)
+	ADDQ    $0x00000008, R11
+	SUBQ    $0x00000008, R12
+	JMP     loop5
+
+next6:
+	TESTQ      R12, R12
+	JZ         done9
+	LEAQ       vec_masks<>+0(SB), R8
+	NEGQ       R12
+	VMOVUPS    32(R8)(R12*4), Y0
+	VMASKMOVPS (AX)(R11*4), Y0, Y1
+	VMASKMOVPS (CX)(R11*4), Y0, Y2
+	MOVQ       DX, R8
+	MOVQ       BX, R9
+	MOVQ       SI, R10
+
+row10:
+	TESTQ        R10, R10
+	JZ           rows11
+	VBROADCASTSS (R9), Y3
+	VMASKMOVPS   (R8)(R11*4), Y0, Y4
+	VSUBPS       Y4, Y2, Y4
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         DI, R8
+	ADDQ         $0x04, R9
+	DECQ         R10
+	JMP          row10
+
+rows11:
+	VMASKMOVPS Y1, Y0, (AX)(R11*4)
+
+done9:
+	VZEROUPPER
+	RET
+
+// func rootsAVX2(dst []float32, x []float32, c float32) float32
+// Requires: AVX, AVX2, SSE
+TEXT ·rootsAVX2(SB), NOSPLIT, $0-60
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	VBROADCASTSS c+48(FP), Y0
+	MOVQ         x_len+32(FP), DX
+	VPXOR        Y1, Y1, Y1
+	VPXOR        Y2, Y2, Y2
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y4, Y4, Y4
+	XORQ         BX, BX
+
+loop1:
+	CMPQ    DX, $0x00000020
+	JL      next2
+	VMOVUPS (CX)(BX*4), Y5
+	VSQRTPS Y5, Y6
+	VADDPS  Y6, Y1, Y1
+	VDIVPS  Y6, Y0, Y6
+	VCMPPS  $0x06, vec_zero<>+0(SB), Y5, Y5
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, (AX)(BX*4)
+	VMOVUPS 32(CX)(BX*4), Y5
+	VSQRTPS Y5, Y6
+	VADDPS  Y6, Y2, Y2
+	VDIVPS  Y6, Y0, Y6
+	VCMPPS  $0x06, vec_zero<>+0(SB), Y5, Y5
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, 32(AX)(BX*4)
+	VMOVUPS 64(CX)(BX*4), Y5
+	VSQRTPS Y5, Y6
+	VADDPS  Y6, Y3, Y3
+	VDIVPS  Y6, Y0, Y6
+	VCMPPS  $0x06, vec_zero<>+0(SB), Y5, Y5
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, 64(AX)(BX*4)
+	VMOVUPS 96(CX)(BX*4), Y5
+	VSQRTPS Y5, Y6
+	VADDPS  Y6, Y4, Y4
+	VDIVPS  Y6, Y0, Y6
+	VCMPPS  $0x06, vec_zero<>+0(SB), Y5, Y5
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, 96(AX)(BX*4)
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x00000020, DX
+	JMP     loop1
 
 next2:
 loop3:
-	CMPQ        R11, $0x00000008
-	JL          next4
-	VMOVUPS     (CX)(R10*4), Y1
-	VMOVUPS     (DX)(R10*4), Y2
-	VSUBPS      Y2, Y1, Y1
-	VMOVUPS     (AX)(R10*4), Y2
-	VFMADD231PS Y1, Y0, Y2
-	VMOVUPS     Y2, (AX)(R10*4)
-	ADDQ        $0x00000008, R10
-	SUBQ        $0x00000008, R11
-	JMP         loop3
+	CMPQ    DX, $0x00000008
+	JL      next4
+	VMOVUPS (CX)(BX*4), Y5
+	VSQRTPS Y5, Y6
+	VADDPS  Y6, Y1, Y1
+	VDIVPS  Y6, Y0, Y6
+	VCMPPS  $0x06, vec_zero<>+0(SB), Y5, Y5
+	VANDPS  Y6, Y5, Y5
+	VMOVUPS Y5, (AX)(BX*4)
+	ADDQ    $0x00000008, BX
+	SUBQ    $0x00000008, DX
+	JMP     loop3
 
 next4:
-	TESTQ       R11, R11
-	JZ          done5
-	LEAQ        vec_masks<>+0(SB), R12
-	NEGQ        R11
-	VMOVUPS     32(R12)(R11*4), Y1
-	VMASKMOVPS  (CX)(R10*4), Y1, Y2
-	VMASKMOVPS  (DX)(R10*4), Y1, Y3
-	VSUBPS      Y3, Y2, Y2
-	VMASKMOVPS  (AX)(R10*4), Y1, Y3
-	VFMADD231PS Y2, Y0, Y3
-	VMASKMOVPS  Y3, Y1, (AX)(R10*4)
+	TESTQ      DX, DX
+	JZ         done5
+	LEAQ       vec_masks<>+0(SB), SI
+	NEGQ       DX
+	VMOVUPS    32(SI)(DX*4), Y5
+	VMASKMOVPS (CX)(BX*4), Y5, Y6
+	VSQRTPS    Y6, Y7
+	VADDPS     Y7, Y1, Y1
+	VDIVPS     Y7, Y0, Y0
+	VCMPPS     $0x06, vec_zero<>+0(SB), Y6, Y6
+	VANDPS     Y0, Y6, Y0
+	VMASKMOVPS Y0, Y5, (AX)(BX*4)
 
 done5:
-	ADDQ DI, AX
-	ADDQ R8, CX
-	ADDQ $0x04, BX
-	DECQ SI
-	JMP  row
-
-end:
+	VADDPS       Y2, Y1, Y1
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X0
+	VHADDPS      X0, X0, X0
+	VHADDPS      X0, X0, X0
+	MOVSS        X0, ret+56(FP)
 	VZEROUPPER
 	RET
+
+DATA vec_zero<>+0(SB)/4, $0x00000000
+DATA vec_zero<>+4(SB)/4, $0x00000000
+DATA vec_zero<>+8(SB)/4, $0x00000000
+DATA vec_zero<>+12(SB)/4, $0x00000000
+DATA vec_zero<>+16(SB)/4, $0x00000000
+DATA vec_zero<>+20(SB)/4, $0x00000000
+DATA vec_zero<>+24(SB)/4, $0x00000000
+DATA vec_zero<>+28(SB)/4, $0x00000000
+GLOBL vec_zero<>(SB), RODATA|NOPTR, $32
 
 // func adamWAVX2(p []float32, g []float32, m []float32, v []float32, gradScale float32, decay float32, beta1C float32, beta2 float32, beta2C float32, invBC2 float32, eps float32, stepSize float32)
 // Requires: AVX, FMA3
@@ -6235,82 +6374,215 @@ end:
 	VZEROUPPER
 	RET
 
-// func accumulateDifferencesAVX512(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32)
+// func accumulateDifferencesAVX512(g []float32, x []float32, y []float32, ldy int, c []float32)
 // Requires: AVX, AVX512F
-TEXT ·accumulateDifferencesAVX512(SB), NOSPLIT, $0-112
+TEXT ·accumulateDifferencesAVX512(SB), NOSPLIT, $0-104
 	MOVQ g_base+0(FP), AX
-	MOVQ x_base+32(FP), DX
-	MOVQ y_base+64(FP), BX
-	MOVQ c_base+88(FP), SI
-	MOVQ c_len+96(FP), DI
-	MOVQ ldg+24(FP), R8
-	MOVQ ldx+56(FP), R9
-	MOVQ y_len+72(FP), R10
+	MOVQ x_base+24(FP), DX
+	MOVQ y_base+48(FP), BX
+	MOVQ c_base+80(FP), SI
+	MOVQ c_len+88(FP), DI
+	MOVQ ldy+72(FP), R8
 	SHLQ $0x02, R8
-	SHLQ $0x02, R9
-
-row:
-	TESTQ        DI, DI
-	JZ           end
-	VBROADCASTSS (SI), Z0
-	XORQ         R11, R11
-	MOVQ         R10, CX
+	MOVQ g_len+8(FP), CX
+	XORQ R9, R9
+	MOVQ CX, R12
 
 loop1:
-	CMPQ        CX, $0x00000020
+	CMPQ    R12, $0x00000040
+	JL      next2
+	VMOVUPS (AX)(R9*4), Z0
+	VMOVUPS (DX)(R9*4), Z1
+	VMOVUPS 64(AX)(R9*4), Z2
+	VMOVUPS 64(DX)(R9*4), Z3
+	VMOVUPS 128(AX)(R9*4), Z4
+	VMOVUPS 128(DX)(R9*4), Z5
+	VMOVUPS 192(AX)(R9*4), Z6
+	VMOVUPS 192(DX)(R9*4), Z7
+	MOVQ    BX, CX
+	MOVQ    SI, R10
+	MOVQ    DI, R11
+
+row3:
+	TESTQ        R11, R11
+	JZ           rows4
+	VBROADCASTSS (R10), Z8
+	VMOVUPS      (CX)(R9*4), Z9
+	VSUBPS       Z9, Z1, Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VMOVUPS      64(CX)(R9*4), Z9
+	VSUBPS       Z9, Z3, Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VMOVUPS      128(CX)(R9*4), Z9
+	VSUBPS       Z9, Z5, Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VMOVUPS      192(CX)(R9*4), Z9
+	VSUBPS       Z9, Z7, Z9
+	VFMADD231PS  Z9, Z8, Z6
+	ADDQ         R8, CX
+	ADDQ         $0x04, R10
+	DECQ         R11
+	JMP          row3
+
+rows4:
+	VMOVUPS Z0, (AX)(R9*4)
+	VMOVUPS Z2, 64(AX)(R9*4)
+	VMOVUPS Z4, 128(AX)(R9*4)
+	VMOVUPS Z6, 192(AX)(R9*4)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000040, R12
+	JMP     loop1
+
+next2:
+loop5:
+	CMPQ    R12, $0x00000010
+	JL      next6
+	VMOVUPS (AX)(R9*4), Z0
+	VMOVUPS (DX)(R9*4), Z1
+	MOVQ    BX, CX
+	MOVQ    SI, R10
+	MOVQ    DI, R11
+
+row7:
+	TESTQ        R11, R11
+	JZ           rows8
+	VBROADCASTSS (R10), Z2
+	VMOVUPS      (CX)(R9*4), Z3
+	VSUBPS       Z3, Z1, Z3
+	VFMADD231PS  Z3, Z2, Z0
+	ADDQ         R8, CX
+	ADDQ         $0x04, R10
+	DECQ         R11
+	JMP          row7
+
+rows8:
+	VMOVUPS Z0, (AX)(R9*4)
+	ADDQ    $0x00000010, R9
+	SUBQ    $0x00000010, R12
+	JMP     loop5
+
+next6:
+	TESTQ     R12, R12
+	JZ        done9
+	MOVQ      R12, CX
+	MOVL      $0xffffffff, R10
+	SHLL      CL, R10
+	NOTL      R10
+	KMOVW     R10, K1
+	VMOVUPS.Z (AX)(R9*4), K1, Z0
+	VMOVUPS.Z (DX)(R9*4), K1, Z1
+	MOVQ      BX, CX
+	MOVQ      SI, R10
+	MOVQ      DI, R11
+
+row10:
+	TESTQ        R11, R11
+	JZ           rows11
+	VBROADCASTSS (R10), Z2
+	VMOVUPS.Z    (CX)(R9*4), K1, Z3
+	VSUBPS       Z3, Z1, Z3
+	VFMADD231PS  Z3, Z2, Z0
+	ADDQ         R8, CX
+	ADDQ         $0x04, R10
+	DECQ         R11
+	JMP          row10
+
+rows11:
+	VMOVUPS Z0, K1, (AX)(R9*4)
+
+done9:
+	VZEROUPPER
+	RET
+
+// func rootsAVX512(dst []float32, x []float32, c float32) float32
+// Requires: AVX, AVX512F, SSE
+TEXT ·rootsAVX512(SB), NOSPLIT, $0-60
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS c+48(FP), Z0
+	MOVQ         x_len+32(FP), CX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	XORQ         BX, BX
+
+loop1:
+	CMPQ        CX, $0x00000040
 	JL          next2
-	VMOVUPS     (DX)(R11*4), Z1
-	VMOVUPS     (BX)(R11*4), Z2
-	VSUBPS      Z2, Z1, Z1
-	VMOVUPS     (AX)(R11*4), Z2
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, (AX)(R11*4)
-	VMOVUPS     64(DX)(R11*4), Z1
-	VMOVUPS     64(BX)(R11*4), Z2
-	VSUBPS      Z2, Z1, Z1
-	VMOVUPS     64(AX)(R11*4), Z2
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, 64(AX)(R11*4)
-	ADDQ        $0x00000020, R11
-	SUBQ        $0x00000020, CX
+	VMOVUPS     (DX)(BX*4), Z5
+	VSQRTPS     Z5, Z6
+	VADDPS      Z6, Z1, Z1
+	VDIVPS      Z6, Z0, Z6
+	VCMPPS.BCST $0x06, vec_zero<>+0(SB), Z5, K1
+	VMOVAPS.Z   Z6, K1, Z5
+	VMOVUPS     Z5, (AX)(BX*4)
+	VMOVUPS     64(DX)(BX*4), Z5
+	VSQRTPS     Z5, Z6
+	VADDPS      Z6, Z2, Z2
+	VDIVPS      Z6, Z0, Z6
+	VCMPPS.BCST $0x06, vec_zero<>+0(SB), Z5, K1
+	VMOVAPS.Z   Z6, K1, Z5
+	VMOVUPS     Z5, 64(AX)(BX*4)
+	VMOVUPS     128(DX)(BX*4), Z5
+	VSQRTPS     Z5, Z6
+	VADDPS      Z6, Z3, Z3
+	VDIVPS      Z6, Z0, Z6
+	VCMPPS.BCST $0x06, vec_zero<>+0(SB), Z5, K1
+	VMOVAPS.Z   Z6, K1, Z5
+	VMOVUPS     Z5, 128(AX)(BX*4)
+	VMOVUPS     192(DX)(BX*4), Z5
+	VSQRTPS     Z5, Z6
+	VADDPS      Z6, Z4, Z4
+	VDIVPS      Z6, Z0, Z6
+	VCMPPS.BCST $0x06, vec_zero<>+0(SB), Z5, K1
+	VMOVAPS.Z   Z6, K1, Z5
+	VMOVUPS     Z5, 192(AX)(BX*4)
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000040, CX
 	JMP         loop1
 
 next2:
 loop3:
 	CMPQ        CX, $0x00000010
 	JL          next4
-	VMOVUPS     (DX)(R11*4), Z1
-	VMOVUPS     (BX)(R11*4), Z2
-	VSUBPS      Z2, Z1, Z1
-	VMOVUPS     (AX)(R11*4), Z2
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, (AX)(R11*4)
-	ADDQ        $0x00000010, R11
+	VMOVUPS     (DX)(BX*4), Z5
+	VSQRTPS     Z5, Z6
+	VADDPS      Z6, Z1, Z1
+	VDIVPS      Z6, Z0, Z6
+	VCMPPS.BCST $0x06, vec_zero<>+0(SB), Z5, K1
+	VMOVAPS.Z   Z6, K1, Z5
+	VMOVUPS     Z5, (AX)(BX*4)
+	ADDQ        $0x00000010, BX
 	SUBQ        $0x00000010, CX
 	JMP         loop3
 
 next4:
 	TESTQ       CX, CX
 	JZ          done5
-	MOVL        $0xffffffff, R12
-	SHLL        CL, R12
-	NOTL        R12
-	KMOVW       R12, K1
-	VMOVUPS.Z   (DX)(R11*4), K1, Z1
-	VMOVUPS.Z   (BX)(R11*4), K1, Z2
-	VSUBPS      Z2, Z1, Z1
-	VMOVUPS.Z   (AX)(R11*4), K1, Z2
-	VFMADD231PS Z1, Z0, Z2
-	VMOVUPS     Z2, K1, (AX)(R11*4)
+	MOVL        $0xffffffff, SI
+	SHLL        CL, SI
+	NOTL        SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (DX)(BX*4), K1, Z5
+	VSQRTPS     Z5, Z6
+	VADDPS      Z6, Z1, Z1
+	VDIVPS      Z6, Z0, Z0
+	VCMPPS.BCST $0x06, vec_zero<>+0(SB), Z5, K2
+	VMOVAPS.Z   Z0, K2, Z0
+	VMOVUPS     Z0, K1, (AX)(BX*4)
 
 done5:
-	ADDQ R8, AX
-	ADDQ R9, DX
-	ADDQ $0x04, SI
-	DECQ DI
-	JMP  row
-
-end:
+	VADDPS        Z2, Z1, Z1
+	VADDPS        Z4, Z3, Z3
+	VADDPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X1
+	VHADDPS       X1, X1, X1
+	VHADDPS       X1, X1, X1
+	MOVSS         X1, ret+56(FP)
 	VZEROUPPER
 	RET
 

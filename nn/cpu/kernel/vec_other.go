@@ -63,9 +63,10 @@ func rotaryAVX2(dst1, dst2, x1, x2, cos, sin []float32) {
 func distanceSquaresAVX2(d []float32, x []float32, ldx int, y []float32) {
 	panic("kernel: no assembly on this platform")
 }
-func accumulateDifferencesAVX2(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32) {
+func accumulateDifferencesAVX2(g, x, y []float32, ldy int, c []float32) {
 	panic("kernel: no assembly on this platform")
 }
+func rootsAVX2(dst, x []float32, c float32) float32 { panic("kernel: no assembly on this platform") }
 func adamWAVX2(p, g, m, v []float32, gradScale, decay, beta1C, beta2, beta2C, invBC2, eps, stepSize float32) {
 	panic("kernel: no assembly on this platform")
 }
@@ -133,9 +134,10 @@ func rotaryAVX512(dst1, dst2, x1, x2, cos, sin []float32) {
 func distanceSquaresAVX512(d []float32, x []float32, ldx int, y []float32) {
 	panic("kernel: no assembly on this platform")
 }
-func accumulateDifferencesAVX512(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32) {
+func accumulateDifferencesAVX512(g, x, y []float32, ldy int, c []float32) {
 	panic("kernel: no assembly on this platform")
 }
+func rootsAVX512(dst, x []float32, c float32) float32 { panic("kernel: no assembly on this platform") }
 func adamWAVX512(p, g, m, v []float32, gradScale, decay, beta1C, beta2, beta2C, invBC2, eps, stepSize float32) {
 	panic("kernel: no assembly on this platform")
 }

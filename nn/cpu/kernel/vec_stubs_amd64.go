@@ -139,10 +139,15 @@ func rotaryAVX2(dst1 []float32, dst2 []float32, x1 []float32, x2 []float32, cos 
 //go:noescape
 func distanceSquaresAVX2(d []float32, x []float32, ldx int, y []float32)
 
-// accumulateDifferencesAVX2 is accumulateDifferencesGo: g[n*ldg+z] += c[n] * (x[n*ldx+z]-y[z]).
+// accumulateDifferencesAVX2 is accumulateDifferencesGo: g[z] += sum over n of c[n] * (x[z]-y[n*ldy+z]).
 //
 //go:noescape
-func accumulateDifferencesAVX2(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32)
+func accumulateDifferencesAVX2(g []float32, x []float32, y []float32, ldy int, c []float32)
+
+// rootsAVX2 is rootsGo: dst = c / sqrt(x), 0 where x is 0; it returns the sum of sqrt(x).
+//
+//go:noescape
+func rootsAVX2(dst []float32, x []float32, c float32) float32
 
 // adamWAVX2 is adamWGo.
 //
@@ -299,10 +304,15 @@ func rotaryAVX512(dst1 []float32, dst2 []float32, x1 []float32, x2 []float32, co
 //go:noescape
 func distanceSquaresAVX512(d []float32, x []float32, ldx int, y []float32)
 
-// accumulateDifferencesAVX512 is accumulateDifferencesGo: g[n*ldg+z] += c[n] * (x[n*ldx+z]-y[z]).
+// accumulateDifferencesAVX512 is accumulateDifferencesGo: g[z] += sum over n of c[n] * (x[z]-y[n*ldy+z]).
 //
 //go:noescape
-func accumulateDifferencesAVX512(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32)
+func accumulateDifferencesAVX512(g []float32, x []float32, y []float32, ldy int, c []float32)
+
+// rootsAVX512 is rootsGo: dst = c / sqrt(x), 0 where x is 0; it returns the sum of sqrt(x).
+//
+//go:noescape
+func rootsAVX512(dst []float32, x []float32, c float32) float32
 
 // adamWAVX512 is adamWGo.
 //

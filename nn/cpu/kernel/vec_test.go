@@ -111,6 +111,9 @@ func expCases() []vecCase {
 		{name: "ExpSum", in: 1, out: 1, tol: 2e-7, span: 3,
 			run:  func(s ISA, out, in [][]float32) { s.ExpSum(out[0], in[0], .5) },
 			want: each(func(out, in []float64) { out[0] = math.Exp(in[0] - .5) })},
+		{name: "Roots", in: 1, out: 1, tol: 1e-6, span: 3,
+			run:  func(s ISA, out, in [][]float32) { s.Mul(out[0], in[0], in[0]); s.Roots(out[0], out[0], .5) },
+			want: each(func(out, in []float64) { out[0] = .5 / math.Abs(in[0]) })},
 		{name: "SiLU", in: 1, out: 1, tol: 3e-7, span: 5,
 			run:  func(s ISA, out, in [][]float32) { s.SiLU(out[0], in[0]) },
 			want: each(func(out, in []float64) { out[0] = silu64(in[0]) })},
@@ -145,6 +148,17 @@ func reduceCases() []vecCase {
 			want: func(out, in [][]float64) {
 				for _, x := range in[0] {
 					out[0][0] += math.Exp(x - .5)
+				}
+			}},
+		{name: "Roots' sum", in: 1, out: 1, sum: true, tol: 5e-7, span: 3,
+			run: func(s ISA, out, in [][]float32) {
+				squares := make([]float32, len(in[0]))
+				s.Mul(squares, in[0], in[0])
+				out[0][0] = s.Roots(squares, squares, 1)
+			},
+			want: func(out, in [][]float64) {
+				for _, x := range in[0] {
+					out[0][0] += math.Abs(x)
 				}
 			}},
 		{name: "Max", in: 1, out: 1, sum: true, tol: 0, span: 1,

@@ -134,7 +134,7 @@ func BenchmarkEnergy(b *testing.B) {
 	const n, m = 8, 100
 	for _, z := range []int{32, 64, 128} {
 		x, y := make([]float32, n*z), make([]float32, m*z)
-		g, d := make([]float32, n*z), make([]float32, m)
+		g, d := make([]float32, z), make([]float32, m)
 		for _, s := range Available() {
 			s.Normal(x, Stream{}, 0)
 			s.Normal(y, Stream{Draw: 1}, 0)
@@ -148,11 +148,11 @@ func BenchmarkEnergy(b *testing.B) {
 			})
 			b.Run(fmt.Sprintf("AccumulateDifferences/z=%d/isa=%v", z, s), func(b *testing.B) {
 				for b.Loop() {
-					for j := range m {
-						s.AccumulateDifferences(g, z, x, z, y[j*z:][:z], d[:n])
+					for i := range n {
+						s.AccumulateDifferences(g, x[i*z:][:z], y, z, d)
 					}
 				}
-				perElement(b, n*m*z, 12)
+				perElement(b, n*m*z, 4)
 			})
 		}
 	}

@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // DistanceSquares sets d[n] = sum over z of (x[n*ldx+z] - y[z])^2 for n < len(d), z < len(y). The differences are formed
 // one by one: through the Gram matrix they would drown in rounding when the points lie close together.
 func (s ISA) DistanceSquares(d []float32, x []float32, ldx int, y []float32) {
@@ -14,18 +16,32 @@ func (s ISA) DistanceSquares(d []float32, x []float32, ldx int, y []float32) {
 	}
 }
 
-// AccumulateDifferences sets g[n*ldg+z] += c[n] * (x[n*ldx+z] - y[z]) for n < len(c), z < len(y): the gradient of
-// sum over n of c[n]/2 * |x[n] - y|^2 with respect to x.
-func (s ISA) AccumulateDifferences(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32) {
-	checkRows("AccumulateDifferences", "g", len(g), len(c), ldg, len(y))
-	checkRows("AccumulateDifferences", "x", len(x), len(c), ldx, len(y))
+// AccumulateDifferences sets g[z] += sum over n of c[n] * (x[z] - y[n*ldy+z]) for n < len(c), z < len(g): the gradient of
+// sum over n of c[n]/2 * |x - y[n]|^2 with respect to x.
+func (s ISA) AccumulateDifferences(g, x, y []float32, ldy int, c []float32) {
+	checkLen("AccumulateDifferences", "x", len(x), len(g))
+	checkRows("AccumulateDifferences", "y", len(y), len(c), ldy, len(g))
 	switch s {
 	case AVX512:
-		accumulateDifferencesAVX512(g, ldg, x, ldx, y, c)
+		accumulateDifferencesAVX512(g, x, y, ldy, c)
 	case AVX2:
-		accumulateDifferencesAVX2(g, ldg, x, ldx, y, c)
+		accumulateDifferencesAVX2(g, x, y, ldy, c)
 	default:
-		accumulateDifferencesGo(g, ldg, x, ldx, y, c)
+		accumulateDifferencesGo(g, x, y, ldy, c)
+	}
+}
+
+// Roots sets dst = c / sqrt(x), 0 where x is 0, and returns the sum of sqrt(x): what a sum of distances and its gradient
+// need of squared distances. dst may be x.
+func (s ISA) Roots(dst, x []float32, c float32) float32 {
+	checkLen("Roots", "x", len(x), len(dst))
+	switch s {
+	case AVX512:
+		return rootsAVX512(dst, x, c)
+	case AVX2:
+		return rootsAVX2(dst, x, c)
+	default:
+		return rootsGo(dst, x, c)
 	}
 }
 
@@ -41,13 +57,26 @@ func distanceSquaresGo(d []float32, x []float32, ldx int, y []float32) {
 	}
 }
 
-func accumulateDifferencesGo(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32) {
+func accumulateDifferencesGo(g, x, y []float32, ldy int, c []float32) {
 	for n, c := range c {
-		xn, gn := x[n*ldx:][:len(y)], g[n*ldg:][:len(y)]
-		for z, v := range y {
-			gn[z] += c * (xn[z] - v)
+		row := y[n*ldy:][:len(g)]
+		for z, v := range row {
+			g[z] += c * (x[z] - v)
 		}
 	}
+}
+
+func rootsGo(dst, x []float32, c float32) float32 {
+	var p [lanes]float32
+	for i, v := range x {
+		root := float32(math.Sqrt(float64(v)))
+		p[i%lanes] += root
+		dst[i] = 0
+		if !(v <= 0) {
+			dst[i] = c / root
+		}
+	}
+	return addLanes(&p)
 }
 
 // checkRows panics unless a slice of length have holds rows of the given width that start stride apart.

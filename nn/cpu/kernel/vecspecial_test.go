@@ -183,6 +183,8 @@ func TestWrongLengthsPanic(t *testing.T) {
 		"odd":       func(s ISA) { s.Rotary(y, y, x[:3], x[:3]) },
 		"distances": func(s ISA) { s.DistanceSquares(y[:3], x, 3, x[:3]) },
 		"stride":    func(s ISA) { s.DistanceSquares(y[:2], x, 2, x[:3]) },
+		"gradient":  func(s ISA) { s.AccumulateDifferences(x[:4], y[:3], x, 4, y[:1]) },
+		"roots":     func(s ISA) { s.Roots(x, y, 1) },
 		"end":       func(s ISA) { s.Normal(x, Stream{}, streamSize-7) },
 		"offset":    func(s ISA) { s.Normal(x, Stream{}, -1) },
 		"interval":  func(s ISA) { s.Uniform(x, Stream{}, 0, 1, 1) },
@@ -220,6 +222,8 @@ func TestNothingAllocates(t *testing.T) {
 			s.MeanRstd(x[0], 1)
 			s.AdamW(x[0], x[1], x[2], x[3], step)
 			s.DistanceSquares(x[0][:5], x[1], 20, x[2][:20])
+			s.AccumulateDifferences(x[0][:20], x[1][:20], x[2], 20, x[3][:5])
+			s.Roots(x[0], x[0], 1)
 			s.Uniform(x[0], Stream{}, 7, 0, 1)
 			s.Bernoulli(x[0], Stream{}, 7, .5, 1)
 			s.Normal(x[0], Stream{}, 7)

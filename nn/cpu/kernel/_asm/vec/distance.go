@@ -9,23 +9,52 @@ import (
 func (g gen) distances() {
 	g.distanceSquares()
 
-	g.text("accumulateDifferences", "(g []float32, ldg int, x []float32, ldx int, y []float32, c []float32)",
-		"is accumulateDifferencesGo: g[n*ldg+z] += c[n] * (x[n*ldx+z]-y[z]).")
+	g.accumulateDifferences()
+
+	g.text("roots", "(dst, x []float32, c float32) float32",
+		"is rootsGo: dst = c / sqrt(x), 0 where x is 0; it returns the sum of sqrt(x).")
+	dst, x, c := pointer("dst"), pointer("x"), g.param("c")
+	g.sum(length("x"), func(s step, sum VecVirtual) {
+		square := s.load(x)
+		root := g.sqrt(square)
+		g.addTo(sum, root)
+		s.store(g.keep(g.div(c, root), square, cmpNotLE, float("zero", 0)), dst)
+	})
+}
+
+// accumulateDifferences keeps four vectors of g in registers while it goes over the rows of y.
+func (g gen) accumulateDifferences() {
+	g.text("accumulateDifferences", "(g, x, y []float32, ldy int, c []float32)",
+		"is accumulateDifferencesGo: g[z] += sum over n of c[n] * (x[z]-y[n*ldy+z]).")
 	gr, x, y, c, n := pointer("g"), pointer("x"), pointer("y"), pointer("c"), length("c")
-	ldg, ldx, z := Load(Param("ldg"), GP64()), Load(Param("ldx"), GP64()), length("y")
-	SHLQ(U8(2), ldg)
-	SHLQ(U8(2), ldx)
-	Label("row")
-	TESTQ(n, n)
-	JZ(LabelRef("end"))
-	factor := g.broadcast(Mem{Base: c})
-	g.loop(z, 2, func(s step) { s.storeSum(gr, factor, g.sub(s.load(x), s.load(y))) })
-	ADDQ(ldg, gr)
-	ADDQ(ldx, x)
-	ADDQ(U8(4), c)
-	DECQ(n)
-	JMP(LabelRef("row"))
-	Label("end")
+	ldy := Load(Param("ldy"), GP64())
+	SHLQ(U8(2), ldy)
+	row, factor, left := GP64(), GP64(), GP64()
+	g.blocks(length("g"), 4, func(steps []step) {
+		var sums, from []VecVirtual
+		for _, s := range steps {
+			sums, from = append(sums, s.load(gr)), append(from, s.load(x))
+		}
+		MOVQ(y, row)
+		MOVQ(c, factor)
+		MOVQ(n, left)
+		top, done := label("row"), label("rows")
+		Label(top)
+		TESTQ(left, left)
+		JZ(LabelRef(done))
+		scale := g.broadcast(Mem{Base: factor})
+		for i, s := range steps {
+			g.fma(sums[i], scale, g.sub(from[i], s.load(row)))
+		}
+		ADDQ(ldy, row)
+		ADDQ(U8(4), factor)
+		DECQ(left)
+		JMP(LabelRef(top))
+		Label(done)
+		for i, s := range steps {
+			s.store(sums[i], gr)
+		}
+	})
 	g.end()
 }
 

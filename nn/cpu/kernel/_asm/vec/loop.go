@@ -23,9 +23,18 @@ func label(name string) string {
 	return fmt.Sprintf("%s%d", name, labels)
 }
 
-// loop runs body for all n elements: unroll vectors an iteration while there are so many, then one at a time, and the
-// rest under a mask, so that an element is treated alike wherever it lies. n is left as it was.
+// loop runs body for all n elements, a vector at a time, as [gen.blocks] cuts them.
 func (g gen) loop(n Register, unroll int, body func(s step)) {
+	g.blocks(n, unroll, func(steps []step) {
+		for _, s := range steps {
+			body(s)
+		}
+	})
+}
+
+// blocks runs body for all n elements: unroll vectors an iteration while there are so many, then one at a time, and the
+// rest under a mask, so that an element is treated alike wherever it lies. n is left as it was.
+func (g gen) blocks(n Register, unroll int, body func(steps []step)) {
 	index, left := GP64(), GP64()
 	XORQ(index, index)
 	MOVQ(n, left)
@@ -34,9 +43,11 @@ func (g gen) loop(n Register, unroll int, body func(s step)) {
 		Label(top)
 		CMPQ(left, U32(u*g.lanes))
 		JL(LabelRef(next))
+		var steps []step
 		for slot := range u {
-			body(step{g: g, index: index, slot: slot})
+			steps = append(steps, step{g: g, index: index, slot: slot})
 		}
+		body(steps)
 		ADDQ(U32(u*g.lanes), index)
 		SUBQ(U32(u*g.lanes), left)
 		JMP(LabelRef(top))
@@ -48,7 +59,7 @@ func (g gen) loop(n Register, unroll int, body func(s step)) {
 	done := label("done")
 	TESTQ(left, left)
 	JZ(LabelRef(done))
-	body(step{g: g, index: index, mask: g.firstLanes(left)})
+	body([]step{{g: g, index: index, mask: g.firstLanes(left)}})
 	Label(done)
 }
 

@@ -1,0 +1,139 @@
+package backbone
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// branchSizes are the numbers of branches that one run takes, smallest first.
+var branchSizes = []int{8, 32, 128, 512}
+
+// Branch is a prefix of a context, which others may share: the context's first Length positions.
+type Branch struct{ Context, Length int }
+
+// Branches continues many prefixes of the same contexts at once, each with positions of its own, and shares the
+// contexts' keys and values among all. It is not safe for concurrent use, nor beside another program of its engine.
+type Branches struct {
+	model    *Model
+	engine   *cpu.Engine
+	embed    Embed
+	width    int
+	contexts int
+	capacity int
+	memory   []CacheMemory
+	programs map[[2]int]*branchProgram // by branches and positions of each
+	hidden   []float32                 // [size, D]
+}
+
+// CacheMemory is where a layer's keys and values lie: [contexts, capacity, key-value heads * head size] each.
+type CacheMemory struct{ K, V []float32 }
+
+type branchProgram struct {
+	program                      *cpu.Program
+	ids, context, length, hidden *nn.Tensor
+}
+
+// NewBranches makes branches of contexts that a program over contexts x capacity positions has left, see ForwardCaches:
+// memory is where, by layer, and what it holds counts when branches are continued. A position is width tokens.
+func (m *Model) NewBranches(e *cpu.Engine, embed Embed, width, contexts, capacity int, memory []CacheMemory) *Branches {
+	if len(memory) != len(m.blocks) {
+		panic(fmt.Sprintf("backbone: keys and values of %d layers for a model of %d", len(memory), len(m.blocks)))
+	}
+	return &Branches{model: m, engine: e, embed: embed, width: width, contexts: contexts, capacity: capacity, memory: memory,
+		programs: map[[2]int]*branchProgram{}}
+}
+
+// Continue sends the same number of further positions through each branch, ids [len(branches), n, width], and gives the
+// hidden states of their last ones to do, some branches at a time: those of the branches first .. first+n are the first
+// n rows of hidden [size, D]; what follows them means nothing. The memory of hidden changes afterwards. It ends with the
+// first error, be it a branch that does not exist, an id that the model does not have, or do's. Branches of one context
+// go fastest side by side.
+func (b *Branches) Continue(branches []Branch, ids []int32, do func(first, n int, hidden []float32) error) error {
+	if len(branches) == 0 {
+		return nil
+	}
+	each := len(ids) / len(branches)
+	if each == 0 || each%b.width != 0 || each*len(branches) != len(ids) {
+		return fmt.Errorf("continue %d branches with %d ids: want as many positions of %d tokens for each", len(branches), len(ids), b.width)
+	}
+	for first := 0; first < len(branches); {
+		left := len(branches) - first
+		size := branchSizes[0]
+		for _, s := range branchSizes {
+			if s <= left {
+				size = s
+			}
+		}
+		n := min(size, left)
+		hidden, err := b.run(b.program(size, each/b.width), branches[first:first+n], ids[first*each:(first+n)*each])
+		if err != nil {
+			return err
+		}
+		if err := do(first, n, hidden); err != nil {
+			return err
+		}
+		first += n
+	}
+	return nil
+}
+
+// run returns the hidden states [size, D] of the last positions.
+func (b *Branches) run(p *branchProgram, branches []Branch, ids []int32) ([]float32, error) {
+	context, length := p.program.Ints(p.context), p.program.Ints(p.length)
+	for i := range context {
+		context[i], length[i] = -1, 0
+		if i < len(branches) {
+			context[i], length[i] = int32(branches[i].Context), int32(branches[i].Length)
+		}
+	}
+	in := p.program.Ints(p.ids)
+	clear(in[copy(in, ids):])
+	if err := p.program.Forward(); err != nil {
+		return nil, err
+	}
+	d, n := b.model.Config.HiddenSize, p.ids.Dim(1)
+	b.hidden = slices.Grow(b.hidden[:0], len(context)*d)
+	for i, out := 0, p.program.Floats(p.hidden); i < len(context); i++ {
+		b.hidden = append(b.hidden, out[(i*n+n-1)*d:(i*n+n)*d]...)
+	}
+	return b.hidden, nil
+}
+
+// program returns the program for that many branches and positions of each, compiled when first asked for.
+func (b *Branches) program(size, positions int) *branchProgram {
+	key := [2]int{size, positions}
+	if p := b.programs[key]; p != nil {
+		return p
+	}
+	g := nn.NewGraph()
+	p := &branchProgram{ids: g.Ints("ids", size, positions, b.width), context: g.Ints("context", size), length: g.Ints("length", size)}
+	caches := b.model.Caches(g, b.contexts, b.capacity)
+	p.hidden = b.model.Branch(g, b.embed(g, p.ids), caches, p.context, p.length)
+	g.Output(p.hidden)
+	p.program = b.engine.Compile(g, cpu.Inference)
+	for i, c := range caches {
+		p.program.Bind(c.K, b.memory[i].K)
+		p.program.Bind(c.V, b.memory[i].V)
+	}
+	b.programs[key] = p
+	return p
+}
+
+// Outputs marks caches as outputs of their graph, so that they outlive a run.
+func Outputs(g *nn.Graph, caches []Cache) {
+	for _, c := range caches {
+		g.Output(c.K, c.V)
+	}
+}
+
+// MemoryOf returns where a compiled program keeps caches that are outputs of its graph.
+func MemoryOf(p *cpu.Program, caches []Cache) []CacheMemory {
+	var list []CacheMemory
+	for _, c := range caches {
+		list = append(list, CacheMemory{p.Floats(c.K), p.Floats(c.V)})
+	}
+	return list
+}

@@ -1,0 +1,175 @@
+package bench
+
+import (
+	"context"
+	"math"
+
+	"github.com/calm-go/calm/backbone"
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// loop measures BrierLM in the plain way: position after position, each by reading its prefix, drawing two patches, and
+// reading and drawing on while they are equal.
+type loop struct {
+	session *backbone.Session
+	patch   int
+	further int // patches behind the first
+	windows int // of a block
+	reread  bool
+	draws   uint64
+	tokens  int // of a block
+
+	// draw gives two patches [2, K] behind the session's context, and of the baseline's distribution there the collision
+	// probability and the log probability of next.
+	draw func(next int32, step uint64) (pair []int32, collision, logP float64, err error)
+	// score makes a window's score of what was drawn, from its first position on.
+	score func(p []position, targets []int32) brier.Score
+}
+
+// position is what the loop found at one.
+type position struct {
+	pair      []int32          // [2, K]
+	agree     int              // leading tokens in which the two are equal, with the patches behind
+	logP      float64          // of the target
+	collision [brier.N]float64 // of tokens behind equal prefixes, by how many were sampled
+}
+
+func loopPatch(m *model) int {
+	if m.lm != nil {
+		return m.lm.Config.PatchSize
+	}
+	return 1
+}
+
+func newLoop(e *cpu.Engine, m *model, tokens int, reread bool) *loop {
+	l := &loop{patch: loopPatch(m), reread: reread, tokens: tokens}
+	l.further = (brier.N - 1) / l.patch
+	positions := tokens/l.patch - 1
+	l.windows = positions - l.further
+	if m.lm != nil {
+		sampler := m.lm.NewSampler(e, 1, 2)
+		l.session = m.lm.NewSession(e, 1, positions+l.further)
+		l.draw = func(_ int32, step uint64) ([]int32, float64, float64, error) {
+			pair, err := sampler.Draw(l.session.Hidden(), 1, step)
+			return pair, 0, 0, err
+		}
+		l.score = l.continued
+		return l
+	}
+	sampler := m.ar.NewSampler(e, 1, 2)
+	l.session = m.ar.NewSession(e, 1, positions+l.further).Session
+	l.draw = func(next int32, step uint64) ([]int32, float64, float64, error) {
+		d, err := sampler.Draw(l.session.Hidden(), []int32{next}, 1, step)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		return d.Tokens, float64(d.Collision[0]), float64(d.LogP[0]), nil
+	}
+	l.score = autoregressive
+	return l
+}
+
+// run scores that many blocks, spread evenly, and ends with ctx between positions.
+func (l *loop) run(ctx context.Context, blocks *corpus.Blocks, n int) (brier.Result, error) {
+	var scores brier.Accumulator
+	ids := make([]int32, l.tokens)
+	for b := range n {
+		if _, err := blocks.Fill(int64(b)*blocks.Len()/int64(n), ids); err != nil {
+			return brier.Result{}, err
+		}
+		positions, err := l.block(ctx, ids)
+		if err != nil {
+			return brier.Result{}, err
+		}
+		for w := range l.windows {
+			scores.Add(b, l.score(positions[w:], ids[(w+1)*l.patch:]))
+		}
+	}
+	return scores.Result(1), nil
+}
+
+func (l *loop) block(ctx context.Context, ids []int32) ([]position, error) {
+	positions := make([]position, len(ids)/l.patch-1)
+	l.session.Truncate(0)
+	for i := range positions {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		prefix := ids[:(i+1)*l.patch]
+		if l.reread {
+			l.session.Truncate(0)
+		} else {
+			prefix = prefix[i*l.patch:]
+		}
+		if err := l.session.Append(prefix); err != nil {
+			return nil, err
+		}
+		p := &positions[i]
+		l.draws++
+		pair, collision, logP, err := l.draw(ids[(i+1)*l.patch], l.draws)
+		if err != nil {
+			return nil, err
+		}
+		p.pair, p.collision[0], p.logP = append(p.pair, pair...), collision, logP
+		if i < l.windows {
+			if err := l.follow(p); err != nil {
+				return nil, err
+			}
+			l.session.Truncate(i + 1)
+		}
+	}
+	return positions, nil
+}
+
+// follow reads the first sample's path and draws behind it, until the two samples differ.
+func (l *loop) follow(p *position) error {
+	pair := p.pair
+	for n := 1; ; n++ {
+		same := equal(pair[:l.patch], pair[l.patch:])
+		p.agree += same
+		if same < l.patch || n > l.further {
+			return nil
+		}
+		if err := l.session.Append(pair[:l.patch]); err != nil {
+			return err
+		}
+		l.draws++
+		var err error
+		if pair, p.collision[n], _, err = l.draw(0, l.draws); err != nil {
+			return err
+		}
+	}
+}
+
+// equal returns how many leading tokens are equal.
+func equal(a, b []int32) int {
+	n := 0
+	for n < len(a) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+func (l *loop) continued(p []position, targets []int32) brier.Score {
+	var right [2]int
+	for s := range right {
+		for j := range l.further + 1 {
+			n := equal(p[j].pair[s*l.patch:][:l.patch], targets[j*l.patch:])
+			right[s] += n
+			if n < l.patch {
+				break
+			}
+		}
+	}
+	return brier.Continued(right, p[0].agree)
+}
+
+func autoregressive(p []position, _ []int32) brier.Score {
+	var likelihood [brier.N]float64
+	for j := range likelihood {
+		likelihood[j] = math.Exp(p[j].logP)
+	}
+	return brier.Autoregressive(likelihood, p[0].collision, p[0].agree)
+}

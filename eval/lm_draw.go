@@ -1,0 +1,93 @@
+package eval
+
+import (
+	"context"
+	"errors"
+
+	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// drawn is what a batch's positions were given: n samples of K tokens each. They come out of the run that measures the
+// loss where that is made of samples (energy), else from a sampler at the hidden states.
+type drawn struct {
+	tokens     []int32 // [P, n, K], or [n, P, K] with bySample
+	bySample   bool
+	n, k       int
+	positions  int         // P
+	sampler    *lm.Sampler // nil where the run gives the samples
+	atOnce     int         // positions that the sampler draws for
+	hidden     []float32   // [atOnce, D]
+	divergence error       // of the sampler, a *head.DivergedError, since the measurement began
+}
+
+// noiseAtOnce bounds the random numbers that a sampler of many steps is given at a time: 64 MB.
+const noiseAtOnce = 1 << 24
+
+func newDrawn(e *cpu.Engine, m *lm.Model, graph *lm.Evaluation, samples int, bySample bool) *drawn {
+	d := &drawn{n: samples, k: m.Config.PatchSize, positions: graph.Weight.Size(), bySample: bySample}
+	d.tokens = make([]int32, d.positions*d.n*d.k)
+	if graph.Tokens == nil {
+		d.atOnce = max(1, min(d.positions, decodedAtOnce/(d.k*samples), noiseAtOnce/(m.Head.NoiseSize()*samples)))
+		d.sampler = m.NewSampler(e, d.atOnce, samples)
+		d.hidden = make([]float32, d.atOnce*m.Config.HiddenSize)
+	}
+	return d
+}
+
+// at returns where sample s of a position goes.
+func (d *drawn) at(s, position int) []int32 {
+	i := position*d.n + s
+	if d.bySample {
+		i = s*d.positions + position
+	}
+	return d.tokens[i*d.k:][:d.k]
+}
+
+// collect takes up a run's samples, [m, P, K], as number first and following. The last run may have drawn more than are
+// wanted.
+func (d *drawn) collect(tokens []int32, first int) {
+	m := len(tokens) / (d.positions * d.k)
+	for s := range min(m, d.n-first) {
+		for p := range d.positions {
+			copy(d.at(first+s, p), tokens[(s*d.positions+p)*d.k:])
+		}
+	}
+}
+
+// sample draws from hidden states [P, D], some positions after others. A divergence is kept, and no error.
+func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch int) error {
+	if d.sampler == nil || d.divergence != nil {
+		return nil
+	}
+	width := len(d.hidden) / d.atOnce
+	chunks := (d.positions + d.atOnce - 1) / d.atOnce
+	for chunk := range chunks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		first := chunk * d.atOnce
+		n := min(d.atOnce, d.positions-first)
+		copy(d.hidden, hidden[first*width:(first+n)*width]) // behind them, others that will do
+		tokens, err := d.sampler.Draw(d.hidden, seed, uint64(batch*chunks+chunk))
+		if err != nil {
+			return d.keep(err)
+		}
+		for s := range d.n {
+			for p := range n {
+				copy(d.at(s, first+p), tokens[(s*d.atOnce+p)*d.k:])
+			}
+		}
+	}
+	return nil
+}
+
+// keep takes a sampler's divergence out of an error: the loss can be measured all the same.
+func (d *drawn) keep(err error) error {
+	if diverged, ok := errors.AsType[*head.DivergedError](err); ok {
+		d.divergence = diverged
+		return nil
+	}
+	return err
+}

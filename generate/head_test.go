@@ -1,0 +1,58 @@
+package generate
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+)
+
+// withHead is a model with another head, and weights that matter.
+func withHead(kind string) *lm.Model {
+	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	c.InitializerRange, ae.InitializerRange = .3, .3
+	c.ModelType, c.SamplingSteps = kind, 3
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(3)
+	testkit.Perturb(m.Params, 5, .3)
+	return m
+}
+
+// TestFlowText: the text of a flow head follows from the options alone, whatever number of draws is made at once.
+func TestFlowText(t *testing.T) {
+	m := withHead(head.FlowType)
+	for _, temperature := range []float64{1, .5} {
+		o := Defaults()
+		o.Temperature, o.MaxTokens, o.Seed, o.Draws = temperature, 24, 4, 100_000
+		_, want, _, err := collect(mustNew(t, engine(t, 1), m, o), "abc")
+		if err != nil || len(want) == 0 {
+			t.Fatalf("T = %v: %v, %v", temperature, want, err)
+		}
+		sized := mustNew(t, engine(t, 2), m, o)
+		sized.source.(*patches).setSizes(3, 7)
+		if _, got, _, err := collect(sized, "abc"); err != nil || !slices.Equal(got, want) {
+			t.Errorf("T = %v with other numbers of draws at once: %v, %v; want %v", temperature, got, err, want)
+		}
+		o.Seed++
+		if _, got, _, err := collect(mustNew(t, engine(t, 1), m, o), "abc"); err != nil || slices.Equal(got, want) {
+			t.Errorf("T = %v: another seed gives the same text, or %v", temperature, err)
+		}
+	}
+}
+
+// TestDiverged: what a diffusion head that has learned nothing draws is no text, and the mistake is not the user's.
+func TestDiverged(t *testing.T) {
+	g := mustNew(t, engine(t, 1), withHead(head.DiffusionType), Defaults())
+	_, ids, _, err := collect(g, "abc")
+	diverged, ok := errors.AsType[*head.DivergedError](err)
+	if _, input := errors.AsType[*InputError](err); !ok || input || len(ids) > 0 || g.Result().Stop != StopError {
+		t.Fatalf("%v, %v, %+v", ids, err, g.Result())
+	}
+	if diverged.Head != head.DiffusionType || diverged.Steps != 3 || diverged.Step < 1 || diverged.Step > 3 {
+		t.Errorf("%+v", diverged)
+	}
+}

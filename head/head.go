@@ -1,0 +1,118 @@
+// Package head holds the generative heads of calm's language model: networks that turn the backbone's hidden state and
+// noise into a sample of the next patch's latent vector.
+//
+// Three heads implement Head, chosen by Config.ModelType: Energy draws a sample in one pass, Diffusion and Flow refine
+// noise in many (paper section 4, SPEC section 3). Those two share a network (adaln.go); their schedule and solvers are
+// packages of their own.
+//
+// Shapes: P positions, N samples a position, M target samples, D hidden size, Z latent size, S noise size. What has
+// several samples a position is sample-major: row n*P + p is sample n of position p.
+package head
+
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn/cpu/kernel"
+)
+
+// Values of Config.ModelType.
+const (
+	EnergyType    = "energy"
+	DiffusionType = "diffusion"
+	FlowType      = "flow"
+)
+
+// Head is what a language model needs of a head.
+type Head interface {
+	// Loss adds the training loss to g: hidden [.., D] of P rows; the posteriors of the targets, mean, logStd [P, Z];
+	// weight [P], 0 where a position does not count; that many samples (energy) or targets a position.
+	Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *Loss
+	// NewSampler compiles the drawing of that many samples for each of that many rows at a time. It reads the
+	// parameters at each draw, so they may go on learning.
+	NewSampler(e *cpu.Engine, rows, draws int) Sampler
+	// NoiseSize returns how many random numbers one draw for one row takes: S, or Z, or Z for each step of a diffusion.
+	NoiseSize() int
+}
+
+// Loss is the head's part of a graph that scores it. Nothing in it is marked as output.
+type Loss struct {
+	Loss    *nn.Tensor   // []
+	Figures []Figure     // the loss, and what it is the sum of if that is of interest, under their names in metrics
+	Terms   []*nn.Tensor // what it is the mean of: energy: distances x, y [P]; diffusion: mse, bound [N, P]; flow: [N, P]
+
+	Noise     *nn.Tensor // random: energy [N, P, S]; else [N, P, Z], the noise in Input
+	TargetEps *nn.Tensor // random: energy [M, P, Z], else [N, P, Z]
+	Times     *nn.Tensor // random [N, P]: diffusion: steps from 0 to 999; flow: in [0, 1); energy: nil
+
+	Input       *nn.Tensor // of the network, the noisy targets [N, P, Z]; energy: nil
+	Predictions *nn.Tensor // of the network: energy: samples, flow: velocities [N, P, Z]; diffusion: noise and variance [N, P, 2Z]
+	Samples     *nn.Tensor // Predictions where they are samples, else nil
+}
+
+// Figure is one scalar of a graph, under a name.
+type Figure struct {
+	Name  string
+	Value *nn.Tensor
+}
+
+// Sampler draws latent vectors. It does not allocate. It is not safe for concurrent use, nor beside another program of
+// its engine.
+type Sampler interface {
+	// FillNoise writes the noise of draws number first and following of a stream: [n, R, Head.NoiseSize] of R rows. A draw's
+	// noise does not depend on how many are filled at once.
+	FillNoise(dst []float32, stream kernel.Stream, first int)
+	// Sample gives n latent vectors for each of R rows, [n, R, Z], in memory that changes with the next call, from
+	// hidden [R, D] and noise [n, R, Head.NoiseSize]. What ends in anything but numbers is a *DivergedError.
+	Sample(hidden, noise []float32) ([]float32, error)
+	// Passes returns what a call computes.
+	Passes() []Pass
+}
+
+// Pass is a graph that runs a number of times.
+type Pass struct {
+	Graph *nn.Graph
+	Runs  int
+}
+
+// New declares the parameters of a valid configuration in ps, by the reference's names, and returns the head. std is the
+// standard deviation of first weights where the reference draws them from a normal distribution.
+func New(c Config, hidden, latent int, std float64, ps *nn.Params) Head {
+	switch c.ModelType {
+	case DiffusionType:
+		return NewDiffusion(c, hidden, latent, ps)
+	case FlowType:
+		return NewFlow(c, hidden, latent, ps)
+	}
+	return NewEnergy(c, hidden, latent, std, ps)
+}
+
+// DivergedError says that a sampler ended in infinities, in no numbers at all, or so far from where latent vectors lie
+// that decoding would make noise of it.
+type DivergedError struct {
+	Head        string // Config.ModelType
+	Step, Steps int    // after how many evaluations of the network it was found, of how many
+}
+
+func (e *DivergedError) Error() string {
+	if e.Steps == 1 {
+		return fmt.Sprintf("the sample of the %s head is not finite: the weights have diverged or are damaged; go back to an earlier checkpoint", e.Head)
+	}
+	return fmt.Sprintf("the sampler of the %s head diverged: after %d of %d evaluations of the network its latent vectors are not within ±%d; "+
+		"train the model longer, take more sampling_steps, or go back to an earlier checkpoint", e.Head, e.Step, e.Steps, farthest)
+}
+
+// farthest is how far from 0 a sampler of many steps may end. The autoencoder draws latent vectors towards N(0, 1), and
+// the schedule of the noise is made for that; a young diffusion head ends in the thousands.
+const farthest = 100
+
+// within reports whether no value is farther from 0 than limit, or no number.
+func within(values []float32, limit float32) bool {
+	for _, v := range values {
+		if !(v >= -limit && v <= limit) {
+			return false
+		}
+	}
+	return true
+}

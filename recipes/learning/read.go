@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/calm-go/calm/eval"
+)
+
+// settings are the keys of config.json by which runs are told apart; runs that differ in the seed only are a group.
+type settings struct {
+	PatchSize        int     `json:"patch_size"`
+	ModelType        string  `json:"model_type"`
+	TokenLossWeight  float64 `json:"token_loss_weight"`
+	TokenLossUntil   float64 `json:"token_loss_until"`
+	NumMLPLayers     int     `json:"num_mlp_layers"`
+	HeadLearningRate float64 `json:"head_learning_rate"`
+	NumSamples       int     `json:"num_samples"`
+	TargetSamples    int     `json:"target_samples"`
+	MSEAnchor        float64 `json:"mse_anchor"`
+	InitEmbeddings   string  `json:"init_embeddings"`
+}
+
+// trained is one run.
+type trained struct {
+	settings
+	Seed     int `json:"seed"`
+	MaxSteps int `json:"max_steps"`
+
+	result eval.LMResult
+	curve  []point // on 256 held-out blocks, during training
+}
+
+// point is one measurement during training.
+type point struct {
+	Step        int      `json:"step"`
+	Measured    bool     `json:"measured"`
+	BrierLM     float64  `json:"brier_lm"`
+	TokenBrier1 *float64 `json:"token_brier_1"` // of the auxiliary heads' own distributions, where there are such heads
+}
+
+// group is the runs of one configuration, by seed.
+type group struct {
+	settings
+	runs []trained
+}
+
+// read collects the measured language models below dir.
+func read(dir string) ([]group, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*", "eval.json"))
+	if err != nil {
+		return nil, err
+	}
+	var groups []group
+	for _, file := range files {
+		r, err := readRun(filepath.Dir(file))
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(groups, func(g group) bool { return g.settings == r.settings })
+		if i < 0 {
+			groups, i = append(groups, group{settings: r.settings}), len(groups)
+		}
+		groups[i].runs = append(groups[i].runs, r)
+	}
+	for _, g := range groups {
+		slices.SortFunc(g.runs, func(a, b trained) int { return cmp.Compare(a.Seed, b.Seed) })
+	}
+	return groups, nil
+}
+
+func readRun(dir string) (trained, error) {
+	var r trained
+	if err := readJSON(filepath.Join(dir, "config.json"), &r); err != nil {
+		return r, err
+	}
+	var measured struct {
+		LM *eval.LMResult `json:"lm"`
+	}
+	if err := readJSON(filepath.Join(dir, "eval.json"), &measured); err != nil {
+		return r, err
+	}
+	if measured.LM == nil {
+		return r, fmt.Errorf("%s/eval.json measures no language model", dir)
+	}
+	r.result = *measured.LM
+	var err error
+	r.curve, err = readCurve(filepath.Join(dir, "metrics.jsonl"))
+	return r, err
+}
+
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func readCurve(path string) (curve []point, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		var p point
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		if p.Measured {
+			curve = append(curve, p)
+		}
+	}
+	return curve, lines.Err()
+}

@@ -1,0 +1,140 @@
+package run_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/run"
+)
+
+// readAndWrite opens a trained language model, measures it and writes a little with it.
+func readAndWrite(t *testing.T, dir string) {
+	t.Helper()
+	eng := engine(t, 2)
+	m, err := run.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := m.LM.Config.PatchSize
+	r, err := m.Evaluate(t.Context(), eng, run.Evaluation{Options: eval.Options{MaxBlocks: 2}})
+	if err != nil || math.IsNaN(r.LM.EnergyLoss) || r.LM.Positions == 0 {
+		t.Fatalf("evaluation: %+v, %v", r.LM, err)
+	}
+	o := generate.Defaults()
+	o.MaxTokens, o.Seed, o.Tail = 3*k, 5, []int32{32, 32, 32, 32, 32, 32, 32, 32}
+	g, err := generate.New(eng, m.LM, m.Tokenizer, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range g.Generate(t.Context(), "whale") {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tokens := g.Result().Tokens; tokens > 3*k {
+		t.Errorf("%d tokens written, %d asked for", tokens, 3*k)
+	}
+}
+
+// TestPatchSizes goes through everything with each K: an autoencoder, a language model on it with token heads and both
+// inputs, and text.
+func TestPatchSizes(t *testing.T) {
+	text := tinyText(t)
+	for k := 1; k <= 8; k++ {
+		t.Run(fmt.Sprint(k), func(t *testing.T) {
+			with := func(sets []string, more ...string) []string {
+				return append(slices.Clone(sets), append(more, fmt.Sprintf("block_size=%d", 5*k))...)
+			}
+			ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Data: []string{text}, Steps: 3,
+				Set: with(tinyAE, fmt.Sprintf("patch_size=%d", k))}
+			trainTo(t, 1, 0, ae)
+			lm := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), "lm"), Data: []string{text}, Steps: 3, AE: ae.Out,
+				Set: with(tinyLM, "input=both")}
+			if out := trainTo(t, 1, 0, lm); len(out.Measured) < 2+k {
+				t.Errorf("measured %v, want every token head", out.Measured)
+			}
+			readAndWrite(t, lm.Out)
+		})
+	}
+}
+
+// TestAblations trains without single parts of the recipe, and with single parts changed, three steps each: Trainer
+// fails where a loss or a gradient is not finite.
+func TestAblations(t *testing.T) {
+	text := tinyText(t)
+	last := ""
+	for _, set := range []string{"kl_weight=0", "kl_clamp=0", "token_dropout=0", "latent_dropout=0", "ae_dropout=0", "latent_size=1",
+		"latent_size=33", "num_encoder_layers=0", "num_decoder_layers=4", "num_encoder_layers=3"} {
+		o := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Data: []string{text}, Steps: 3, Set: append(slices.Clone(tinyAE), set)}
+		if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 3 {
+			t.Errorf("%s: %+v", set, out)
+		}
+		last = o.Out
+	}
+	for _, sets := range []string{"input=latents", "input=both init_embeddings=autoencoder", "input=latents init_embeddings=autoencoder",
+		"beta=0.25", "beta=0.75", "beta=2", "num_samples=64", "target_samples=1", "target_samples=200", "num_mlp_layers=3", "num_hidden_layers=3",
+		"mse_anchor=0.5", "head_learning_rate=3", "token_loss_weight=2 token_loss_until=0.5",
+		"model_type=flow input=both token_loss_until=0.5 head_learning_rate=2", "model_type=diffusion input=latents token_loss_until=0.5"} {
+		o := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), "lm"), Data: []string{text}, Steps: 3, AE: last,
+			Set: append(slices.Clone(tinyLM), strings.Fields(sets)...)}
+		if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 3 {
+			t.Errorf("%s: %+v", sets, out)
+		}
+		if !strings.Contains(sets, "diffusion") { // whose sampler diverges until it has learned
+			readAndWrite(t, o.Out)
+		}
+	}
+}
+
+// TestTokenLossByTheClock: under max_minutes the number of steps is decided by the time the token loss is to end, and it
+// ends where that number says.
+func TestTokenLossByTheClock(t *testing.T) {
+	const until = .3
+	text := tinyText(t)
+	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Set: tinyAE, Data: []string{text}, Steps: 2}
+	trainTo(t, 1, 0, ae)
+	o := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), "lm"), Data: []string{text}, AE: ae.Out, Minutes: .5 / 60,
+		Set: append(slices.Clone(tinyLM), "token_loss_weight=1", fmt.Sprintf("token_loss_until=%g", until), "eval_steps=0", "save_steps=0")}
+	out := trainTo(t, 1, 0, o)
+	state := stateOf(t, o.Out, out.Steps)
+	if !out.Finished || len(state.Decisions) != 1 {
+		t.Fatalf("%+v with the decisions %v", out, state.Decisions)
+	}
+	d := state.Decisions[0]
+	if d.Seconds < until*.5 || d.Total != out.Steps {
+		t.Errorf("decided on %d of %d steps after %g s", d.Total, out.Steps, d.Seconds)
+	}
+	off := max(float64(d.Step), until*float64(d.Total)) // the first step, from 0, without the token loss
+	lines, with := 0, 0
+	data, err := os.ReadFile(filepath.Join(o.Out, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
+		}
+		if m["loss"] == nil {
+			continue
+		}
+		lines++
+		_, on := m["token_loss"]
+		if step := m["step"].(float64) - 1; on != (step < off) {
+			t.Errorf("step %v of %d: with the token loss: %t, it is to end at %v", step, d.Total, on, off)
+		} else if on {
+			with++
+		}
+	}
+	if lines != out.Steps || with == 0 || with == lines {
+		t.Errorf("%d of %d steps have the token loss, %d were made", with, lines, out.Steps)
+	}
+}

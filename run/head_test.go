@@ -1,0 +1,86 @@
+package run_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/run"
+)
+
+// tinyHead trains a language model with a kind of head for a few steps.
+func tinyHead(t *testing.T, kind string) run.Options {
+	text := tinyText(t)
+	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Set: tinyAE, Data: []string{text}, Steps: 3}
+	trainTo(t, 1, 0, ae)
+	o := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), kind), Set: append(slices.Clone(tinyLM), "model_type="+kind),
+		Data: []string{text}, AE: ae.Out, Steps: 2}
+	trainTo(t, 1, 0, o)
+	return o
+}
+
+// TestOpenWithSteps: how a trained model draws can be set anew, and nothing else.
+func TestOpenWithSteps(t *testing.T) {
+	flow := tinyHead(t, "flow")
+	m, err := run.Open(flow.Out, "sampling_steps=3", "solver=euler")
+	if err != nil || m.LM.Config.SamplingSteps != 3 || m.LM.Config.Solver != "euler" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if m, err = run.Open(flow.Out); err != nil || m.LM.Config.SamplingSteps != 0 || m.LM.Config.Solver != "midpoint" {
+		t.Fatalf("the setting stayed: %+v, %v", m, err)
+	}
+	for set, dir := range map[string]string{"beta=1.5": flow.Out, "hidden_size=8": flow.Out, "sampling_steps": flow.Out, "sampling_steps=-1": flow.Out,
+		"sampling_steps=2000000": flow.Out, "solver=magic": flow.Out, "solver=euler": flow.AE} {
+		_, err := run.Open(dir, set)
+		_, usage := errors.AsType[*run.UsageError](err)
+		_, bad := errors.AsType[*config.Error](err)
+		if !usage && !bad {
+			t.Errorf("%s: %v, want a mistake of the user's", set, err)
+		}
+	}
+}
+
+// TestOlderRun: a run made before there was a choice of solvers opens.
+func TestOlderRun(t *testing.T) {
+	o := tinyHead(t, "energy")
+	path := filepath.Join(o.Out, "config.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys map[string]any
+	if err := json.Unmarshal(data, &keys); err != nil {
+		t.Fatal(err)
+	}
+	delete(keys, "solver")
+	delete(keys, "sampling_steps")
+	if data, err = json.Marshal(keys); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Open(o.Out); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDivergedMeasurement: a diffusion head that has learned nothing does not end the training; the measurement has its
+// loss, and says in place of scores that there are none.
+func TestDivergedMeasurement(t *testing.T) {
+	lines := metricsOf(t, tinyHead(t, "diffusion").Out)
+	last := lines[len(lines)-1]
+	for _, want := range []string{"measured:true", "sampler_diverged:1", "diffusion_loss:", "diffusion_mse:", "diffusion_vb:"} {
+		if !strings.Contains(last, want) {
+			t.Errorf("there is no %s in %s", want, last)
+		}
+	}
+	if strings.Contains(last, "brier") {
+		t.Errorf("scores of a sampler that diverged: %s", last)
+	}
+}

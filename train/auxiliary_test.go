@@ -1,0 +1,197 @@
+package train_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/train"
+)
+
+func tinyLMTrainer(t *testing.T, change func(*lm.Config)) *train.Trainer {
+	t.Helper()
+	c := train.Default()
+	c.BatchSize, c.BlockSize, c.WarmupSteps, c.LearningRate = 2, 20, 0, 1e-2
+	cfg, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	ae.InitializerRange = .3 // for latents of some size
+	change(&cfg)
+	m := lm.New(cfg, ae, nn.NewParams())
+	m.Initialize(7)
+	o, err := train.LanguageModel(m, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eng := cpu.New(cpu.Options{Threads: 1})
+	t.Cleanup(eng.Close)
+	return train.New(eng, o, c)
+}
+
+func mustStep(t *testing.T, trainer *train.Trainer, total int) train.Report {
+	t.Helper()
+	r, err := trainer.Step(total, counting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func figureNames(r train.Report) string {
+	var names []string
+	for _, f := range r.Figures {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+// state copies what a checkpoint would hold, by name.
+func state(trainer *train.Trainer) map[string][]float32 {
+	out := map[string][]float32{}
+	model, optimizer := trainer.Tensors()
+	for _, tensor := range slices.Concat(model, optimizer) {
+		out[tensor.Name] = slices.Clone(tensor.Data)
+	}
+	return out
+}
+
+func put(trainer *train.Trainer, values map[string][]float32) {
+	model, optimizer := trainer.Tensors()
+	for _, list := range [][]checkpoint.Tensor{model, optimizer} {
+		for _, tensor := range list {
+			copy(tensor.Data, values[tensor.Name])
+		}
+	}
+}
+
+// TestTokenLossUntil: with the token loss for half of six steps, the others are, bit for bit, steps of a trainer that
+// never heard of it, and the token heads stay as they are.
+func TestTokenLossUntil(t *testing.T) {
+	const total = 6
+	with := tinyLMTrainer(t, func(c *lm.Config) { c.TokenLossWeight, c.TokenLossUntil = 4, .5 })
+	const on = "energy_loss token_loss token_brier_1 token_brier_2 token_brier_3 token_brier_4"
+	for step := range total / 2 {
+		if got := figureNames(mustStep(t, with, total)); got != on {
+			t.Errorf("step %d has the figures %q", step, got)
+		}
+	}
+	half := state(with)
+	plain := tinyLMTrainer(t, func(*lm.Config) {})
+	for range total / 2 {
+		mustStep(t, plain, total)
+	}
+	put(plain, half)
+	for step := total / 2; step < total; step++ {
+		a, b := mustStep(t, with, total), mustStep(t, plain, total)
+		if got := figureNames(a); got != "energy_loss" {
+			t.Errorf("step %d has the figures %q", step, got)
+		}
+		if a.Loss != b.Loss || a.GradNorm != b.GradNorm {
+			t.Errorf("step %d: loss %v and norm %v, without token heads %v and %v", step, a.Loss, a.GradNorm, b.Loss, b.GradNorm)
+		}
+	}
+	want, heads := state(plain), 0
+	for name, got := range state(with) {
+		expect := want[name]
+		if strings.Contains(name, lm.TokenHeadPrefix) {
+			expect = half[name]
+			heads++
+		}
+		if !slices.Equal(got, expect) {
+			t.Errorf("%s differs", name)
+		}
+	}
+	if heads != 3*4 {
+		t.Errorf("%d tensors of token heads", heads)
+	}
+	// A run whose end is not known keeps the loss, and so does one that is given more steps.
+	for _, total := range []int{0, 100} {
+		if got := figureNames(mustStep(t, with, total)); got != on {
+			t.Errorf("of %d steps, step %d has the figures %q", total, with.Steps(), got)
+		}
+	}
+}
+
+// TestHeadLearningRate: the first update of AdamW is the sign of the gradient times the rate, so the generative head's
+// parameters move that many times farther, and all others as far.
+func TestHeadLearningRate(t *testing.T) {
+	moved := func(factor float64) map[string]float64 {
+		trainer := tinyLMTrainer(t, func(c *lm.Config) { c.HeadLearningRate = factor })
+		trainer.Config.WeightDecay = 0
+		before := state(trainer)
+		mustStep(t, trainer, 0)
+		out := map[string]float64{}
+		for name, v := range state(trainer) {
+			for i := range v {
+				out[name] = max(out[name], float64(v[i]-before[name][i]))
+			}
+		}
+		return out
+	}
+	once, thrice := moved(1), moved(3)
+	for _, c := range []struct {
+		name   string
+		factor float64
+	}{{"mlp_generator.final_layer.linears.2.weight", 3}, {"mlp_generator.final_layer.linears.2.bias", 3}} {
+		if got := thrice[c.name] / once[c.name]; !(got > .999*c.factor && got < 1.001*c.factor) {
+			t.Errorf("%s moves %g times as far, want %g", c.name, got, c.factor)
+		}
+	}
+	// A head that is zero at the end passes nothing on in its first step: give the backbone a reason to move.
+	anchored := tinyLMTrainer(t, func(c *lm.Config) { c.HeadLearningRate, c.TokenLossWeight = 3, 1 })
+	plain := tinyLMTrainer(t, func(c *lm.Config) { c.TokenLossWeight = 1 })
+	mustStep(t, anchored, 0)
+	mustStep(t, plain, 0)
+	a, b := state(anchored), state(plain)
+	for name := range b {
+		if strings.HasPrefix(name, "transformer.") && !slices.Equal(a[name], b[name]) {
+			t.Errorf("%s moves otherwise", name)
+		}
+	}
+}
+
+// TestEnergyOfCoincidingSamples trains from a head whose last layer is zero, so that all samples lie on one point: with
+// beta < 1 the reference's gradient is NaN there. Samples come apart, and the loss falls.
+func TestEnergyOfCoincidingSamples(t *testing.T) {
+	for _, beta := range []float64{.25, .5, .75, 1, 1.5, 2} {
+		t.Run(fmt.Sprint(beta), func(t *testing.T) {
+			trainer := tinyLMTrainer(t, func(c *lm.Config) { c.Beta = beta })
+			first := mustStep(t, trainer, 0)
+			if first.GradNorm == 0 {
+				t.Error("no gradient")
+			}
+			last := first
+			for range 30 {
+				last = mustStep(t, trainer, 0)
+			}
+			if !(last.Loss < first.Loss) {
+				t.Errorf("the loss went from %g to %g", first.Loss, last.Loss)
+			}
+		})
+	}
+}
+
+// TestAnchor: the anchor alone, beside a loss, is reported and pulls samples to the posterior's mean.
+func TestAnchor(t *testing.T) {
+	trainer := tinyLMTrainer(t, func(c *lm.Config) { c.MSEAnchor = 10 })
+	first := mustStep(t, trainer, 0)
+	if got := figureNames(first); got != "energy_loss anchor_loss" {
+		t.Fatalf("figures %q", got)
+	}
+	if want := first.Figures[0].Value + 10*first.Figures[1].Value; !(first.Loss > .99999*want && first.Loss < 1.00001*want) {
+		t.Errorf("loss %g, want %g", first.Loss, want)
+	}
+	// Beside next to no anchor: the energy score wants samples apart.
+	barely := tinyLMTrainer(t, func(c *lm.Config) { c.MSEAnchor = 1e-6 })
+	var with, without float64
+	for range 40 {
+		with, without = mustStep(t, trainer, 0).Figures[1].Value, mustStep(t, barely, 0).Figures[1].Value
+	}
+	if !(with < .9*without && with < first.Figures[1].Value) {
+		t.Errorf("the mean squared error went from %g to %g, without the anchor to %g", first.Figures[1].Value, with, without)
+	}
+}
