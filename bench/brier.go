@@ -48,7 +48,7 @@ func Brier(ctx context.Context, o BrierOptions) error {
 	eng := o.engine(o.Threads)
 	defer eng.Close()
 	for _, m := range models {
-		if m.params != nil {
+		if o.Run == "" {
 			m.randomize()
 		}
 		if err := o.measure(ctx, eng, m); err != nil {
@@ -79,7 +79,7 @@ func (o BrierOptions) models() ([]*model, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, &model{name: filepath.Base(o.Run), kind: r.Kind, lm: r.LM, ar: r.AR})
+		list = append(list, &model{Model: r, name: filepath.Base(o.Run)})
 	} else {
 		for _, p := range o.presets() {
 			set := append([]string{fmt.Sprintf("block_size=%d", o.Tokens)}, p.set...) // the preset's may be no whole patches
@@ -117,12 +117,12 @@ func (o BrierOptions) presets() []brierPreset {
 func (o BrierOptions) check(m *model) error {
 	patch, vocab := 1, 0
 	switch {
-	case m.lm != nil:
-		patch, vocab = m.lm.Config.PatchSize, m.lm.Config.VocabSize
-	case m.ar != nil:
-		vocab = m.ar.Config.VocabSize
+	case m.LM != nil:
+		patch, vocab = m.LM.Config.PatchSize, m.LM.Config.VocabSize
+	case m.AR != nil:
+		vocab = m.AR.Config.VocabSize
 	default:
-		return usage("bench brier: %s is of kind %s, want a language model (lm) or a baseline (ar)", m.name, m.kind)
+		return usage("bench brier: %s is of kind %s, want a language model (lm) or a baseline (ar)", m.name, m.Kind)
 	}
 	text := tokenizer.Bytes().VocabSize()
 	switch {
@@ -183,15 +183,15 @@ func (o BrierOptions) text(ctx context.Context, m *model) (*corpus.Blocks, error
 
 // evaluator returns an evaluation of a model, which leaves its scores and rollouts where they are asked for.
 func evaluator(eng *cpu.Engine, m *model, blocks *corpus.Blocks, o eval.Options, scores *brier.Result, rollouts *[]int) (func(context.Context) error, error) {
-	if m.lm != nil {
-		v, err := eval.NewLM(eng, m.lm, blocks, o)
+	if m.LM != nil {
+		v, err := eval.NewLM(eng, m.LM, blocks, o)
 		return func(ctx context.Context) error {
 			r, err := v.Run(ctx)
 			*scores, *rollouts = r.Result, r.Rollouts
 			return err
 		}, err
 	}
-	v, err := eval.NewAR(eng, m.ar, blocks, o)
+	v, err := eval.NewAR(eng, m.AR, blocks, o)
 	return func(ctx context.Context) error {
 		r, err := v.Run(ctx)
 		*scores, *rollouts = r.Result, r.Rollouts

@@ -37,8 +37,8 @@ type position struct {
 }
 
 func loopPatch(m *model) int {
-	if m.lm != nil {
-		return m.lm.Config.PatchSize
+	if m.LM != nil {
+		return m.LM.Config.PatchSize
 	}
 	return 1
 }
@@ -48,9 +48,9 @@ func newLoop(e *cpu.Engine, m *model, tokens int, reread bool) *loop {
 	l.further = (brier.N - 1) / l.patch
 	positions := tokens/l.patch - 1
 	l.windows = positions - l.further
-	if m.lm != nil {
-		sampler := m.lm.NewSampler(e, 1, 2)
-		l.session = m.lm.NewSession(e, 1, positions+l.further)
+	if m.LM != nil {
+		sampler := m.LM.NewSampler(e, 1, 2)
+		l.session = m.LM.NewSession(e, 1, positions+l.further)
 		l.draw = func(_ int32, step uint64) ([]int32, float64, float64, error) {
 			pair, err := sampler.Draw(l.session.Hidden(), 1, step)
 			return pair, 0, 0, err
@@ -58,8 +58,8 @@ func newLoop(e *cpu.Engine, m *model, tokens int, reread bool) *loop {
 		l.score = l.continued
 		return l
 	}
-	sampler := m.ar.NewSampler(e, 1, 2)
-	l.session = m.ar.NewSession(e, 1, positions+l.further).Session
+	sampler := m.AR.NewSampler(e, 1, 2)
+	l.session = m.AR.NewSession(e, 1, positions+l.further).Session
 	l.draw = func(next int32, step uint64) ([]int32, float64, float64, error) {
 		d, err := sampler.Draw(l.session.Hidden(), []int32{next}, 1, step)
 		if err != nil {

@@ -118,20 +118,20 @@ func TestBrierLoops(t *testing.T) {
 // writeLetters lets a new language model write some letters and spaces, which it is sometimes right with: different ones,
 // or always the same.
 func writeLetters(m *model, different bool) {
-	for _, p := range m.params.All() {
+	for _, p := range m.Params.All() {
 		if strings.HasPrefix(p.Name, "ae_model.decoder.") {
 			for i := range p.Data {
 				p.Data[i] *= 10
 			}
 		}
 	}
-	table := m.params.Get("ae_model.encoder.embed_tokens.weight")
+	table := m.Params.Get("ae_model.encoder.embed_tokens.weight")
 	d := table.Shape[1]
 	clear(table.Data[:' '*d])
 	clear(table.Data[(' '+1)*d : 'e'*d])
 	clear(table.Data['h'*d:])
-	testkit.Perturb(m.params, 6, 1)
+	testkit.Perturb(m.Params, 6, 1)
 	if !different {
-		clear(m.params.Get("mlp_generator.final_layer.linears.2.weight").Data)
+		clear(m.Params.Get("mlp_generator.final_layer.linears.2.weight").Data)
 	}
 }

@@ -70,7 +70,7 @@ func (o GemmOptions) products() ([]product, error) {
 		if err != nil {
 			return nil, err
 		}
-		objective, err := m.objective()
+		objective, err := m.Objective()
 		if err != nil {
 			return nil, err
 		}

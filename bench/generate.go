@@ -12,7 +12,6 @@ import (
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 )
@@ -70,9 +69,9 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 				continue
 			}
 			if inference.DType == run.BFloat16 {
-				m.params.RoundToBF16()
+				m.Params.RoundToBF16()
 			}
-			if err := o.measure(ctx, eng, name, v, m.lm, peak); err != nil {
+			if err := o.measure(ctx, eng, name, v, m.LM, peak); err != nil {
 				return err
 			}
 		}
@@ -203,7 +202,7 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 			return fmt.Errorf("bench generate %s: %w", name, err)
 		}
 		r := prefill.result("generate/prefill/"+name, fmt.Sprintf("%d tokens", len(s.prompt)), threads, isa)
-		r.arithmetic(backboneCost(m, positions).flops, prefill.peaks)
+		r.arithmetic(m.Reading(positions, positions).Weights().FLOPs, prefill.peaks) // without attention
 		r.TokensPerS = float64(len(s.prompt)) / r.MSMedian * 1e3
 		o.Emit(r)
 	} else if err := s.prefill(); err != nil {
@@ -223,7 +222,7 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 	}
 	r := decode.result("generate/decode/"+name, shape, threads, isa)
 	r.TokensPerS = float64(m.Config.PatchSize) / r.MSMedian * 1e3
-	r.BytesPerStep = backboneCost(m, 1).bytes + s.sampled/float64(s.step)
+	r.BytesPerStep = m.Reading(1, 1).Weights().Bytes + s.sampled/float64(s.step)
 	r.GBPerS = r.BytesPerStep / r.MSMedian / 1e6
 	r.PeakGBPerS = median(decode.peaks) / 1e9
 	r.PeakRSSMB = max(0, peakRSS()-readBytes/1e6) // without what the memory's rate is measured on
@@ -231,23 +230,10 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 	return nil
 }
 
-// cost is what a forward run takes.
-type cost struct{ bytes, flops float64 }
-
-// backboneCost is what the weights take of a run of the backbone over new positions; attention is not counted.
-func backboneCost(m *lm.Model, positions int) cost {
-	g := nn.NewGraph()
-	caches := m.Backbone.Caches(g, 1, positions)
-	m.Backbone.Continue(g, m.Patches(g, g.Ints("ids", 1, positions, m.Config.PatchSize)), caches, g.Ints("start", 1))
-	return weightCost(g)
-}
-
-// samplerCost is what the weights take of a draw.
-func samplerCost(s *lm.Sampler) (sum cost) {
-	for _, p := range s.Passes() {
-		c := weightCost(p.Graph)
-		sum.bytes += float64(p.Runs) * c.bytes
-		sum.flops += float64(p.Runs) * c.flops
+// drawingBytes counts the bytes of weights read to draw that many patches at once.
+func drawingBytes(m *lm.Model, draws int) (sum float64) {
+	for _, part := range m.Drawing(draws) {
+		sum += part.Weights().Bytes
 	}
 	return sum
 }

@@ -28,7 +28,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	if err := m.save(filepath.Join(dir, "run")); err != nil {
 		return err
 	}
-	m.params.Release()
+	m.Params.Release()
 	forgetPeakRSS()
 	start := time.Now()
 	opened, err := run.Open(filepath.Join(dir, "run"), "dtype="+string(d))
@@ -37,7 +37,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	}
 	defer opened.Close()
 	open := time.Since(start)
-	g, err := generate.New(eng, opened.LM, opened.Tokenizer, generate.Options{Temperature: 1, Sampler: generate.Exact, Seed: 1, Context: 16 * m.lm.Config.PatchSize})
+	g, err := generate.New(eng, opened.LM, opened.Tokenizer, generate.Options{Temperature: 1, Sampler: generate.Exact, Seed: 1, Context: 16 * m.LM.Config.PatchSize})
 	if err != nil {
 		return err
 	}
@@ -61,10 +61,12 @@ func (m *model) save(dir string) error {
 		return err
 	}
 	var tensors []checkpoint.Tensor
-	for _, p := range m.params.All() {
+	for _, p := range m.Params.All() {
 		tensors = append(tensors, checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
 	}
-	encoded, err := config.Encode(m.aeConfig)
+	ae := run.AEConfig{Common: *m.Common, AutoencoderConfig: m.LM.Autoencoder.Config}
+	ae.Kind = run.AE
+	encoded, err := config.Encode(ae)
 	err = errors.Join(err,
 		r.Add(checkpoint.AutoencoderIn+"/"+checkpoint.ConfigFile, func(w io.Writer) error {
 			_, err := w.Write(encoded)
@@ -73,7 +75,7 @@ func (m *model) save(dir string) error {
 		r.Add(checkpoint.ModelFile, func(w io.Writer) error { return checkpoint.Encode(w, tensors, nil) }),
 		tokenizer.Bytes().Save(r.Path(checkpoint.TokenizerFile)))
 	if err == nil {
-		err = r.WriteConfig(m.lmConfig)
+		err = r.WriteConfig(m.Config())
 	}
 	if err = errors.Join(err, r.Close()); err != nil {
 		return fmt.Errorf("write random weights to %s: %w", dir, err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -43,7 +44,7 @@ func newProfile(p *cpu.Program, g *nn.Graph, runs int) *profile {
 			t.groups = append(t.groups, group)
 		}
 		group.count++
-		forward, backward := opFLOPs(op, need)
+		forward, backward := flops.Op(op, need)
 		group.flops += (forward + backward) * float64(runs)
 		t.of = append(t.of, group)
 	}

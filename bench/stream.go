@@ -108,7 +108,7 @@ func (s *stream) draws(n, first int) ([]int32, error) {
 	sampler := s.samplers[n]
 	if sampler == nil {
 		sampler = s.model.NewSampler(s.engine, 1, n)
-		s.samplers[n], s.costs[n] = sampler, samplerCost(sampler).bytes
+		s.samplers[n], s.costs[n] = sampler, drawingBytes(s.model, n)
 	}
 	s.sampled += s.costs[n]
 	hidden, stream := s.session.Hidden(), kernel.Stream{Seed: s.step, Step: uint64(first)}

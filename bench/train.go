@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
@@ -78,13 +79,13 @@ func (o TrainOptions) sets() []string {
 func (o TrainOptions) measure(ctx context.Context, m *model) error {
 	forgetPeakRSS()
 	m.randomize()
-	objective, err := m.objective()
+	objective, err := m.Objective()
 	if err != nil {
 		return err
 	}
 	eng := o.engine(o.Threads)
 	defer eng.Close()
-	t := train.New(eng, objective, m.train)
+	t := train.New(eng, objective, m.TrainConfig)
 	next := randomBatches(m)
 	s := &series{peak: fmaPeak(eng.ISA(), eng.Threads()), run: func() error {
 		_, err := t.Step(0, next)
@@ -92,7 +93,7 @@ func (o TrainOptions) measure(ctx context.Context, m *model) error {
 	}}
 	var p *profile
 	if o.Profile {
-		p = newProfile(t.Program, objective.Graph, m.train.GradientAccumulationSteps)
+		p = newProfile(t.Program, objective.Graph, m.GradientAccumulationSteps)
 		s.run = p.step(s.run)
 	}
 	if err := measure(ctx, o.duration(), s); err != nil {
@@ -108,9 +109,10 @@ func (o TrainOptions) measure(ctx context.Context, m *model) error {
 
 func (o TrainOptions) report(m *model, s *series, eng *cpu.Engine, objective *train.Objective) Result {
 	r := s.result("train/"+m.name, m.shape(), eng.Threads(), eng.ISA().String())
-	batches := float64(m.train.GradientAccumulationSteps)
-	r.arithmetic(modelFLOPs(objective.Graph)*batches, s.peaks)
-	r.TokensPerS = float64(m.train.BatchSize*m.train.BlockSize) * batches / r.MSMedian * 1e3
+	batches := float64(m.GradientAccumulationSteps)
+	// Unshared, so that the rate says how the issue's steps compare. For language models that is a twelfth more than is done.
+	r.arithmetic(flops.Unshared(objective.Graph).Total()*batches, s.peaks)
+	r.TokensPerS = float64(m.BatchSize*m.BlockSize) * batches / r.MSMedian * 1e3
 	r.PeakRSSMB = peakRSS()
 	if m.asIssue {
 		r.ScaledMS = r.MSMedian * r.PeakGFLOPs * 1e9 / pyTorchPeak
@@ -124,9 +126,9 @@ func (o TrainOptions) report(m *model, s *series, eng *cpu.Engine, objective *tr
 func randomBatches(m *model) func([]int32) error {
 	const kept = 8
 	r := rand.New(rand.NewPCG(1, 2))
-	ids := make([]int32, kept*m.train.BatchSize*m.train.BlockSize)
+	ids := make([]int32, kept*m.BatchSize*m.BlockSize)
 	for i := range ids {
-		ids[i] = r.Int32N(int32(m.vocab))
+		ids[i] = r.Int32N(int32(m.VocabSize()))
 	}
 	at := 0
 	return func(dst []int32) error {

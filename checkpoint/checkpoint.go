@@ -23,13 +23,15 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+
+	"github.com/calm-go/calm/internal/filelock"
 )
 
 // Errors that callers decide by.
 var (
 	ErrNotRun       = errors.New("not a run directory")
 	ErrExists       = errors.New("is in the way")
-	ErrLocked       = errors.New("in use by another process")
+	ErrLocked       = filelock.ErrHeld
 	ErrNoCheckpoint = errors.New("no checkpoint yet")
 )
 

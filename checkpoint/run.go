@@ -12,6 +12,7 @@ import (
 
 	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/internal/filelock"
 )
 
 // Names in a run directory.
@@ -25,7 +26,7 @@ const (
 	optimizerFile = "optimizer.safetensors"
 	stateFile     = "state.json"
 	stateDir      = "state"
-	lockFile      = ".lock"
+	lockFile      = filelock.Name
 )
 
 // Run is a run directory. One that CreateRun or ResumeRun returned holds the run's lock and may write; one that
@@ -35,7 +36,7 @@ type Run struct {
 	Keep int // checkpoints to keep; 0 means 2, so that one can be damaged
 
 	disk    *atomicfile.Disk
-	lock    *os.File
+	lock    io.Closer
 	metrics *atomicfile.File
 }
 
@@ -170,7 +171,7 @@ func (r *Run) Close() error {
 
 // acquire takes the lock, or says who has it.
 func (r *Run) acquire() error {
-	f, err := lock(r.Path(lockFile))
+	f, err := filelock.Acquire(r.Path(lockFile))
 	if err != nil {
 		return fmt.Errorf("lock the run %s: %w", r.Dir, err)
 	}

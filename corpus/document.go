@@ -11,6 +11,8 @@ type Document struct {
 	Text   []byte // not empty; belongs to the receiver, who does not change it
 	Source string // the file, or a name such as "book: chapter_1"
 	Line   int    // line or row in the file from 1 on; 0: the whole of it
+
+	from, to int64 // bytes of all files read before and with it; 0 where it comes from none
 }
 
 // String says where the document comes from.
@@ -19,6 +21,11 @@ func (d Document) String() string {
 		return d.Source
 	}
 	return fmt.Sprintf("%s:%d", d.Source, d.Line)
+}
+
+// upTo returns how many bytes of the files are read with the first n bytes of d.
+func (d Document) upTo(n int) int64 {
+	return d.from + int64(float64(d.to-d.from)*float64(n)/float64(len(d.Text)))
 }
 
 // hashDomain sets these hashes apart from others of the same text. Any string

@@ -121,6 +121,7 @@ func makeJobs(in iter.Seq2[piece, error], give func(*job) error) error {
 			n := cutAt(rest)
 			part := jobPart{piece: p, last: n == len(rest)}
 			part.Text, rest = rest[:n], rest[n:]
+			part.to = p.upTo(len(p.Text) - len(rest))
 			j.parts = append(j.parts, part)
 			if j.size += n; j.size >= jobSize {
 				if err := flush(); err != nil {

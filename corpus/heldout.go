@@ -84,6 +84,8 @@ func cutPiece(p piece, yield func(piece, error) bool) bool {
 		return yield(p, nil)
 	}
 	h, t := p, p
+	h.to = p.upTo(at)
+	t.from = h.to
 	h.Text, h.role = p.Text[:at], head
 	t.Text, t.role = p.Text[at:], tail
 	return yield(h, nil) && yield(t, nil)

@@ -8,11 +8,12 @@ import (
 	"os"
 
 	"github.com/parquet-go/parquet-go"
+	parquetformat "github.com/parquet-go/parquet-go/format"
 )
 
 // readParquet gives the column text, a row at a time. Only the pages of this
 // column are read, one at a time.
-func readParquet(path string, each func(Document) error) (err error) {
+func readParquet(path string, read *int64, each func(Document) error) (err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("read text: %w", err)
@@ -22,23 +23,27 @@ func readParquet(path string, each func(Document) error) (err error) {
 	if err != nil {
 		return fmt.Errorf("read text: %w", err)
 	}
-	row := 0
+	at := rows{}
 	var fromEach error // an error of each is not the file's
 	guarded := func(d Document) error {
+		*read = int64(float64(info.Size()) * float64(at.row) / float64(at.of)) // the other columns count as read with it
 		fromEach = each(d)
 		return fromEach
 	}
-	err = scanParquet(file, info.Size(), path, &row, guarded)
+	err = scanParquet(file, info.Size(), path, &at, guarded)
 	if err != nil && fromEach == nil {
-		if row > 0 {
-			return fmt.Errorf("%s: row %d: %w", path, row, err)
+		if at.row > 0 {
+			return fmt.Errorf("%s: row %d: %w", path, at.row, err)
 		}
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return err
 }
 
-func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Document) error) (err error) {
+// rows is how far a file is read.
+type rows struct{ row, of int64 }
+
+func scanParquet(r io.ReaderAt, size int64, path string, at *rows, each func(Document) error) (err error) {
 	calling := false
 	defer func() { // the library panics on some damaged files
 		if p := recover(); p != nil {
@@ -55,6 +60,7 @@ func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Doc
 	if err != nil {
 		return fmt.Errorf("not a readable Parquet file: %w", err)
 	}
+	at.of = f.NumRows()
 	column, ok := f.Schema().Lookup("text")
 	switch {
 	case !ok:
@@ -63,7 +69,11 @@ func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Doc
 		return fmt.Errorf(`the column "text" holds %v; expected strings`, column.Node)
 	}
 	var values [64]parquet.Value
-	for _, group := range f.RowGroups() {
+	for i, group := range f.RowGroups() {
+		// The library's decoder of LZ4 doubles its buffer until damaged data fit, which they never do.
+		if f.Metadata().RowGroups[i].Columns[column.ColumnIndex].MetaData.Codec == parquetformat.Lz4Raw {
+			return errors.New(`the column "text" is compressed with LZ4, which calm does not read: write it with zstd, snappy, gzip or brotli`)
+		}
 		pages := group.ColumnChunks()[column.ColumnIndex].Pages()
 		err := func() error {
 			defer pages.Close()
@@ -76,9 +86,9 @@ func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Doc
 					return err
 				}
 				err = scanPage(page, values[:], func(text []byte) error {
-					*row++
+					at.row++
 					calling = true
-					err := each(Document{Text: text, Source: path, Line: *row})
+					err := each(Document{Text: text, Source: path, Line: int(at.row)})
 					calling = false
 					return err
 				})
@@ -92,8 +102,8 @@ func scanParquet(r io.ReaderAt, size int64, path string, row *int, each func(Doc
 			return err
 		}
 	}
-	if int64(*row) != f.NumRows() {
-		return fmt.Errorf("the file ends after %d of %d rows", *row, f.NumRows())
+	if at.row != at.of {
+		return fmt.Errorf("the file ends after %d of %d rows", at.row, at.of)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/calm-go/calm/internal/filelock"
 	"github.com/calm-go/calm/tokenizer"
 )
 
@@ -30,6 +31,7 @@ const reportEvery = 1 << 20
 // Progress is how far a preparation has come.
 type Progress struct {
 	Documents int64 // read, those of an earlier preparation included
+	Read      int64 // bytes of the files they come from, of [Size]; 0 for documents that come from none
 	Bytes     int64 // of their text
 	Tokens    int64 // written
 	Kept      int64 // documents found ready
@@ -48,11 +50,11 @@ func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenize
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("prepare corpus: %w", err)
 	}
-	unlock, err := lock(dir)
+	lock, err := filelock.Acquire(filepath.Join(dir, filelock.Name))
 	if err != nil {
-		return nil, fmt.Errorf("prepare corpus: %s: %w", dir, err)
+		return nil, fmt.Errorf("prepare corpus: lock %s: %w", dir, err)
 	}
-	defer unlock()
+	defer lock.Close()
 	p := &preparation{dir: dir, tok: tok, opts: opts, fingerprint: TokenizerFingerprint(tok)}
 	err = p.run(ctx, docs)
 	p.close()
@@ -195,7 +197,7 @@ func (p *preparation) skipKept(in iter.Seq2[piece, error]) iter.Seq2[piece, erro
 			case more && (want.hash != piece.hash || want.role != piece.role):
 				err = fmt.Errorf("%s is not the text that %s was begun with: give the same files, choose another directory, or delete this one", piece.Document, p.dir)
 			case more:
-				p.report(piece.role, int64(len(piece.Text)), want.tokens, true)
+				p.report(piece.to, piece.role, int64(len(piece.Text)), want.tokens, true)
 				want, more = kept()
 				continue
 			case p.complete:
@@ -236,7 +238,7 @@ func documents(shards []*shard) (n int64) {
 
 // report adds to the progress. Pieces that are skipped and pieces that are
 // written come from different goroutines.
-func (p *preparation) report(r role, bytes, tokens int64, kept bool) {
+func (p *preparation) report(read int64, r role, bytes, tokens int64, kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r != tail {
@@ -246,6 +248,7 @@ func (p *preparation) report(r role, bytes, tokens int64, kept bool) {
 		}
 	}
 	p.unreported += bytes
+	p.progress.Read = max(p.progress.Read, read)
 	p.progress.Bytes += bytes
 	p.progress.Tokens += tokens
 	if p.opts.Progress != nil && p.unreported >= reportEvery {
@@ -269,7 +272,7 @@ func (p *preparation) add(part jobPart, ids []int32) error {
 	if part.last {
 		r = part.role
 	}
-	p.report(r, int64(len(part.Text)), int64(len(ids)), false)
+	p.report(part.to, r, int64(len(part.Text)), int64(len(ids)), false)
 	if !part.last {
 		return nil
 	}

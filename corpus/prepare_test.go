@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/calm-go/calm/internal/filelock"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/google/go-cmp/cmp"
 )
@@ -42,6 +43,9 @@ func contents(t testing.TB, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
+		if e.Name() == filelock.Name {
+			continue
+		}
 		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
 		if err != nil {
 			t.Fatal(err)
@@ -283,12 +287,12 @@ func TestPrepareCancelledWithinDocument(t *testing.T) {
 
 func TestPrepareLocks(t *testing.T) {
 	dir := t.TempDir()
-	unlock, err := lock(dir)
+	lock, err := filelock.Acquire(filepath.Join(dir, filelock.Name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = Prepare(context.Background(), given(someTexts(20, 1)...), bytesTokenizer, dir, small)
-	unlock()
+	lock.Close()
 	if err == nil {
 		t.Skip("no locks here")
 	}

@@ -40,8 +40,9 @@ var errStop = errors.New("the receiver has had enough")
 //     path; hidden ones are passed over
 //
 // Empty and null texts are passed over. The first error ends the iteration; it
-// names the file and the line or row. Compressed texts and single lines must fit
-// into memory, plain text files need not.
+// names the file and the line or row. A document must fit into memory, a file need
+// not: a compressed text, which is one document, has at most maxText bytes, while a
+// plain one is mapped.
 func Read(ctx context.Context, paths ...string) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		err := func() error {
@@ -49,14 +50,21 @@ func Read(ctx context.Context, paths ...string) iter.Seq2[Document, error] {
 			if err != nil {
 				return err
 			}
+			before, from := int64(0), int64(0)
 			for _, file := range files {
-				if err := readFile(ctx, file, func(d Document) error {
+				read := int64(0)
+				if err := readFile(ctx, file, &read, func(d Document) error {
+					d.from, d.to = from, before+read
+					from = d.to
 					if len(d.Text) > 0 && !yield(d, nil) {
 						return errStop
 					}
 					return ctx.Err()
 				}); err != nil {
 					return err
+				}
+				if info, err := os.Stat(file); err == nil {
+					before += info.Size()
 				}
 			}
 			return nil
@@ -65,6 +73,22 @@ func Read(ctx context.Context, paths ...string) iter.Seq2[Document, error] {
 			yield(Document{}, err)
 		}
 	}
+}
+
+// Size returns the bytes of the files that [Read] reads, compressed ones as they are.
+func Size(paths ...string) (sum int64, err error) {
+	files, err := listFiles(paths)
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			return 0, fmt.Errorf("read text: %w", err)
+		}
+		sum += info.Size()
+	}
+	return sum, nil
 }
 
 // formatOf tells the format and the compression ("", ".gz", ".zst") by a name.
@@ -154,24 +178,24 @@ func listDirectory(dir string) ([]string, error) {
 }
 
 // readFile gives each document of a file to each, the empty ones too, and stops
-// at the first error.
-func readFile(ctx context.Context, path string, each func(Document) error) error {
+// at the first error. It keeps read at the bytes of the file read so far.
+func readFile(ctx context.Context, path string, read *int64, each func(Document) error) error {
 	f, compression := formatOf(path)
 	if f == formatParquet {
 		if compression != "" {
 			return fmt.Errorf("%s: Parquet compresses by itself; decompress the file first", path)
 		}
-		return readParquet(path, each)
+		return readParquet(path, read, each)
 	}
 	if compression == "" && f != formatLines {
-		return readText(path, each)
+		return readText(path, read, each)
 	}
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("read text: %w", err)
 	}
 	defer file.Close()
-	r, err := decompress(file, compression)
+	r, err := decompress(&counted{file, read}, compression)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -179,15 +203,43 @@ func readFile(ctx context.Context, path string, each func(Document) error) error
 	if f == formatLines {
 		return readLines(ctx, r, path, each)
 	}
-	text, err := io.ReadAll(r)
+	text, err := readAtMost(r, maxText)
 	if err != nil {
-		return fmt.Errorf("%s: after %d bytes of text: %w", path, len(text), err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return oneText(path, text, f, each)
 }
 
+// maxText bounds a compressed text in bytes of text, so that a compressed bomb ends
+// in an error and not in the machine's memory.
+const maxText = 8 << 30
+
+// readAtMost reads a compressed text to its end.
+func readAtMost(r io.Reader, limit int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("after %d bytes of text: %w", len(text), err)
+	}
+	if int64(len(text)) > limit {
+		return nil, fmt.Errorf("more than %d bytes of text: a compressed text is one document and has to fit into memory; decompress the file, which is then mapped, or write its documents as JSON lines, which are read one by one", limit)
+	}
+	return text, nil
+}
+
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	n *int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	*c.n += int64(n)
+	return n, err
+}
+
 // decompress undoes the compression that a file's ending names.
-func decompress(file *os.File, compression string) (io.ReadCloser, error) {
+func decompress(file io.Reader, compression string) (io.ReadCloser, error) {
 	in := bufio.NewReaderSize(file, 1<<18)
 	switch compression {
 	case ".gz":

@@ -3,10 +3,8 @@ package corpus
 import (
 	"bytes"
 	"context"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -268,32 +266,6 @@ func TestReadStops(t *testing.T) {
 	wantError(t, last, "canceled")
 }
 
-// Damaged Parquet files end in an error or in other rows, with little memory.
-func TestDamagedParquet(t *testing.T) {
-	good := []byte(parquetOf(t, row{1, "first", "u"}, row{2, "", "u"}))
-	r := rand.New(rand.NewPCG(1, 1))
-	failed := 0
-	for i := range 2000 {
-		bad := bytes.Clone(good)
-		for range 1 + r.IntN(3) {
-			bad[r.IntN(len(bad))] = byte(r.Uint32())
-		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		rows := 0
-		if err := scanParquet(bytes.NewReader(bad), int64(len(bad)), "damaged", &rows, func(Document) error { return nil }); err != nil {
-			failed++
-		}
-		runtime.ReadMemStats(&after)
-		if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 64 {
-			t.Errorf("try %d: %d MB allocated for a file of %d bytes", i, mb, len(bad))
-		}
-	}
-	if failed < 200 {
-		t.Errorf("only %d of 2000 damaged files gave an error", failed)
-	}
-}
-
 func FuzzReadLines(f *testing.F) {
 	f.Add([]byte(`{"text":"x"}` + "\n" + `{"a":[1,{"text":"\"}"}],"te\u0078t" : "\ud83d\ude00\\"}`))
 	f.Add([]byte("{\"text\":null}\n\n[]"))
@@ -304,13 +276,5 @@ func FuzzReadLines(f *testing.F) {
 			}
 			return nil
 		})
-	})
-}
-
-func FuzzParquet(f *testing.F) {
-	f.Add([]byte(parquetOf(f, row{1, "first", "u"}, row{2, "", "u"})))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		n := 0
-		scanParquet(bytes.NewReader(b), int64(len(b)), "fuzz", &n, func(Document) error { return nil })
 	})
 }

@@ -14,7 +14,7 @@ import (
 const mapFrom = 64 << 20
 
 // readText gives a file as one document.
-func readText(path string, each func(Document) error) error {
+func readText(path string, read *int64, each func(Document) error) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("read text: %w", err)
@@ -33,6 +33,7 @@ func readText(path string, each func(Document) error) error {
 	if err != nil {
 		return fmt.Errorf("read text: %w", err)
 	}
+	*read = int64(len(text))
 	f, _ := formatOf(path)
 	return oneText(path, text, f, each)
 }

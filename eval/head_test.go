@@ -79,7 +79,7 @@ func TestFlow(t *testing.T) {
 func TestFlowInPieces(t *testing.T) {
 	e, m, b := engine(t, 2), withHead(head.FlowType), blocks(t, corpus.Language, 4, 24)
 	var brier1 []float64
-	for _, samples := range []int{1500, 2500} { // 5 and 3 of the 10 positions at a time
+	for _, samples := range []int{1500, 2500} { // 3 and 2 of the 10 positions at a time
 		r, err := eval.LM(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
 		if err != nil {
 			t.Fatal(err)
@@ -101,9 +101,5 @@ func TestDiverged(t *testing.T) {
 	}
 	if !(r.DiffusionLoss > 0) || math.Abs(r.DiffusionMSE+r.DiffusionVB-r.DiffusionLoss) > 1e-6*r.DiffusionLoss || r.Measurable || r.Positions != int(b.Len())*5 {
 		t.Errorf("%+v", r)
-	}
-	only, err := eval.LM(t.Context(), e, m, b, eval.Options{LossOnly: true})
-	if err != nil || only.DiffusionLoss != r.DiffusionLoss {
-		t.Errorf("the loss alone: %+v, %v", only, err)
 	}
 }

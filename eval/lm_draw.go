@@ -22,14 +22,14 @@ type drawn struct {
 	divergence error       // of the sampler, a *head.DivergedError, since the measurement began
 }
 
-// noiseAtOnce bounds the random numbers that a sampler of many steps is given at a time: 64 MB.
-const noiseAtOnce = 1 << 24
+// stepsAtOnce bounds the steps that samples are refined by between two looks at the context, and the noise they take.
+const stepsAtOnce = 1 << 14
 
 func newDrawn(e *cpu.Engine, m *lm.Model, graph *lm.Evaluation, samples int, bySample bool) *drawn {
 	d := &drawn{n: samples, k: m.Config.PatchSize, positions: graph.Weight.Size(), bySample: bySample}
 	d.tokens = make([]int32, d.positions*d.n*d.k)
 	if graph.Tokens == nil {
-		d.atOnce = max(1, min(d.positions, decodedAtOnce/(d.k*samples), noiseAtOnce/(m.Head.NoiseSize()*samples)))
+		d.atOnce = max(1, min(d.positions, decodedAtOnce/(d.k*samples), stepsAtOnce/(m.Config.Steps()*samples)))
 		d.sampler = m.NewSampler(e, d.atOnce, samples)
 		d.hidden = make([]float32, d.atOnce*m.Config.HiddenSize)
 	}

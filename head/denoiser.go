@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/cpu/kernel"
@@ -13,60 +14,75 @@ import (
 // hidden state alone is computed once for the draws, and for many evaluations at a time, as one product with each
 // weight matrix: with one row, reading those matrices at each step would take most of the time.
 type denoiser struct {
-	net         *adaLN
-	kind        string
-	rows, draws int
-	times       []float32
-	chunk       int // evaluations that conditions are computed for at a time
+	denoising
+	net                *adaLN
+	kind               string
+	times              []float32
+	conditioner, steps *cpu.Program
+	latents            []float32                                   // [n, R, Z]
+	evaluateAt         func(k int, x []float32) ([]float32, error) // evaluate, as a value made once: it costs no allocation
+}
+
+// denoising is the two graphs of a denoiser.
+type denoising struct {
+	rows, chunk int // chunk: evaluations that conditions are computed for at a time
 
 	conditions struct {
 		graph         *nn.Graph
-		program       *cpu.Program
 		hidden, times *nn.Tensor   // inputs [R, D], [chunk*R]
 		out           []*nn.Tensor // [chunk*R, D]
 	}
 	step struct {
-		graph   *nn.Graph
-		program *cpu.Program
-		x       *nn.Tensor   // input [n, R, Z]
-		given   []*nn.Tensor // states [R, D], bound to a part of conditions.out
-		out     *nn.Tensor   // [n, R, outputs]
+		graph *nn.Graph
+		x     *nn.Tensor   // input [n, R, Z]
+		given []*nn.Tensor // states [R, D], bound to a part of conditions.out
+		out   *nn.Tensor   // [n, R, outputs]
 	}
-	latents    []float32                                   // [n, R, Z]
-	evaluateAt func(k int, x []float32) ([]float32, error) // evaluate, as a value made once: it costs no allocation
 }
 
 // conditionRows is about how many rows of conditions are computed at a time.
 const conditionRows = 256
 
-func newDenoiser(e *cpu.Engine, kind string, net *adaLN, rows, draws int, times []float32) *denoiser {
-	d := &denoiser{net: net, kind: kind, rows: rows, draws: draws, times: times, latents: make([]float32, draws*rows*net.latent)}
-	chunks := (len(times)*rows + conditionRows - 1) / conditionRows
-	d.chunk = max(1, (len(times)+chunks-1)/chunks)
+// denoising describes that many evaluations for rows of that many draws each.
+func (n *adaLN) denoising(rows, draws, evaluations int) denoising {
+	chunks := (evaluations*rows + conditionRows - 1) / conditionRows
+	d := denoising{rows: rows, chunk: max(1, (evaluations+chunks-1)/chunks)}
 
 	c := &d.conditions
 	c.graph = nn.NewGraph()
-	c.hidden, c.times = c.graph.Floats("hidden", rows, net.hidden), c.graph.Floats("times", d.chunk*rows)
-	c.out = net.conditions(c.graph, c.hidden, c.times)
+	c.hidden, c.times = c.graph.Floats("hidden", rows, n.hidden), c.graph.Floats("times", d.chunk*rows)
+	c.out = n.conditions(c.graph, c.hidden, c.times)
 	c.graph.Output(c.out...)
-	c.program = e.Compile(c.graph, cpu.Inference)
 
 	s := &d.step
 	s.graph = nn.NewGraph()
-	s.x = s.graph.Floats("x", draws, rows, net.latent)
-	for i := range net.numConditions() {
-		s.given = append(s.given, s.graph.State(fmt.Sprintf("condition.%d", i), rows, net.hidden))
+	s.x = s.graph.Floats("x", draws, rows, n.latent)
+	for i := range n.numConditions() {
+		s.given = append(s.given, s.graph.State(fmt.Sprintf("condition.%d", i), rows, n.hidden))
 	}
-	s.out = net.apply(s.graph, s.x, s.given)
+	s.out = n.apply(s.graph, s.x, s.given)
 	s.graph.Output(s.out)
-	s.program = e.Compile(s.graph, cpu.Inference)
+	return d
+}
+
+// parts describes that many evaluations, for counting.
+func (d denoising) parts(evaluations int) []flops.Part {
+	return []flops.Part{
+		{Name: "head", Graph: d.conditions.graph, Runs: float64((evaluations + d.chunk - 1) / d.chunk)},
+		{Name: "head", Graph: d.step.graph, Runs: float64(evaluations)},
+	}
+}
+
+func newDenoiser(e *cpu.Engine, kind string, net *adaLN, rows, draws int, times []float32) *denoiser {
+	d := &denoiser{denoising: net.denoising(rows, draws, len(times)), net: net, kind: kind, times: times, latents: make([]float32, draws*rows*net.latent)}
+	d.conditioner, d.steps = e.Compile(d.conditions.graph, cpu.Inference), e.Compile(d.step.graph, cpu.Inference)
 	d.evaluateAt = d.evaluate
 	return d
 }
 
 // start takes the hidden states [R, D] of the evaluations to come.
 func (d *denoiser) start(hidden []float32) {
-	copy(d.conditions.program.Floats(d.conditions.hidden), hidden)
+	copy(d.conditioner.Floats(d.conditions.hidden), hidden)
 }
 
 // evaluate gives the network's predictions [n, R, outputs] of x [n, R, Z] at time number k. Evaluations come in order.
@@ -82,26 +98,26 @@ func (d *denoiser) evaluate(k int, x []float32) ([]float32, error) {
 	c, s := &d.conditions, &d.step
 	size := d.rows * d.net.hidden
 	for i, t := range s.given {
-		s.program.Bind(t, c.program.Floats(c.out[i])[k%d.chunk*size:][:size])
+		d.steps.Bind(t, d.conditioner.Floats(c.out[i])[k%d.chunk*size:][:size])
 	}
-	copy(s.program.Floats(s.x), x)
-	if err := s.program.Forward(); err != nil {
+	copy(d.steps.Floats(s.x), x)
+	if err := d.steps.Forward(); err != nil {
 		return nil, err
 	}
-	return s.program.Floats(s.out), nil
+	return d.steps.Floats(s.out), nil
 }
 
 // condition computes the conditions of evaluations k to k+chunk-1.
 func (d *denoiser) condition(k int) error {
 	c := &d.conditions
-	times := c.program.Floats(c.times)
+	times := d.conditioner.Floats(c.times)
 	for i := range d.chunk {
 		t := d.times[min(k+i, len(d.times)-1)]
 		for r := range d.rows {
 			times[i*d.rows+r] = t
 		}
 	}
-	return c.program.Forward()
+	return d.conditioner.Forward()
 }
 
 // finish returns the latent vectors if they are some.
@@ -115,9 +131,4 @@ func (d *denoiser) finish() ([]float32, error) {
 // fillNormal is FillNoise for draws of size normal numbers a row.
 func (d *denoiser) fillNormal(isa kernel.ISA, dst []float32, stream kernel.Stream, first, size int) {
 	isa.Normal(dst, stream, first*d.rows*size)
-}
-
-// Passes returns what a call of Sample computes.
-func (d *denoiser) Passes() []Pass {
-	return []Pass{{d.conditions.graph, (len(d.times) + d.chunk - 1) / d.chunk}, {d.step.graph, len(d.times)}}
 }

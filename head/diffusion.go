@@ -3,6 +3,7 @@ package head
 import (
 	"math"
 
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/head/diffusion"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -51,6 +52,12 @@ func (h *Diffusion) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 		times = append(times, float32(s.Timesteps[len(s.Timesteps)-1-i]))
 	}
 	return &diffusionSampler{denoiser: newDenoiser(e, DiffusionType, h.net, rows, draws, times), isa: e.ISA(), schedule: s}
+}
+
+// Drawing describes Config.Steps evaluations of the network, see Head.
+func (h *Diffusion) Drawing(rows, draws int) []flops.Part {
+	n := h.Config.Steps()
+	return h.net.denoising(rows, draws, n).parts(n)
 }
 
 // diffusionSampler steps back from noise. The noise of a draw is Z normal numbers to start from and Z for each step but

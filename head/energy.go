@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/cpu/kernel"
@@ -108,22 +109,36 @@ func (h *Energy) NoiseSize() int { return h.Config.NoiseSize }
 
 // NewSampler compiles a sampler of one pass, see Head.
 func (h *Energy) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
-	s := &energySampler{graph: nn.NewGraph(), isa: e.ISA(), perDraw: rows * h.Config.NoiseSize}
-	s.hidden = s.graph.Floats("hidden", rows, h.hidden)
-	s.noise = s.graph.Floats("noise", draws, rows, h.Config.NoiseSize)
-	s.latents = h.Sample(s.graph, s.hidden, s.noise)
-	s.graph.Output(s.latents)
-	s.program = e.Compile(s.graph, cpu.Inference)
-	return s
+	d := h.drawing(rows, draws)
+	return &energySampler{energyDrawing: d, program: e.Compile(d.graph, cpu.Inference), isa: e.ISA(), perDraw: rows * h.Config.NoiseSize}
+}
+
+// Drawing describes the one pass, see Head.
+func (h *Energy) Drawing(rows, draws int) []flops.Part {
+	return []flops.Part{{Name: "head", Graph: h.drawing(rows, draws).graph, Runs: 1}}
+}
+
+// energyDrawing is the graph of a draw.
+type energyDrawing struct {
+	graph                  *nn.Graph
+	hidden, noise, latents *nn.Tensor // inputs [R, D], [n, R, S], output [n, R, Z]
+}
+
+func (h *Energy) drawing(rows, draws int) energyDrawing {
+	d := energyDrawing{graph: nn.NewGraph()}
+	d.hidden = d.graph.Floats("hidden", rows, h.hidden)
+	d.noise = d.graph.Floats("noise", draws, rows, h.Config.NoiseSize)
+	d.latents = h.Sample(d.graph, d.hidden, d.noise)
+	d.graph.Output(d.latents)
+	return d
 }
 
 // energySampler makes a sample of S uniform numbers.
 type energySampler struct {
-	graph                  *nn.Graph
-	program                *cpu.Program
-	isa                    kernel.ISA
-	hidden, noise, latents *nn.Tensor
-	perDraw                int
+	energyDrawing
+	program *cpu.Program
+	isa     kernel.ISA
+	perDraw int
 }
 
 func (s *energySampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
@@ -142,6 +157,3 @@ func (s *energySampler) Sample(hidden, noise []float32) ([]float32, error) {
 	}
 	return latents, nil
 }
-
-// Passes returns the one pass.
-func (s *energySampler) Passes() []Pass { return []Pass{{s.graph, 1}} }

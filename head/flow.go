@@ -1,6 +1,7 @@
 package head
 
 import (
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/head/flow"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -52,6 +53,12 @@ func (h *Flow) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	solver := flow.Solver(h.Config.Solver)
 	d := newDenoiser(e, FlowType, h.net, rows, draws, solver.Times(h.Config.Steps()))
 	return &flowSampler{denoiser: d, isa: e.ISA(), solver: solver, steps: h.Config.Steps(), middle: make([]float32, len(d.latents))}
+}
+
+// Drawing describes the solver's evaluations of the network, see Head.
+func (h *Flow) Drawing(rows, draws int) []flops.Part {
+	n := len(flow.Solver(h.Config.Solver).Times(h.Config.Steps()))
+	return h.net.denoising(rows, draws, n).parts(n)
 }
 
 // flowSampler solves from noise of Z normal numbers a draw.

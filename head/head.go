@@ -12,6 +12,7 @@ package head
 import (
 	"fmt"
 
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/cpu/kernel"
@@ -34,6 +35,8 @@ type Head interface {
 	NewSampler(e *cpu.Engine, rows, draws int) Sampler
 	// NoiseSize returns how many random numbers one draw for one row takes: S, or Z, or Z for each step of a diffusion.
 	NoiseSize() int
+	// Drawing describes what a sampler of that many rows and draws runs at each call, for counting.
+	Drawing(rows, draws int) []flops.Part
 }
 
 // Loss is the head's part of a graph that scores it. Nothing in it is marked as output.
@@ -66,14 +69,6 @@ type Sampler interface {
 	// Sample gives n latent vectors for each of R rows, [n, R, Z], in memory that changes with the next call, from
 	// hidden [R, D] and noise [n, R, Head.NoiseSize]. What ends in anything but numbers is a *DivergedError.
 	Sample(hidden, noise []float32) ([]float32, error)
-	// Passes returns what a call computes.
-	Passes() []Pass
-}
-
-// Pass is a graph that runs a number of times.
-type Pass struct {
-	Graph *nn.Graph
-	Runs  int
 }
 
 // New declares the parameters of a valid configuration in ps, by the reference's names, and returns the head. std is the

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -16,10 +17,6 @@ func BenchmarkTrainingStep(b *testing.B) {
 	tr := m.Training(4, 128)
 	p := e.Compile(tr.Graph, cpu.Training)
 	ids := randomIDs(4*128, m.Config.VocabSize)
-	var flops float64
-	for _, op := range tr.Graph.Ops() {
-		flops += op.Flops()
-	}
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := tr.Fill(p, ids, nil); err != nil {
@@ -29,7 +26,7 @@ func BenchmarkTrainingStep(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(flops/1e9, "forward-GFLOP")
+	b.ReportMetric(flops.Training(tr.Graph).Total()/1e9, "GFLOP")
 }
 
 // BenchmarkGenerate is a patch of one row of lm-bytes: a step of the backbone, a draw, the decoder.

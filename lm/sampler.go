@@ -30,7 +30,6 @@ type Sampler struct {
 	head               head.Sampler
 	noise              []float32 // [n, R, NoiseSize]
 
-	graph   *nn.Graph
 	decoder *cpu.Program
 	latents *nn.Tensor // state [n, R, Z], bound to what the head gives
 	tokens  *nn.Tensor // [n, R, K]
@@ -38,12 +37,13 @@ type Sampler struct {
 
 // NewSampler makes a sampler of that many draws for each of that many rows at a time.
 func (m *Model) NewSampler(e *cpu.Engine, rows, draws int) *Sampler {
-	s := &Sampler{rows: rows, draws: draws, width: m.Config.HiddenSize, noiseSize: m.Head.NoiseSize(), head: m.Head.NewSampler(e, rows, draws), graph: nn.NewGraph()}
+	s := &Sampler{rows: rows, draws: draws, width: m.Config.HiddenSize, noiseSize: m.Head.NoiseSize(), head: m.Head.NewSampler(e, rows, draws)}
 	s.noise = make([]float32, draws*rows*s.NoiseSize())
-	s.latents = s.graph.State("latents", draws, rows, m.Config.LatentSize)
-	s.tokens = s.graph.Reshape(m.Autoencoder.Tokens(s.graph, s.latents), draws, rows, m.Config.PatchSize)
-	s.graph.Output(s.tokens)
-	s.decoder = e.Compile(s.graph, cpu.Inference)
+	g := nn.NewGraph()
+	s.latents = g.State("latents", draws, rows, m.Config.LatentSize)
+	s.tokens = g.Reshape(m.Autoencoder.Tokens(g, s.latents), draws, rows, m.Config.PatchSize)
+	g.Output(s.tokens)
+	s.decoder = e.Compile(g, cpu.Inference)
 	return s
 }
 
@@ -93,9 +93,4 @@ func (s *Sampler) DrawFrom(hidden, noise []float32) ([]int32, error) {
 		return nil, err
 	}
 	return s.decoder.Ints(s.tokens), nil
-}
-
-// Passes returns the graphs that a draw runs, and how often.
-func (s *Sampler) Passes() []head.Pass {
-	return append(s.head.Passes(), head.Pass{Graph: s.graph, Runs: 1})
 }

@@ -282,7 +282,7 @@ func (t *Training) open(ctx context.Context) error {
 	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, t.Data...); err != nil {
 		return badText(ctx, err)
 	}
-	objective, err := t.objective()
+	objective, err := t.Objective()
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func TestDivergedMeasurement(t *testing.T) {
 			t.Errorf("there is no %s in %s", want, last)
 		}
 	}
-	if strings.Contains(last, "brier") {
+	if strings.Contains(last, " brier_") || strings.Contains(last, "[brier_") {
 		t.Errorf("scores of a sampler that diverged: %s", last)
 	}
 }

@@ -71,6 +71,10 @@ func Open(dir string, set ...string) (*Model, error) {
 	return m, nil
 }
 
+// Describe reads what the run in dir is, with what only training needs, and leaves the weights where they are: its
+// parameters have no values.
+func Describe(dir string) (*Model, error) { return describe(dir, true) }
+
 // describe reads configuration and tokenizer of a run and declares its parameters, without values. Assignments in set are
 // for language models.
 func describe(dir string, training bool, set ...string) (*Model, error) {
@@ -161,8 +165,19 @@ func (m *Model) useAR(c ARConfig) {
 	m.AR = ar.New(c.BaselineConfig, m.Params)
 }
 
-// objective returns what training optimizes.
-func (m *Model) objective() (*train.Objective, error) {
+// VocabSize returns the number of tokens that the model has, which may be more than the tokenizer's.
+func (m *Model) VocabSize() int {
+	switch {
+	case m.AE != nil:
+		return m.AE.Config.VocabSize
+	case m.LM != nil:
+		return m.LM.Config.VocabSize
+	}
+	return m.AR.Config.VocabSize
+}
+
+// Objective returns what training optimizes.
+func (m *Model) Objective() (*train.Objective, error) {
 	switch {
 	case m.AE != nil:
 		return train.Autoencoder(m.AE, m.TrainConfig)

@@ -3,40 +3,153 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/run"
 )
 
+// infoFlags say what to describe, and in which context.
+type infoFlags struct {
+	preset, kind string
+	set          []string
+	context      int
+	asJSON       bool
+}
+
 func newInfo() *cobra.Command {
-	var asJSON bool
+	var f infoFlags
 	cmd := &cobra.Command{
-		Use:     "info RUN",
-		Short:   "Show what a run is: kind, sizes, configuration",
-		Example: "  calm info runs/lm\n  calm info runs/lm --json",
-		Args:    exactly(1, "one run directory"),
+		Use:   "info RUN | --preset NAME",
+		Short: "Show what a run or a preset is: kind, sizes, arithmetic, configuration",
+		Long: `Show what a run is, or what a preset would be: its configuration, parameters, and what training and writing take in
+floating-point operations (docs/flops.md says which are counted). A run's weights are verified, a preset has none.`,
+		Example: "  calm info runs/lm\n  calm info runs/lm --json\n  calm info --preset calm-m --set block_size=8192",
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := run.Open(args[0])
+			m, err := f.model(args)
 			if err != nil {
 				return err
 			}
-			defer m.Close()
-			all, trainable := m.Params.Count()
-			w := cmd.OutOrStdout()
-			if asJSON {
-				return json.NewEncoder(w).Encode(map[string]any{"run": m.Dir, "kind": m.Kind, "parameters": all,
-					"trainable_parameters": trainable, "vocab_size": m.Tokenizer.VocabSize(), "config": m.Config()})
-			}
-			fmt.Fprintf(w, "%s: %s, %d parameters, %d of them trained, tokenizer of %d tokens\n", m.Dir, m.Kind, all, trainable, m.Tokenizer.VocabSize())
-			text, err := json.MarshalIndent(m.Config(), "", "  ")
+			cost, err := m.Cost(f.context)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(w, "%s\n", text)
-			return nil
+			if f.asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(infoJSON(m, cost))
+			}
+			return f.describe(cmd.OutOrStdout(), m, cost)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	fl := cmd.Flags()
+	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object")
+	fl.StringVar(&f.preset, "preset", "", "describe a preset instead of a run")
+	fl.StringVar(&f.kind, "model", "", "ae, lm or ar, where presets of several have that name")
+	fl.StringArrayVar(&f.set, "set", nil, "key=value over the preset; may be repeated")
+	fl.IntVar(&f.context, "context", 0, "patches (of ar: tokens) that a written token attends to; 0 for a training block's")
 	return cmd
+}
+
+// model describes the run or the preset asked for.
+func (f *infoFlags) model(args []string) (*run.Model, error) {
+	if f.context < 0 {
+		return nil, badUsage("--context %d: want 0 for a training block's, or more", f.context)
+	}
+	switch {
+	case len(args) == 1 && f.preset == "":
+		if f.kind != "" || len(f.set) > 0 {
+			return nil, badUsage("--model and --set are for presets: leave them out with the run %s", args[0])
+		}
+		m, err := run.Open(args[0]) // its weights are what its configuration says
+		if err == nil {
+			err = m.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
+		return run.Describe(args[0])
+	case len(args) == 0 && f.preset != "":
+		return run.Shape(f.preset, run.Kind(f.kind), true, f.set)
+	}
+	return nil, badUsage("calm info takes one run directory or --preset NAME: see calm info --help")
+}
+
+// infoJSON is what --json prints; docs/formats.md has its keys.
+func infoJSON(m *run.Model, c run.Cost) map[string]any {
+	byPart := func(list []run.Amount) map[string]float64 {
+		parts := map[string]float64{}
+		for _, a := range list {
+			parts[a.Name] = a.N
+		}
+		return parts
+	}
+	arithmetic := map[string]any{
+		"train_step": c.Step.Total(), "train_step_attention": c.Step.Attention, "train_token": c.StepToken,
+		"trained": c.Step.Total() * float64(c.Steps), "token_by_part": byPart(c.Token),
+	}
+	if c.MaxSteps > 0 {
+		arithmetic["planned"] = c.Step.Total() * float64(c.MaxSteps)
+	}
+	if c.Context > 0 {
+		arithmetic["token"], arithmetic["context"] = c.TokenTotal(), c.Context
+	}
+	info := map[string]any{"kind": m.Kind, "parameters": c.Kept, "trainable_parameters": c.Trained, "parameters_by_part": byPart(c.Parameters),
+		"steps": c.Steps, "vocab_size": m.VocabSize(), "flops": arithmetic, "config": m.Config()}
+	if m.Tokenizer != nil {
+		info["run"], info["vocab_size"] = m.Dir, m.Tokenizer.VocabSize()
+	}
+	return info
+}
+
+// describe prints the same for people.
+func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost) error {
+	what, tokens := "preset "+f.preset, fmt.Sprintf("vocabulary of %d", m.VocabSize())
+	if m.Tokenizer != nil {
+		what, tokens = m.Dir, fmt.Sprintf("tokenizer of %d", m.Tokenizer.VocabSize())
+	}
+	fmt.Fprintf(w, "%s: %s, %d parameters, %d of them trained, %s tokens\n", what, m.Kind, c.Kept, c.Trained, tokens)
+	fmt.Fprintf(w, "  parameters  %s\n", amounts(c.Parameters))
+	fmt.Fprintf(w, "  training    %s FLOPs a token, %s a step (%.3g %% in attention)\n",
+		quantity(c.StepToken), quantity(c.Step.Total()), 100*c.Step.Attention/c.Step.Total())
+	if m.Dir != "" {
+		fmt.Fprintf(w, "              %s FLOPs in %d steps so far\n", quantity(c.Step.Total()*float64(c.Steps)), c.Steps)
+	}
+	if c.MaxSteps > 0 {
+		fmt.Fprintf(w, "              %s FLOPs in %d steps in all\n", quantity(c.Step.Total()*float64(c.MaxSteps)), c.MaxSteps)
+	}
+	if c.Context == 0 {
+		fmt.Fprintf(w, "  use         FLOPs a token: %s\n", amounts(c.Token))
+	} else {
+		fmt.Fprintf(w, "  writing     %s FLOPs a token at temperature 1 in a context of %d positions: %s\n",
+			quantity(c.TokenTotal()), c.Context, amounts(c.Token))
+	}
+	text, err := json.MarshalIndent(m.Config(), "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", text)
+	return err
+}
+
+// amounts lists parts with their shares.
+func amounts(list []run.Amount) string {
+	var parts []string
+	for _, a := range list {
+		parts = append(parts, strings.ReplaceAll(a.Name, "_", " ")+" "+quantity(a.N))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// quantity prints a count with four digits and, from a thousand on, its power of ten in steps of three.
+func quantity(n float64) string {
+	exponent := 0
+	for n >= 999.95 {
+		n, exponent = n/1000, exponent+3
+	}
+	if exponent == 0 {
+		return fmt.Sprintf("%.4g", n)
+	}
+	return fmt.Sprintf("%.4ge%d", n, exponent)
 }

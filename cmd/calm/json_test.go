@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,8 +86,69 @@ func TestInfoJSON(t *testing.T) {
 		if !(all >= trained && trained > 0) || kind == "lm" && all == trained {
 			t.Errorf("%s has %v parameters, %v of them trained", kind, all, trained)
 		}
-		if text := must(t, "info", dir).out; !strings.HasPrefix(text, dir+": "+kind+", ") {
+		if text := must(t, "info", dir).out; !strings.HasPrefix(text, dir+": "+kind+", ") || !strings.Contains(text, "FLOPs") {
 			t.Errorf("info printed %q", text)
+		}
+		checkArithmetic(t, kind, got)
+	}
+}
+
+// checkArithmetic checks that the figures of calm info belong together.
+func checkArithmetic(t *testing.T, kind string, info map[string]any) {
+	t.Helper()
+	flops, _ := info["flops"].(map[string]any)
+	wantKeys(t, "the arithmetic", flops, "train_step", "train_step_attention", "train_token", "trained", "planned", "token_by_part")
+	number := func(m map[string]any, key string) float64 { n, _ := m[key].(float64); return n }
+	config, _ := info["config"].(map[string]any)
+	step := number(flops, "train_step")
+	same := func(what string, got, want float64) {
+		t.Helper()
+		if !(math.Abs(got-want) <= 1e-9*want) || want <= 0 {
+			t.Errorf("%s of %s: %v, want %v", what, kind, got, want)
+		}
+	}
+	sum := func(parts any) (sum float64) {
+		list, _ := parts.(map[string]any)
+		for _, n := range list {
+			sum += n.(float64)
+		}
+		return sum
+	}
+	same("the tokens of a step", step/number(flops, "train_token"), number(config, "batch_size")*number(config, "block_size"))
+	same("trained", number(flops, "trained"), step*number(info, "steps"))
+	same("planned", number(flops, "planned"), step*number(config, "max_steps"))
+	parts, _ := info["parameters_by_part"].(map[string]any)
+	same("parameters by part", sum(parts)-number(parts, "token_heads"), number(info, "parameters"))
+	if kind == "ae" {
+		return // it writes nothing
+	}
+	same("a token", sum(flops["token_by_part"]), number(flops, "token"))
+	if number(flops, "context") == 0 {
+		t.Errorf("%s: no context in %v", kind, flops)
+	}
+}
+
+// TestInfoPreset describes models that are not there.
+func TestInfoPreset(t *testing.T) {
+	got := object(t, must(t, "info", "--preset", "calm-xl", "--context", "2048", "--json").out)
+	if trained, _ := got["trainable_parameters"].(float64); math.Round(trained/1e5) != 18298 {
+		t.Errorf("%v parameters", trained)
+	}
+	flops, _ := got["flops"].(map[string]any)
+	if token, _ := flops["token"].(float64); math.Round(token/1e6) != 971 {
+		t.Errorf("a token takes %v", token)
+	}
+	text := must(t, "info", "--preset", "quickstart", "--model", "lm").out
+	for _, want := range []string{"preset quickstart: lm, ", "token heads ", "in a context of 32 positions: backbone "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	for _, args := range [][]string{{}, {"--preset", "quickstart"}, {"--preset", "none"}, {"--preset", "calm-m", "--model", "ae"},
+		{"runs", "--set", "block_size=4"}, {"runs", "--preset", "calm-m"}, {"--preset", "calm-m", "--set", "block_size=5"},
+		{"--preset", "calm-m", "--context", "-1"}, {"--preset", "calm-m", "--set", "hidden_size=0"}} {
+		if got := calmRun(append([]string{"info"}, args...)...); got.status != exitUsage || got.out != "" {
+			t.Errorf("info %v: %+v", args, got)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// progress shows training as one line that is written over, where the output is a terminal, and otherwise as a line
+// progress shows work as one line that is written over, where the output is a terminal, and otherwise as a line
 // now and then; measurements get lines of their own.
 type progress struct {
 	w        io.Writer
@@ -34,22 +34,27 @@ func (p *progress) event(e train.Event) {
 	case e.Measured != nil:
 		p.line(p.measured(e))
 	case e.Saved:
-	case p.due(e):
-		p.shown = time.Now()
-		if p.terminal {
-			p.over(p.step(e))
-		} else {
-			p.line(p.step(e))
-		}
+	case p.due(e.Step == 0):
+		p.show(p.step(e))
 	}
 }
 
-func (p *progress) due(e train.Event) bool {
+// show writes what is due.
+func (p *progress) show(s string) {
+	p.shown = time.Now()
+	if p.terminal {
+		p.over(s)
+	} else {
+		p.line(s)
+	}
+}
+
+func (p *progress) due(first bool) bool {
 	every := 200 * time.Millisecond
 	if !p.terminal {
 		every = 15 * time.Second
 	}
-	return e.Step == 0 || time.Since(p.shown) >= every
+	return first || time.Since(p.shown) >= every
 }
 
 func (p *progress) step(e train.Event) string {

@@ -193,21 +193,22 @@ taken up where it was.`,
 			if err != nil {
 				return err
 			}
-			for _, path := range data { // before a directory is made
-				if _, err := os.Stat(path); err != nil {
-					return badUsage("--data: %w", err)
-				}
+			size, err := corpus.Size(data...) // before a directory is made
+			if err != nil {
+				return badUsage("--data: %w", err)
 			}
 			_, missing := os.Lstat(out)
 			shown := false
+			share, line := newShare(size), newProgress(cmd.ErrOrStderr(), "")
 			progress := func(p corpus.Progress) {
+				done := share.line(p.Read, p.Kept == p.Documents)
+				if line.due(!shown) {
+					line.show(fmt.Sprintf("%s: %d documents, %d MB of text, %d tokens", done, p.Documents, p.Bytes>>20, p.Tokens))
+				}
 				shown = true
-				fmt.Fprintf(cmd.ErrOrStderr(), "\r%d documents, %d MB, %d tokens", p.Documents, p.Bytes>>20, p.Tokens)
 			}
 			c, err := corpus.Prepare(cmd.Context(), readText(cmd.Context(), data), tok, out, corpus.PrepareOptions{Progress: progress})
-			if shown {
-				fmt.Fprintln(cmd.ErrOrStderr())
-			}
+			line.end()
 			if errors.Is(err, context.Canceled) {
 				return errInterrupted
 			}

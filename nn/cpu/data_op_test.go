@@ -126,9 +126,13 @@ func TestBadData(t *testing.T) {
 		{"cross entropy", []int32{5, -1, -99, -101}, func(g *nn.Graph, ids *nn.Tensor) {
 			g.Loss(g.CrossEntropy(g.Floats("h", 3, 4), g.Param(table), ids).Loss, 1)
 		}, "cross entropy: label %d at position 2"},
-		{"rotary", []int32{-1, math.MinInt32}, func(g *nn.Graph, ids *nn.Tensor) {
+		{"rotary", []int32{-1, math.MinInt32, math.MaxInt32}, func(g *nn.Graph, ids *nn.Tensor) {
 			g.Output(g.Rotary(g.Floats("x", 3, 2, 4), ids, 1, 100))
-		}, "rotary: row 2 starts at position %d"},
+		}, "rotary: row 2 starts at position %d: want 0 to 2097150"},
+		{"rotary before a cache", []int32{-1, 8, math.MaxInt32}, func(g *nn.Graph, ids *nn.Tensor) {
+			q := g.Rotary(g.Floats("x", 3, 2, 4), ids, 1, 100)
+			g.Output(g.CachedAttention(q, q, q, g.State("k", 3, 9, 4), g.State("v", 3, 9, 4), ids, 1, 1))
+		}, "rotary: row 2 starts at position %d: want 0 to 7, so that its 2 fit 9"},
 		{"categorical", []int32{5, -1, -99, -101}, func(g *nn.Graph, ids *nn.Tensor) {
 			g.Output(g.Categorical(g.Floats("h", 3, 4), g.Param(table), ids, g.Floats("u", 1, 3)).LogP)
 		}, "categorical: label %d at position 2"},
@@ -144,6 +148,11 @@ func TestBadData(t *testing.T) {
 		ids := g.Ints("ids", 3)
 		c.build(g, ids)
 		p := e.Compile(g, cpu.Inference)
+		for _, s := range g.Tensors() {
+			if s.Role() == nn.State {
+				p.Bind(s, make([]float32, s.Size()))
+			}
+		}
 		once(t, p, false)
 		for _, bad := range c.bad {
 			p.Ints(ids)[2] = bad

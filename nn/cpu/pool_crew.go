@@ -24,7 +24,7 @@ type crew struct {
 
 const (
 	crewWindow    = 4 * time.Millisecond // in regions between two verdicts: a time slice of the system
-	crewRest      = 8 * time.Millisecond // how long a crew stays small at first; each failure doubles it
+	crewRest      = 8 * time.Millisecond // how long a crew stays small at first; each failure doubles it, each success halves it
 	crewRestLimit = 256 * time.Millisecond
 )
 
@@ -62,7 +62,7 @@ func (c *crew) judge(n, own int, worked, waited time.Duration) {
 		c.until = c.clock() + c.rest
 		c.rest = min(2*c.rest, crewRestLimit)
 	} else if int(size) == c.threads {
-		c.rest = crewRest
+		c.rest = max(c.rest/2, crewRest)
 	}
 	c.since, c.late, c.brought = 0, 0, 0
 }

@@ -71,7 +71,7 @@ func TestCrewTriesAgain(t *testing.T) {
 			t.Fatalf("rested for %v, want %v", got, crewRestLimit)
 		}
 	}
-	for range 100 {
+	for range 1000 {
 		c.judge(4, 2, 100*time.Microsecond, 0)
 	}
 	late()
@@ -129,4 +129,34 @@ func TestPoolLeavesLateWorkersOut(t *testing.T) {
 	}
 	until("late", late, 1)
 	until("prompt", prompt, 2)
+}
+
+// BenchmarkPoolBesideNeighbour measures regions of 8 pieces of 20 µs where a neighbour takes the worker's core for 6 of
+// every 9 ms: without the worker, with it, and with it where the crew gives no verdict.
+func BenchmarkPoolBesideNeighbour(b *testing.B) {
+	begun := time.Now()
+	f := func(worker, i int) {
+		const taken, every = 6 * time.Millisecond, 9 * time.Millisecond
+		for start := time.Now(); time.Since(start) < 20*time.Microsecond; {
+		}
+		if at := time.Since(begun) % every; worker != 0 && at < taken {
+			time.Sleep(taken - at)
+		}
+	}
+	for _, kind := range []string{"alone", "together", "unjudged"} {
+		b.Run(kind, func(b *testing.B) {
+			threads := 2
+			if kind == "alone" {
+				threads = 1
+			}
+			p := newPool(threads)
+			defer p.close()
+			if kind == "unjudged" {
+				p.crew.clock = func() time.Duration { return 0 }
+			}
+			for b.Loop() {
+				p.run(8, f)
+			}
+		})
+	}
 }

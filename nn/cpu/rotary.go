@@ -52,6 +52,7 @@ type rotary struct {
 	dx       *grad
 	rope     *rope
 	t        int // rows a batch entry
+	capacity int // positions there can be
 	heads, d int
 	cut      rows
 	fwd, bwd func(worker, i int)
@@ -62,7 +63,7 @@ func newRotary(c *compiler, op *nn.Rotary) step {
 	o := &rotary{p: c.Program, x: c.read(op.X), y: c.write(op.Y), t: op.X.Dim(1), heads: op.Heads, d: d, rope: c.eng.rope(op.Theta, d/2)}
 	o.cut = cutRows(op.X.Rows(), op.X.Cols())
 	if op.Start != nil {
-		o.start = c.ints[op.Start.Root().ID()]
+		o.start, o.capacity = c.ints[op.Start.Root().ID()], capacity(c.graph, op.Start)
 	}
 	o.rope.grow(o.t)
 	if o.dy = c.upstream(op.Y); o.dy != nil {
@@ -72,13 +73,29 @@ func newRotary(c *compiler, op *nn.Rotary) step {
 	return o
 }
 
-func (o *rotary) forward() error {
-	for b, s := range o.start {
-		if s < 0 {
-			return fmt.Errorf("rotary: row %d starts at position %d", b, s)
+// mostPositions bounds the tables where no cache does: 3 GB of them with heads of 256.
+const mostPositions = 1 << 21
+
+// capacity returns how many positions there can be behind start: what the smallest cache that is written there holds.
+func capacity(g *nn.Graph, start *nn.Tensor) int {
+	n := mostPositions
+	for _, op := range g.Ops() {
+		if a, ok := op.(*nn.CachedAttention); ok && a.Start.Root() == start.Root() {
+			n = min(n, a.KCache.Dim(1))
 		}
-		o.rope.grow(int(s) + o.t)
 	}
+	return n
+}
+
+func (o *rotary) forward() error {
+	last := 0
+	for b, s := range o.start { // all of them before the tables grow
+		if s < 0 || int(s)+o.t > o.capacity {
+			return fmt.Errorf("rotary: row %d starts at position %d: want 0 to %d, so that its %d fit %d", b, s, o.capacity-o.t, o.t, o.capacity)
+		}
+		last = max(last, int(s)+o.t)
+	}
+	o.rope.grow(last)
 	o.p.eng.pool.run(o.cut.pieces(), o.fwd)
 	return nil
 }

@@ -3,12 +3,13 @@ package nntest
 import (
 	"testing"
 
+	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 )
 
 // Benchmark measures a training step of each operation at a shape of some size: prepare compiles a graph and returns
-// what runs it once. It reports GFLOP/s of the products where there are any, three times those of the forward run, and
-// the bytes of the inputs and outputs a second.
+// what runs it once. It reports GFLOP/s of the products where there are any, and the bytes of the inputs and outputs a
+// second.
 func Benchmark(b *testing.B, prepare func(b *testing.B, g *nn.Graph, in Inputs) func() error) {
 	for _, c := range benchmarks() {
 		b.Run(c.Name(), func(b *testing.B) {
@@ -24,15 +25,14 @@ func Benchmark(b *testing.B, prepare func(b *testing.B, g *nn.Graph, in Inputs) 
 				}
 			}
 			seconds := b.Elapsed().Seconds() / float64(b.N)
-			flops, elements := 0., 0
+			elements := 0
 			for _, op := range built.Graph.Ops() {
-				flops += 3 * op.Flops()
 				for _, t := range append(op.In(), op.Out()...) {
 					elements += t.Size()
 				}
 			}
-			if flops > 0 {
-				b.ReportMetric(flops/seconds/1e9, "GFLOP/s")
+			if n := flops.Training(built.Graph).Total(); n > 0 {
+				b.ReportMetric(n/seconds/1e9, "GFLOP/s")
 			}
 			b.ReportMetric(4*float64(elements)/seconds/1e9, "GB/s")
 		})

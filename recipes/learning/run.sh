@@ -45,27 +45,45 @@ models() {
 sets() { for pair; do echo --set "$pair"; done; }
 name() { tr ' =' '-_' <<<"K$*"; }
 
-# cost NAME K KEY=VALUE..: milliseconds a step on the core that seconds are counted on.
+# cost K KEY=VALUE..: milliseconds a step on the core that seconds are counted on: the least of three measurements, between
+# which others are made. The weight of a token loss costs nothing, its end does as much as its steps are fewer.
 cost() {
-	local file=$runs/costs/$1 k=$2
-	shift 2
-	if [[ ! -s $file ]]; then
-		"$runs/calm" bench train --model lm --preset quickstart --threads 1 --seconds 4 --json --batch 4 --tokens 128 \
-			--set patch_size="$k" --set latent_size=$((8 * k)) $(sets "$@") |
-			sed -E 's/.*"ms_median":([0-9.]+).*"peak_gflops":([0-9.]+).*/\1 \2/' |
-			awk -v peak=$peak '{printf "%.3f\n", $1 * $2 / peak}' >"$file.new"
-		mv "$file.new" "$file"
+	local k=$1 with without all="$*"
+	shift
+	if [[ $* == *token_loss_until=* ]]; then
+		with=$(cost "$k" $(keep token_loss_until "$@")) without=$(cost "$k" $(keep token_loss "$@") token_loss_weight=0)
+		awk -v a="$with" -v b="$without" -v u="${all##*token_loss_until=}" 'BEGIN {split(u, w, " "); printf "%.3f\n", a * w[1] + b * (1 - w[1])}'
+		return
 	fi
-	cat "$file"
+	sort -n "$runs/costs/$(kind "$k" "$@")" | head -1
+}
+
+# measure K KEY=VALUE..: adds a measurement of a step.
+measure() {
+	local k=$1 file
+	file=$runs/costs/$(kind "$@")
+	shift
+	"$runs/calm" bench train --model lm --preset quickstart --threads 1 --seconds 2 --json --batch 4 --tokens 128 \
+		--set patch_size="$k" --set latent_size=$((8 * k)) $(sets "$@") |
+		sed -E 's/.*"ms_median":([0-9.]+).*"peak_gflops":([0-9.]+).*/\1 \2/' |
+		awk -v peak=$peak '{printf "%.3f\n", $1 * $2 / peak}' >>"$file"
+}
+
+# kind is the name of what costs the same; keep drops keys that begin with a word.
+kind() { name $(sed -E 's/token_loss_weight=(0\.5|2|16)/token_loss_weight=4/; s/ token_loss_until=[^ ]*//' <<<"$*"); }
+keep() {
+	local drop=$1
+	shift
+	for pair; do [[ $pair == $drop* ]] || echo "$pair"; done
 }
 
 # one K SEED KEY=VALUE..: trains and measures a model.
 one() {
-	local k=$1 seed=$2 kind dir steps
+	local k=$1 seed=$2 dir steps
 	shift 2
-	kind=$(name "$k" "$@") dir=$runs/$kind-s$seed
+	dir=$runs/$(name "$k" "$@")-s$seed
 	[[ ! -s $dir/eval.json ]] || return 0
-	steps=$(awk -v s="$seconds" -v ms="$(cost "$kind" "$k" "$@")" 'BEGIN {printf "%d", 1000 * s / ms}')
+	steps=$(awk -v s="$seconds" -v ms="$(cost "$k" "$@")" 'BEGIN {printf "%d", 1000 * s / ms}')
 	if [[ -e $dir/config.json ]]; then
 		"$runs/calm" train --resume "$dir" --threads 1 2>/dev/null
 	else
@@ -81,11 +99,20 @@ for k in 4 2; do
 		"$runs/calm" train ae --out "$runs/ae$k" --steps 700 --set patch_size=$k --set latent_size=$((8 * k))
 done
 # Costs first, one at a time: two jobs at once would share the machine's memory.
-models | while read -r k keys; do
-	cost "$(name "$k" $keys)" "$k" $keys >/dev/null
-done
+if [[ ! -e $runs/costs/done ]]; then
+	rm -f "$runs"/costs/*
+	for _ in 1 2 3; do
+		models | while read -r keys; do kind $keys; done | sort -u >"$runs/costs/.kinds"
+		models | while read -r k keys; do
+			grep -qx "$(kind "$k" $keys)" "$runs/costs/.kinds" || continue
+			sed -i "/^$(kind "$k" $keys)\$/d" "$runs/costs/.kinds"
+			measure "$k" $(keep token_loss_until $keys) </dev/null
+		done
+	done
+	touch "$runs/costs/done"
+fi
 export runs seconds peak samples measurements
-export -f one cost name sets
+export -f one cost kind keep name sets
 for seed in "${seeds[@]}"; do
 	models | while read -r k keys; do echo "$k $seed $keys"; done
 done | xargs -P "$jobs" -d '\n' -I{} bash -euo pipefail -c 'one {}'

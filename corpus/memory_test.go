@@ -1,0 +1,154 @@
+package corpus
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Compressed JSON lines are read one by one: 24 MB of them never stand in memory.
+func TestCompressedLinesStream(t *testing.T) {
+	const documents, limit = 6000, 20 << 20 // of 4 kB
+	for ext, compressor := range map[string]func(io.Writer) io.WriteCloser{
+		".gz": func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		".zst": func(w io.Writer) io.WriteCloser {
+			z, err := zstd.NewWriter(w, zstd.WithWindowSize(1<<20))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return z
+		},
+	} {
+		path := filepath.Join(t.TempDir(), "lines.jsonl"+ext)
+		writeLines(t, path, compressor, documents)
+		base, most := heap(), int64(0)
+		n := 0
+		watch := func() {
+			if n++; n%1500 == 1499 {
+				most = max(most, heap()-base)
+			}
+		}
+		for _, err := range Read(context.Background(), path) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			watch()
+		}
+		if n != documents || most > limit {
+			t.Errorf("%s: reading %d documents took %d MB", ext, n, most>>20)
+		}
+
+		n, most = 0, 0
+		docs := Read(context.Background(), path)
+		watched := func(yield func(Document, error) bool) {
+			for d, err := range docs {
+				watch()
+				if !yield(d, err) {
+					return
+				}
+			}
+		}
+		var last Progress
+		c, err := Prepare(context.Background(), watched, bytesTokenizer, t.TempDir(),
+			PrepareOptions{ShardBytes: 32 << 20, Progress: func(p Progress) { last = p }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if size, err := Size(path); err != nil || last.Read < size*9/10 || last.Read > size {
+			t.Errorf("%s: %d of %d bytes read at the last report, %v", ext, last.Read, size, err)
+		}
+		if n != documents || most > limit {
+			t.Errorf("%s: preparing %d documents took %d MB", ext, n, most>>20)
+		}
+	}
+}
+
+func writeLines(t *testing.T, path string, compressor func(io.Writer) io.WriteCloser, documents int) {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := compressor(file)
+	w := bufio.NewWriter(z)
+	body := strings.Repeat("The whale was seen again. ", 4000/26)
+	for i := range documents {
+		fmt.Fprintf(w, `{"id": %d, "text": "%d. %s"}`+"\n", i, i, body)
+	}
+	for _, err := range []error{w.Flush(), z.Close(), file.Close()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func heap() int64 {
+	runtime.GC() // what lives, not what waits to be collected
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// A compressed text is one document: one that is too long ends in an error.
+func TestCompressedTextFits(t *testing.T) {
+	if got, err := readAtMost(strings.NewReader("12345"), 5); err != nil || string(got) != "12345" {
+		t.Errorf("%q, %v", got, err)
+	}
+	_, err := readAtMost(strings.NewReader("123456"), 5)
+	wantError(t, err, "more than 5 bytes", "one document", "JSON lines")
+	_, err = readAtMost(io.MultiReader(strings.NewReader("12"), brokenReader{}), 5)
+	wantError(t, err, "after 2 bytes", "broken")
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, fmt.Errorf("broken") }
+
+// The share of the files that is read grows within a long document, and over files of all kinds ends at their size.
+func TestProgressRead(t *testing.T) {
+	long := strings.Repeat("A line of words.\n", 3<<20/17)
+	dir := put(t, map[string]string{"a.txt": long, "b.txt.gz": gz(t, long), "c.jsonl": `{"text": "` + strings.Repeat("x", 1<<20) + `"}`,
+		"d.parquet": string(parquetSeeds(t)["plain/zstd/v1"])})
+	size, err := Size(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []int64
+	c, err := Prepare(context.Background(), Read(context.Background(), dir), bytesTokenizer, t.TempDir(),
+		PrepareOptions{Progress: func(p Progress) { all = append(all, p.Read) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if len(all) < 6 || all[0] < 1<<19 || all[0] > 2<<20 {
+		t.Fatalf("progress of %d bytes: %v", size, all)
+	}
+	for i, read := range all[1:] {
+		if read < all[i] || read > size {
+			t.Errorf("progress of %d bytes: %v", size, all)
+		}
+	}
+	var last Document
+	for d, err := range Read(context.Background(), dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.from < last.to {
+			t.Errorf("%v begins at %d, before %d", d, d.from, last.to)
+		}
+		last = d
+	}
+	if last.to != size {
+		t.Errorf("all files have %d bytes, %d are read", size, last.to)
+	}
+}

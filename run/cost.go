@@ -1,0 +1,121 @@
+package run
+
+import (
+	"strings"
+
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/flops"
+	"github.com/calm-go/calm/lm"
+)
+
+// Cost is the size of a model and the arithmetic it takes, in multiplications and additions as package flops counts
+// them: docs/flops.md has the formulas.
+type Cost struct {
+	Parameters []Amount // by part
+	Kept       int      // parameters of the model as saved for use, its autoencoder's included
+	Trained    int      // of these
+
+	Step      flops.Count // a training step, all its batches
+	StepToken float64     // the same for each token of its batches
+	Steps     int         // made so far; 0 without a run
+	MaxSteps  int         // 0 where minutes decide
+
+	Context int      // positions of the context that a token is written in; 0 for an autoencoder
+	Token   []Amount // FLOPs of a token written, by part; of an autoencoder, of a token encoded and decoded
+}
+
+// Amount is the share of one part of a model.
+type Amount struct {
+	Name string
+	N    float64
+}
+
+// OnlyTraining is the part of a model's parameters that is not kept: the heads of the auxiliary token loss.
+const OnlyTraining = "token_heads"
+
+// parts name the parameters that begin with a prefix, the first that fits.
+var parts = map[Kind][][2]string{
+	AE: {{"encoder.embed_tokens.", "embeddings"}, {"encoder.", "encoder"}, {"decoder.", "decoder"}},
+	LM: {{"transformer.embed_tokens.", "embeddings"}, {"embed_proj.", "input"}, {"transformer.", "backbone"},
+		{"mlp_generator.", "head"}, {lm.AEPrefix, "autoencoder"}, {lm.TokenHeadPrefix, OnlyTraining}},
+	AR: {{"model.embed_tokens.", "embeddings"}, {"model.", "backbone"}, {"lm_head.", "head"}},
+}
+
+// Cost counts what a described model takes, its parameters without values; context is the number of positions that are
+// attended to where a token is written, 0 for those of a training block.
+func (m *Model) Cost(context int) (Cost, error) {
+	c := Cost{MaxSteps: m.MaxSteps}
+	m.countParameters(&c)
+	objective, err := m.Objective()
+	if err != nil {
+		return c, err
+	}
+	batches := float64(m.GradientAccumulationSteps)
+	c.Step = flops.Training(objective.Graph).Times(batches)
+	c.StepToken = c.Step.Total() / batches / float64(m.BatchSize*m.BlockSize)
+	patch := objective.Layout.PatchSize
+	if context == 0 {
+		context = m.BlockSize / patch
+	}
+	var work []flops.Part
+	switch {
+	case m.AE != nil:
+		work, context = m.AE.RoundTrip(), 0
+	case m.LM != nil:
+		work = m.LM.Generation(context)
+	default:
+		work = m.AR.Generation(context)
+	}
+	c.Context = context
+	for _, part := range work {
+		c.Token = append(c.Token, Amount{part.Name, part.Count().Total() / float64(patch)})
+	}
+	if m.Dir == "" {
+		return c, nil
+	}
+	r, err := checkpoint.OpenRun(m.Dir)
+	if err != nil {
+		return c, err
+	}
+	steps, err := r.Steps()
+	if len(steps) > 0 {
+		c.Steps = steps[len(steps)-1]
+	}
+	return c, err
+}
+
+func (m *Model) countParameters(c *Cost) {
+	at := map[string]int{}
+	for _, p := range m.Params.All() {
+		name := partOf(m.Kind, p.Name)
+		if _, ok := at[name]; !ok {
+			at[name] = len(c.Parameters)
+			c.Parameters = append(c.Parameters, Amount{Name: name})
+		}
+		c.Parameters[at[name]].N += float64(p.Size())
+		if name == OnlyTraining {
+			continue
+		}
+		c.Kept += p.Size()
+		if p.Trainable() {
+			c.Trained += p.Size()
+		}
+	}
+}
+
+func partOf(kind Kind, parameter string) string {
+	for _, p := range parts[kind] {
+		if strings.HasPrefix(parameter, p[0]) {
+			return p[1]
+		}
+	}
+	return "other"
+}
+
+// TokenTotal returns the FLOPs of a token written, of all parts.
+func (c Cost) TokenTotal() (sum float64) {
+	for _, part := range c.Token {
+		sum += part.N
+	}
+	return sum
+}
