@@ -13,11 +13,12 @@ import (
 	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
-// halfModel is everything that reads a matrix: a lookup, products with whole matrices and windows, the choice of the
-// likeliest and the cross entropy of a tied head.
+// halfModel is everything that reads a matrix: a lookup, products with whole matrices and windows, and of a tied head the
+// likeliest, cross entropy, and probabilities with draws.
 type halfModel struct {
 	ids, labels, y, best *nn.Tensor
 	loss                 *nn.CrossEntropy
+	draws                *nn.Categorical
 	graph                *nn.Graph
 }
 
@@ -31,7 +32,8 @@ func newHalfModel(ps *nn.Params, rows, vocab, d, f int) halfModel {
 	m.y = g.Linear(h, g.Param(ps.Get("down")), nil, nn.LinearOptions{Cols: f, Add: x})
 	m.best = g.ArgMax(m.y, table)
 	m.loss = g.CrossEntropy(m.y, table, m.labels)
-	g.Output(m.y, m.best, m.loss.Loss, m.loss.Hits, m.loss.Brier)
+	m.draws = g.Categorical(m.y, table, m.labels, g.Random("uniform", nn.Uniform(0, 1), 2, rows))
+	g.Output(m.y, m.best, m.loss.Loss, m.loss.Hits, m.loss.Brier, m.draws.LogP, m.draws.Collision, m.draws.Draws)
 	return m
 }
 
@@ -85,7 +87,9 @@ func testBF16(t *testing.T, e *cpu.Engine, rows, vocab, d, f int) {
 		if n := testing.AllocsPerRun(3, func() { once(t, p, false) }); n != 0 {
 			t.Errorf("%sa run allocates %v times", what, n)
 		}
-		return append(slices.Clone(p.Floats(m.y)), p.Scalar(m.loss.Loss), p.Scalar(m.loss.Hits), p.Scalar(m.loss.Brier)), p.Ints(m.best)
+		y = append(slices.Clone(p.Floats(m.y)), p.Scalar(m.loss.Loss), p.Scalar(m.loss.Hits), p.Scalar(m.loss.Brier))
+		y = slices.Concat(y, p.Floats(m.draws.LogP), p.Floats(m.draws.Collision))
+		return y, slices.Concat(p.Ints(m.best), p.Ints(m.draws.Draws))
 	}
 	y, best := run(half)
 	wantY, wantBest := run(full)
