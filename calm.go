@@ -61,13 +61,14 @@ type openOptions struct {
 // Threads sets the number of threads to compute on; all processors without it.
 func Threads(n int) OpenOption { return func(o *openOptions) { o.Threads = n } }
 
-// Set changes how a language model's head draws, with assignments such as "sampling_steps=4" or "solver=euler"; see
-// run.Open.
+// Set changes how weights are held and how a language model's head draws, with assignments such as "dtype=bfloat16",
+// "sampling_steps=4" or "solver=euler"; see run.Open.
 func Set(assignments ...string) OpenOption {
 	return func(o *openOptions) { o.set = append(o.set, assignments...) }
 }
 
-// Open opens the run in dir. Close it.
+// Open opens the run in dir. Its weights stay in their file, mapped into memory, where they have the format asked for.
+// Close the model.
 func Open(dir string, options ...OpenOption) (*Model, error) {
 	var o openOptions
 	for _, option := range options {
@@ -80,12 +81,12 @@ func Open(dir string, options ...OpenOption) (*Model, error) {
 	return &Model{run: m, eng: cpu.New(o.Options)}, nil
 }
 
-// Close stops the model's threads.
+// Close stops the model's threads and gives its memory back.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.eng.Close()
-	return nil
+	return m.run.Close()
 }
 
 // Tokenizer returns the run's tokenizer, or nil where it was imported without one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,6 +128,34 @@ func TestLatents(t *testing.T) {
 	}
 	if _, err := text(open(t, ae), "x", calm.DefaultOptions()); !errors.Is(err, calm.ErrKind) {
 		t.Errorf("text of an autoencoder: %v", err)
+	}
+}
+
+// TestDType: in bfloat16 a latent vector changes a little, and little only.
+func TestDType(t *testing.T) {
+	ae, _, _ := tiny(t)
+	half, err := calm.Open(ae, calm.Set("dtype=bfloat16"), calm.Threads(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer half.Close()
+	want, errFull := open(t, ae).Encode("Call me")
+	got, errHalf := half.Encode("Call me")
+	if errFull != nil || errHalf != nil {
+		t.Fatal(errFull, errHalf)
+	}
+	changed := false
+	for i, z := range want {
+		for j, v := range z {
+			d := math.Abs(float64(v - got[i][j]))
+			changed = changed || d > 0
+			if !(d < .1) {
+				t.Errorf("vector %d: %v became %v", i, v, got[i][j])
+			}
+		}
+	}
+	if !changed {
+		t.Error("bfloat16 changes nothing")
 	}
 }
 

@@ -210,6 +210,27 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// TestGenerateDType: weights of bfloat16 are half the bytes, and opening a run of random weights is measured.
+func TestGenerateDType(t *testing.T) {
+	var bytes []float64
+	for _, d := range []string{"float32", "bfloat16"} {
+		o, list := collect()
+		err := Generate(t.Context(), GenerateOptions{Options: o, Presets: []string{"lm-bytes"}, Prompt: 10, Temperature: 1, Load: true,
+			Set: append(tinySets(run.LM), "vocab_size=300", "bos_token_id=297", "eos_token_id=298", "pad_token_id=299", "dtype="+d)})
+		if err != nil || len(*list) != 4 {
+			t.Fatalf("%s: %v, %v", d, err, *list)
+		}
+		open, first, decode := (*list)[0], (*list)[1], (*list)[3]
+		if open.Name != "generate/open/lm-bytes" || first.Name != "generate/first/lm-bytes" || open.Shape != d || first.MSMedian <= open.MSMedian {
+			t.Errorf("%s: %+v\n%+v", d, open, first)
+		}
+		bytes = append(bytes, decode.BytesPerStep)
+	}
+	if r := bytes[1] / bytes[0]; r < .5 || r > .55 { // norms and biases stay
+		t.Errorf("a step reads %v bytes of the two formats", bytes)
+	}
+}
+
 // TestGenerateHeads: a line for each head and number of steps, and the weights of each evaluation count.
 func TestGenerateHeads(t *testing.T) {
 	o, list := collect()
@@ -302,6 +323,8 @@ func TestUsage(t *testing.T) {
 		"no prompt":           write(func(o *GenerateOptions) { o.Prompt = 0 }),
 		"long prompt":         write(func(o *GenerateOptions) { o.Prompt = 1 << 20 }),
 		"not for writing":     write(func(o *GenerateOptions) { o.Presets = []string{"ae-bytes"} }),
+		"dtype":               write(func(o *GenerateOptions) { o.Set = append(o.Set, "dtype=int8") }),
+		"load a run":          write(func(o *GenerateOptions) { o.Run, o.Presets, o.Set, o.Load = t.TempDir(), nil, nil, true }),
 		"no such head":        write(func(o *GenerateOptions) { o.Heads = []string{"flow", "gan"} }),
 		"one step":            write(func(o *GenerateOptions) { o.Heads, o.Steps = []string{"diffusion"}, []int{4, 1} }),
 		"run and head":        write(func(o *GenerateOptions) { o.Run, o.Presets, o.Heads = t.TempDir(), nil, []string{"flow"} }),

@@ -75,7 +75,7 @@ func (o BrierOptions) models() ([]*model, error) {
 	}
 	var list []*model
 	if o.Run != "" {
-		r, err := run.Open(o.Run)
+		r, err := run.Open(o.Run) // until the program ends
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -20,7 +21,8 @@ type GenerateOptions struct {
 	Options
 	Run         string           // a language model's run, or "" for presets with random weights
 	Presets     []string         // none for defaultGenerate
-	Set         []string         // key=value; with a run of head.SamplingKeys alone
+	Set         []string         // key=value, dtype among them; with a run of that and of head.SamplingKeys alone
+	Load        bool             // write random weights to a run first, and measure opening it
 	Heads       []string         // values of model_type to measure one after the other; none for the configuration's
 	Steps       []int            // of sampling_steps, likewise, but for the energy head
 	Prompt      int              // tokens read before, rounded up to patches
@@ -38,7 +40,8 @@ var defaultGenerate = []string{"lm-bytes", "lm-proto"}
 // Below temperature 1 the number of draws that the exact sampler takes depends on what the model has learned; random
 // weights, whose draws are all alike, give the least. The batch sampler always takes temperature.DefaultPool.
 func Generate(ctx context.Context, o GenerateOptions) error {
-	if err := o.validate(); err != nil {
+	inference, err := o.validate()
+	if err != nil {
 		return err
 	}
 	eng := o.engine(o.Threads)
@@ -46,11 +49,7 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 	peak := readPeak(eng.ISA(), eng.Threads())
 	if o.Run != "" {
 		for _, v := range o.variants() {
-			m, err := o.open(v)
-			if err != nil {
-				return err
-			}
-			if err := o.measure(ctx, eng, filepath.Base(o.Run), v, m.LM, peak); err != nil {
+			if err := o.measureRun(ctx, eng, inference.DType, v, peak); err != nil {
 				return err
 			}
 		}
@@ -63,6 +62,15 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 				return err
 			}
 			m.randomize()
+			if o.Load {
+				if err := o.measureLoad(ctx, eng, m, inference.DType, v, peak); err != nil {
+					return err
+				}
+				continue
+			}
+			if inference.DType == run.BFloat16 {
+				m.Params.RoundToBF16()
+			}
 			if err := o.measure(ctx, eng, name, v, m.LM, peak); err != nil {
 				return err
 			}
@@ -105,13 +113,17 @@ func (o GenerateOptions) variants() []variant {
 	return all
 }
 
-// open opens the run to measure.
-func (o GenerateOptions) open(v variant) (*run.Model, error) {
-	m, err := run.Open(o.Run, v.set...)
-	if err == nil && m.LM == nil {
-		err = usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, m.Kind)
+// measureRun measures the run.
+func (o GenerateOptions) measureRun(ctx context.Context, eng *cpu.Engine, d run.DType, v variant, peak func(time.Duration) float64) error {
+	m, err := run.Open(o.Run, append(v.set, "dtype="+string(d))...)
+	if err != nil {
+		return err
 	}
-	return m, err
+	defer m.Close()
+	if m.LM == nil {
+		return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, m.Kind)
+	}
+	return o.measure(ctx, eng, filepath.Base(o.Run), v, m.LM, peak)
 }
 
 func (o GenerateOptions) names() []string {
@@ -121,7 +133,15 @@ func (o GenerateOptions) names() []string {
 	return defaultGenerate
 }
 
-func (o GenerateOptions) validate() error {
+// validate takes what says how weights are held out of Set.
+func (o *GenerateOptions) validate() (run.Inference, error) {
+	sets, others := run.SplitSets(o.Set)
+	o.Set = others
+	inference, err := run.ParseInference(sets)
+	return inference, errors.Join(err, o.check())
+}
+
+func (o GenerateOptions) check() error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
@@ -132,8 +152,8 @@ func (o GenerateOptions) validate() error {
 		return usage("--prompt %d: want 1 token or more", o.Prompt)
 	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
 		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
-	case o.Run != "" && (len(o.Presets) > 0 || len(o.Heads) > 0):
-		return usage("--preset and --head are for random weights: leave them out with the run %s", o.Run)
+	case o.Run != "" && (len(o.Presets) > 0 || len(o.Heads) > 0 || o.Load):
+		return usage("--preset, --head and --load are for random weights: leave them out with the run %s", o.Run)
 	}
 	if o.Run != "" {
 		return o.validateRun()

@@ -61,7 +61,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return &File{path: name, header: h, all: data}, nil
 }
 
-// Close gives the memory back. What Bytes returned is invalid afterwards; all else was copied.
+// Close gives the memory back. What Bytes and the views returned is invalid afterwards; all else was copied.
 func (f *File) Close() error {
 	f.all, f.header.raw = nil, nil
 	if f.mapping == nil {

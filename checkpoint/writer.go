@@ -99,7 +99,7 @@ func encodeHeader(order []Stream, metadata map[string]string) ([]byte, error) {
 	}
 	put(jsontext.EndObject)
 	head := bytes.TrimRight(out.Bytes(), "\n")
-	for len(head)%8 != 0 {
+	for (8+len(head))%viewAlign != 0 { // and at a cache line of memory, for views
 		head = append(head, ' ')
 	}
 	if len(head) > maxHeaderBytes {

@@ -127,10 +127,10 @@ func OfWeights(g *nn.Graph) (w Weights) {
 	for _, op := range g.Ops() {
 		switch op := op.(type) {
 		case *nn.Embedding:
-			w.Bytes += 4 * float64(op.Y.Size())
+			w.Bytes += bytesEach(op.Table) * float64(op.Y.Size())
 		case *nn.Linear: // its window of the matrix
 			w.FLOPs += op.Flops()
-			w.Bytes += 4 * float64(op.X.Cols()*op.Y.Cols())
+			w.Bytes += bytesEach(op.W) * float64(op.X.Cols()*op.Y.Cols())
 			if op.B != nil {
 				w.Bytes += 4 * float64(op.Y.Cols())
 			}
@@ -138,10 +138,18 @@ func OfWeights(g *nn.Graph) (w Weights) {
 			for _, t := range op.In() {
 				if t.Role() == nn.Parameter {
 					w.FLOPs += op.Flops()
-					w.Bytes += 4 * float64(t.Size())
+					w.Bytes += bytesEach(t) * float64(t.Size())
 				}
 			}
 		}
 	}
 	return w
+}
+
+// bytesEach is the size of one number of a parameter.
+func bytesEach(t *nn.Tensor) float64 {
+	if p := t.Param(); p != nil && p.BF16 != nil {
+		return 2
+	}
+	return 4
 }

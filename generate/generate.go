@@ -245,7 +245,7 @@ func (g *Generator) fail(ctx context.Context, err error, yield func(Chunk, error
 func (g *Generator) Result() Result { return g.result }
 
 // readAtOnce is the number of patches of a prompt between two looks at the context: what a session reads in one run.
-const readAtOnce = 64
+const readAtOnce = 256
 
 // prefill reads a prompt.
 func (g *Generator) prefill(ctx context.Context, prompt []int32) error {

@@ -73,7 +73,7 @@ const TokenHeadPrefix = "token_heads."
 // Initialize draws the parameters that have no values yet. Token embeddings that start from the autoencoder's are
 // copies of its table, except the padding token's, which is zero; so the autoencoder must have its values before.
 func (m *Model) Initialize(seed uint64) {
-	fresh := m.embed != nil && m.embed.Data == nil
+	fresh := m.embed != nil && !m.embed.HasData()
 	m.Params.Initialize(seed)
 	if !fresh || m.Config.InitEmbeddings != FromAutoencoder {
 		return

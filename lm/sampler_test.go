@@ -40,7 +40,7 @@ func patchesOf(ids []int32, rows, k, from, to int) (out []int32) {
 
 // TestSessionEqualsTraining: however a context is cut into appends, its last hidden state is that of the whole.
 func TestSessionEqualsTraining(t *testing.T) {
-	const rows, patches = 2, 107
+	const rows, patches = 2, 363
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
 		for _, input := range inputs {
 			m := tiny(func(c *lm.Config) { c.Input = input })
@@ -54,7 +54,7 @@ func sessionEqualsTraining(t *testing.T, e *cpu.Engine, m *lm.Model, rows, patch
 	k, d := m.Config.PatchSize, m.Config.HiddenSize
 	ids := randomIDs(rows*(patches+1)*k, m.Config.VocabSize)
 	want := hiddenStates(t, e, m, ids, rows)
-	for _, cuts := range [][]int{{107}, {1, 2, 3, 20, 21, 85, 106, 107}, {64, 107}} {
+	for _, cuts := range [][]int{{363}, {1, 2, 3, 20, 21, 85, 106, 363}, {64, 320, 363}} {
 		s := m.NewSession(e, rows, patches)
 		from := 0
 		for _, to := range cuts {
@@ -397,4 +397,38 @@ func TestByPosition(t *testing.T) {
 	got := make([]int32, len(tokens))
 	ev.ByPosition(got, tokens)
 	equal(t, "tokens", got, []int32{0, 0, 0, 0, 10, 10, 10, 10, 1, 1, 1, 1, 11, 11, 11, 11})
+}
+
+// TestBF16: contexts and draws of a model of bfloat16 are bit for bit those of the same numbers in float32.
+func TestBF16(t *testing.T) {
+	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
+		half, full := tiny(nil), tiny(nil)
+		half.Params.RoundToBF16()
+		for _, p := range half.Params.All() {
+			for i, v := range p.BF16 {
+				full.Params.Get(p.Name).Data[i] = kernel.FromBF16(v)
+			}
+		}
+		ids := randomIDs(90*half.Config.PatchSize, half.Config.VocabSize)
+		var hidden [2][]float32
+		var tokens [2][]int32
+		for i, m := range []*lm.Model{half, full} {
+			s := m.NewSession(e, 1, 100)
+			for _, n := range []int{89 * m.Config.PatchSize, len(ids)} { // a prompt, then a patch
+				if err := s.Append(ids[s.Len()*m.Config.PatchSize : n]); err != nil {
+					t.Fatal(err)
+				}
+				hidden[i] = append(hidden[i], s.Hidden()...)
+			}
+			for _, draws := range []int{1, 5} {
+				drawn, err := m.NewSampler(e, 1, draws).Draw(s.Hidden(), 1, 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tokens[i] = append(tokens[i], drawn...)
+			}
+		}
+		testkit.Compare(t, "hidden", hidden[0], hidden[1], 0)
+		testkit.CompareInts(t, "tokens", tokens[0], tokens[1])
+	})
 }

@@ -14,6 +14,7 @@ type Param struct {
 	Name   string
 	Shape  []int
 	Data   []float32 // row-major, nil until the parameters are allocated, initialised or loaded
+	BF16   []uint16  // the values of a matrix as bfloat16, Data then nil: for inference only, see Params.SetBF16
 	Init   Init
 	Decay  bool // weight decay applies: matrices and embeddings, not biases nor norm weights
 	Frozen bool // never trained
@@ -23,6 +24,9 @@ type Param struct {
 
 // Size returns the number of elements.
 func (p *Param) Size() int { return size(p.Shape) }
+
+// HasData reports whether the parameter has its values, in whichever format.
+func (p *Param) HasData() bool { return p.Data != nil || p.BF16 != nil }
 
 // Trainable reports whether training changes the parameter.
 func (p *Param) Trainable() bool { return !p.Frozen }
@@ -112,7 +116,7 @@ func (ps *Params) Count() (all, trainable int) {
 // the parameter's name and i alone, the same on every machine.
 func (ps *Params) Initialize(seed uint64) {
 	for _, p := range ps.list {
-		if p.Data != nil {
+		if p.HasData() {
 			continue
 		}
 		p.Data = make([]float32, p.Size())
@@ -142,17 +146,60 @@ func (p *Param) initialize(seed uint64) {
 	}
 }
 
+// Release forgets all values, so that their memory can be used for others.
+func (ps *Params) Release() {
+	for _, p := range ps.list {
+		p.Data, p.BF16 = nil, nil
+	}
+}
+
 // SetData gives the parameter called name its values. The slice is kept, not copied.
 func (ps *Params) SetData(name string, shape []int, data []float32) error {
+	p, err := ps.shaped(name, shape)
+	if err != nil {
+		return err
+	}
+	p.Data, p.BF16 = data, nil
+	return nil
+}
+
+// SetBF16 is SetData for a matrix of bfloat16, half the memory: engines read it in inference, widen each value to
+// float32 and compute as with those. Vectors, which are norms and biases, stay float32.
+func (ps *Params) SetBF16(name string, shape []int, data []uint16) error {
+	p, err := ps.shaped(name, shape)
+	if err != nil {
+		return err
+	}
+	if !p.Matrix() {
+		return fmt.Errorf("parameter %q is no matrix: bfloat16 is for matrices", name)
+	}
+	p.Data, p.BF16 = nil, data
+	return nil
+}
+
+// Matrix reports whether the parameter is a matrix or a table, and not a vector.
+func (p *Param) Matrix() bool { return len(p.Shape) == 2 }
+
+// RoundToBF16 makes bfloat16 of every matrix that is float32, for inference.
+func (ps *Params) RoundToBF16() {
+	for _, p := range ps.list {
+		if p.Matrix() && p.Data != nil {
+			p.BF16 = make([]uint16, len(p.Data))
+			kernel.Best().RoundBF16(p.BF16, p.Data)
+			p.Data = nil
+		}
+	}
+}
+
+func (ps *Params) shaped(name string, shape []int) (*Param, error) {
 	p := ps.byName[name]
 	if p == nil {
-		return fmt.Errorf("there is no parameter %q", name)
+		return nil, fmt.Errorf("there is no parameter %q", name)
 	}
 	if !slices.Equal(p.Shape, shape) {
-		return fmt.Errorf("parameter %q has shape %v, the model wants %v", name, shape, p.Shape)
+		return nil, fmt.Errorf("parameter %q has shape %v, the model wants %v", name, shape, p.Shape)
 	}
-	p.Data = data
-	return nil
+	return p, nil
 }
 
 // DrawID numbers the stream of random numbers called name: the same name gives the same stream in every program.

@@ -75,6 +75,11 @@ func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
 		}
 	}
 	q := &quickstart{Options: o, eng: eng, started: time.Now()}
+	defer func() {
+		if q.model != nil {
+			_ = q.model.Close() // it was only read
+		}
+	}()
 	for _, step := range []func(context.Context) error{q.trainAE, q.trainLM, q.measure, q.write} {
 		if err := step(ctx); err != nil {
 			return q.figures, err
@@ -183,6 +188,7 @@ func (q *quickstart) measureAE(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer m.Close()
 	r, err := m.Evaluate(ctx, q.eng, run.Evaluation{Options: eval.Options{Sigmas: []float64{.3}}})
 	if err != nil {
 		return err

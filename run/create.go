@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
@@ -50,7 +51,7 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	if o.Preset == "" {
 		o.Preset = DefaultPreset
 	}
-	if err := free(o.Out); err != nil {
+	if err := errors.Join(onlyInference(o.Set), free(o.Out)); err != nil {
 		return nil, err
 	}
 	if o.Kind == LM {
@@ -113,6 +114,7 @@ func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error
 	if err != nil {
 		return nil, fmt.Errorf("--ae: %w", err)
 	}
+	defer ae.Close()
 	if ae.AE == nil {
 		return nil, usage("--ae: %s is a run of kind %s, not an autoencoder", o.AE, ae.Kind)
 	}
@@ -129,7 +131,8 @@ func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error
 	m := newModel(o.Out, ae.Tokenizer)
 	m.useLM(c, ae.AE.Config, true)
 	for _, p := range ae.Params.All() {
-		if err := m.Params.SetData(lm.AEPrefix+p.Name, p.Shape, p.Data); err != nil {
+		// A copy: what is trained outlives the file.
+		if err := m.Params.SetData(lm.AEPrefix+p.Name, p.Shape, slices.Clone(p.Data)); err != nil {
 			return nil, err
 		}
 	}

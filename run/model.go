@@ -30,18 +30,26 @@ type Model struct {
 	LM *lm.Model
 	AR *ar.Model
 
-	configFile any // *AEConfig, *LMConfig or *ARConfig, of which Common is a part
+	configFile any              // *AEConfig, *LMConfig or *ARConfig, of which Common is a part
+	weights    *checkpoint.File // that the parameters' values lie in; nil where they are the model's own
 }
 
-// Open reads the run in dir for evaluation and generation: its newest weights, without what only training needs. How a
-// language model's head draws can be set anew: assignments key=value for head.SamplingKeys; others are a *UsageError.
+// Open opens the run in dir for evaluation and generation: its newest weights, without what only training needs. Weights
+// that the file has in the format asked for are not read but mapped into memory, which programs share; nobody may write
+// to them. Assignments key=value say how weights are held, see [Inference], and of a language model how its head draws
+// (head.SamplingKeys); others are a *UsageError. Close the model.
 func Open(dir string, set ...string) (*Model, error) {
-	for _, s := range set {
+	inference, sampling := SplitSets(set)
+	c, err := ParseInference(inference)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sampling {
 		if key, _, _ := strings.Cut(s, "="); !slices.Contains(head.SamplingKeys(), strings.TrimSpace(key)) {
-			return nil, usage("--set %s: of a trained model only %s can be set", s, strings.Join(head.SamplingKeys(), ", "))
+			return nil, usage("--set %s: of a trained model only dtype, %s can be set", s, strings.Join(head.SamplingKeys(), ", "))
 		}
 	}
-	m, err := describe(dir, false, set...)
+	m, err := describe(dir, false, sampling...)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +61,15 @@ func Open(dir string, set ...string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m, errors.Join(m.load(weights), weights.Close())
+	views, err := m.load(weights, c.DType)
+	if views {
+		m.weights = weights
+		return m, nil
+	}
+	if err = errors.Join(err, weights.Close()); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // Describe reads what the run in dir is, if asked with what only training needs, and leaves the weights where they are:
@@ -157,25 +173,6 @@ func (m *Model) describeAR(path string) error {
 func (m *Model) useAR(c ARConfig) {
 	m.Common, m.configFile = &c.Common, &c
 	m.AR = ar.New(c.BaselineConfig, m.Params)
-}
-
-// load gives every parameter its values from a file that must have it in the right shape, and nothing else.
-func (m *Model) load(f *checkpoint.File) error {
-	for _, p := range m.Params.All() {
-		t, err := f.Tensor(p.Name)
-		if err != nil {
-			return err
-		}
-		if err := m.Params.SetData(p.Name, t.Shape, t.Data); err != nil {
-			return fmt.Errorf("%s does not match %s: %w", f.Path(), checkpoint.ConfigFile, err)
-		}
-	}
-	for _, name := range f.Names() {
-		if m.Params.Get(name) == nil {
-			return fmt.Errorf("%s does not match %s: it has a tensor %q that the model has not", f.Path(), checkpoint.ConfigFile, name)
-		}
-	}
-	return nil
 }
 
 // VocabSize returns the number of tokens that the model has, which may be more than the tokenizer's.

@@ -184,7 +184,8 @@ default; how many the exact sampler takes depends on what the model has learned.
 	}
 	fl := cmd.Flags()
 	fl.StringSliceVar(&o.Presets, "preset", nil, "presets of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration, of a run's sampling_steps and solver alone; may be repeated")
+	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration, or dtype=bfloat16; of a run dtype, sampling_steps and solver alone; may be repeated")
+	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
 	fl.StringSliceVar(&o.Heads, "head", nil, "heads to measure, with commas: energy, diffusion, flow (default: the preset's)")
 	fl.IntSliceVar(&o.Steps, "steps", nil, "sampling steps of diffusion and flow to measure, with commas (default: 100 and 10)")
 	fl.IntVar(&o.Prompt, "prompt", 256, "tokens of the prompt")

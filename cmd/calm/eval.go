@@ -58,6 +58,7 @@ these are equal; "rollouts" counts at how many positions.`,
 			if err != nil {
 				return err
 			}
+			defer m.Close()
 			eng, err := f.engine()
 			if err != nil {
 				return err

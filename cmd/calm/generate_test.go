@@ -69,3 +69,16 @@ func TestDiverged(t *testing.T) {
 	}
 	must(t, "info", out)
 }
+
+// TestBF16: both verbs take weights in half the memory, and give what the model still gives.
+func TestBF16(t *testing.T) {
+	r := tinyRuns(t)
+	for _, dir := range []string{r.lm, r.ar} {
+		args := []string{"generate", dir, "--prompt", "the whale", "--set", "dtype=bfloat16"}
+		first := must(t, args...)
+		if again := must(t, append(args, "--threads", "1")...); again != first || !strings.HasPrefix(first.out, "the whale") {
+			t.Errorf("%v and %v", first, again)
+		}
+		must(t, "eval", dir, "--set", "dtype=bfloat16")
+	}
+}

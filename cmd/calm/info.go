@@ -62,7 +62,11 @@ func (f *infoFlags) model(args []string) (*run.Model, error) {
 		if f.kind != "" || len(f.set) > 0 {
 			return nil, badUsage("--model and --set are for presets: leave them out with the run %s", args[0])
 		}
-		if _, err := run.Open(args[0]); err != nil { // its weights are what its configuration says
+		m, err := run.Open(args[0]) // its weights are what its configuration says
+		if err == nil {
+			err = m.Close()
+		}
+		if err != nil {
 			return nil, err
 		}
 		return run.Describe(args[0], true)

@@ -117,7 +117,7 @@ func tinyRuns(t *testing.T) runs {
 	t.Helper()
 	dir := t.TempDir()
 	r := runs{tinyText(t), filepath.Join(dir, "ae"), filepath.Join(dir, "lm"), filepath.Join(dir, "ar")}
-	must(t, trainTiny("ae", r.ae, r.text, "--steps", "400", "--set", "learning_rate=0.02", "--set", "eval_steps=0", "--set", "save_steps=0")...)
+	must(t, trainTiny("ae", r.ae, r.text, "--steps", "400", "--set", "learning_rate=0.005", "--set", "eval_steps=0", "--set", "save_steps=0")...)
 	must(t, trainTiny("lm", r.lm, r.text, "--ae", r.ae, "--steps", "60", "--set", "learning_rate=0.01")...)
 	must(t, trainTiny("ar", r.ar, r.text, "--steps", "4")...)
 	return r

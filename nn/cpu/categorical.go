@@ -42,7 +42,8 @@ func (o *categorical) forward() error {
 	for o.lo = 0; o.lo < o.n; o.lo += o.chunk {
 		rows := min(o.chunk, o.n-o.lo)
 		a := &o.product.args
-		a.M, a.A, a.B, a.C = rows, o.h.f[o.lo*o.d:(o.lo+rows)*o.d], o.w.f, o.logits.f
+		a.M, a.A, a.C = rows, o.h.f[o.lo*o.d:(o.lo+rows)*o.d], o.logits.f
+		a.setB(o.w, 0)
 		o.product.run()
 		o.p.eng.pool.run(rows, o.row)
 	}

@@ -108,7 +108,8 @@ func (o *crossEntropy) forwardChunk() {
 	rows, logits := o.hi-o.lo, o.logits.f
 	h := o.h.f[o.lo*o.d : o.hi*o.d]
 	a := &o.product.args
-	a.M, a.A, a.B, a.C = rows, h, o.w.f, logits
+	a.M, a.A, a.C = rows, h, logits
+	a.setB(o.w, 0)
 	o.product.run()
 	o.cut = cutRows(rows, o.v)
 	o.p.eng.pool.run(o.cut.pieces(), o.piece)
@@ -183,7 +184,8 @@ func (o *argMax) forward() error {
 	for o.lo = 0; o.lo < o.v; o.lo += o.chunk {
 		o.width = min(o.chunk, o.v-o.lo)
 		a := &o.product.args
-		a.N, a.LDC, a.A, a.B, a.C = o.width, o.width, o.h.f, o.w.f[o.lo*o.d:], o.logits.f
+		a.N, a.LDC, a.A, a.C = o.width, o.width, o.h.f, o.logits.f
+		a.setB(o.w, o.lo*o.d)
 		o.product.run()
 		o.cut = cutRows(o.n, o.width)
 		o.p.eng.pool.run(o.cut.pieces(), o.piece)

@@ -58,7 +58,11 @@ func (o *embedding) lookup(_, i int) {
 	d := o.width
 	for r := lo; r < hi; r++ {
 		at := int(o.ids[r]) * d
-		copy(o.y.f[r*d:(r+1)*d], o.table.f[at:at+d])
+		if y := o.y.f[r*d : (r+1)*d]; o.table.half != nil {
+			o.p.eng.isa.WidenBF16(y, o.table.half[at:at+d])
+		} else {
+			copy(y, o.table.f[at:at+d])
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type gemmArgs struct {
 	A          []float32 // [M, K]: A(i,l) = A[i*ARow+l*ACol]
 	ARow, ACol int
 	B          []float32 // [K, N]: B(l,j) = B[l*BRow+j*BCol]
+	BHalf      []uint16  // or B as bfloat16, with BRow 1
 	BRow, BCol int
 	C          []float32 // [M, N]: C(i,j) = C[i*LDC+j]
 	LDC        int
@@ -140,11 +141,14 @@ func (a *gemmArgs) check() {
 	if a.ARow < 0 || a.ACol < 0 || a.BRow < 0 || a.BCol < 0 || a.K < 0 {
 		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: negative size or stride", a.M, a.K, a.K, a.N))
 	}
+	if a.BHalf != nil && a.BRow != 1 {
+		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: B is bfloat16 and not transposed", a.M, a.K, a.K, a.N))
+	}
 	c := (a.M-1)*a.LDC + a.N
 	a.need("C", len(a.C), c)
 	if a.K > 0 {
 		a.need("A", len(a.A), (a.M-1)*a.ARow+(a.K-1)*a.ACol+1)
-		a.need("B", len(a.B), (a.K-1)*a.BRow+(a.N-1)*a.BCol+1)
+		a.need("B", max(len(a.B), len(a.BHalf)), (a.K-1)*a.BRow+(a.N-1)*a.BCol+1)
 	}
 	if a.M > 1 && a.LDC < a.N {
 		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: rows of C overlap, LDC is %d", a.M, a.K, a.K, a.N, a.LDC))
@@ -164,6 +168,15 @@ func (a *gemmArgs) need(name string, have, need int) {
 	if have < need {
 		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: %s has %d elements, needs %d", a.M, a.K, a.K, a.N, name, have, need))
 	}
+}
+
+// setB makes B the transposed weights that lie in w from an element on.
+func (a *gemmArgs) setB(w *buf, at int) {
+	if w.half != nil {
+		a.B, a.BHalf = nil, w.half[at:]
+		return
+	}
+	a.B, a.BHalf = w.f[at:], nil
 }
 
 // addRows returns the number of rows of Add that are read.

@@ -39,13 +39,12 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	tileRows, tileCols := isa.GemmTile()
 	p := gemmPlan{rows: a.M, cols: a.N}
 	if p.thin = a.M <= 8 && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
-		// A block streams at least 64 kB of weights.
-		p.cols = min(a.N, max(a.N/32, 16384/a.K, 16))
-		p.cols = (p.cols + 3) / 4 * 4
+		// A block streams some 128 kB of weights, in few rows where they are long.
+		p.cols = min(a.N, max(1<<15/a.K, 8))
 		p.across = (a.N + p.cols - 1) / p.cols
 		return p
 	}
-	p.packB = a.BCol != 1 || a.M > 4*tileRows
+	p.packB = a.BHalf != nil || a.BCol != 1 || a.M > 4*tileRows
 	p.packA = a.N > 4*tileCols && a.M > tileRows && !(a.ACol == 1 && a.ARow <= gemmKC) // short rows do not compete
 	p.rows, p.cols = cutGemm(a.M, a.N, a.K, tileRows, tileCols, threads)
 	p.across = (a.N + p.cols - 1) / p.cols
@@ -98,7 +97,12 @@ func (p *gemmPlan) piece(a *gemmArgs, i int) (i0, i1, j0, j1 int) {
 
 // block computes rows [i0, i1) and columns [j0, j1) of C.
 func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1, j0, j1 int) {
-	if p.thin {
+	switch {
+	case p.thin && a.BHalf != nil:
+		isa.DotRowsBF16(i1-i0, j1-j0, a.K, a.A[i0*a.ARow:], a.ARow, a.BHalf[j0*a.BCol:], a.BCol, a.C[i0*a.LDC+j0:], a.LDC, a.Accumulate)
+		a.epilogue(isa, i0, i1, j0, j1)
+		return
+	case p.thin:
 		isa.DotRows(i1-i0, j1-j0, a.K, a.A[i0*a.ARow:], a.ARow, a.B[j0*a.BCol:], a.BCol, a.C[i0*a.LDC+j0:], a.LDC, a.Accumulate)
 		a.epilogue(isa, i0, i1, j0, j1)
 		return
@@ -150,7 +154,12 @@ func (s *gemmBlock) loadB(l0, l1, j0, j1 int) {
 		return
 	}
 	s.panel = k*s.width + gemmPad
-	dst, src := s.packedB[(first-j0)/s.width*s.panel:], s.B[l0*s.BRow+first*s.BCol:]
+	dst := s.packedB[(first-j0)/s.width*s.panel:]
+	if s.BHalf != nil { // A is packed later
+		s.isa.PackColumnsBF16(dst, s.panel, s.BHalf[l0+first*s.BCol:], s.BCol, j1-first, k, s.packedA)
+		return
+	}
+	src := s.B[l0*s.BRow+first*s.BCol:]
 	switch {
 	case s.BCol == 1:
 		s.isa.PackRows(dst, s.panel, src, s.BRow, j1-first, k)

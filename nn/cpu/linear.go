@@ -82,7 +82,8 @@ func (o *linear) planBackward(c *compiler) {
 
 func (o *linear) forward() error {
 	a := &o.product.args
-	a.A, a.B, a.C = o.x.f, o.w.f[o.at:], o.y.f
+	a.A, a.C = o.x.f, o.y.f
+	a.setB(o.w, o.at)
 	if o.b != nil {
 		a.Bias = o.b.f[o.op.Row : o.op.Row+o.out]
 	}

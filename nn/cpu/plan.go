@@ -15,6 +15,7 @@ import (
 // given out after all steps are known, and inputs may be bound anew.
 type buf struct {
 	f           []float32
+	half        []uint16 // of a parameter that is bfloat16, f then nil
 	size        int
 	first, last int
 	merged      *buf // the buffer this one shares memory with as an alias

@@ -97,10 +97,13 @@ func (c *compiler) allocate(t *nn.Tensor) {
 		b = &buf{size: t.Size()}
 	case nn.Parameter:
 		p := t.Param()
-		if len(p.Data) != p.Size() {
-			panic(fmt.Sprintf("cpu: parameter %q has %d values, its shape %v wants %d", p.Name, len(p.Data), p.Shape, p.Size()))
+		if n := max(len(p.Data), len(p.BF16)); n != p.Size() {
+			panic(fmt.Sprintf("cpu: parameter %q has %d values, its shape %v wants %d", p.Name, n, p.Shape, p.Size()))
 		}
-		b = &buf{size: t.Size(), f: p.Data}
+		if c.training && p.BF16 != nil {
+			panic(fmt.Sprintf("cpu: parameter %q is bfloat16, which is for inference: training needs float32", p.Name))
+		}
+		b = &buf{size: t.Size(), f: p.Data, half: p.BF16}
 	}
 	c.values[t.ID()] = b
 }

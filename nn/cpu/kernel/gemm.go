@@ -114,6 +114,23 @@ func (s ISA) PackColumns(dst []float32, panel int, src []float32, ld, n, k int) 
 	}
 }
 
+// PackColumnsBF16 is [ISA.PackColumns] for bfloat16, which it widens; tmp has room for a panel.
+func (s ISA) PackColumnsBF16(dst []float32, panel int, src []uint16, ld, n, k int, tmp []float32) {
+	if k <= 0 || n <= 0 {
+		return
+	}
+	_, cols := s.GemmTile()
+	needLen("src", len(src), (n-1)*ld+k)
+	needLen("tmp", len(tmp), min(n, cols)*k)
+	for j := 0; j < n; j += cols {
+		wide := min(cols, n-j)
+		for i := range wide {
+			s.WidenBF16(tmp[i*k:(i+1)*k], src[(j+i)*ld:][:k])
+		}
+		s.PackColumns(dst[j/cols*panel:], panel, tmp, k, wide, k)
+	}
+}
+
 // CopyRows copies a matrix, fetching rows ahead:
 //
 //	dst[i*ldd+l] = src[i*lds+l]  // [rows, cols]
@@ -146,31 +163,6 @@ func (s ISA) Transpose(dst []float32, ldd int, src []float32, lds, rows, cols in
 		return
 	}
 	transpose(dst, ldd, src, lds, rows, cols)
-}
-
-// DotRows computes Y = X·Wᵀ, or Y += X·Wᵀ with accumulate, for few rows of X, reading W once and in order:
-//
-//	X(i,l) = x[i*ldx+l]  // [m, k]
-//	W(j,l) = w[j*ldw+l]  // [n, k]
-//	Y(i,j) = y[i*ldy+j]  // [m, n]
-//
-// An element's sum is ordered by k alone.
-func (s ISA) DotRows(m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
-	if m <= 0 || n <= 0 {
-		return
-	}
-	needLen("y", len(y), (m-1)*ldy+n)
-	if k > 0 {
-		needLen("x", len(x), (m-1)*ldx+k)
-		needLen("w", len(w), (n-1)*ldw+k)
-	} else {
-		k = 0
-	}
-	if s == Portable || k == 0 {
-		dotRowsGo(m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
-		return
-	}
-	dotRows(s, m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
 }
 
 // FMAPeakFLOPs returns the floating-point operations in one iteration of [ISA.FMAPeak].

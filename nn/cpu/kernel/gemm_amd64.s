@@ -1003,10 +1003,10 @@ panel:
 	VZEROUPPER
 	RET
 
-// func dot1x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot1AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dot1x1AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
+TEXT ·dot1AVX2(SB), NOSPLIT, $0-65
+	MOVQ    n+0(FP), AX
 	MOVQ    ldx+24(FP), CX
 	MOVQ    w+32(FP), CX
 	MOVQ    ldw+40(FP), DX
@@ -1015,36 +1015,46 @@ TEXT ·dot1x1AVX2(SB), NOSPLIT, $0-65
 	ANDQ    $0x07, SI
 	LEAQ    gemmMasks<>+0(SB), DI
 	NEGQ    SI
-	VMOVUPS 32(DI)(SI*4), Y3
+	VMOVUPS 32(DI)(SI*4), Y4
 
-group:
-	MOVQ   x+16(FP), DI
-	MOVQ   CX, R8
-	LEAQ   (CX)(DX*1), R9
+row:
+	MOVQ   x+16(FP), R8
+	MOVQ   CX, DI
 	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
 	MOVQ   k+8(FP), SI
-	SUBQ   $0x08, SI
+	SUBQ   $0x10, SI
 	JL     rest
 
 steps:
-	VMOVUPS     (R8), Y1
+	PREFETCHT0  1024(DI)
 	VMOVUPS     (DI), Y2
-	VFMADD231PS Y2, Y1, Y0
-	PREFETCHT0  (R9)
-	ADDQ        $0x20, DI
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	SUBQ        $0x08, SI
+	VMOVUPS     32(DI), Y3
+	VFMADD231PS (R8), Y2, Y0
+	VFMADD231PS 32(R8), Y3, Y1
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x10, SI
 	JGE         steps
 
 rest:
 	ADDQ        $0x08, SI
+	JL          tail
+	VMOVUPS     (DI), Y2
+	VFMADD231PS (R8), Y2, Y0
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, SI
+
+tail:
+	ADDQ        $0x08, SI
 	JZ          reduce
-	VMASKMOVPS  (R8), Y3, Y1
-	VMASKMOVPS  (DI), Y3, Y2
-	VFMADD231PS Y2, Y1, Y0
+	VMASKMOVPS  (DI), Y4, Y3
+	VMASKMOVPS  (R8), Y4, Y2
+	VFMADD231PS Y2, Y3, Y1
 
 reduce:
+	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X2
 	VADDPS       X2, X0, X0
 	VMOVHLPS     X0, X0, X2
@@ -1060,9 +1070,9 @@ overwrite:
 	MOVQ   BX, SI
 	VMOVSS X0, (SI)
 	ADDQ   $0x04, BX
-	LEAQ   (CX)(DX*1), CX
+	ADDQ   DX, CX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
@@ -1084,10 +1094,10 @@ DATA gemmMasks<>+56(SB)/4, $0x00000000
 DATA gemmMasks<>+60(SB)/4, $0x00000000
 GLOBL gemmMasks<>(SB), RODATA|NOPTR, $64
 
-// func dot1x4AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dot1x4AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
+// func dot1BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dot1BF16AVX2(SB), NOSPLIT, $16-65
+	MOVQ    n+0(FP), AX
 	MOVQ    ldx+24(FP), CX
 	MOVQ    w+32(FP), CX
 	MOVQ    ldw+40(FP), DX
@@ -1096,109 +1106,84 @@ TEXT ·dot1x4AVX2(SB), NOSPLIT, $0-65
 	ANDQ    $0x07, SI
 	LEAQ    gemmMasks<>+0(SB), DI
 	NEGQ    SI
-	VMOVUPS 32(DI)(SI*4), Y9
+	VMOVUPS 32(DI)(SI*4), Y4
 
-group:
-	MOVQ   x+16(FP), DI
-	MOVQ   CX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (CX)(DX*4), R10
-	LEAQ   (R10)(DX*2), R11
-	ADDQ   DX, R11
+row:
+	MOVQ   x+16(FP), R8
+	MOVQ   CX, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
 	MOVQ   k+8(FP), SI
-	SUBQ   $0x08, SI
+	SUBQ   $0x10, SI
 	JL     rest
 
 steps:
-	VMOVUPS     (R8), Y4
-	VMOVUPS     (R8)(DX*1), Y5
-	VMOVUPS     (R8)(DX*2), Y6
-	VMOVUPS     (R9), Y7
-	VMOVUPS     (DI), Y8
-	VFMADD231PS Y8, Y4, Y0
-	VFMADD231PS Y8, Y5, Y1
-	VFMADD231PS Y8, Y6, Y2
-	VFMADD231PS Y8, Y7, Y3
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(DX*1)
-	PREFETCHT0  (R10)(DX*2)
-	PREFETCHT0  (R11)
-	ADDQ        $0x20, DI
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	ADDQ        $0x20, R11
-	SUBQ        $0x08, SI
+	PREFETCHT0  1024(DI)
+	VPMOVZXWD   (DI), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VPMOVZXWD   16(DI), Y3
+	VPSLLD      $0x10, Y3, Y3
+	VFMADD231PS (R8), Y2, Y0
+	VFMADD231PS 32(R8), Y3, Y1
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x10, SI
 	JGE         steps
 
 rest:
 	ADDQ        $0x08, SI
-	JZ          reduce
-	VMASKMOVPS  (R8), Y9, Y4
-	VMASKMOVPS  (R8)(DX*1), Y9, Y5
-	VMASKMOVPS  (R8)(DX*2), Y9, Y6
-	VMASKMOVPS  (R9), Y9, Y7
-	VMASKMOVPS  (DI), Y9, Y8
-	VFMADD231PS Y8, Y4, Y0
-	VFMADD231PS Y8, Y5, Y1
-	VFMADD231PS Y8, Y6, Y2
-	VFMADD231PS Y8, Y7, Y3
+	JL          tail
+	VPMOVZXWD   (DI), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS (R8), Y2, Y0
+	ADDQ        $0x20, R8
+	ADDQ        $0x10, DI
+	SUBQ        $0x08, SI
+
+tail:
+	ADDQ    $0x08, SI
+	JZ      reduce
+	VPXOR   X3, X3, X3
+	VMOVUPS X3, (SP)
+
+words:
+	MOVWLZX     -2(DI)(SI*2), R9
+	MOVW        R9, -2(SP)(SI*2)
+	DECQ        SI
+	JNZ         words
+	VMOVUPS     (SP), X3
+	VPMOVZXWD   X3, Y3
+	VPSLLD      $0x10, Y3, Y3
+	VMASKMOVPS  (R8), Y4, Y2
+	VFMADD231PS Y2, Y3, Y1
 
 reduce:
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X8, X0, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X8, X0, X0
-	VMOVSHDUP    X0, X8
-	VADDSS       X8, X0, X0
-	VEXTRACTF128 $0x01, Y1, X8
-	VADDPS       X8, X1, X1
-	VMOVHLPS     X1, X1, X8
-	VADDPS       X8, X1, X1
-	VMOVSHDUP    X1, X8
-	VADDSS       X8, X1, X1
-	VEXTRACTF128 $0x01, Y2, X8
-	VADDPS       X8, X2, X2
-	VMOVHLPS     X2, X2, X8
-	VADDPS       X8, X2, X2
-	VMOVSHDUP    X2, X8
-	VADDSS       X8, X2, X2
-	VEXTRACTF128 $0x01, Y3, X8
-	VADDPS       X8, X3, X3
-	VMOVHLPS     X3, X3, X8
-	VADDPS       X8, X3, X3
-	VMOVSHDUP    X3, X8
-	VADDSS       X8, X3, X3
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VMOVHLPS     X0, X0, X2
+	VADDPS       X2, X0, X0
+	VMOVSHDUP    X0, X2
+	VADDSS       X2, X0, X0
 	CMPB         accumulate+64(FP), $0x00
 	JE           overwrite
 	MOVQ         BX, SI
 	VADDSS       (SI), X0, X0
-	VADDSS       4(SI), X1, X1
-	VADDSS       8(SI), X2, X2
-	VADDSS       12(SI), X3, X3
 
 overwrite:
 	MOVQ   BX, SI
 	VMOVSS X0, (SI)
-	VMOVSS X1, 4(SI)
-	VMOVSS X2, 8(SI)
-	VMOVSS X3, 12(SI)
-	ADDQ   $0x10, BX
-	LEAQ   (CX)(DX*4), CX
+	ADDQ   $0x04, BX
+	ADDQ   DX, CX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot2x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot2AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dot2x1AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
+TEXT ·dot2AVX2(SB), NOSPLIT, $0-65
+	MOVQ    n+0(FP), AX
 	MOVQ    ldx+24(FP), CX
 	MOVQ    w+32(FP), DX
 	MOVQ    ldw+40(FP), BX
@@ -1207,295 +1192,60 @@ TEXT ·dot2x1AVX2(SB), NOSPLIT, $0-65
 	ANDQ    $0x07, DI
 	LEAQ    gemmMasks<>+0(SB), R8
 	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y4
+	VMOVUPS 32(R8)(DI*4), Y6
 
-group:
-	MOVQ   x+16(FP), R8
-	MOVQ   DX, R9
-	LEAQ   (DX)(BX*1), R10
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
-	JL     rest
-
-steps:
-	VMOVUPS     (R9), Y2
-	VMOVUPS     (R8), Y3
-	VFMADD231PS Y3, Y2, Y0
-	VMOVUPS     (R8)(CX*1), Y3
-	VFMADD231PS Y3, Y2, Y1
-	PREFETCHT0  (R10)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	SUBQ        $0x08, DI
-	JGE         steps
-
-rest:
-	ADDQ        $0x08, DI
-	JZ          reduce
-	VMASKMOVPS  (R9), Y4, Y2
-	VMASKMOVPS  (R8), Y4, Y3
-	VFMADD231PS Y3, Y2, Y0
-	VMASKMOVPS  (R8)(CX*1), Y4, Y3
-	VFMADD231PS Y3, Y2, Y1
-
-reduce:
-	VEXTRACTF128 $0x01, Y0, X3
-	VADDPS       X3, X0, X0
-	VMOVHLPS     X0, X0, X3
-	VADDPS       X3, X0, X0
-	VMOVSHDUP    X0, X3
-	VADDSS       X3, X0, X0
-	VEXTRACTF128 $0x01, Y1, X3
-	VADDPS       X3, X1, X1
-	VMOVHLPS     X1, X1, X3
-	VADDPS       X3, X1, X1
-	VMOVSHDUP    X1, X3
-	VADDSS       X3, X1, X1
-	CMPB         accumulate+64(FP), $0x00
-	JE           overwrite
-	MOVQ         SI, DI
-	VADDSS       (DI), X0, X0
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X1, X1
-
-overwrite:
-	MOVQ   SI, DI
-	VMOVSS X0, (DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X1, (DI)
-	ADDQ   $0x04, SI
-	LEAQ   (DX)(BX*1), DX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot2x4AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dot2x4AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
-	MOVQ    ldx+24(FP), CX
-	MOVQ    w+32(FP), DX
-	MOVQ    ldw+40(FP), BX
-	MOVQ    y+48(FP), SI
-	MOVQ    k+8(FP), DI
-	ANDQ    $0x07, DI
-	LEAQ    gemmMasks<>+0(SB), R8
-	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y13
-
-group:
-	MOVQ   x+16(FP), R8
-	MOVQ   DX, R9
-	LEAQ   (R9)(BX*2), R10
-	ADDQ   BX, R10
-	LEAQ   (DX)(BX*4), R11
-	LEAQ   (R11)(BX*2), R12
-	ADDQ   BX, R12
+row:
+	MOVQ   x+16(FP), R9
+	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
 	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
+	SUBQ   $0x10, DI
 	JL     rest
 
 steps:
-	VMOVUPS     (R9), Y8
-	VMOVUPS     (R9)(BX*1), Y9
-	VMOVUPS     (R9)(BX*2), Y10
-	VMOVUPS     (R10), Y11
-	VMOVUPS     (R8), Y12
-	VFMADD231PS Y12, Y8, Y0
-	VFMADD231PS Y12, Y9, Y1
-	VFMADD231PS Y12, Y10, Y2
-	VFMADD231PS Y12, Y11, Y3
-	VMOVUPS     (R8)(CX*1), Y12
-	VFMADD231PS Y12, Y8, Y4
-	VFMADD231PS Y12, Y9, Y5
-	VFMADD231PS Y12, Y10, Y6
-	VFMADD231PS Y12, Y11, Y7
-	PREFETCHT0  (R11)
-	PREFETCHT0  (R11)(BX*1)
-	PREFETCHT0  (R11)(BX*2)
-	PREFETCHT0  (R12)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	ADDQ        $0x20, R11
-	ADDQ        $0x20, R12
-	SUBQ        $0x08, DI
-	JGE         steps
-
-rest:
-	ADDQ        $0x08, DI
-	JZ          reduce
-	VMASKMOVPS  (R9), Y13, Y8
-	VMASKMOVPS  (R9)(BX*1), Y13, Y9
-	VMASKMOVPS  (R9)(BX*2), Y13, Y10
-	VMASKMOVPS  (R10), Y13, Y11
-	VMASKMOVPS  (R8), Y13, Y12
-	VFMADD231PS Y12, Y8, Y0
-	VFMADD231PS Y12, Y9, Y1
-	VFMADD231PS Y12, Y10, Y2
-	VFMADD231PS Y12, Y11, Y3
-	VMASKMOVPS  (R8)(CX*1), Y13, Y12
-	VFMADD231PS Y12, Y8, Y4
-	VFMADD231PS Y12, Y9, Y5
-	VFMADD231PS Y12, Y10, Y6
-	VFMADD231PS Y12, Y11, Y7
-
-reduce:
-	VEXTRACTF128 $0x01, Y0, X12
-	VADDPS       X12, X0, X0
-	VMOVHLPS     X0, X0, X12
-	VADDPS       X12, X0, X0
-	VMOVSHDUP    X0, X12
-	VADDSS       X12, X0, X0
-	VEXTRACTF128 $0x01, Y1, X12
-	VADDPS       X12, X1, X1
-	VMOVHLPS     X1, X1, X12
-	VADDPS       X12, X1, X1
-	VMOVSHDUP    X1, X12
-	VADDSS       X12, X1, X1
-	VEXTRACTF128 $0x01, Y2, X12
-	VADDPS       X12, X2, X2
-	VMOVHLPS     X2, X2, X12
-	VADDPS       X12, X2, X2
-	VMOVSHDUP    X2, X12
-	VADDSS       X12, X2, X2
-	VEXTRACTF128 $0x01, Y3, X12
-	VADDPS       X12, X3, X3
-	VMOVHLPS     X3, X3, X12
-	VADDPS       X12, X3, X3
-	VMOVSHDUP    X3, X12
-	VADDSS       X12, X3, X3
-	VEXTRACTF128 $0x01, Y4, X12
-	VADDPS       X12, X4, X4
-	VMOVHLPS     X4, X4, X12
-	VADDPS       X12, X4, X4
-	VMOVSHDUP    X4, X12
-	VADDSS       X12, X4, X4
-	VEXTRACTF128 $0x01, Y5, X12
-	VADDPS       X12, X5, X5
-	VMOVHLPS     X5, X5, X12
-	VADDPS       X12, X5, X5
-	VMOVSHDUP    X5, X12
-	VADDSS       X12, X5, X5
-	VEXTRACTF128 $0x01, Y6, X12
-	VADDPS       X12, X6, X6
-	VMOVHLPS     X6, X6, X12
-	VADDPS       X12, X6, X6
-	VMOVSHDUP    X6, X12
-	VADDSS       X12, X6, X6
-	VEXTRACTF128 $0x01, Y7, X12
-	VADDPS       X12, X7, X7
-	VMOVHLPS     X7, X7, X12
-	VADDPS       X12, X7, X7
-	VMOVSHDUP    X7, X12
-	VADDSS       X12, X7, X7
-	CMPB         accumulate+64(FP), $0x00
-	JE           overwrite
-	MOVQ         SI, DI
-	VADDSS       (DI), X0, X0
-	VADDSS       4(DI), X1, X1
-	VADDSS       8(DI), X2, X2
-	VADDSS       12(DI), X3, X3
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X4, X4
-	VADDSS       4(DI), X5, X5
-	VADDSS       8(DI), X6, X6
-	VADDSS       12(DI), X7, X7
-
-overwrite:
-	MOVQ   SI, DI
-	VMOVSS X0, (DI)
-	VMOVSS X1, 4(DI)
-	VMOVSS X2, 8(DI)
-	VMOVSS X3, 12(DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X4, (DI)
-	VMOVSS X5, 4(DI)
-	VMOVSS X6, 8(DI)
-	VMOVSS X7, 12(DI)
-	ADDQ   $0x10, SI
-	LEAQ   (DX)(BX*4), DX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot3x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dot3x1AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
-	MOVQ    ldx+24(FP), CX
-	MOVQ    w+32(FP), DX
-	MOVQ    ldw+40(FP), BX
-	MOVQ    y+48(FP), SI
-	MOVQ    k+8(FP), DI
-	ANDQ    $0x07, DI
-	LEAQ    gemmMasks<>+0(SB), R8
-	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y5
-
-group:
-	MOVQ   x+16(FP), R8
-	MOVQ   DX, R9
-	LEAQ   (DX)(BX*1), R10
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
-	JL     rest
-
-steps:
-	VMOVUPS     (R9), Y3
+	PREFETCHT0  1024(R8)
 	VMOVUPS     (R8), Y4
-	VFMADD231PS Y4, Y3, Y0
-	VMOVUPS     (R8)(CX*1), Y4
-	VFMADD231PS Y4, Y3, Y1
-	VMOVUPS     (R8)(CX*2), Y4
-	VFMADD231PS Y4, Y3, Y2
-	PREFETCHT0  (R10)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	SUBQ        $0x08, DI
+	VMOVUPS     32(R8), Y5
+	VFMADD231PS (R9), Y4, Y0
+	VFMADD231PS 32(R9), Y5, Y1
+	VFMADD231PS (R9)(CX*1), Y4, Y2
+	VFMADD231PS 32(R9)(CX*1), Y5, Y3
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x10, DI
 	JGE         steps
 
 rest:
 	ADDQ        $0x08, DI
+	JL          tail
+	VMOVUPS     (R8), Y4
+	VFMADD231PS (R9), Y4, Y0
+	VFMADD231PS (R9)(CX*1), Y4, Y2
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ        $0x08, DI
 	JZ          reduce
-	VMASKMOVPS  (R9), Y5, Y3
-	VMASKMOVPS  (R8), Y5, Y4
-	VFMADD231PS Y4, Y3, Y0
-	VMASKMOVPS  (R8)(CX*1), Y5, Y4
-	VFMADD231PS Y4, Y3, Y1
-	VMASKMOVPS  (R8)(CX*2), Y5, Y4
-	VFMADD231PS Y4, Y3, Y2
+	VMASKMOVPS  (R8), Y6, Y5
+	VMASKMOVPS  (R9), Y6, Y4
+	VFMADD231PS Y4, Y5, Y1
+	VMASKMOVPS  (R9)(CX*1), Y6, Y4
+	VFMADD231PS Y4, Y5, Y3
 
 reduce:
+	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X4
 	VADDPS       X4, X0, X0
 	VMOVHLPS     X0, X0, X4
 	VADDPS       X4, X0, X0
 	VMOVSHDUP    X0, X4
 	VADDSS       X4, X0, X0
-	VEXTRACTF128 $0x01, Y1, X4
-	VADDPS       X4, X1, X1
-	VMOVHLPS     X1, X1, X4
-	VADDPS       X4, X1, X1
-	VMOVSHDUP    X1, X4
-	VADDSS       X4, X1, X1
+	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X4
 	VADDPS       X4, X2, X2
 	VMOVHLPS     X2, X2, X4
@@ -1507,157 +1257,24 @@ reduce:
 	MOVQ         SI, DI
 	VADDSS       (DI), X0, X0
 	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X1, X1
-	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X2, X2
 
 overwrite:
 	MOVQ   SI, DI
 	VMOVSS X0, (DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X1, (DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X2, (DI)
 	ADDQ   $0x04, SI
-	LEAQ   (DX)(BX*1), DX
+	ADDQ   BX, DX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot3x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dot3x2AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
-	MOVQ    ldx+24(FP), CX
-	MOVQ    w+32(FP), DX
-	MOVQ    ldw+40(FP), BX
-	MOVQ    y+48(FP), SI
-	MOVQ    k+8(FP), DI
-	ANDQ    $0x07, DI
-	LEAQ    gemmMasks<>+0(SB), R8
-	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y9
-
-group:
-	MOVQ   x+16(FP), R8
-	MOVQ   DX, R9
-	LEAQ   (DX)(BX*2), R10
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
-	JL     rest
-
-steps:
-	VMOVUPS     (R9), Y6
-	VMOVUPS     (R9)(BX*1), Y7
-	VMOVUPS     (R8), Y8
-	VFMADD231PS Y8, Y6, Y0
-	VFMADD231PS Y8, Y7, Y1
-	VMOVUPS     (R8)(CX*1), Y8
-	VFMADD231PS Y8, Y6, Y2
-	VFMADD231PS Y8, Y7, Y3
-	VMOVUPS     (R8)(CX*2), Y8
-	VFMADD231PS Y8, Y6, Y4
-	VFMADD231PS Y8, Y7, Y5
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(BX*1)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	SUBQ        $0x08, DI
-	JGE         steps
-
-rest:
-	ADDQ        $0x08, DI
-	JZ          reduce
-	VMASKMOVPS  (R9), Y9, Y6
-	VMASKMOVPS  (R9)(BX*1), Y9, Y7
-	VMASKMOVPS  (R8), Y9, Y8
-	VFMADD231PS Y8, Y6, Y0
-	VFMADD231PS Y8, Y7, Y1
-	VMASKMOVPS  (R8)(CX*1), Y9, Y8
-	VFMADD231PS Y8, Y6, Y2
-	VFMADD231PS Y8, Y7, Y3
-	VMASKMOVPS  (R8)(CX*2), Y9, Y8
-	VFMADD231PS Y8, Y6, Y4
-	VFMADD231PS Y8, Y7, Y5
-
-reduce:
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X8, X0, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X8, X0, X0
-	VMOVSHDUP    X0, X8
-	VADDSS       X8, X0, X0
-	VEXTRACTF128 $0x01, Y1, X8
-	VADDPS       X8, X1, X1
-	VMOVHLPS     X1, X1, X8
-	VADDPS       X8, X1, X1
-	VMOVSHDUP    X1, X8
-	VADDSS       X8, X1, X1
-	VEXTRACTF128 $0x01, Y2, X8
-	VADDPS       X8, X2, X2
-	VMOVHLPS     X2, X2, X8
-	VADDPS       X8, X2, X2
-	VMOVSHDUP    X2, X8
-	VADDSS       X8, X2, X2
-	VEXTRACTF128 $0x01, Y3, X8
-	VADDPS       X8, X3, X3
-	VMOVHLPS     X3, X3, X8
-	VADDPS       X8, X3, X3
-	VMOVSHDUP    X3, X8
-	VADDSS       X8, X3, X3
-	VEXTRACTF128 $0x01, Y4, X8
-	VADDPS       X8, X4, X4
-	VMOVHLPS     X4, X4, X8
-	VADDPS       X8, X4, X4
-	VMOVSHDUP    X4, X8
-	VADDSS       X8, X4, X4
-	VEXTRACTF128 $0x01, Y5, X8
-	VADDPS       X8, X5, X5
-	VMOVHLPS     X5, X5, X8
-	VADDPS       X8, X5, X5
-	VMOVSHDUP    X5, X8
-	VADDSS       X8, X5, X5
-	CMPB         accumulate+64(FP), $0x00
-	JE           overwrite
-	MOVQ         SI, DI
-	VADDSS       (DI), X0, X0
-	VADDSS       4(DI), X1, X1
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X2, X2
-	VADDSS       4(DI), X3, X3
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X4, X4
-	VADDSS       4(DI), X5, X5
-
-overwrite:
-	MOVQ   SI, DI
-	VMOVSS X0, (DI)
-	VMOVSS X1, 4(DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X2, (DI)
-	VMOVSS X3, 4(DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X4, (DI)
-	VMOVSS X5, 4(DI)
-	ADDQ   $0x08, SI
-	LEAQ   (DX)(BX*2), DX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot4x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dot4x1AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
+// func dot2BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dot2BF16AVX2(SB), NOSPLIT, $16-65
+	MOVQ    n+0(FP), AX
 	MOVQ    ldx+24(FP), CX
 	MOVQ    w+32(FP), DX
 	MOVQ    ldw+40(FP), BX
@@ -1668,107 +1285,100 @@ TEXT ·dot4x1AVX2(SB), NOSPLIT, $0-65
 	NEGQ    DI
 	VMOVUPS 32(R8)(DI*4), Y6
 
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(CX*2), R9
-	ADDQ   CX, R9
-	MOVQ   DX, R10
-	LEAQ   (DX)(BX*1), R11
+row:
+	MOVQ   x+16(FP), R9
+	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
+	SUBQ   $0x10, DI
 	JL     rest
 
 steps:
-	VMOVUPS     (R10), Y4
-	VMOVUPS     (R8), Y5
-	VFMADD231PS Y5, Y4, Y0
-	VMOVUPS     (R8)(CX*1), Y5
-	VFMADD231PS Y5, Y4, Y1
-	VMOVUPS     (R8)(CX*2), Y5
-	VFMADD231PS Y5, Y4, Y2
-	VMOVUPS     (R9), Y5
-	VFMADD231PS Y5, Y4, Y3
-	PREFETCHT0  (R11)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	ADDQ        $0x20, R11
-	SUBQ        $0x08, DI
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   16(R8), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS (R9), Y4, Y0
+	VFMADD231PS 32(R9), Y5, Y1
+	VFMADD231PS (R9)(CX*1), Y4, Y2
+	VFMADD231PS 32(R9)(CX*1), Y5, Y3
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x10, DI
 	JGE         steps
 
 rest:
 	ADDQ        $0x08, DI
-	JZ          reduce
-	VMASKMOVPS  (R10), Y6, Y4
-	VMASKMOVPS  (R8), Y6, Y5
-	VFMADD231PS Y5, Y4, Y0
-	VMASKMOVPS  (R8)(CX*1), Y6, Y5
-	VFMADD231PS Y5, Y4, Y1
-	VMASKMOVPS  (R8)(CX*2), Y6, Y5
-	VFMADD231PS Y5, Y4, Y2
-	VMASKMOVPS  (R9), Y6, Y5
-	VFMADD231PS Y5, Y4, Y3
+	JL          tail
+	VPMOVZXWD   (R8), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS (R9), Y4, Y0
+	VFMADD231PS (R9)(CX*1), Y4, Y2
+	ADDQ        $0x20, R9
+	ADDQ        $0x10, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ    $0x08, DI
+	JZ      reduce
+	VPXOR   X5, X5, X5
+	VMOVUPS X5, (SP)
+
+words:
+	MOVWLZX     -2(R8)(DI*2), R10
+	MOVW        R10, -2(SP)(DI*2)
+	DECQ        DI
+	JNZ         words
+	VMOVUPS     (SP), X5
+	VPMOVZXWD   X5, Y5
+	VPSLLD      $0x10, Y5, Y5
+	VMASKMOVPS  (R9), Y6, Y4
+	VFMADD231PS Y4, Y5, Y1
+	VMASKMOVPS  (R9)(CX*1), Y6, Y4
+	VFMADD231PS Y4, Y5, Y3
 
 reduce:
-	VEXTRACTF128 $0x01, Y0, X5
-	VADDPS       X5, X0, X0
-	VMOVHLPS     X0, X0, X5
-	VADDPS       X5, X0, X0
-	VMOVSHDUP    X0, X5
-	VADDSS       X5, X0, X0
-	VEXTRACTF128 $0x01, Y1, X5
-	VADDPS       X5, X1, X1
-	VMOVHLPS     X1, X1, X5
-	VADDPS       X5, X1, X1
-	VMOVSHDUP    X1, X5
-	VADDSS       X5, X1, X1
-	VEXTRACTF128 $0x01, Y2, X5
-	VADDPS       X5, X2, X2
-	VMOVHLPS     X2, X2, X5
-	VADDPS       X5, X2, X2
-	VMOVSHDUP    X2, X5
-	VADDSS       X5, X2, X2
-	VEXTRACTF128 $0x01, Y3, X5
-	VADDPS       X5, X3, X3
-	VMOVHLPS     X3, X3, X5
-	VADDPS       X5, X3, X3
-	VMOVSHDUP    X3, X5
-	VADDSS       X5, X3, X3
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X0
+	VMOVHLPS     X0, X0, X4
+	VADDPS       X4, X0, X0
+	VMOVSHDUP    X0, X4
+	VADDSS       X4, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X4
+	VADDPS       X4, X2, X2
+	VMOVHLPS     X2, X2, X4
+	VADDPS       X4, X2, X2
+	VMOVSHDUP    X2, X4
+	VADDSS       X4, X2, X2
 	CMPB         accumulate+64(FP), $0x00
 	JE           overwrite
 	MOVQ         SI, DI
 	VADDSS       (DI), X0, X0
 	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X1, X1
-	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X2, X2
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X3, X3
 
 overwrite:
 	MOVQ   SI, DI
 	VMOVSS X0, (DI)
 	ADDQ   ldy+56(FP), DI
-	VMOVSS X1, (DI)
-	ADDQ   ldy+56(FP), DI
 	VMOVSS X2, (DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X3, (DI)
 	ADDQ   $0x04, SI
-	LEAQ   (DX)(BX*1), DX
+	ADDQ   BX, DX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot4x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot3AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dot4x2AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
+TEXT ·dot3AVX2(SB), NOSPLIT, $0-65
+	MOVQ    n+0(FP), AX
 	MOVQ    ldx+24(FP), CX
 	MOVQ    w+32(FP), DX
 	MOVQ    ldw+40(FP), BX
@@ -1777,241 +1387,74 @@ TEXT ·dot4x2AVX2(SB), NOSPLIT, $0-65
 	ANDQ    $0x07, DI
 	LEAQ    gemmMasks<>+0(SB), R8
 	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y11
+	VMOVUPS 32(R8)(DI*4), Y8
 
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(CX*2), R9
-	ADDQ   CX, R9
-	MOVQ   DX, R10
-	LEAQ   (DX)(BX*2), R11
+row:
+	MOVQ   x+16(FP), R9
+	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
 	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
+	SUBQ   $0x10, DI
 	JL     rest
 
 steps:
-	VMOVUPS     (R10), Y8
-	VMOVUPS     (R10)(BX*1), Y9
-	VMOVUPS     (R8), Y10
-	VFMADD231PS Y10, Y8, Y0
-	VFMADD231PS Y10, Y9, Y1
-	VMOVUPS     (R8)(CX*1), Y10
-	VFMADD231PS Y10, Y8, Y2
-	VFMADD231PS Y10, Y9, Y3
-	VMOVUPS     (R8)(CX*2), Y10
-	VFMADD231PS Y10, Y8, Y4
-	VFMADD231PS Y10, Y9, Y5
-	VMOVUPS     (R9), Y10
-	VFMADD231PS Y10, Y8, Y6
-	VFMADD231PS Y10, Y9, Y7
-	PREFETCHT0  (R11)
-	PREFETCHT0  (R11)(BX*1)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	ADDQ        $0x20, R11
-	SUBQ        $0x08, DI
-	JGE         steps
-
-rest:
-	ADDQ        $0x08, DI
-	JZ          reduce
-	VMASKMOVPS  (R10), Y11, Y8
-	VMASKMOVPS  (R10)(BX*1), Y11, Y9
-	VMASKMOVPS  (R8), Y11, Y10
-	VFMADD231PS Y10, Y8, Y0
-	VFMADD231PS Y10, Y9, Y1
-	VMASKMOVPS  (R8)(CX*1), Y11, Y10
-	VFMADD231PS Y10, Y8, Y2
-	VFMADD231PS Y10, Y9, Y3
-	VMASKMOVPS  (R8)(CX*2), Y11, Y10
-	VFMADD231PS Y10, Y8, Y4
-	VFMADD231PS Y10, Y9, Y5
-	VMASKMOVPS  (R9), Y11, Y10
-	VFMADD231PS Y10, Y8, Y6
-	VFMADD231PS Y10, Y9, Y7
-
-reduce:
-	VEXTRACTF128 $0x01, Y0, X10
-	VADDPS       X10, X0, X0
-	VMOVHLPS     X0, X0, X10
-	VADDPS       X10, X0, X0
-	VMOVSHDUP    X0, X10
-	VADDSS       X10, X0, X0
-	VEXTRACTF128 $0x01, Y1, X10
-	VADDPS       X10, X1, X1
-	VMOVHLPS     X1, X1, X10
-	VADDPS       X10, X1, X1
-	VMOVSHDUP    X1, X10
-	VADDSS       X10, X1, X1
-	VEXTRACTF128 $0x01, Y2, X10
-	VADDPS       X10, X2, X2
-	VMOVHLPS     X2, X2, X10
-	VADDPS       X10, X2, X2
-	VMOVSHDUP    X2, X10
-	VADDSS       X10, X2, X2
-	VEXTRACTF128 $0x01, Y3, X10
-	VADDPS       X10, X3, X3
-	VMOVHLPS     X3, X3, X10
-	VADDPS       X10, X3, X3
-	VMOVSHDUP    X3, X10
-	VADDSS       X10, X3, X3
-	VEXTRACTF128 $0x01, Y4, X10
-	VADDPS       X10, X4, X4
-	VMOVHLPS     X4, X4, X10
-	VADDPS       X10, X4, X4
-	VMOVSHDUP    X4, X10
-	VADDSS       X10, X4, X4
-	VEXTRACTF128 $0x01, Y5, X10
-	VADDPS       X10, X5, X5
-	VMOVHLPS     X5, X5, X10
-	VADDPS       X10, X5, X5
-	VMOVSHDUP    X5, X10
-	VADDSS       X10, X5, X5
-	VEXTRACTF128 $0x01, Y6, X10
-	VADDPS       X10, X6, X6
-	VMOVHLPS     X6, X6, X10
-	VADDPS       X10, X6, X6
-	VMOVSHDUP    X6, X10
-	VADDSS       X10, X6, X6
-	VEXTRACTF128 $0x01, Y7, X10
-	VADDPS       X10, X7, X7
-	VMOVHLPS     X7, X7, X10
-	VADDPS       X10, X7, X7
-	VMOVSHDUP    X7, X10
-	VADDSS       X10, X7, X7
-	CMPB         accumulate+64(FP), $0x00
-	JE           overwrite
-	MOVQ         SI, DI
-	VADDSS       (DI), X0, X0
-	VADDSS       4(DI), X1, X1
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X2, X2
-	VADDSS       4(DI), X3, X3
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X4, X4
-	VADDSS       4(DI), X5, X5
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X6, X6
-	VADDSS       4(DI), X7, X7
-
-overwrite:
-	MOVQ   SI, DI
-	VMOVSS X0, (DI)
-	VMOVSS X1, 4(DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X2, (DI)
-	VMOVSS X3, 4(DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X4, (DI)
-	VMOVSS X5, 4(DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X6, (DI)
-	VMOVSS X7, 4(DI)
-	ADDQ   $0x08, SI
-	LEAQ   (DX)(BX*2), DX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot5x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dot5x1AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
-	MOVQ    ldx+24(FP), CX
-	MOVQ    w+32(FP), DX
-	MOVQ    ldw+40(FP), BX
-	MOVQ    y+48(FP), SI
-	MOVQ    k+8(FP), DI
-	ANDQ    $0x07, DI
-	LEAQ    gemmMasks<>+0(SB), R8
-	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y7
-
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(CX*2), R9
-	ADDQ   CX, R9
-	MOVQ   DX, R10
-	LEAQ   (DX)(BX*1), R11
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
-	JL     rest
-
-steps:
-	VMOVUPS     (R10), Y5
+	PREFETCHT0  1024(R8)
 	VMOVUPS     (R8), Y6
-	VFMADD231PS Y6, Y5, Y0
-	VMOVUPS     (R8)(CX*1), Y6
-	VFMADD231PS Y6, Y5, Y1
-	VMOVUPS     (R8)(CX*2), Y6
-	VFMADD231PS Y6, Y5, Y2
-	VMOVUPS     (R9), Y6
-	VFMADD231PS Y6, Y5, Y3
-	VMOVUPS     (R9)(CX*1), Y6
-	VFMADD231PS Y6, Y5, Y4
-	PREFETCHT0  (R11)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	ADDQ        $0x20, R11
-	SUBQ        $0x08, DI
+	VMOVUPS     32(R8), Y7
+	VFMADD231PS (R9), Y6, Y0
+	VFMADD231PS 32(R9), Y7, Y1
+	VFMADD231PS (R9)(CX*1), Y6, Y2
+	VFMADD231PS 32(R9)(CX*1), Y7, Y3
+	VFMADD231PS (R9)(CX*2), Y6, Y4
+	VFMADD231PS 32(R9)(CX*2), Y7, Y5
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x10, DI
 	JGE         steps
 
 rest:
 	ADDQ        $0x08, DI
+	JL          tail
+	VMOVUPS     (R8), Y6
+	VFMADD231PS (R9), Y6, Y0
+	VFMADD231PS (R9)(CX*1), Y6, Y2
+	VFMADD231PS (R9)(CX*2), Y6, Y4
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ        $0x08, DI
 	JZ          reduce
-	VMASKMOVPS  (R10), Y7, Y5
-	VMASKMOVPS  (R8), Y7, Y6
-	VFMADD231PS Y6, Y5, Y0
-	VMASKMOVPS  (R8)(CX*1), Y7, Y6
-	VFMADD231PS Y6, Y5, Y1
-	VMASKMOVPS  (R8)(CX*2), Y7, Y6
-	VFMADD231PS Y6, Y5, Y2
-	VMASKMOVPS  (R9), Y7, Y6
-	VFMADD231PS Y6, Y5, Y3
-	VMASKMOVPS  (R9)(CX*1), Y7, Y6
-	VFMADD231PS Y6, Y5, Y4
+	VMASKMOVPS  (R8), Y8, Y7
+	VMASKMOVPS  (R9), Y8, Y6
+	VFMADD231PS Y6, Y7, Y1
+	VMASKMOVPS  (R9)(CX*1), Y8, Y6
+	VFMADD231PS Y6, Y7, Y3
+	VMASKMOVPS  (R9)(CX*2), Y8, Y6
+	VFMADD231PS Y6, Y7, Y5
 
 reduce:
+	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X6
 	VADDPS       X6, X0, X0
 	VMOVHLPS     X0, X0, X6
 	VADDPS       X6, X0, X0
 	VMOVSHDUP    X0, X6
 	VADDSS       X6, X0, X0
-	VEXTRACTF128 $0x01, Y1, X6
-	VADDPS       X6, X1, X1
-	VMOVHLPS     X1, X1, X6
-	VADDPS       X6, X1, X1
-	VMOVSHDUP    X1, X6
-	VADDSS       X6, X1, X1
+	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X6
 	VADDPS       X6, X2, X2
 	VMOVHLPS     X2, X2, X6
 	VADDPS       X6, X2, X2
 	VMOVSHDUP    X2, X6
 	VADDSS       X6, X2, X2
-	VEXTRACTF128 $0x01, Y3, X6
-	VADDPS       X6, X3, X3
-	VMOVHLPS     X3, X3, X6
-	VADDPS       X6, X3, X3
-	VMOVSHDUP    X3, X6
-	VADDSS       X6, X3, X3
+	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X6
 	VADDPS       X6, X4, X4
 	VMOVHLPS     X4, X4, X6
@@ -2023,11 +1466,7 @@ reduce:
 	MOVQ         SI, DI
 	VADDSS       (DI), X0, X0
 	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X1, X1
-	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X2, X2
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X3, X3
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X4, X4
 
@@ -2035,24 +1474,20 @@ overwrite:
 	MOVQ   SI, DI
 	VMOVSS X0, (DI)
 	ADDQ   ldy+56(FP), DI
-	VMOVSS X1, (DI)
-	ADDQ   ldy+56(FP), DI
 	VMOVSS X2, (DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X3, (DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X4, (DI)
 	ADDQ   $0x04, SI
-	LEAQ   (DX)(BX*1), DX
+	ADDQ   BX, DX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot5x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dot5x2AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
+// func dot3BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dot3BF16AVX2(SB), NOSPLIT, $16-65
+	MOVQ    n+0(FP), AX
 	MOVQ    ldx+24(FP), CX
 	MOVQ    w+32(FP), DX
 	MOVQ    ldw+40(FP), BX
@@ -2061,14 +1496,410 @@ TEXT ·dot5x2AVX2(SB), NOSPLIT, $0-65
 	ANDQ    $0x07, DI
 	LEAQ    gemmMasks<>+0(SB), R8
 	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y13
+	VMOVUPS 32(R8)(DI*4), Y8
 
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(CX*2), R9
-	ADDQ   CX, R9
-	MOVQ   DX, R10
-	LEAQ   (DX)(BX*2), R11
+row:
+	MOVQ   x+16(FP), R9
+	MOVQ   DX, R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   k+8(FP), DI
+	SUBQ   $0x10, DI
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VPMOVZXWD   16(R8), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VFMADD231PS (R9), Y6, Y0
+	VFMADD231PS 32(R9), Y7, Y1
+	VFMADD231PS (R9)(CX*1), Y6, Y2
+	VFMADD231PS 32(R9)(CX*1), Y7, Y3
+	VFMADD231PS (R9)(CX*2), Y6, Y4
+	VFMADD231PS 32(R9)(CX*2), Y7, Y5
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x10, DI
+	JGE         steps
+
+rest:
+	ADDQ        $0x08, DI
+	JL          tail
+	VPMOVZXWD   (R8), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS (R9), Y6, Y0
+	VFMADD231PS (R9)(CX*1), Y6, Y2
+	VFMADD231PS (R9)(CX*2), Y6, Y4
+	ADDQ        $0x20, R9
+	ADDQ        $0x10, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ    $0x08, DI
+	JZ      reduce
+	VPXOR   X7, X7, X7
+	VMOVUPS X7, (SP)
+
+words:
+	MOVWLZX     -2(R8)(DI*2), R10
+	MOVW        R10, -2(SP)(DI*2)
+	DECQ        DI
+	JNZ         words
+	VMOVUPS     (SP), X7
+	VPMOVZXWD   X7, Y7
+	VPSLLD      $0x10, Y7, Y7
+	VMASKMOVPS  (R9), Y8, Y6
+	VFMADD231PS Y6, Y7, Y1
+	VMASKMOVPS  (R9)(CX*1), Y8, Y6
+	VFMADD231PS Y6, Y7, Y3
+	VMASKMOVPS  (R9)(CX*2), Y8, Y6
+	VFMADD231PS Y6, Y7, Y5
+
+reduce:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X6
+	VADDPS       X6, X0, X0
+	VMOVHLPS     X0, X0, X6
+	VADDPS       X6, X0, X0
+	VMOVSHDUP    X0, X6
+	VADDSS       X6, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X6
+	VADDPS       X6, X2, X2
+	VMOVHLPS     X2, X2, X6
+	VADDPS       X6, X2, X2
+	VMOVSHDUP    X2, X6
+	VADDSS       X6, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X6
+	VADDPS       X6, X4, X4
+	VMOVHLPS     X4, X4, X6
+	VADDPS       X6, X4, X4
+	VMOVSHDUP    X4, X6
+	VADDSS       X6, X4, X4
+	CMPB         accumulate+64(FP), $0x00
+	JE           overwrite
+	MOVQ         SI, DI
+	VADDSS       (DI), X0, X0
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X2, X2
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X4, X4
+
+overwrite:
+	MOVQ   SI, DI
+	VMOVSS X0, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X2, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X4, (DI)
+	ADDQ   $0x04, SI
+	ADDQ   BX, DX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot4AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dot4AVX2(SB), NOSPLIT, $0-65
+	MOVQ    n+0(FP), AX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    w+32(FP), DX
+	MOVQ    ldw+40(FP), BX
+	MOVQ    y+48(FP), SI
+	MOVQ    k+8(FP), DI
+	ANDQ    $0x07, DI
+	LEAQ    gemmMasks<>+0(SB), R8
+	NEGQ    DI
+	VMOVUPS 32(R8)(DI*4), Y10
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DX, R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   k+8(FP), DI
+	SUBQ   $0x10, DI
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	VMOVUPS     (R8), Y8
+	VMOVUPS     32(R8), Y9
+	VFMADD231PS (R9), Y8, Y0
+	VFMADD231PS 32(R9), Y9, Y1
+	VFMADD231PS (R9)(CX*1), Y8, Y2
+	VFMADD231PS 32(R9)(CX*1), Y9, Y3
+	VFMADD231PS (R9)(CX*2), Y8, Y4
+	VFMADD231PS 32(R9)(CX*2), Y9, Y5
+	VFMADD231PS (R10), Y8, Y6
+	VFMADD231PS 32(R10), Y9, Y7
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x10, DI
+	JGE         steps
+
+rest:
+	ADDQ        $0x08, DI
+	JL          tail
+	VMOVUPS     (R8), Y8
+	VFMADD231PS (R9), Y8, Y0
+	VFMADD231PS (R9)(CX*1), Y8, Y2
+	VFMADD231PS (R9)(CX*2), Y8, Y4
+	VFMADD231PS (R10), Y8, Y6
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ        $0x08, DI
+	JZ          reduce
+	VMASKMOVPS  (R8), Y10, Y9
+	VMASKMOVPS  (R9), Y10, Y8
+	VFMADD231PS Y8, Y9, Y1
+	VMASKMOVPS  (R9)(CX*1), Y10, Y8
+	VFMADD231PS Y8, Y9, Y3
+	VMASKMOVPS  (R9)(CX*2), Y10, Y8
+	VFMADD231PS Y8, Y9, Y5
+	VMASKMOVPS  (R10), Y10, Y8
+	VFMADD231PS Y8, Y9, Y7
+
+reduce:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VMOVHLPS     X0, X0, X8
+	VADDPS       X8, X0, X0
+	VMOVSHDUP    X0, X8
+	VADDSS       X8, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X8
+	VADDPS       X8, X2, X2
+	VMOVHLPS     X2, X2, X8
+	VADDPS       X8, X2, X2
+	VMOVSHDUP    X2, X8
+	VADDSS       X8, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X8
+	VADDPS       X8, X4, X4
+	VMOVHLPS     X4, X4, X8
+	VADDPS       X8, X4, X4
+	VMOVSHDUP    X4, X8
+	VADDSS       X8, X4, X4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X8
+	VADDPS       X8, X6, X6
+	VMOVHLPS     X6, X6, X8
+	VADDPS       X8, X6, X6
+	VMOVSHDUP    X6, X8
+	VADDSS       X8, X6, X6
+	CMPB         accumulate+64(FP), $0x00
+	JE           overwrite
+	MOVQ         SI, DI
+	VADDSS       (DI), X0, X0
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X2, X2
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X4, X4
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X6, X6
+
+overwrite:
+	MOVQ   SI, DI
+	VMOVSS X0, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X2, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X4, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X6, (DI)
+	ADDQ   $0x04, SI
+	ADDQ   BX, DX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot4BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dot4BF16AVX2(SB), NOSPLIT, $16-65
+	MOVQ    n+0(FP), AX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    w+32(FP), DX
+	MOVQ    ldw+40(FP), BX
+	MOVQ    y+48(FP), SI
+	MOVQ    k+8(FP), DI
+	ANDQ    $0x07, DI
+	LEAQ    gemmMasks<>+0(SB), R8
+	NEGQ    DI
+	VMOVUPS 32(R8)(DI*4), Y10
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DX, R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   k+8(FP), DI
+	SUBQ   $0x10, DI
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VPMOVZXWD   16(R8), Y9
+	VPSLLD      $0x10, Y9, Y9
+	VFMADD231PS (R9), Y8, Y0
+	VFMADD231PS 32(R9), Y9, Y1
+	VFMADD231PS (R9)(CX*1), Y8, Y2
+	VFMADD231PS 32(R9)(CX*1), Y9, Y3
+	VFMADD231PS (R9)(CX*2), Y8, Y4
+	VFMADD231PS 32(R9)(CX*2), Y9, Y5
+	VFMADD231PS (R10), Y8, Y6
+	VFMADD231PS 32(R10), Y9, Y7
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x10, DI
+	JGE         steps
+
+rest:
+	ADDQ        $0x08, DI
+	JL          tail
+	VPMOVZXWD   (R8), Y8
+	VPSLLD      $0x10, Y8, Y8
+	VFMADD231PS (R9), Y8, Y0
+	VFMADD231PS (R9)(CX*1), Y8, Y2
+	VFMADD231PS (R9)(CX*2), Y8, Y4
+	VFMADD231PS (R10), Y8, Y6
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
+	ADDQ        $0x10, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ    $0x08, DI
+	JZ      reduce
+	VPXOR   X9, X9, X9
+	VMOVUPS X9, (SP)
+
+words:
+	MOVWLZX     -2(R8)(DI*2), R11
+	MOVW        R11, -2(SP)(DI*2)
+	DECQ        DI
+	JNZ         words
+	VMOVUPS     (SP), X9
+	VPMOVZXWD   X9, Y9
+	VPSLLD      $0x10, Y9, Y9
+	VMASKMOVPS  (R9), Y10, Y8
+	VFMADD231PS Y8, Y9, Y1
+	VMASKMOVPS  (R9)(CX*1), Y10, Y8
+	VFMADD231PS Y8, Y9, Y3
+	VMASKMOVPS  (R9)(CX*2), Y10, Y8
+	VFMADD231PS Y8, Y9, Y5
+	VMASKMOVPS  (R10), Y10, Y8
+	VFMADD231PS Y8, Y9, Y7
+
+reduce:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VMOVHLPS     X0, X0, X8
+	VADDPS       X8, X0, X0
+	VMOVSHDUP    X0, X8
+	VADDSS       X8, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X8
+	VADDPS       X8, X2, X2
+	VMOVHLPS     X2, X2, X8
+	VADDPS       X8, X2, X2
+	VMOVSHDUP    X2, X8
+	VADDSS       X8, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X8
+	VADDPS       X8, X4, X4
+	VMOVHLPS     X4, X4, X8
+	VADDPS       X8, X4, X4
+	VMOVSHDUP    X4, X8
+	VADDSS       X8, X4, X4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X8
+	VADDPS       X8, X6, X6
+	VMOVHLPS     X6, X6, X8
+	VADDPS       X8, X6, X6
+	VMOVSHDUP    X6, X8
+	VADDSS       X8, X6, X6
+	CMPB         accumulate+64(FP), $0x00
+	JE           overwrite
+	MOVQ         SI, DI
+	VADDSS       (DI), X0, X0
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X2, X2
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X4, X4
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X6, X6
+
+overwrite:
+	MOVQ   SI, DI
+	VMOVSS X0, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X2, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X4, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X6, (DI)
+	ADDQ   $0x04, SI
+	ADDQ   BX, DX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot5AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dot5AVX2(SB), NOSPLIT, $0-65
+	MOVQ    n+0(FP), AX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    w+32(FP), DX
+	MOVQ    ldw+40(FP), BX
+	MOVQ    y+48(FP), SI
+	MOVQ    k+8(FP), DI
+	ANDQ    $0x07, DI
+	LEAQ    gemmMasks<>+0(SB), R8
+	NEGQ    DI
+	VMOVUPS 32(R8)(DI*4), Y12
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2080,163 +1911,129 @@ group:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
+	SUBQ   $0x10, DI
 	JL     rest
 
 steps:
-	VMOVUPS     (R10), Y10
-	VMOVUPS     (R10)(BX*1), Y11
-	VMOVUPS     (R8), Y12
-	VFMADD231PS Y12, Y10, Y0
-	VFMADD231PS Y12, Y11, Y1
-	VMOVUPS     (R8)(CX*1), Y12
-	VFMADD231PS Y12, Y10, Y2
-	VFMADD231PS Y12, Y11, Y3
-	VMOVUPS     (R8)(CX*2), Y12
-	VFMADD231PS Y12, Y10, Y4
-	VFMADD231PS Y12, Y11, Y5
-	VMOVUPS     (R9), Y12
-	VFMADD231PS Y12, Y10, Y6
-	VFMADD231PS Y12, Y11, Y7
-	VMOVUPS     (R9)(CX*1), Y12
-	VFMADD231PS Y12, Y10, Y8
-	VFMADD231PS Y12, Y11, Y9
-	PREFETCHT0  (R11)
-	PREFETCHT0  (R11)(BX*1)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	ADDQ        $0x20, R11
-	SUBQ        $0x08, DI
+	PREFETCHT0  1024(R8)
+	VMOVUPS     (R8), Y10
+	VMOVUPS     32(R8), Y11
+	VFMADD231PS (R9), Y10, Y0
+	VFMADD231PS 32(R9), Y11, Y1
+	VFMADD231PS (R9)(CX*1), Y10, Y2
+	VFMADD231PS 32(R9)(CX*1), Y11, Y3
+	VFMADD231PS (R9)(CX*2), Y10, Y4
+	VFMADD231PS 32(R9)(CX*2), Y11, Y5
+	VFMADD231PS (R10), Y10, Y6
+	VFMADD231PS 32(R10), Y11, Y7
+	VFMADD231PS (R10)(CX*1), Y10, Y8
+	VFMADD231PS 32(R10)(CX*1), Y11, Y9
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x10, DI
 	JGE         steps
 
 rest:
 	ADDQ        $0x08, DI
+	JL          tail
+	VMOVUPS     (R8), Y10
+	VFMADD231PS (R9), Y10, Y0
+	VFMADD231PS (R9)(CX*1), Y10, Y2
+	VFMADD231PS (R9)(CX*2), Y10, Y4
+	VFMADD231PS (R10), Y10, Y6
+	VFMADD231PS (R10)(CX*1), Y10, Y8
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ        $0x08, DI
 	JZ          reduce
-	VMASKMOVPS  (R10), Y13, Y10
-	VMASKMOVPS  (R10)(BX*1), Y13, Y11
-	VMASKMOVPS  (R8), Y13, Y12
-	VFMADD231PS Y12, Y10, Y0
-	VFMADD231PS Y12, Y11, Y1
-	VMASKMOVPS  (R8)(CX*1), Y13, Y12
-	VFMADD231PS Y12, Y10, Y2
-	VFMADD231PS Y12, Y11, Y3
-	VMASKMOVPS  (R8)(CX*2), Y13, Y12
-	VFMADD231PS Y12, Y10, Y4
-	VFMADD231PS Y12, Y11, Y5
-	VMASKMOVPS  (R9), Y13, Y12
-	VFMADD231PS Y12, Y10, Y6
-	VFMADD231PS Y12, Y11, Y7
-	VMASKMOVPS  (R9)(CX*1), Y13, Y12
-	VFMADD231PS Y12, Y10, Y8
-	VFMADD231PS Y12, Y11, Y9
+	VMASKMOVPS  (R8), Y12, Y11
+	VMASKMOVPS  (R9), Y12, Y10
+	VFMADD231PS Y10, Y11, Y1
+	VMASKMOVPS  (R9)(CX*1), Y12, Y10
+	VFMADD231PS Y10, Y11, Y3
+	VMASKMOVPS  (R9)(CX*2), Y12, Y10
+	VFMADD231PS Y10, Y11, Y5
+	VMASKMOVPS  (R10), Y12, Y10
+	VFMADD231PS Y10, Y11, Y7
+	VMASKMOVPS  (R10)(CX*1), Y12, Y10
+	VFMADD231PS Y10, Y11, Y9
 
 reduce:
-	VEXTRACTF128 $0x01, Y0, X12
-	VADDPS       X12, X0, X0
-	VMOVHLPS     X0, X0, X12
-	VADDPS       X12, X0, X0
-	VMOVSHDUP    X0, X12
-	VADDSS       X12, X0, X0
-	VEXTRACTF128 $0x01, Y1, X12
-	VADDPS       X12, X1, X1
-	VMOVHLPS     X1, X1, X12
-	VADDPS       X12, X1, X1
-	VMOVSHDUP    X1, X12
-	VADDSS       X12, X1, X1
-	VEXTRACTF128 $0x01, Y2, X12
-	VADDPS       X12, X2, X2
-	VMOVHLPS     X2, X2, X12
-	VADDPS       X12, X2, X2
-	VMOVSHDUP    X2, X12
-	VADDSS       X12, X2, X2
-	VEXTRACTF128 $0x01, Y3, X12
-	VADDPS       X12, X3, X3
-	VMOVHLPS     X3, X3, X12
-	VADDPS       X12, X3, X3
-	VMOVSHDUP    X3, X12
-	VADDSS       X12, X3, X3
-	VEXTRACTF128 $0x01, Y4, X12
-	VADDPS       X12, X4, X4
-	VMOVHLPS     X4, X4, X12
-	VADDPS       X12, X4, X4
-	VMOVSHDUP    X4, X12
-	VADDSS       X12, X4, X4
-	VEXTRACTF128 $0x01, Y5, X12
-	VADDPS       X12, X5, X5
-	VMOVHLPS     X5, X5, X12
-	VADDPS       X12, X5, X5
-	VMOVSHDUP    X5, X12
-	VADDSS       X12, X5, X5
-	VEXTRACTF128 $0x01, Y6, X12
-	VADDPS       X12, X6, X6
-	VMOVHLPS     X6, X6, X12
-	VADDPS       X12, X6, X6
-	VMOVSHDUP    X6, X12
-	VADDSS       X12, X6, X6
-	VEXTRACTF128 $0x01, Y7, X12
-	VADDPS       X12, X7, X7
-	VMOVHLPS     X7, X7, X12
-	VADDPS       X12, X7, X7
-	VMOVSHDUP    X7, X12
-	VADDSS       X12, X7, X7
-	VEXTRACTF128 $0x01, Y8, X12
-	VADDPS       X12, X8, X8
-	VMOVHLPS     X8, X8, X12
-	VADDPS       X12, X8, X8
-	VMOVSHDUP    X8, X12
-	VADDSS       X12, X8, X8
-	VEXTRACTF128 $0x01, Y9, X12
-	VADDPS       X12, X9, X9
-	VMOVHLPS     X9, X9, X12
-	VADDPS       X12, X9, X9
-	VMOVSHDUP    X9, X12
-	VADDSS       X12, X9, X9
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X10
+	VADDPS       X10, X0, X0
+	VMOVHLPS     X0, X0, X10
+	VADDPS       X10, X0, X0
+	VMOVSHDUP    X0, X10
+	VADDSS       X10, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X10
+	VADDPS       X10, X2, X2
+	VMOVHLPS     X2, X2, X10
+	VADDPS       X10, X2, X2
+	VMOVSHDUP    X2, X10
+	VADDSS       X10, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X10
+	VADDPS       X10, X4, X4
+	VMOVHLPS     X4, X4, X10
+	VADDPS       X10, X4, X4
+	VMOVSHDUP    X4, X10
+	VADDSS       X10, X4, X4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X10
+	VADDPS       X10, X6, X6
+	VMOVHLPS     X6, X6, X10
+	VADDPS       X10, X6, X6
+	VMOVSHDUP    X6, X10
+	VADDSS       X10, X6, X6
+	VADDPS       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X10
+	VADDPS       X10, X8, X8
+	VMOVHLPS     X8, X8, X10
+	VADDPS       X10, X8, X8
+	VMOVSHDUP    X8, X10
+	VADDSS       X10, X8, X8
 	CMPB         accumulate+64(FP), $0x00
 	JE           overwrite
 	MOVQ         SI, DI
 	VADDSS       (DI), X0, X0
-	VADDSS       4(DI), X1, X1
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X2, X2
-	VADDSS       4(DI), X3, X3
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X4, X4
-	VADDSS       4(DI), X5, X5
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X6, X6
-	VADDSS       4(DI), X7, X7
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X8, X8
-	VADDSS       4(DI), X9, X9
 
 overwrite:
 	MOVQ   SI, DI
 	VMOVSS X0, (DI)
-	VMOVSS X1, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X2, (DI)
-	VMOVSS X3, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X4, (DI)
-	VMOVSS X5, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X6, (DI)
-	VMOVSS X7, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X8, (DI)
-	VMOVSS X9, 4(DI)
-	ADDQ   $0x08, SI
-	LEAQ   (DX)(BX*2), DX
+	ADDQ   $0x04, SI
+	ADDQ   BX, DX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot6x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, FMA3, MMX+
-TEXT ·dot6x1AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
+// func dot5BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dot5BF16AVX2(SB), NOSPLIT, $16-65
+	MOVQ    n+0(FP), AX
 	MOVQ    ldx+24(FP), CX
 	MOVQ    w+32(FP), DX
 	MOVQ    ldw+40(FP), BX
@@ -2245,139 +2042,160 @@ TEXT ·dot6x1AVX2(SB), NOSPLIT, $0-65
 	ANDQ    $0x07, DI
 	LEAQ    gemmMasks<>+0(SB), R8
 	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y8
+	VMOVUPS 32(R8)(DI*4), Y12
 
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(CX*2), R9
-	ADDQ   CX, R9
-	MOVQ   DX, R10
-	LEAQ   (DX)(BX*1), R11
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
 	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
+	SUBQ   $0x10, DI
 	JL     rest
 
 steps:
-	VMOVUPS     (R10), Y6
-	VMOVUPS     (R8), Y7
-	VFMADD231PS Y7, Y6, Y0
-	VMOVUPS     (R8)(CX*1), Y7
-	VFMADD231PS Y7, Y6, Y1
-	VMOVUPS     (R8)(CX*2), Y7
-	VFMADD231PS Y7, Y6, Y2
-	VMOVUPS     (R9), Y7
-	VFMADD231PS Y7, Y6, Y3
-	VMOVUPS     (R9)(CX*1), Y7
-	VFMADD231PS Y7, Y6, Y4
-	VMOVUPS     (R9)(CX*2), Y7
-	VFMADD231PS Y7, Y6, Y5
-	PREFETCHT0  (R11)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	ADDQ        $0x20, R11
-	SUBQ        $0x08, DI
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VPMOVZXWD   16(R8), Y11
+	VPSLLD      $0x10, Y11, Y11
+	VFMADD231PS (R9), Y10, Y0
+	VFMADD231PS 32(R9), Y11, Y1
+	VFMADD231PS (R9)(CX*1), Y10, Y2
+	VFMADD231PS 32(R9)(CX*1), Y11, Y3
+	VFMADD231PS (R9)(CX*2), Y10, Y4
+	VFMADD231PS 32(R9)(CX*2), Y11, Y5
+	VFMADD231PS (R10), Y10, Y6
+	VFMADD231PS 32(R10), Y11, Y7
+	VFMADD231PS (R10)(CX*1), Y10, Y8
+	VFMADD231PS 32(R10)(CX*1), Y11, Y9
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x10, DI
 	JGE         steps
 
 rest:
 	ADDQ        $0x08, DI
-	JZ          reduce
-	VMASKMOVPS  (R10), Y8, Y6
-	VMASKMOVPS  (R8), Y8, Y7
-	VFMADD231PS Y7, Y6, Y0
-	VMASKMOVPS  (R8)(CX*1), Y8, Y7
-	VFMADD231PS Y7, Y6, Y1
-	VMASKMOVPS  (R8)(CX*2), Y8, Y7
-	VFMADD231PS Y7, Y6, Y2
-	VMASKMOVPS  (R9), Y8, Y7
-	VFMADD231PS Y7, Y6, Y3
-	VMASKMOVPS  (R9)(CX*1), Y8, Y7
-	VFMADD231PS Y7, Y6, Y4
-	VMASKMOVPS  (R9)(CX*2), Y8, Y7
-	VFMADD231PS Y7, Y6, Y5
+	JL          tail
+	VPMOVZXWD   (R8), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS (R9), Y10, Y0
+	VFMADD231PS (R9)(CX*1), Y10, Y2
+	VFMADD231PS (R9)(CX*2), Y10, Y4
+	VFMADD231PS (R10), Y10, Y6
+	VFMADD231PS (R10)(CX*1), Y10, Y8
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
+	ADDQ        $0x10, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ    $0x08, DI
+	JZ      reduce
+	VPXOR   X11, X11, X11
+	VMOVUPS X11, (SP)
+
+words:
+	MOVWLZX     -2(R8)(DI*2), R11
+	MOVW        R11, -2(SP)(DI*2)
+	DECQ        DI
+	JNZ         words
+	VMOVUPS     (SP), X11
+	VPMOVZXWD   X11, Y11
+	VPSLLD      $0x10, Y11, Y11
+	VMASKMOVPS  (R9), Y12, Y10
+	VFMADD231PS Y10, Y11, Y1
+	VMASKMOVPS  (R9)(CX*1), Y12, Y10
+	VFMADD231PS Y10, Y11, Y3
+	VMASKMOVPS  (R9)(CX*2), Y12, Y10
+	VFMADD231PS Y10, Y11, Y5
+	VMASKMOVPS  (R10), Y12, Y10
+	VFMADD231PS Y10, Y11, Y7
+	VMASKMOVPS  (R10)(CX*1), Y12, Y10
+	VFMADD231PS Y10, Y11, Y9
 
 reduce:
-	VEXTRACTF128 $0x01, Y0, X7
-	VADDPS       X7, X0, X0
-	VMOVHLPS     X0, X0, X7
-	VADDPS       X7, X0, X0
-	VMOVSHDUP    X0, X7
-	VADDSS       X7, X0, X0
-	VEXTRACTF128 $0x01, Y1, X7
-	VADDPS       X7, X1, X1
-	VMOVHLPS     X1, X1, X7
-	VADDPS       X7, X1, X1
-	VMOVSHDUP    X1, X7
-	VADDSS       X7, X1, X1
-	VEXTRACTF128 $0x01, Y2, X7
-	VADDPS       X7, X2, X2
-	VMOVHLPS     X2, X2, X7
-	VADDPS       X7, X2, X2
-	VMOVSHDUP    X2, X7
-	VADDSS       X7, X2, X2
-	VEXTRACTF128 $0x01, Y3, X7
-	VADDPS       X7, X3, X3
-	VMOVHLPS     X3, X3, X7
-	VADDPS       X7, X3, X3
-	VMOVSHDUP    X3, X7
-	VADDSS       X7, X3, X3
-	VEXTRACTF128 $0x01, Y4, X7
-	VADDPS       X7, X4, X4
-	VMOVHLPS     X4, X4, X7
-	VADDPS       X7, X4, X4
-	VMOVSHDUP    X4, X7
-	VADDSS       X7, X4, X4
-	VEXTRACTF128 $0x01, Y5, X7
-	VADDPS       X7, X5, X5
-	VMOVHLPS     X5, X5, X7
-	VADDPS       X7, X5, X5
-	VMOVSHDUP    X5, X7
-	VADDSS       X7, X5, X5
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X10
+	VADDPS       X10, X0, X0
+	VMOVHLPS     X0, X0, X10
+	VADDPS       X10, X0, X0
+	VMOVSHDUP    X0, X10
+	VADDSS       X10, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X10
+	VADDPS       X10, X2, X2
+	VMOVHLPS     X2, X2, X10
+	VADDPS       X10, X2, X2
+	VMOVSHDUP    X2, X10
+	VADDSS       X10, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X10
+	VADDPS       X10, X4, X4
+	VMOVHLPS     X4, X4, X10
+	VADDPS       X10, X4, X4
+	VMOVSHDUP    X4, X10
+	VADDSS       X10, X4, X4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X10
+	VADDPS       X10, X6, X6
+	VMOVHLPS     X6, X6, X10
+	VADDPS       X10, X6, X6
+	VMOVSHDUP    X6, X10
+	VADDSS       X10, X6, X6
+	VADDPS       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X10
+	VADDPS       X10, X8, X8
+	VMOVHLPS     X8, X8, X10
+	VADDPS       X10, X8, X8
+	VMOVSHDUP    X8, X10
+	VADDSS       X10, X8, X8
 	CMPB         accumulate+64(FP), $0x00
 	JE           overwrite
 	MOVQ         SI, DI
 	VADDSS       (DI), X0, X0
 	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X1, X1
-	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X2, X2
-	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X3, X3
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X4, X4
 	ADDQ         ldy+56(FP), DI
-	VADDSS       (DI), X5, X5
+	VADDSS       (DI), X6, X6
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X8, X8
 
 overwrite:
 	MOVQ   SI, DI
 	VMOVSS X0, (DI)
 	ADDQ   ldy+56(FP), DI
-	VMOVSS X1, (DI)
-	ADDQ   ldy+56(FP), DI
 	VMOVSS X2, (DI)
-	ADDQ   ldy+56(FP), DI
-	VMOVSS X3, (DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X4, (DI)
 	ADDQ   ldy+56(FP), DI
-	VMOVSS X5, (DI)
+	VMOVSS X6, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X8, (DI)
 	ADDQ   $0x04, SI
-	LEAQ   (DX)(BX*1), DX
+	ADDQ   BX, DX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot6x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot6AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dot6x2AVX2(SB), NOSPLIT, $0-65
-	MOVQ    groups+0(FP), AX
+TEXT ·dot6AVX2(SB), NOSPLIT, $0-65
+	MOVQ    n+0(FP), AX
 	MOVQ    ldx+24(FP), CX
 	MOVQ    w+32(FP), DX
 	MOVQ    ldw+40(FP), BX
@@ -2386,14 +2204,13 @@ TEXT ·dot6x2AVX2(SB), NOSPLIT, $0-65
 	ANDQ    $0x07, DI
 	LEAQ    gemmMasks<>+0(SB), R8
 	NEGQ    DI
-	VMOVUPS 32(R8)(DI*4), Y15
+	VMOVUPS 32(R8)(DI*4), Y14
 
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(CX*2), R9
-	ADDQ   CX, R9
-	MOVQ   DX, R10
-	LEAQ   (DX)(BX*2), R11
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DX, R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2407,180 +2224,372 @@ group:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 	MOVQ   k+8(FP), DI
-	SUBQ   $0x08, DI
+	SUBQ   $0x10, DI
 	JL     rest
 
 steps:
-	VMOVUPS     (R10), Y12
-	VMOVUPS     (R10)(BX*1), Y13
-	VMOVUPS     (R8), Y14
-	VFMADD231PS Y14, Y12, Y0
-	VFMADD231PS Y14, Y13, Y1
-	VMOVUPS     (R8)(CX*1), Y14
-	VFMADD231PS Y14, Y12, Y2
-	VFMADD231PS Y14, Y13, Y3
-	VMOVUPS     (R8)(CX*2), Y14
-	VFMADD231PS Y14, Y12, Y4
-	VFMADD231PS Y14, Y13, Y5
-	VMOVUPS     (R9), Y14
-	VFMADD231PS Y14, Y12, Y6
-	VFMADD231PS Y14, Y13, Y7
-	VMOVUPS     (R9)(CX*1), Y14
-	VFMADD231PS Y14, Y12, Y8
-	VFMADD231PS Y14, Y13, Y9
-	VMOVUPS     (R9)(CX*2), Y14
-	VFMADD231PS Y14, Y12, Y10
-	VFMADD231PS Y14, Y13, Y11
-	PREFETCHT0  (R11)
-	PREFETCHT0  (R11)(BX*1)
-	ADDQ        $0x20, R8
-	ADDQ        $0x20, R9
-	ADDQ        $0x20, R10
-	ADDQ        $0x20, R11
-	SUBQ        $0x08, DI
+	PREFETCHT0  1024(R8)
+	VMOVUPS     (R8), Y12
+	VMOVUPS     32(R8), Y13
+	VFMADD231PS (R9), Y12, Y0
+	VFMADD231PS 32(R9), Y13, Y1
+	VFMADD231PS (R9)(CX*1), Y12, Y2
+	VFMADD231PS 32(R9)(CX*1), Y13, Y3
+	VFMADD231PS (R9)(CX*2), Y12, Y4
+	VFMADD231PS 32(R9)(CX*2), Y13, Y5
+	VFMADD231PS (R10), Y12, Y6
+	VFMADD231PS 32(R10), Y13, Y7
+	VFMADD231PS (R10)(CX*1), Y12, Y8
+	VFMADD231PS 32(R10)(CX*1), Y13, Y9
+	VFMADD231PS (R10)(CX*2), Y12, Y10
+	VFMADD231PS 32(R10)(CX*2), Y13, Y11
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x10, DI
 	JGE         steps
 
 rest:
 	ADDQ        $0x08, DI
+	JL          tail
+	VMOVUPS     (R8), Y12
+	VFMADD231PS (R9), Y12, Y0
+	VFMADD231PS (R9)(CX*1), Y12, Y2
+	VFMADD231PS (R9)(CX*2), Y12, Y4
+	VFMADD231PS (R10), Y12, Y6
+	VFMADD231PS (R10)(CX*1), Y12, Y8
+	VFMADD231PS (R10)(CX*2), Y12, Y10
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ        $0x08, DI
 	JZ          reduce
-	VMASKMOVPS  (R10), Y15, Y12
-	VMASKMOVPS  (R10)(BX*1), Y15, Y13
-	VMASKMOVPS  (R8), Y15, Y14
-	VFMADD231PS Y14, Y12, Y0
-	VFMADD231PS Y14, Y13, Y1
-	VMASKMOVPS  (R8)(CX*1), Y15, Y14
-	VFMADD231PS Y14, Y12, Y2
-	VFMADD231PS Y14, Y13, Y3
-	VMASKMOVPS  (R8)(CX*2), Y15, Y14
-	VFMADD231PS Y14, Y12, Y4
-	VFMADD231PS Y14, Y13, Y5
-	VMASKMOVPS  (R9), Y15, Y14
-	VFMADD231PS Y14, Y12, Y6
-	VFMADD231PS Y14, Y13, Y7
-	VMASKMOVPS  (R9)(CX*1), Y15, Y14
-	VFMADD231PS Y14, Y12, Y8
-	VFMADD231PS Y14, Y13, Y9
-	VMASKMOVPS  (R9)(CX*2), Y15, Y14
-	VFMADD231PS Y14, Y12, Y10
-	VFMADD231PS Y14, Y13, Y11
+	VMASKMOVPS  (R8), Y14, Y13
+	VMASKMOVPS  (R9), Y14, Y12
+	VFMADD231PS Y12, Y13, Y1
+	VMASKMOVPS  (R9)(CX*1), Y14, Y12
+	VFMADD231PS Y12, Y13, Y3
+	VMASKMOVPS  (R9)(CX*2), Y14, Y12
+	VFMADD231PS Y12, Y13, Y5
+	VMASKMOVPS  (R10), Y14, Y12
+	VFMADD231PS Y12, Y13, Y7
+	VMASKMOVPS  (R10)(CX*1), Y14, Y12
+	VFMADD231PS Y12, Y13, Y9
+	VMASKMOVPS  (R10)(CX*2), Y14, Y12
+	VFMADD231PS Y12, Y13, Y11
 
 reduce:
-	VEXTRACTF128 $0x01, Y0, X14
-	VADDPS       X14, X0, X0
-	VMOVHLPS     X0, X0, X14
-	VADDPS       X14, X0, X0
-	VMOVSHDUP    X0, X14
-	VADDSS       X14, X0, X0
-	VEXTRACTF128 $0x01, Y1, X14
-	VADDPS       X14, X1, X1
-	VMOVHLPS     X1, X1, X14
-	VADDPS       X14, X1, X1
-	VMOVSHDUP    X1, X14
-	VADDSS       X14, X1, X1
-	VEXTRACTF128 $0x01, Y2, X14
-	VADDPS       X14, X2, X2
-	VMOVHLPS     X2, X2, X14
-	VADDPS       X14, X2, X2
-	VMOVSHDUP    X2, X14
-	VADDSS       X14, X2, X2
-	VEXTRACTF128 $0x01, Y3, X14
-	VADDPS       X14, X3, X3
-	VMOVHLPS     X3, X3, X14
-	VADDPS       X14, X3, X3
-	VMOVSHDUP    X3, X14
-	VADDSS       X14, X3, X3
-	VEXTRACTF128 $0x01, Y4, X14
-	VADDPS       X14, X4, X4
-	VMOVHLPS     X4, X4, X14
-	VADDPS       X14, X4, X4
-	VMOVSHDUP    X4, X14
-	VADDSS       X14, X4, X4
-	VEXTRACTF128 $0x01, Y5, X14
-	VADDPS       X14, X5, X5
-	VMOVHLPS     X5, X5, X14
-	VADDPS       X14, X5, X5
-	VMOVSHDUP    X5, X14
-	VADDSS       X14, X5, X5
-	VEXTRACTF128 $0x01, Y6, X14
-	VADDPS       X14, X6, X6
-	VMOVHLPS     X6, X6, X14
-	VADDPS       X14, X6, X6
-	VMOVSHDUP    X6, X14
-	VADDSS       X14, X6, X6
-	VEXTRACTF128 $0x01, Y7, X14
-	VADDPS       X14, X7, X7
-	VMOVHLPS     X7, X7, X14
-	VADDPS       X14, X7, X7
-	VMOVSHDUP    X7, X14
-	VADDSS       X14, X7, X7
-	VEXTRACTF128 $0x01, Y8, X14
-	VADDPS       X14, X8, X8
-	VMOVHLPS     X8, X8, X14
-	VADDPS       X14, X8, X8
-	VMOVSHDUP    X8, X14
-	VADDSS       X14, X8, X8
-	VEXTRACTF128 $0x01, Y9, X14
-	VADDPS       X14, X9, X9
-	VMOVHLPS     X9, X9, X14
-	VADDPS       X14, X9, X9
-	VMOVSHDUP    X9, X14
-	VADDSS       X14, X9, X9
-	VEXTRACTF128 $0x01, Y10, X14
-	VADDPS       X14, X10, X10
-	VMOVHLPS     X10, X10, X14
-	VADDPS       X14, X10, X10
-	VMOVSHDUP    X10, X14
-	VADDSS       X14, X10, X10
-	VEXTRACTF128 $0x01, Y11, X14
-	VADDPS       X14, X11, X11
-	VMOVHLPS     X11, X11, X14
-	VADDPS       X14, X11, X11
-	VMOVSHDUP    X11, X14
-	VADDSS       X14, X11, X11
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X12
+	VADDPS       X12, X0, X0
+	VMOVHLPS     X0, X0, X12
+	VADDPS       X12, X0, X0
+	VMOVSHDUP    X0, X12
+	VADDSS       X12, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X12
+	VADDPS       X12, X2, X2
+	VMOVHLPS     X2, X2, X12
+	VADDPS       X12, X2, X2
+	VMOVSHDUP    X2, X12
+	VADDSS       X12, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X12
+	VADDPS       X12, X4, X4
+	VMOVHLPS     X4, X4, X12
+	VADDPS       X12, X4, X4
+	VMOVSHDUP    X4, X12
+	VADDSS       X12, X4, X4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X12
+	VADDPS       X12, X6, X6
+	VMOVHLPS     X6, X6, X12
+	VADDPS       X12, X6, X6
+	VMOVSHDUP    X6, X12
+	VADDSS       X12, X6, X6
+	VADDPS       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X12
+	VADDPS       X12, X8, X8
+	VMOVHLPS     X8, X8, X12
+	VADDPS       X12, X8, X8
+	VMOVSHDUP    X8, X12
+	VADDSS       X12, X8, X8
+	VADDPS       Y11, Y10, Y10
+	VEXTRACTF128 $0x01, Y10, X12
+	VADDPS       X12, X10, X10
+	VMOVHLPS     X10, X10, X12
+	VADDPS       X12, X10, X10
+	VMOVSHDUP    X10, X12
+	VADDSS       X12, X10, X10
 	CMPB         accumulate+64(FP), $0x00
 	JE           overwrite
 	MOVQ         SI, DI
 	VADDSS       (DI), X0, X0
-	VADDSS       4(DI), X1, X1
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X2, X2
-	VADDSS       4(DI), X3, X3
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X4, X4
-	VADDSS       4(DI), X5, X5
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X6, X6
-	VADDSS       4(DI), X7, X7
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X8, X8
-	VADDSS       4(DI), X9, X9
 	ADDQ         ldy+56(FP), DI
 	VADDSS       (DI), X10, X10
-	VADDSS       4(DI), X11, X11
 
 overwrite:
 	MOVQ   SI, DI
 	VMOVSS X0, (DI)
-	VMOVSS X1, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X2, (DI)
-	VMOVSS X3, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X4, (DI)
-	VMOVSS X5, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X6, (DI)
-	VMOVSS X7, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X8, (DI)
-	VMOVSS X9, 4(DI)
 	ADDQ   ldy+56(FP), DI
 	VMOVSS X10, (DI)
-	VMOVSS X11, 4(DI)
-	ADDQ   $0x08, SI
-	LEAQ   (DX)(BX*2), DX
+	ADDQ   $0x04, SI
+	ADDQ   BX, DX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot6BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dot6BF16AVX2(SB), NOSPLIT, $16-65
+	MOVQ    n+0(FP), AX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    w+32(FP), DX
+	MOVQ    ldw+40(FP), BX
+	MOVQ    y+48(FP), SI
+	MOVQ    k+8(FP), DI
+	ANDQ    $0x07, DI
+	LEAQ    gemmMasks<>+0(SB), R8
+	NEGQ    DI
+	VMOVUPS 32(R8)(DI*4), Y14
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   DX, R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   k+8(FP), DI
+	SUBQ   $0x10, DI
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VPMOVZXWD   16(R8), Y13
+	VPSLLD      $0x10, Y13, Y13
+	VFMADD231PS (R9), Y12, Y0
+	VFMADD231PS 32(R9), Y13, Y1
+	VFMADD231PS (R9)(CX*1), Y12, Y2
+	VFMADD231PS 32(R9)(CX*1), Y13, Y3
+	VFMADD231PS (R9)(CX*2), Y12, Y4
+	VFMADD231PS 32(R9)(CX*2), Y13, Y5
+	VFMADD231PS (R10), Y12, Y6
+	VFMADD231PS 32(R10), Y13, Y7
+	VFMADD231PS (R10)(CX*1), Y12, Y8
+	VFMADD231PS 32(R10)(CX*1), Y13, Y9
+	VFMADD231PS (R10)(CX*2), Y12, Y10
+	VFMADD231PS 32(R10)(CX*2), Y13, Y11
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x10, DI
+	JGE         steps
+
+rest:
+	ADDQ        $0x08, DI
+	JL          tail
+	VPMOVZXWD   (R8), Y12
+	VPSLLD      $0x10, Y12, Y12
+	VFMADD231PS (R9), Y12, Y0
+	VFMADD231PS (R9)(CX*1), Y12, Y2
+	VFMADD231PS (R9)(CX*2), Y12, Y4
+	VFMADD231PS (R10), Y12, Y6
+	VFMADD231PS (R10)(CX*1), Y12, Y8
+	VFMADD231PS (R10)(CX*2), Y12, Y10
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, R10
+	ADDQ        $0x10, R8
+	SUBQ        $0x08, DI
+
+tail:
+	ADDQ    $0x08, DI
+	JZ      reduce
+	VPXOR   X13, X13, X13
+	VMOVUPS X13, (SP)
+
+words:
+	MOVWLZX     -2(R8)(DI*2), R11
+	MOVW        R11, -2(SP)(DI*2)
+	DECQ        DI
+	JNZ         words
+	VMOVUPS     (SP), X13
+	VPMOVZXWD   X13, Y13
+	VPSLLD      $0x10, Y13, Y13
+	VMASKMOVPS  (R9), Y14, Y12
+	VFMADD231PS Y12, Y13, Y1
+	VMASKMOVPS  (R9)(CX*1), Y14, Y12
+	VFMADD231PS Y12, Y13, Y3
+	VMASKMOVPS  (R9)(CX*2), Y14, Y12
+	VFMADD231PS Y12, Y13, Y5
+	VMASKMOVPS  (R10), Y14, Y12
+	VFMADD231PS Y12, Y13, Y7
+	VMASKMOVPS  (R10)(CX*1), Y14, Y12
+	VFMADD231PS Y12, Y13, Y9
+	VMASKMOVPS  (R10)(CX*2), Y14, Y12
+	VFMADD231PS Y12, Y13, Y11
+
+reduce:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X12
+	VADDPS       X12, X0, X0
+	VMOVHLPS     X0, X0, X12
+	VADDPS       X12, X0, X0
+	VMOVSHDUP    X0, X12
+	VADDSS       X12, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X12
+	VADDPS       X12, X2, X2
+	VMOVHLPS     X2, X2, X12
+	VADDPS       X12, X2, X2
+	VMOVSHDUP    X2, X12
+	VADDSS       X12, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X12
+	VADDPS       X12, X4, X4
+	VMOVHLPS     X4, X4, X12
+	VADDPS       X12, X4, X4
+	VMOVSHDUP    X4, X12
+	VADDSS       X12, X4, X4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X12
+	VADDPS       X12, X6, X6
+	VMOVHLPS     X6, X6, X12
+	VADDPS       X12, X6, X6
+	VMOVSHDUP    X6, X12
+	VADDSS       X12, X6, X6
+	VADDPS       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X12
+	VADDPS       X12, X8, X8
+	VMOVHLPS     X8, X8, X12
+	VADDPS       X12, X8, X8
+	VMOVSHDUP    X8, X12
+	VADDSS       X12, X8, X8
+	VADDPS       Y11, Y10, Y10
+	VEXTRACTF128 $0x01, Y10, X12
+	VADDPS       X12, X10, X10
+	VMOVHLPS     X10, X10, X12
+	VADDPS       X12, X10, X10
+	VMOVSHDUP    X10, X12
+	VADDSS       X12, X10, X10
+	CMPB         accumulate+64(FP), $0x00
+	JE           overwrite
+	MOVQ         SI, DI
+	VADDSS       (DI), X0, X0
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X2, X2
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X4, X4
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X6, X6
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X8, X8
+	ADDQ         ldy+56(FP), DI
+	VADDSS       (DI), X10, X10
+
+overwrite:
+	MOVQ   SI, DI
+	VMOVSS X0, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X2, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X4, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X6, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X8, (DI)
+	ADDQ   ldy+56(FP), DI
+	VMOVSS X10, (DI)
+	ADDQ   $0x04, SI
+	ADDQ   BX, DX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func widenAVX2(dst *float32, src *uint16, vectors int)
+// Requires: AVX, AVX2
+TEXT ·widenAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ vectors+16(FP), DX
+
+vector:
+	VPMOVZXWD (CX), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x10, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNZ       vector
+	VZEROUPPER
+	RET
+
+// func roundAVX2(dst *uint16, src *float32, vectors int)
+// Requires: AVX, AVX2
+TEXT ·roundAVX2(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	MOVL         $0x00000001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x00007fff, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x00000040, BX
+	VMOVD        BX, X2
+	VPBROADCASTD X2, Y2
+
+vector:
+	VMOVUPS      (CX), Y3
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        Y0, Y5, Y4
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y3, Y4, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VPOR         Y2, Y5, Y5
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X3
+	VPACKUSDW    X3, X4, X4
+	VMOVUPS      X4, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x10, AX
+	DECQ         DX
+	JNZ          vector
 	VZEROUPPER
 	RET
 
@@ -5694,10 +5703,10 @@ panel:
 	VZEROUPPER
 	RET
 
-// func dot1x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot1AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot1x1AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
+TEXT ·dot1AVX512(SB), NOSPLIT, $0-65
+	MOVQ  n+0(FP), AX
 	MOVQ  ldx+24(FP), CX
 	MOVQ  w+32(FP), DX
 	MOVQ  ldw+40(FP), BX
@@ -5709,34 +5718,45 @@ TEXT ·dot1x1AVX512(SB), NOSPLIT, $0-65
 	DECL  DI
 	KMOVW DI, K1
 
-group:
-	MOVQ   x+16(FP), DI
-	MOVQ   DX, R8
-	LEAQ   (DX)(BX*1), R9
+row:
+	MOVQ   x+16(FP), R8
+	MOVQ   DX, DI
 	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
 	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
+	SUBQ   $0x20, CX
 	JL     rest
 
 steps:
-	VMOVUPS     (R8), Z1
+	PREFETCHT0  1024(DI)
+	PREFETCHT0  1088(DI)
 	VMOVUPS     (DI), Z2
-	VFMADD231PS Z2, Z1, Z0
-	PREFETCHT0  (R9)
-	ADDQ        $0x40, DI
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	SUBQ        $0x10, CX
+	VMOVUPS     64(DI), Z3
+	VFMADD231PS (R8), Z2, Z0
+	VFMADD231PS 64(R8), Z3, Z1
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x20, CX
 	JGE         steps
 
 rest:
 	ADDQ        $0x10, CX
+	JL          tail
+	VMOVUPS     (DI), Z2
+	VFMADD231PS (R8), Z2, Z0
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ        $0x10, CX
 	JZ          reduce
-	VMOVUPS.Z   (R8), K1, Z1
-	VMOVUPS.Z   (DI), K1, Z2
-	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS.Z   (DI), K1, Z3
+	VMOVUPS.Z   (R8), K1, Z2
+	VFMADD231PS Z2, Z3, Z1
 
 reduce:
+	VADDPS        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPS        Y2, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X2
@@ -5754,16 +5774,16 @@ overwrite:
 	MOVQ   SI, CX
 	VMOVSS X0, (CX)
 	ADDQ   $0x04, SI
-	LEAQ   (DX)(BX*1), DX
+	ADDQ   BX, DX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot1x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot1BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot1x4AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
+TEXT ·dot1BF16AVX512(SB), NOSPLIT, $32-65
+	MOVQ  n+0(FP), AX
 	MOVQ  ldx+24(FP), CX
 	MOVQ  w+32(FP), DX
 	MOVQ  ldw+40(FP), BX
@@ -5775,115 +5795,85 @@ TEXT ·dot1x4AVX512(SB), NOSPLIT, $0-65
 	DECL  DI
 	KMOVW DI, K1
 
-group:
-	MOVQ   x+16(FP), DI
-	MOVQ   DX, R8
-	LEAQ   (R8)(BX*2), R9
-	ADDQ   BX, R9
-	LEAQ   (DX)(BX*4), R10
-	LEAQ   (R10)(BX*2), R11
-	ADDQ   BX, R11
+row:
+	MOVQ   x+16(FP), R8
+	MOVQ   DX, DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
 	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
+	SUBQ   $0x20, CX
 	JL     rest
 
 steps:
-	VMOVUPS     (R8), Z4
-	VMOVUPS     (R8)(BX*1), Z5
-	VMOVUPS     (R8)(BX*2), Z6
-	VMOVUPS     (R9), Z7
-	VMOVUPS     (DI), Z8
-	VFMADD231PS Z8, Z4, Z0
-	VFMADD231PS Z8, Z5, Z1
-	VFMADD231PS Z8, Z6, Z2
-	VFMADD231PS Z8, Z7, Z3
-	PREFETCHT0  (R10)
-	PREFETCHT0  (R10)(BX*1)
-	PREFETCHT0  (R10)(BX*2)
-	PREFETCHT0  (R11)
-	ADDQ        $0x40, DI
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
-	SUBQ        $0x10, CX
+	PREFETCHT0  1024(DI)
+	VPMOVZXWD   (DI), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VPMOVZXWD   32(DI), Z3
+	VPSLLD      $0x10, Z3, Z3
+	VFMADD231PS (R8), Z2, Z0
+	VFMADD231PS 64(R8), Z3, Z1
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x20, CX
 	JGE         steps
 
 rest:
 	ADDQ        $0x10, CX
-	JZ          reduce
-	VMOVUPS.Z   (R8), K1, Z4
-	VMOVUPS.Z   (R8)(BX*1), K1, Z5
-	VMOVUPS.Z   (R8)(BX*2), K1, Z6
-	VMOVUPS.Z   (R9), K1, Z7
-	VMOVUPS.Z   (DI), K1, Z8
-	VFMADD231PS Z8, Z4, Z0
-	VFMADD231PS Z8, Z5, Z1
-	VFMADD231PS Z8, Z6, Z2
-	VFMADD231PS Z8, Z7, Z3
+	JL          tail
+	VPMOVZXWD   (DI), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS (R8), Z2, Z0
+	ADDQ        $0x40, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ    $0x10, CX
+	JZ      reduce
+	VPXOR   X3, X3, X3
+	VMOVUPS X3, (SP)
+	VMOVUPS X3, 16(SP)
+
+words:
+	MOVWLZX     -2(DI)(CX*2), R9
+	MOVW        R9, -2(SP)(CX*2)
+	DECQ        CX
+	JNZ         words
+	VMOVUPS     (SP), Y3
+	VPMOVZXWD   Y3, Z3
+	VPSLLD      $0x10, Z3, Z3
+	VMOVUPS.Z   (R8), K1, Z2
+	VFMADD231PS Z2, Z3, Z1
 
 reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y8
-	VADDPS        Y8, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X8
-	VADDPS        X8, X0, X0
-	VMOVHLPS      X0, X0, X8
-	VADDPS        X8, X0, X0
-	VMOVSHDUP     X0, X8
-	VADDSS        X8, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y8
-	VADDPS        Y8, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X8
-	VADDPS        X8, X1, X1
-	VMOVHLPS      X1, X1, X8
-	VADDPS        X8, X1, X1
-	VMOVSHDUP     X1, X8
-	VADDSS        X8, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y8
-	VADDPS        Y8, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X8
-	VADDPS        X8, X2, X2
-	VMOVHLPS      X2, X2, X8
-	VADDPS        X8, X2, X2
-	VMOVSHDUP     X2, X8
-	VADDSS        X8, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y8
-	VADDPS        Y8, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X8
-	VADDPS        X8, X3, X3
-	VMOVHLPS      X3, X3, X8
-	VADDPS        X8, X3, X3
-	VMOVSHDUP     X3, X8
-	VADDSS        X8, X3, X3
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMOVHLPS      X0, X0, X2
+	VADDPS        X2, X0, X0
+	VMOVSHDUP     X0, X2
+	VADDSS        X2, X0, X0
 	CMPB          accumulate+64(FP), $0x00
 	JE            overwrite
 	MOVQ          SI, CX
 	VADDSS        (CX), X0, X0
-	VADDSS        4(CX), X1, X1
-	VADDSS        8(CX), X2, X2
-	VADDSS        12(CX), X3, X3
 
 overwrite:
 	MOVQ   SI, CX
 	VMOVSS X0, (CX)
-	VMOVSS X1, 4(CX)
-	VMOVSS X2, 8(CX)
-	VMOVSS X3, 12(CX)
-	ADDQ   $0x10, SI
-	LEAQ   (DX)(BX*4), DX
+	ADDQ   $0x04, SI
+	ADDQ   BX, DX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot2x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot2AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot2x1AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
+TEXT ·dot2AVX512(SB), NOSPLIT, $0-65
+	MOVQ  n+0(FP), AX
 	MOVQ  ldx+24(FP), DX
 	MOVQ  w+32(FP), BX
 	MOVQ  ldw+40(FP), SI
@@ -5895,303 +5885,52 @@ TEXT ·dot2x1AVX512(SB), NOSPLIT, $0-65
 	DECL  R8
 	KMOVW R8, K1
 
-group:
-	MOVQ   x+16(FP), R8
-	MOVQ   BX, R9
-	LEAQ   (BX)(SI*1), R10
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
-	JL     rest
-
-steps:
-	VMOVUPS     (R9), Z2
-	VMOVUPS     (R8), Z3
-	VFMADD231PS Z3, Z2, Z0
-	VMOVUPS     (R8)(DX*1), Z3
-	VFMADD231PS Z3, Z2, Z1
-	PREFETCHT0  (R10)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	SUBQ        $0x10, CX
-	JGE         steps
-
-rest:
-	ADDQ        $0x10, CX
-	JZ          reduce
-	VMOVUPS.Z   (R9), K1, Z2
-	VMOVUPS.Z   (R8), K1, Z3
-	VFMADD231PS Z3, Z2, Z0
-	VMOVUPS.Z   (R8)(DX*1), K1, Z3
-	VFMADD231PS Z3, Z2, Z1
-
-reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y3
-	VADDPS        Y3, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X3
-	VADDPS        X3, X0, X0
-	VMOVHLPS      X0, X0, X3
-	VADDPS        X3, X0, X0
-	VMOVSHDUP     X0, X3
-	VADDSS        X3, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y3
-	VADDPS        Y3, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X3
-	VADDPS        X3, X1, X1
-	VMOVHLPS      X1, X1, X3
-	VADDPS        X3, X1, X1
-	VMOVSHDUP     X1, X3
-	VADDSS        X3, X1, X1
-	CMPB          accumulate+64(FP), $0x00
-	JE            overwrite
-	MOVQ          DI, CX
-	VADDSS        (CX), X0, X0
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X1, X1
-
-overwrite:
-	MOVQ   DI, CX
-	VMOVSS X0, (CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X1, (CX)
-	ADDQ   $0x04, DI
-	LEAQ   (BX)(SI*1), BX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot2x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot2x4AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
-	MOVQ  ldx+24(FP), DX
-	MOVQ  w+32(FP), BX
-	MOVQ  ldw+40(FP), SI
-	MOVQ  y+48(FP), DI
-	MOVQ  k+8(FP), CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x00000001, R8
-	SHLL  CL, R8
-	DECL  R8
-	KMOVW R8, K1
-
-group:
-	MOVQ   x+16(FP), R8
-	MOVQ   BX, R9
-	LEAQ   (R9)(SI*2), R10
-	ADDQ   SI, R10
-	LEAQ   (BX)(SI*4), R11
-	LEAQ   (R11)(SI*2), R12
-	ADDQ   SI, R12
+row:
+	MOVQ   x+16(FP), R9
+	MOVQ   BX, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
 	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
+	SUBQ   $0x20, CX
 	JL     rest
 
 steps:
-	VMOVUPS     (R9), Z8
-	VMOVUPS     (R9)(SI*1), Z9
-	VMOVUPS     (R9)(SI*2), Z10
-	VMOVUPS     (R10), Z11
-	VMOVUPS     (R8), Z12
-	VFMADD231PS Z12, Z8, Z0
-	VFMADD231PS Z12, Z9, Z1
-	VFMADD231PS Z12, Z10, Z2
-	VFMADD231PS Z12, Z11, Z3
-	VMOVUPS     (R8)(DX*1), Z12
-	VFMADD231PS Z12, Z8, Z4
-	VFMADD231PS Z12, Z9, Z5
-	VFMADD231PS Z12, Z10, Z6
-	VFMADD231PS Z12, Z11, Z7
-	PREFETCHT0  (R11)
-	PREFETCHT0  (R11)(SI*1)
-	PREFETCHT0  (R11)(SI*2)
-	PREFETCHT0  (R12)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
-	ADDQ        $0x40, R12
-	SUBQ        $0x10, CX
-	JGE         steps
-
-rest:
-	ADDQ        $0x10, CX
-	JZ          reduce
-	VMOVUPS.Z   (R9), K1, Z8
-	VMOVUPS.Z   (R9)(SI*1), K1, Z9
-	VMOVUPS.Z   (R9)(SI*2), K1, Z10
-	VMOVUPS.Z   (R10), K1, Z11
-	VMOVUPS.Z   (R8), K1, Z12
-	VFMADD231PS Z12, Z8, Z0
-	VFMADD231PS Z12, Z9, Z1
-	VFMADD231PS Z12, Z10, Z2
-	VFMADD231PS Z12, Z11, Z3
-	VMOVUPS.Z   (R8)(DX*1), K1, Z12
-	VFMADD231PS Z12, Z8, Z4
-	VFMADD231PS Z12, Z9, Z5
-	VFMADD231PS Z12, Z10, Z6
-	VFMADD231PS Z12, Z11, Z7
-
-reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y12
-	VADDPS        Y12, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X12
-	VADDPS        X12, X0, X0
-	VMOVHLPS      X0, X0, X12
-	VADDPS        X12, X0, X0
-	VMOVSHDUP     X0, X12
-	VADDSS        X12, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y12
-	VADDPS        Y12, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X12
-	VADDPS        X12, X1, X1
-	VMOVHLPS      X1, X1, X12
-	VADDPS        X12, X1, X1
-	VMOVSHDUP     X1, X12
-	VADDSS        X12, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y12
-	VADDPS        Y12, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X12
-	VADDPS        X12, X2, X2
-	VMOVHLPS      X2, X2, X12
-	VADDPS        X12, X2, X2
-	VMOVSHDUP     X2, X12
-	VADDSS        X12, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y12
-	VADDPS        Y12, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X12
-	VADDPS        X12, X3, X3
-	VMOVHLPS      X3, X3, X12
-	VADDPS        X12, X3, X3
-	VMOVSHDUP     X3, X12
-	VADDSS        X12, X3, X3
-	VEXTRACTF64X4 $0x01, Z4, Y12
-	VADDPS        Y12, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X12
-	VADDPS        X12, X4, X4
-	VMOVHLPS      X4, X4, X12
-	VADDPS        X12, X4, X4
-	VMOVSHDUP     X4, X12
-	VADDSS        X12, X4, X4
-	VEXTRACTF64X4 $0x01, Z5, Y12
-	VADDPS        Y12, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X12
-	VADDPS        X12, X5, X5
-	VMOVHLPS      X5, X5, X12
-	VADDPS        X12, X5, X5
-	VMOVSHDUP     X5, X12
-	VADDSS        X12, X5, X5
-	VEXTRACTF64X4 $0x01, Z6, Y12
-	VADDPS        Y12, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X12
-	VADDPS        X12, X6, X6
-	VMOVHLPS      X6, X6, X12
-	VADDPS        X12, X6, X6
-	VMOVSHDUP     X6, X12
-	VADDSS        X12, X6, X6
-	VEXTRACTF64X4 $0x01, Z7, Y12
-	VADDPS        Y12, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X12
-	VADDPS        X12, X7, X7
-	VMOVHLPS      X7, X7, X12
-	VADDPS        X12, X7, X7
-	VMOVSHDUP     X7, X12
-	VADDSS        X12, X7, X7
-	CMPB          accumulate+64(FP), $0x00
-	JE            overwrite
-	MOVQ          DI, CX
-	VADDSS        (CX), X0, X0
-	VADDSS        4(CX), X1, X1
-	VADDSS        8(CX), X2, X2
-	VADDSS        12(CX), X3, X3
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X4, X4
-	VADDSS        4(CX), X5, X5
-	VADDSS        8(CX), X6, X6
-	VADDSS        12(CX), X7, X7
-
-overwrite:
-	MOVQ   DI, CX
-	VMOVSS X0, (CX)
-	VMOVSS X1, 4(CX)
-	VMOVSS X2, 8(CX)
-	VMOVSS X3, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X4, (CX)
-	VMOVSS X5, 4(CX)
-	VMOVSS X6, 8(CX)
-	VMOVSS X7, 12(CX)
-	ADDQ   $0x10, DI
-	LEAQ   (BX)(SI*4), BX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot3x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot3x1AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
-	MOVQ  ldx+24(FP), DX
-	MOVQ  w+32(FP), BX
-	MOVQ  ldw+40(FP), SI
-	MOVQ  y+48(FP), DI
-	MOVQ  k+8(FP), CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x00000001, R8
-	SHLL  CL, R8
-	DECL  R8
-	KMOVW R8, K1
-
-group:
-	MOVQ   x+16(FP), R8
-	MOVQ   BX, R9
-	LEAQ   (BX)(SI*1), R10
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
-	JL     rest
-
-steps:
-	VMOVUPS     (R9), Z3
+	PREFETCHT0  1024(R8)
+	PREFETCHT0  1088(R8)
 	VMOVUPS     (R8), Z4
-	VFMADD231PS Z4, Z3, Z0
-	VMOVUPS     (R8)(DX*1), Z4
-	VFMADD231PS Z4, Z3, Z1
-	VMOVUPS     (R8)(DX*2), Z4
-	VFMADD231PS Z4, Z3, Z2
-	PREFETCHT0  (R10)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	SUBQ        $0x10, CX
+	VMOVUPS     64(R8), Z5
+	VFMADD231PS (R9), Z4, Z0
+	VFMADD231PS 64(R9), Z5, Z1
+	VFMADD231PS (R9)(DX*1), Z4, Z2
+	VFMADD231PS 64(R9)(DX*1), Z5, Z3
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x20, CX
 	JGE         steps
 
 rest:
 	ADDQ        $0x10, CX
+	JL          tail
+	VMOVUPS     (R8), Z4
+	VFMADD231PS (R9), Z4, Z0
+	VFMADD231PS (R9)(DX*1), Z4, Z2
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ        $0x10, CX
 	JZ          reduce
-	VMOVUPS.Z   (R9), K1, Z3
-	VMOVUPS.Z   (R8), K1, Z4
-	VFMADD231PS Z4, Z3, Z0
-	VMOVUPS.Z   (R8)(DX*1), K1, Z4
-	VFMADD231PS Z4, Z3, Z1
-	VMOVUPS.Z   (R8)(DX*2), K1, Z4
-	VFMADD231PS Z4, Z3, Z2
+	VMOVUPS.Z   (R8), K1, Z5
+	VMOVUPS.Z   (R9), K1, Z4
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z4
+	VFMADD231PS Z4, Z5, Z3
 
 reduce:
+	VADDPS        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
@@ -6200,14 +5939,7 @@ reduce:
 	VADDPS        X4, X0, X0
 	VMOVSHDUP     X0, X4
 	VADDSS        X4, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y4, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X4
-	VADDPS        X4, X1, X1
-	VMOVHLPS      X1, X1, X4
-	VADDPS        X4, X1, X1
-	VMOVSHDUP     X1, X4
-	VADDSS        X4, X1, X1
+	VADDPS        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VADDPS        Y4, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X4
@@ -6221,7 +5953,115 @@ reduce:
 	MOVQ          DI, CX
 	VADDSS        (CX), X0, X0
 	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X1, X1
+	VADDSS        (CX), X2, X2
+
+overwrite:
+	MOVQ   DI, CX
+	VMOVSS X0, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X2, (CX)
+	ADDQ   $0x04, DI
+	ADDQ   SI, BX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot2BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·dot2BF16AVX512(SB), NOSPLIT, $32-65
+	MOVQ  n+0(FP), AX
+	MOVQ  ldx+24(FP), DX
+	MOVQ  w+32(FP), BX
+	MOVQ  ldw+40(FP), SI
+	MOVQ  y+48(FP), DI
+	MOVQ  k+8(FP), CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, R8
+	SHLL  CL, R8
+	DECL  R8
+	KMOVW R8, K1
+
+row:
+	MOVQ   x+16(FP), R9
+	MOVQ   BX, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   k+8(FP), CX
+	SUBQ   $0x20, CX
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   32(R8), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS (R9), Z4, Z0
+	VFMADD231PS 64(R9), Z5, Z1
+	VFMADD231PS (R9)(DX*1), Z4, Z2
+	VFMADD231PS 64(R9)(DX*1), Z5, Z3
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x20, CX
+	JGE         steps
+
+rest:
+	ADDQ        $0x10, CX
+	JL          tail
+	VPMOVZXWD   (R8), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS (R9), Z4, Z0
+	VFMADD231PS (R9)(DX*1), Z4, Z2
+	ADDQ        $0x40, R9
+	ADDQ        $0x20, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ    $0x10, CX
+	JZ      reduce
+	VPXOR   X5, X5, X5
+	VMOVUPS X5, (SP)
+	VMOVUPS X5, 16(SP)
+
+words:
+	MOVWLZX     -2(R8)(CX*2), R10
+	MOVW        R10, -2(SP)(CX*2)
+	DECQ        CX
+	JNZ         words
+	VMOVUPS     (SP), Y5
+	VPMOVZXWD   Y5, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VMOVUPS.Z   (R9), K1, Z4
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z4
+	VFMADD231PS Z4, Z5, Z3
+
+reduce:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMOVHLPS      X0, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDSS        X4, X0, X0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VMOVHLPS      X2, X2, X4
+	VADDPS        X4, X2, X2
+	VMOVSHDUP     X2, X4
+	VADDSS        X4, X2, X2
+	CMPB          accumulate+64(FP), $0x00
+	JE            overwrite
+	MOVQ          DI, CX
+	VADDSS        (CX), X0, X0
 	ADDQ          ldy+56(FP), CX
 	VADDSS        (CX), X2, X2
 
@@ -6229,20 +6069,18 @@ overwrite:
 	MOVQ   DI, CX
 	VMOVSS X0, (CX)
 	ADDQ   ldy+56(FP), CX
-	VMOVSS X1, (CX)
-	ADDQ   ldy+56(FP), CX
 	VMOVSS X2, (CX)
 	ADDQ   $0x04, DI
-	LEAQ   (BX)(SI*1), BX
+	ADDQ   SI, BX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot3x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot3AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot3x4AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
+TEXT ·dot3AVX512(SB), NOSPLIT, $0-65
+	MOVQ  n+0(FP), AX
 	MOVQ  ldx+24(FP), DX
 	MOVQ  w+32(FP), BX
 	MOVQ  ldw+40(FP), SI
@@ -6254,700 +6092,59 @@ TEXT ·dot3x4AVX512(SB), NOSPLIT, $0-65
 	DECL  R8
 	KMOVW R8, K1
 
-group:
-	MOVQ   x+16(FP), R8
-	MOVQ   BX, R9
-	LEAQ   (R9)(SI*2), R10
-	ADDQ   SI, R10
-	LEAQ   (BX)(SI*4), R11
-	LEAQ   (R11)(SI*2), R12
-	ADDQ   SI, R12
+row:
+	MOVQ   x+16(FP), R9
+	MOVQ   BX, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
 	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
+	SUBQ   $0x20, CX
 	JL     rest
 
 steps:
-	VMOVUPS     (R9), Z12
-	VMOVUPS     (R9)(SI*1), Z13
-	VMOVUPS     (R9)(SI*2), Z14
-	VMOVUPS     (R10), Z15
-	VMOVUPS     (R8), Z16
-	VFMADD231PS Z16, Z12, Z0
-	VFMADD231PS Z16, Z13, Z1
-	VFMADD231PS Z16, Z14, Z2
-	VFMADD231PS Z16, Z15, Z3
-	VMOVUPS     (R8)(DX*1), Z16
-	VFMADD231PS Z16, Z12, Z4
-	VFMADD231PS Z16, Z13, Z5
-	VFMADD231PS Z16, Z14, Z6
-	VFMADD231PS Z16, Z15, Z7
-	VMOVUPS     (R8)(DX*2), Z16
-	VFMADD231PS Z16, Z12, Z8
-	VFMADD231PS Z16, Z13, Z9
-	VFMADD231PS Z16, Z14, Z10
-	VFMADD231PS Z16, Z15, Z11
-	PREFETCHT0  (R11)
-	PREFETCHT0  (R11)(SI*1)
-	PREFETCHT0  (R11)(SI*2)
-	PREFETCHT0  (R12)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
-	ADDQ        $0x40, R12
-	SUBQ        $0x10, CX
-	JGE         steps
-
-rest:
-	ADDQ        $0x10, CX
-	JZ          reduce
-	VMOVUPS.Z   (R9), K1, Z12
-	VMOVUPS.Z   (R9)(SI*1), K1, Z13
-	VMOVUPS.Z   (R9)(SI*2), K1, Z14
-	VMOVUPS.Z   (R10), K1, Z15
-	VMOVUPS.Z   (R8), K1, Z16
-	VFMADD231PS Z16, Z12, Z0
-	VFMADD231PS Z16, Z13, Z1
-	VFMADD231PS Z16, Z14, Z2
-	VFMADD231PS Z16, Z15, Z3
-	VMOVUPS.Z   (R8)(DX*1), K1, Z16
-	VFMADD231PS Z16, Z12, Z4
-	VFMADD231PS Z16, Z13, Z5
-	VFMADD231PS Z16, Z14, Z6
-	VFMADD231PS Z16, Z15, Z7
-	VMOVUPS.Z   (R8)(DX*2), K1, Z16
-	VFMADD231PS Z16, Z12, Z8
-	VFMADD231PS Z16, Z13, Z9
-	VFMADD231PS Z16, Z14, Z10
-	VFMADD231PS Z16, Z15, Z11
-
-reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y16
-	VADDPS        Y16, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X16
-	VADDPS        X16, X0, X0
-	VMOVHLPS      X0, X0, X16
-	VADDPS        X16, X0, X0
-	VMOVSHDUP     X0, X16
-	VADDSS        X16, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VADDPS        Y16, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X16
-	VADDPS        X16, X1, X1
-	VMOVHLPS      X1, X1, X16
-	VADDPS        X16, X1, X1
-	VMOVSHDUP     X1, X16
-	VADDSS        X16, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y16
-	VADDPS        Y16, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X16
-	VADDPS        X16, X2, X2
-	VMOVHLPS      X2, X2, X16
-	VADDPS        X16, X2, X2
-	VMOVSHDUP     X2, X16
-	VADDSS        X16, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y16
-	VADDPS        Y16, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X16
-	VADDPS        X16, X3, X3
-	VMOVHLPS      X3, X3, X16
-	VADDPS        X16, X3, X3
-	VMOVSHDUP     X3, X16
-	VADDSS        X16, X3, X3
-	VEXTRACTF64X4 $0x01, Z4, Y16
-	VADDPS        Y16, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X16
-	VADDPS        X16, X4, X4
-	VMOVHLPS      X4, X4, X16
-	VADDPS        X16, X4, X4
-	VMOVSHDUP     X4, X16
-	VADDSS        X16, X4, X4
-	VEXTRACTF64X4 $0x01, Z5, Y16
-	VADDPS        Y16, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X16
-	VADDPS        X16, X5, X5
-	VMOVHLPS      X5, X5, X16
-	VADDPS        X16, X5, X5
-	VMOVSHDUP     X5, X16
-	VADDSS        X16, X5, X5
-	VEXTRACTF64X4 $0x01, Z6, Y16
-	VADDPS        Y16, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X16
-	VADDPS        X16, X6, X6
-	VMOVHLPS      X6, X6, X16
-	VADDPS        X16, X6, X6
-	VMOVSHDUP     X6, X16
-	VADDSS        X16, X6, X6
-	VEXTRACTF64X4 $0x01, Z7, Y16
-	VADDPS        Y16, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X16
-	VADDPS        X16, X7, X7
-	VMOVHLPS      X7, X7, X16
-	VADDPS        X16, X7, X7
-	VMOVSHDUP     X7, X16
-	VADDSS        X16, X7, X7
-	VEXTRACTF64X4 $0x01, Z8, Y16
-	VADDPS        Y16, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X16
-	VADDPS        X16, X8, X8
-	VMOVHLPS      X8, X8, X16
-	VADDPS        X16, X8, X8
-	VMOVSHDUP     X8, X16
-	VADDSS        X16, X8, X8
-	VEXTRACTF64X4 $0x01, Z9, Y16
-	VADDPS        Y16, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X16
-	VADDPS        X16, X9, X9
-	VMOVHLPS      X9, X9, X16
-	VADDPS        X16, X9, X9
-	VMOVSHDUP     X9, X16
-	VADDSS        X16, X9, X9
-	VEXTRACTF64X4 $0x01, Z10, Y16
-	VADDPS        Y16, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X16
-	VADDPS        X16, X10, X10
-	VMOVHLPS      X10, X10, X16
-	VADDPS        X16, X10, X10
-	VMOVSHDUP     X10, X16
-	VADDSS        X16, X10, X10
-	VEXTRACTF64X4 $0x01, Z11, Y16
-	VADDPS        Y16, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X16
-	VADDPS        X16, X11, X11
-	VMOVHLPS      X11, X11, X16
-	VADDPS        X16, X11, X11
-	VMOVSHDUP     X11, X16
-	VADDSS        X16, X11, X11
-	CMPB          accumulate+64(FP), $0x00
-	JE            overwrite
-	MOVQ          DI, CX
-	VADDSS        (CX), X0, X0
-	VADDSS        4(CX), X1, X1
-	VADDSS        8(CX), X2, X2
-	VADDSS        12(CX), X3, X3
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X4, X4
-	VADDSS        4(CX), X5, X5
-	VADDSS        8(CX), X6, X6
-	VADDSS        12(CX), X7, X7
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X8, X8
-	VADDSS        4(CX), X9, X9
-	VADDSS        8(CX), X10, X10
-	VADDSS        12(CX), X11, X11
-
-overwrite:
-	MOVQ   DI, CX
-	VMOVSS X0, (CX)
-	VMOVSS X1, 4(CX)
-	VMOVSS X2, 8(CX)
-	VMOVSS X3, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X4, (CX)
-	VMOVSS X5, 4(CX)
-	VMOVSS X6, 8(CX)
-	VMOVSS X7, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X8, (CX)
-	VMOVSS X9, 4(CX)
-	VMOVSS X10, 8(CX)
-	VMOVSS X11, 12(CX)
-	ADDQ   $0x10, DI
-	LEAQ   (BX)(SI*4), BX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot4x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot4x1AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
-	MOVQ  ldx+24(FP), DX
-	MOVQ  w+32(FP), BX
-	MOVQ  ldw+40(FP), SI
-	MOVQ  y+48(FP), DI
-	MOVQ  k+8(FP), CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x00000001, R8
-	SHLL  CL, R8
-	DECL  R8
-	KMOVW R8, K1
-
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	MOVQ   BX, R10
-	LEAQ   (BX)(SI*1), R11
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
-	JL     rest
-
-steps:
-	VMOVUPS     (R10), Z4
-	VMOVUPS     (R8), Z5
-	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS     (R8)(DX*1), Z5
-	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS     (R8)(DX*2), Z5
-	VFMADD231PS Z5, Z4, Z2
-	VMOVUPS     (R9), Z5
-	VFMADD231PS Z5, Z4, Z3
-	PREFETCHT0  (R11)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
-	SUBQ        $0x10, CX
-	JGE         steps
-
-rest:
-	ADDQ        $0x10, CX
-	JZ          reduce
-	VMOVUPS.Z   (R10), K1, Z4
-	VMOVUPS.Z   (R8), K1, Z5
-	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS.Z   (R8)(DX*1), K1, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS.Z   (R8)(DX*2), K1, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VMOVUPS.Z   (R9), K1, Z5
-	VFMADD231PS Z5, Z4, Z3
-
-reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPS        Y5, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X5
-	VADDPS        X5, X0, X0
-	VMOVHLPS      X0, X0, X5
-	VADDPS        X5, X0, X0
-	VMOVSHDUP     X0, X5
-	VADDSS        X5, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y5
-	VADDPS        Y5, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X5
-	VADDPS        X5, X1, X1
-	VMOVHLPS      X1, X1, X5
-	VADDPS        X5, X1, X1
-	VMOVSHDUP     X1, X5
-	VADDSS        X5, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y5
-	VADDPS        Y5, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X5
-	VADDPS        X5, X2, X2
-	VMOVHLPS      X2, X2, X5
-	VADDPS        X5, X2, X2
-	VMOVSHDUP     X2, X5
-	VADDSS        X5, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VADDPS        Y5, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X5
-	VADDPS        X5, X3, X3
-	VMOVHLPS      X3, X3, X5
-	VADDPS        X5, X3, X3
-	VMOVSHDUP     X3, X5
-	VADDSS        X5, X3, X3
-	CMPB          accumulate+64(FP), $0x00
-	JE            overwrite
-	MOVQ          DI, CX
-	VADDSS        (CX), X0, X0
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X1, X1
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X2, X2
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X3, X3
-
-overwrite:
-	MOVQ   DI, CX
-	VMOVSS X0, (CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X1, (CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X2, (CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X3, (CX)
-	ADDQ   $0x04, DI
-	LEAQ   (BX)(SI*1), BX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot4x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot4x4AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
-	MOVQ  ldx+24(FP), DX
-	MOVQ  w+32(FP), BX
-	MOVQ  ldw+40(FP), SI
-	MOVQ  y+48(FP), DI
-	MOVQ  k+8(FP), CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x00000001, R8
-	SHLL  CL, R8
-	DECL  R8
-	KMOVW R8, K1
-
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	MOVQ   BX, R10
-	LEAQ   (R10)(SI*2), R11
-	ADDQ   SI, R11
-	LEAQ   (BX)(SI*4), R12
-	LEAQ   (R12)(SI*2), R13
-	ADDQ   SI, R13
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
-	JL     rest
-
-steps:
-	VMOVUPS     (R10), Z16
-	VMOVUPS     (R10)(SI*1), Z17
-	VMOVUPS     (R10)(SI*2), Z18
-	VMOVUPS     (R11), Z19
-	VMOVUPS     (R8), Z20
-	VFMADD231PS Z20, Z16, Z0
-	VFMADD231PS Z20, Z17, Z1
-	VFMADD231PS Z20, Z18, Z2
-	VFMADD231PS Z20, Z19, Z3
-	VMOVUPS     (R8)(DX*1), Z20
-	VFMADD231PS Z20, Z16, Z4
-	VFMADD231PS Z20, Z17, Z5
-	VFMADD231PS Z20, Z18, Z6
-	VFMADD231PS Z20, Z19, Z7
-	VMOVUPS     (R8)(DX*2), Z20
-	VFMADD231PS Z20, Z16, Z8
-	VFMADD231PS Z20, Z17, Z9
-	VFMADD231PS Z20, Z18, Z10
-	VFMADD231PS Z20, Z19, Z11
-	VMOVUPS     (R9), Z20
-	VFMADD231PS Z20, Z16, Z12
-	VFMADD231PS Z20, Z17, Z13
-	VFMADD231PS Z20, Z18, Z14
-	VFMADD231PS Z20, Z19, Z15
-	PREFETCHT0  (R12)
-	PREFETCHT0  (R12)(SI*1)
-	PREFETCHT0  (R12)(SI*2)
-	PREFETCHT0  (R13)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
-	ADDQ        $0x40, R12
-	ADDQ        $0x40, R13
-	SUBQ        $0x10, CX
-	JGE         steps
-
-rest:
-	ADDQ        $0x10, CX
-	JZ          reduce
-	VMOVUPS.Z   (R10), K1, Z16
-	VMOVUPS.Z   (R10)(SI*1), K1, Z17
-	VMOVUPS.Z   (R10)(SI*2), K1, Z18
-	VMOVUPS.Z   (R11), K1, Z19
-	VMOVUPS.Z   (R8), K1, Z20
-	VFMADD231PS Z20, Z16, Z0
-	VFMADD231PS Z20, Z17, Z1
-	VFMADD231PS Z20, Z18, Z2
-	VFMADD231PS Z20, Z19, Z3
-	VMOVUPS.Z   (R8)(DX*1), K1, Z20
-	VFMADD231PS Z20, Z16, Z4
-	VFMADD231PS Z20, Z17, Z5
-	VFMADD231PS Z20, Z18, Z6
-	VFMADD231PS Z20, Z19, Z7
-	VMOVUPS.Z   (R8)(DX*2), K1, Z20
-	VFMADD231PS Z20, Z16, Z8
-	VFMADD231PS Z20, Z17, Z9
-	VFMADD231PS Z20, Z18, Z10
-	VFMADD231PS Z20, Z19, Z11
-	VMOVUPS.Z   (R9), K1, Z20
-	VFMADD231PS Z20, Z16, Z12
-	VFMADD231PS Z20, Z17, Z13
-	VFMADD231PS Z20, Z18, Z14
-	VFMADD231PS Z20, Z19, Z15
-
-reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y20
-	VADDPS        Y20, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X20
-	VADDPS        X20, X0, X0
-	VMOVHLPS      X0, X0, X20
-	VADDPS        X20, X0, X0
-	VMOVSHDUP     X0, X20
-	VADDSS        X20, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y20
-	VADDPS        Y20, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X20
-	VADDPS        X20, X1, X1
-	VMOVHLPS      X1, X1, X20
-	VADDPS        X20, X1, X1
-	VMOVSHDUP     X1, X20
-	VADDSS        X20, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y20
-	VADDPS        Y20, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X20
-	VADDPS        X20, X2, X2
-	VMOVHLPS      X2, X2, X20
-	VADDPS        X20, X2, X2
-	VMOVSHDUP     X2, X20
-	VADDSS        X20, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y20
-	VADDPS        Y20, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X20
-	VADDPS        X20, X3, X3
-	VMOVHLPS      X3, X3, X20
-	VADDPS        X20, X3, X3
-	VMOVSHDUP     X3, X20
-	VADDSS        X20, X3, X3
-	VEXTRACTF64X4 $0x01, Z4, Y20
-	VADDPS        Y20, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X20
-	VADDPS        X20, X4, X4
-	VMOVHLPS      X4, X4, X20
-	VADDPS        X20, X4, X4
-	VMOVSHDUP     X4, X20
-	VADDSS        X20, X4, X4
-	VEXTRACTF64X4 $0x01, Z5, Y20
-	VADDPS        Y20, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X20
-	VADDPS        X20, X5, X5
-	VMOVHLPS      X5, X5, X20
-	VADDPS        X20, X5, X5
-	VMOVSHDUP     X5, X20
-	VADDSS        X20, X5, X5
-	VEXTRACTF64X4 $0x01, Z6, Y20
-	VADDPS        Y20, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X20
-	VADDPS        X20, X6, X6
-	VMOVHLPS      X6, X6, X20
-	VADDPS        X20, X6, X6
-	VMOVSHDUP     X6, X20
-	VADDSS        X20, X6, X6
-	VEXTRACTF64X4 $0x01, Z7, Y20
-	VADDPS        Y20, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X20
-	VADDPS        X20, X7, X7
-	VMOVHLPS      X7, X7, X20
-	VADDPS        X20, X7, X7
-	VMOVSHDUP     X7, X20
-	VADDSS        X20, X7, X7
-	VEXTRACTF64X4 $0x01, Z8, Y20
-	VADDPS        Y20, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X20
-	VADDPS        X20, X8, X8
-	VMOVHLPS      X8, X8, X20
-	VADDPS        X20, X8, X8
-	VMOVSHDUP     X8, X20
-	VADDSS        X20, X8, X8
-	VEXTRACTF64X4 $0x01, Z9, Y20
-	VADDPS        Y20, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X20
-	VADDPS        X20, X9, X9
-	VMOVHLPS      X9, X9, X20
-	VADDPS        X20, X9, X9
-	VMOVSHDUP     X9, X20
-	VADDSS        X20, X9, X9
-	VEXTRACTF64X4 $0x01, Z10, Y20
-	VADDPS        Y20, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X20
-	VADDPS        X20, X10, X10
-	VMOVHLPS      X10, X10, X20
-	VADDPS        X20, X10, X10
-	VMOVSHDUP     X10, X20
-	VADDSS        X20, X10, X10
-	VEXTRACTF64X4 $0x01, Z11, Y20
-	VADDPS        Y20, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X20
-	VADDPS        X20, X11, X11
-	VMOVHLPS      X11, X11, X20
-	VADDPS        X20, X11, X11
-	VMOVSHDUP     X11, X20
-	VADDSS        X20, X11, X11
-	VEXTRACTF64X4 $0x01, Z12, Y20
-	VADDPS        Y20, Y12, Y12
-	VEXTRACTF32X4 $0x01, Y12, X20
-	VADDPS        X20, X12, X12
-	VMOVHLPS      X12, X12, X20
-	VADDPS        X20, X12, X12
-	VMOVSHDUP     X12, X20
-	VADDSS        X20, X12, X12
-	VEXTRACTF64X4 $0x01, Z13, Y20
-	VADDPS        Y20, Y13, Y13
-	VEXTRACTF32X4 $0x01, Y13, X20
-	VADDPS        X20, X13, X13
-	VMOVHLPS      X13, X13, X20
-	VADDPS        X20, X13, X13
-	VMOVSHDUP     X13, X20
-	VADDSS        X20, X13, X13
-	VEXTRACTF64X4 $0x01, Z14, Y20
-	VADDPS        Y20, Y14, Y14
-	VEXTRACTF32X4 $0x01, Y14, X20
-	VADDPS        X20, X14, X14
-	VMOVHLPS      X14, X14, X20
-	VADDPS        X20, X14, X14
-	VMOVSHDUP     X14, X20
-	VADDSS        X20, X14, X14
-	VEXTRACTF64X4 $0x01, Z15, Y20
-	VADDPS        Y20, Y15, Y15
-	VEXTRACTF32X4 $0x01, Y15, X20
-	VADDPS        X20, X15, X15
-	VMOVHLPS      X15, X15, X20
-	VADDPS        X20, X15, X15
-	VMOVSHDUP     X15, X20
-	VADDSS        X20, X15, X15
-	CMPB          accumulate+64(FP), $0x00
-	JE            overwrite
-	MOVQ          DI, CX
-	VADDSS        (CX), X0, X0
-	VADDSS        4(CX), X1, X1
-	VADDSS        8(CX), X2, X2
-	VADDSS        12(CX), X3, X3
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X4, X4
-	VADDSS        4(CX), X5, X5
-	VADDSS        8(CX), X6, X6
-	VADDSS        12(CX), X7, X7
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X8, X8
-	VADDSS        4(CX), X9, X9
-	VADDSS        8(CX), X10, X10
-	VADDSS        12(CX), X11, X11
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X12, X12
-	VADDSS        4(CX), X13, X13
-	VADDSS        8(CX), X14, X14
-	VADDSS        12(CX), X15, X15
-
-overwrite:
-	MOVQ   DI, CX
-	VMOVSS X0, (CX)
-	VMOVSS X1, 4(CX)
-	VMOVSS X2, 8(CX)
-	VMOVSS X3, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X4, (CX)
-	VMOVSS X5, 4(CX)
-	VMOVSS X6, 8(CX)
-	VMOVSS X7, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X8, (CX)
-	VMOVSS X9, 4(CX)
-	VMOVSS X10, 8(CX)
-	VMOVSS X11, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X12, (CX)
-	VMOVSS X13, 4(CX)
-	VMOVSS X14, 8(CX)
-	VMOVSS X15, 12(CX)
-	ADDQ   $0x10, DI
-	LEAQ   (BX)(SI*4), BX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot5x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot5x1AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
-	MOVQ  ldx+24(FP), DX
-	MOVQ  w+32(FP), BX
-	MOVQ  ldw+40(FP), SI
-	MOVQ  y+48(FP), DI
-	MOVQ  k+8(FP), CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x00000001, R8
-	SHLL  CL, R8
-	DECL  R8
-	KMOVW R8, K1
-
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	MOVQ   BX, R10
-	LEAQ   (BX)(SI*1), R11
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
-	JL     rest
-
-steps:
-	VMOVUPS     (R10), Z5
+	PREFETCHT0  1024(R8)
+	PREFETCHT0  1088(R8)
 	VMOVUPS     (R8), Z6
-	VFMADD231PS Z6, Z5, Z0
-	VMOVUPS     (R8)(DX*1), Z6
-	VFMADD231PS Z6, Z5, Z1
-	VMOVUPS     (R8)(DX*2), Z6
-	VFMADD231PS Z6, Z5, Z2
-	VMOVUPS     (R9), Z6
-	VFMADD231PS Z6, Z5, Z3
-	VMOVUPS     (R9)(DX*1), Z6
-	VFMADD231PS Z6, Z5, Z4
-	PREFETCHT0  (R11)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
-	SUBQ        $0x10, CX
+	VMOVUPS     64(R8), Z7
+	VFMADD231PS (R9), Z6, Z0
+	VFMADD231PS 64(R9), Z7, Z1
+	VFMADD231PS (R9)(DX*1), Z6, Z2
+	VFMADD231PS 64(R9)(DX*1), Z7, Z3
+	VFMADD231PS (R9)(DX*2), Z6, Z4
+	VFMADD231PS 64(R9)(DX*2), Z7, Z5
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x20, CX
 	JGE         steps
 
 rest:
 	ADDQ        $0x10, CX
+	JL          tail
+	VMOVUPS     (R8), Z6
+	VFMADD231PS (R9), Z6, Z0
+	VFMADD231PS (R9)(DX*1), Z6, Z2
+	VFMADD231PS (R9)(DX*2), Z6, Z4
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ        $0x10, CX
 	JZ          reduce
-	VMOVUPS.Z   (R10), K1, Z5
-	VMOVUPS.Z   (R8), K1, Z6
-	VFMADD231PS Z6, Z5, Z0
-	VMOVUPS.Z   (R8)(DX*1), K1, Z6
-	VFMADD231PS Z6, Z5, Z1
-	VMOVUPS.Z   (R8)(DX*2), K1, Z6
-	VFMADD231PS Z6, Z5, Z2
+	VMOVUPS.Z   (R8), K1, Z7
 	VMOVUPS.Z   (R9), K1, Z6
-	VFMADD231PS Z6, Z5, Z3
+	VFMADD231PS Z6, Z7, Z1
 	VMOVUPS.Z   (R9)(DX*1), K1, Z6
-	VFMADD231PS Z6, Z5, Z4
+	VFMADD231PS Z6, Z7, Z3
+	VMOVUPS.Z   (R9)(DX*2), K1, Z6
+	VFMADD231PS Z6, Z7, Z5
 
 reduce:
+	VADDPS        Z1, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VADDPS        Y6, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X6
@@ -6956,14 +6153,7 @@ reduce:
 	VADDPS        X6, X0, X0
 	VMOVSHDUP     X0, X6
 	VADDSS        X6, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y6
-	VADDPS        Y6, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X6
-	VADDPS        X6, X1, X1
-	VMOVHLPS      X1, X1, X6
-	VADDPS        X6, X1, X1
-	VMOVSHDUP     X1, X6
-	VADDSS        X6, X1, X1
+	VADDPS        Z3, Z2, Z2
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y2
 	VEXTRACTF32X4 $0x01, Y2, X6
@@ -6972,14 +6162,7 @@ reduce:
 	VADDPS        X6, X2, X2
 	VMOVSHDUP     X2, X6
 	VADDSS        X6, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y6
-	VADDPS        Y6, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X6
-	VADDPS        X6, X3, X3
-	VMOVHLPS      X3, X3, X6
-	VADDPS        X6, X3, X3
-	VMOVSHDUP     X3, X6
-	VADDSS        X6, X3, X3
+	VADDPS        Z5, Z4, Z4
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VADDPS        Y6, Y4, Y4
 	VEXTRACTF32X4 $0x01, Y4, X6
@@ -6993,11 +6176,7 @@ reduce:
 	MOVQ          DI, CX
 	VADDSS        (CX), X0, X0
 	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X1, X1
-	ADDQ          ldy+56(FP), CX
 	VADDSS        (CX), X2, X2
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X3, X3
 	ADDQ          ldy+56(FP), CX
 	VADDSS        (CX), X4, X4
 
@@ -7005,24 +6184,20 @@ overwrite:
 	MOVQ   DI, CX
 	VMOVSS X0, (CX)
 	ADDQ   ldy+56(FP), CX
-	VMOVSS X1, (CX)
-	ADDQ   ldy+56(FP), CX
 	VMOVSS X2, (CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X3, (CX)
 	ADDQ   ldy+56(FP), CX
 	VMOVSS X4, (CX)
 	ADDQ   $0x04, DI
-	LEAQ   (BX)(SI*1), BX
+	ADDQ   SI, BX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot5x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot3BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot5x4AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
+TEXT ·dot3BF16AVX512(SB), NOSPLIT, $32-65
+	MOVQ  n+0(FP), AX
 	MOVQ  ldx+24(FP), DX
 	MOVQ  w+32(FP), BX
 	MOVQ  ldw+40(FP), SI
@@ -7034,16 +6209,771 @@ TEXT ·dot5x4AVX512(SB), NOSPLIT, $0-65
 	DECL  R8
 	KMOVW R8, K1
 
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	MOVQ   BX, R10
-	LEAQ   (R10)(SI*2), R11
-	ADDQ   SI, R11
-	LEAQ   (BX)(SI*4), R12
-	LEAQ   (R12)(SI*2), R13
-	ADDQ   SI, R13
+row:
+	MOVQ   x+16(FP), R9
+	MOVQ   BX, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   k+8(FP), CX
+	SUBQ   $0x20, CX
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VPMOVZXWD   32(R8), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VFMADD231PS (R9), Z6, Z0
+	VFMADD231PS 64(R9), Z7, Z1
+	VFMADD231PS (R9)(DX*1), Z6, Z2
+	VFMADD231PS 64(R9)(DX*1), Z7, Z3
+	VFMADD231PS (R9)(DX*2), Z6, Z4
+	VFMADD231PS 64(R9)(DX*2), Z7, Z5
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x20, CX
+	JGE         steps
+
+rest:
+	ADDQ        $0x10, CX
+	JL          tail
+	VPMOVZXWD   (R8), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS (R9), Z6, Z0
+	VFMADD231PS (R9)(DX*1), Z6, Z2
+	VFMADD231PS (R9)(DX*2), Z6, Z4
+	ADDQ        $0x40, R9
+	ADDQ        $0x20, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ    $0x10, CX
+	JZ      reduce
+	VPXOR   X7, X7, X7
+	VMOVUPS X7, (SP)
+	VMOVUPS X7, 16(SP)
+
+words:
+	MOVWLZX     -2(R8)(CX*2), R10
+	MOVW        R10, -2(SP)(CX*2)
+	DECQ        CX
+	JNZ         words
+	VMOVUPS     (SP), Y7
+	VPMOVZXWD   Y7, Z7
+	VPSLLD      $0x10, Z7, Z7
+	VMOVUPS.Z   (R9), K1, Z6
+	VFMADD231PS Z6, Z7, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z6
+	VFMADD231PS Z6, Z7, Z3
+	VMOVUPS.Z   (R9)(DX*2), K1, Z6
+	VFMADD231PS Z6, Z7, Z5
+
+reduce:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VADDPS        Y6, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VADDPS        X6, X0, X0
+	VMOVHLPS      X0, X0, X6
+	VADDPS        X6, X0, X0
+	VMOVSHDUP     X0, X6
+	VADDSS        X6, X0, X0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VADDPS        X6, X2, X2
+	VMOVHLPS      X2, X2, X6
+	VADDPS        X6, X2, X2
+	VMOVSHDUP     X2, X6
+	VADDSS        X6, X2, X2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X6
+	VADDPS        X6, X4, X4
+	VMOVHLPS      X4, X4, X6
+	VADDPS        X6, X4, X4
+	VMOVSHDUP     X4, X6
+	VADDSS        X6, X4, X4
+	CMPB          accumulate+64(FP), $0x00
+	JE            overwrite
+	MOVQ          DI, CX
+	VADDSS        (CX), X0, X0
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X2, X2
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X4, X4
+
+overwrite:
+	MOVQ   DI, CX
+	VMOVSS X0, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X2, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X4, (CX)
+	ADDQ   $0x04, DI
+	ADDQ   SI, BX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot4AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·dot4AVX512(SB), NOSPLIT, $0-65
+	MOVQ  n+0(FP), AX
+	MOVQ  ldx+24(FP), DX
+	MOVQ  w+32(FP), BX
+	MOVQ  ldw+40(FP), SI
+	MOVQ  y+48(FP), DI
+	MOVQ  k+8(FP), CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, R8
+	SHLL  CL, R8
+	DECL  R8
+	KMOVW R8, K1
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
+	MOVQ   BX, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   k+8(FP), CX
+	SUBQ   $0x20, CX
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	PREFETCHT0  1088(R8)
+	VMOVUPS     (R8), Z8
+	VMOVUPS     64(R8), Z9
+	VFMADD231PS (R9), Z8, Z0
+	VFMADD231PS 64(R9), Z9, Z1
+	VFMADD231PS (R9)(DX*1), Z8, Z2
+	VFMADD231PS 64(R9)(DX*1), Z9, Z3
+	VFMADD231PS (R9)(DX*2), Z8, Z4
+	VFMADD231PS 64(R9)(DX*2), Z9, Z5
+	VFMADD231PS (R10), Z8, Z6
+	VFMADD231PS 64(R10), Z9, Z7
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x20, CX
+	JGE         steps
+
+rest:
+	ADDQ        $0x10, CX
+	JL          tail
+	VMOVUPS     (R8), Z8
+	VFMADD231PS (R9), Z8, Z0
+	VFMADD231PS (R9)(DX*1), Z8, Z2
+	VFMADD231PS (R9)(DX*2), Z8, Z4
+	VFMADD231PS (R10), Z8, Z6
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ        $0x10, CX
+	JZ          reduce
+	VMOVUPS.Z   (R8), K1, Z9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z9, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z8
+	VFMADD231PS Z8, Z9, Z3
+	VMOVUPS.Z   (R9)(DX*2), K1, Z8
+	VFMADD231PS Z8, Z9, Z5
+	VMOVUPS.Z   (R10), K1, Z8
+	VFMADD231PS Z8, Z9, Z7
+
+reduce:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VMOVHLPS      X0, X0, X8
+	VADDPS        X8, X0, X0
+	VMOVSHDUP     X0, X8
+	VADDSS        X8, X0, X0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X8
+	VADDPS        X8, X2, X2
+	VMOVHLPS      X2, X2, X8
+	VADDPS        X8, X2, X2
+	VMOVSHDUP     X2, X8
+	VADDSS        X8, X2, X2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMOVHLPS      X4, X4, X8
+	VADDPS        X8, X4, X4
+	VMOVSHDUP     X4, X8
+	VADDSS        X8, X4, X4
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VADDPS        X8, X6, X6
+	VMOVHLPS      X6, X6, X8
+	VADDPS        X8, X6, X6
+	VMOVSHDUP     X6, X8
+	VADDSS        X8, X6, X6
+	CMPB          accumulate+64(FP), $0x00
+	JE            overwrite
+	MOVQ          DI, CX
+	VADDSS        (CX), X0, X0
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X2, X2
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X4, X4
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X6, X6
+
+overwrite:
+	MOVQ   DI, CX
+	VMOVSS X0, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X2, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X4, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X6, (CX)
+	ADDQ   $0x04, DI
+	ADDQ   SI, BX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot4BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·dot4BF16AVX512(SB), NOSPLIT, $32-65
+	MOVQ  n+0(FP), AX
+	MOVQ  ldx+24(FP), DX
+	MOVQ  w+32(FP), BX
+	MOVQ  ldw+40(FP), SI
+	MOVQ  y+48(FP), DI
+	MOVQ  k+8(FP), CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, R8
+	SHLL  CL, R8
+	DECL  R8
+	KMOVW R8, K1
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
+	MOVQ   BX, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   k+8(FP), CX
+	SUBQ   $0x20, CX
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VPMOVZXWD   32(R8), Z9
+	VPSLLD      $0x10, Z9, Z9
+	VFMADD231PS (R9), Z8, Z0
+	VFMADD231PS 64(R9), Z9, Z1
+	VFMADD231PS (R9)(DX*1), Z8, Z2
+	VFMADD231PS 64(R9)(DX*1), Z9, Z3
+	VFMADD231PS (R9)(DX*2), Z8, Z4
+	VFMADD231PS 64(R9)(DX*2), Z9, Z5
+	VFMADD231PS (R10), Z8, Z6
+	VFMADD231PS 64(R10), Z9, Z7
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x20, CX
+	JGE         steps
+
+rest:
+	ADDQ        $0x10, CX
+	JL          tail
+	VPMOVZXWD   (R8), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD231PS (R9), Z8, Z0
+	VFMADD231PS (R9)(DX*1), Z8, Z2
+	VFMADD231PS (R9)(DX*2), Z8, Z4
+	VFMADD231PS (R10), Z8, Z6
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x20, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ    $0x10, CX
+	JZ      reduce
+	VPXOR   X9, X9, X9
+	VMOVUPS X9, (SP)
+	VMOVUPS X9, 16(SP)
+
+words:
+	MOVWLZX     -2(R8)(CX*2), R11
+	MOVW        R11, -2(SP)(CX*2)
+	DECQ        CX
+	JNZ         words
+	VMOVUPS     (SP), Y9
+	VPMOVZXWD   Y9, Z9
+	VPSLLD      $0x10, Z9, Z9
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z8, Z9, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z8
+	VFMADD231PS Z8, Z9, Z3
+	VMOVUPS.Z   (R9)(DX*2), K1, Z8
+	VFMADD231PS Z8, Z9, Z5
+	VMOVUPS.Z   (R10), K1, Z8
+	VFMADD231PS Z8, Z9, Z7
+
+reduce:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VMOVHLPS      X0, X0, X8
+	VADDPS        X8, X0, X0
+	VMOVSHDUP     X0, X8
+	VADDSS        X8, X0, X0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X8
+	VADDPS        X8, X2, X2
+	VMOVHLPS      X2, X2, X8
+	VADDPS        X8, X2, X2
+	VMOVSHDUP     X2, X8
+	VADDSS        X8, X2, X2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMOVHLPS      X4, X4, X8
+	VADDPS        X8, X4, X4
+	VMOVSHDUP     X4, X8
+	VADDSS        X8, X4, X4
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VADDPS        X8, X6, X6
+	VMOVHLPS      X6, X6, X8
+	VADDPS        X8, X6, X6
+	VMOVSHDUP     X6, X8
+	VADDSS        X8, X6, X6
+	CMPB          accumulate+64(FP), $0x00
+	JE            overwrite
+	MOVQ          DI, CX
+	VADDSS        (CX), X0, X0
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X2, X2
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X4, X4
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X6, X6
+
+overwrite:
+	MOVQ   DI, CX
+	VMOVSS X0, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X2, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X4, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X6, (CX)
+	ADDQ   $0x04, DI
+	ADDQ   SI, BX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot5AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·dot5AVX512(SB), NOSPLIT, $0-65
+	MOVQ  n+0(FP), AX
+	MOVQ  ldx+24(FP), DX
+	MOVQ  w+32(FP), BX
+	MOVQ  ldw+40(FP), SI
+	MOVQ  y+48(FP), DI
+	MOVQ  k+8(FP), CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, R8
+	SHLL  CL, R8
+	DECL  R8
+	KMOVW R8, K1
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
+	MOVQ   BX, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   k+8(FP), CX
+	SUBQ   $0x20, CX
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	PREFETCHT0  1088(R8)
+	VMOVUPS     (R8), Z10
+	VMOVUPS     64(R8), Z11
+	VFMADD231PS (R9), Z10, Z0
+	VFMADD231PS 64(R9), Z11, Z1
+	VFMADD231PS (R9)(DX*1), Z10, Z2
+	VFMADD231PS 64(R9)(DX*1), Z11, Z3
+	VFMADD231PS (R9)(DX*2), Z10, Z4
+	VFMADD231PS 64(R9)(DX*2), Z11, Z5
+	VFMADD231PS (R10), Z10, Z6
+	VFMADD231PS 64(R10), Z11, Z7
+	VFMADD231PS (R10)(DX*1), Z10, Z8
+	VFMADD231PS 64(R10)(DX*1), Z11, Z9
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x20, CX
+	JGE         steps
+
+rest:
+	ADDQ        $0x10, CX
+	JL          tail
+	VMOVUPS     (R8), Z10
+	VFMADD231PS (R9), Z10, Z0
+	VFMADD231PS (R9)(DX*1), Z10, Z2
+	VFMADD231PS (R9)(DX*2), Z10, Z4
+	VFMADD231PS (R10), Z10, Z6
+	VFMADD231PS (R10)(DX*1), Z10, Z8
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ        $0x10, CX
+	JZ          reduce
+	VMOVUPS.Z   (R8), K1, Z11
+	VMOVUPS.Z   (R9), K1, Z10
+	VFMADD231PS Z10, Z11, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z10
+	VFMADD231PS Z10, Z11, Z3
+	VMOVUPS.Z   (R9)(DX*2), K1, Z10
+	VFMADD231PS Z10, Z11, Z5
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z11, Z7
+	VMOVUPS.Z   (R10)(DX*1), K1, Z10
+	VFMADD231PS Z10, Z11, Z9
+
+reduce:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPS        Y10, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X10
+	VADDPS        X10, X0, X0
+	VMOVHLPS      X0, X0, X10
+	VADDPS        X10, X0, X0
+	VMOVSHDUP     X0, X10
+	VADDSS        X10, X0, X0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X10
+	VADDPS        X10, X2, X2
+	VMOVHLPS      X2, X2, X10
+	VADDPS        X10, X2, X2
+	VMOVSHDUP     X2, X10
+	VADDSS        X10, X2, X2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y10
+	VADDPS        Y10, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X10
+	VADDPS        X10, X4, X4
+	VMOVHLPS      X4, X4, X10
+	VADDPS        X10, X4, X4
+	VMOVSHDUP     X4, X10
+	VADDSS        X10, X4, X4
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y10
+	VADDPS        Y10, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X10
+	VADDPS        X10, X6, X6
+	VMOVHLPS      X6, X6, X10
+	VADDPS        X10, X6, X6
+	VMOVSHDUP     X6, X10
+	VADDSS        X10, X6, X6
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y10
+	VADDPS        Y10, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X10
+	VADDPS        X10, X8, X8
+	VMOVHLPS      X8, X8, X10
+	VADDPS        X10, X8, X8
+	VMOVSHDUP     X8, X10
+	VADDSS        X10, X8, X8
+	CMPB          accumulate+64(FP), $0x00
+	JE            overwrite
+	MOVQ          DI, CX
+	VADDSS        (CX), X0, X0
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X2, X2
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X4, X4
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X6, X6
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X8, X8
+
+overwrite:
+	MOVQ   DI, CX
+	VMOVSS X0, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X2, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X4, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X6, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X8, (CX)
+	ADDQ   $0x04, DI
+	ADDQ   SI, BX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot5BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·dot5BF16AVX512(SB), NOSPLIT, $32-65
+	MOVQ  n+0(FP), AX
+	MOVQ  ldx+24(FP), DX
+	MOVQ  w+32(FP), BX
+	MOVQ  ldw+40(FP), SI
+	MOVQ  y+48(FP), DI
+	MOVQ  k+8(FP), CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, R8
+	SHLL  CL, R8
+	DECL  R8
+	KMOVW R8, K1
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
+	MOVQ   BX, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   k+8(FP), CX
+	SUBQ   $0x20, CX
+	JL     rest
+
+steps:
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VPMOVZXWD   32(R8), Z11
+	VPSLLD      $0x10, Z11, Z11
+	VFMADD231PS (R9), Z10, Z0
+	VFMADD231PS 64(R9), Z11, Z1
+	VFMADD231PS (R9)(DX*1), Z10, Z2
+	VFMADD231PS 64(R9)(DX*1), Z11, Z3
+	VFMADD231PS (R9)(DX*2), Z10, Z4
+	VFMADD231PS 64(R9)(DX*2), Z11, Z5
+	VFMADD231PS (R10), Z10, Z6
+	VFMADD231PS 64(R10), Z11, Z7
+	VFMADD231PS (R10)(DX*1), Z10, Z8
+	VFMADD231PS 64(R10)(DX*1), Z11, Z9
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x20, CX
+	JGE         steps
+
+rest:
+	ADDQ        $0x10, CX
+	JL          tail
+	VPMOVZXWD   (R8), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS (R9), Z10, Z0
+	VFMADD231PS (R9)(DX*1), Z10, Z2
+	VFMADD231PS (R9)(DX*2), Z10, Z4
+	VFMADD231PS (R10), Z10, Z6
+	VFMADD231PS (R10)(DX*1), Z10, Z8
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x20, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ    $0x10, CX
+	JZ      reduce
+	VPXOR   X11, X11, X11
+	VMOVUPS X11, (SP)
+	VMOVUPS X11, 16(SP)
+
+words:
+	MOVWLZX     -2(R8)(CX*2), R11
+	MOVW        R11, -2(SP)(CX*2)
+	DECQ        CX
+	JNZ         words
+	VMOVUPS     (SP), Y11
+	VPMOVZXWD   Y11, Z11
+	VPSLLD      $0x10, Z11, Z11
+	VMOVUPS.Z   (R9), K1, Z10
+	VFMADD231PS Z10, Z11, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z10
+	VFMADD231PS Z10, Z11, Z3
+	VMOVUPS.Z   (R9)(DX*2), K1, Z10
+	VFMADD231PS Z10, Z11, Z5
+	VMOVUPS.Z   (R10), K1, Z10
+	VFMADD231PS Z10, Z11, Z7
+	VMOVUPS.Z   (R10)(DX*1), K1, Z10
+	VFMADD231PS Z10, Z11, Z9
+
+reduce:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPS        Y10, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X10
+	VADDPS        X10, X0, X0
+	VMOVHLPS      X0, X0, X10
+	VADDPS        X10, X0, X0
+	VMOVSHDUP     X0, X10
+	VADDSS        X10, X0, X0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X10
+	VADDPS        X10, X2, X2
+	VMOVHLPS      X2, X2, X10
+	VADDPS        X10, X2, X2
+	VMOVSHDUP     X2, X10
+	VADDSS        X10, X2, X2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y10
+	VADDPS        Y10, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X10
+	VADDPS        X10, X4, X4
+	VMOVHLPS      X4, X4, X10
+	VADDPS        X10, X4, X4
+	VMOVSHDUP     X4, X10
+	VADDSS        X10, X4, X4
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y10
+	VADDPS        Y10, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X10
+	VADDPS        X10, X6, X6
+	VMOVHLPS      X6, X6, X10
+	VADDPS        X10, X6, X6
+	VMOVSHDUP     X6, X10
+	VADDSS        X10, X6, X6
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y10
+	VADDPS        Y10, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X10
+	VADDPS        X10, X8, X8
+	VMOVHLPS      X8, X8, X10
+	VADDPS        X10, X8, X8
+	VMOVSHDUP     X8, X10
+	VADDSS        X10, X8, X8
+	CMPB          accumulate+64(FP), $0x00
+	JE            overwrite
+	MOVQ          DI, CX
+	VADDSS        (CX), X0, X0
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X2, X2
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X4, X4
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X6, X6
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X8, X8
+
+overwrite:
+	MOVQ   DI, CX
+	VMOVSS X0, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X2, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X4, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X6, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X8, (CX)
+	ADDQ   $0x04, DI
+	ADDQ   SI, BX
+	DECQ   AX
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func dot6AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// Requires: AVX, AVX512F, AVX512VL, MMX+
+TEXT ·dot6AVX512(SB), NOSPLIT, $0-65
+	MOVQ  n+0(FP), AX
+	MOVQ  ldx+24(FP), DX
+	MOVQ  w+32(FP), BX
+	MOVQ  ldw+40(FP), SI
+	MOVQ  y+48(FP), DI
+	MOVQ  k+8(FP), CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x00000001, R8
+	SHLL  CL, R8
+	DECL  R8
+	KMOVW R8, K1
+
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
+	MOVQ   BX, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7056,474 +6986,159 @@ group:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
 	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
+	SUBQ   $0x20, CX
 	JL     rest
 
 steps:
-	VMOVUPS     (R10), Z20
-	VMOVUPS     (R10)(SI*1), Z21
-	VMOVUPS     (R10)(SI*2), Z22
-	VMOVUPS     (R11), Z23
-	VMOVUPS     (R8), Z24
-	VFMADD231PS Z24, Z20, Z0
-	VFMADD231PS Z24, Z21, Z1
-	VFMADD231PS Z24, Z22, Z2
-	VFMADD231PS Z24, Z23, Z3
-	VMOVUPS     (R8)(DX*1), Z24
-	VFMADD231PS Z24, Z20, Z4
-	VFMADD231PS Z24, Z21, Z5
-	VFMADD231PS Z24, Z22, Z6
-	VFMADD231PS Z24, Z23, Z7
-	VMOVUPS     (R8)(DX*2), Z24
-	VFMADD231PS Z24, Z20, Z8
-	VFMADD231PS Z24, Z21, Z9
-	VFMADD231PS Z24, Z22, Z10
-	VFMADD231PS Z24, Z23, Z11
-	VMOVUPS     (R9), Z24
-	VFMADD231PS Z24, Z20, Z12
-	VFMADD231PS Z24, Z21, Z13
-	VFMADD231PS Z24, Z22, Z14
-	VFMADD231PS Z24, Z23, Z15
-	VMOVUPS     (R9)(DX*1), Z24
-	VFMADD231PS Z24, Z20, Z16
-	VFMADD231PS Z24, Z21, Z17
-	VFMADD231PS Z24, Z22, Z18
-	VFMADD231PS Z24, Z23, Z19
-	PREFETCHT0  (R12)
-	PREFETCHT0  (R12)(SI*1)
-	PREFETCHT0  (R12)(SI*2)
-	PREFETCHT0  (R13)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
-	ADDQ        $0x40, R12
-	ADDQ        $0x40, R13
-	SUBQ        $0x10, CX
+	PREFETCHT0  1024(R8)
+	PREFETCHT0  1088(R8)
+	VMOVUPS     (R8), Z12
+	VMOVUPS     64(R8), Z13
+	VFMADD231PS (R9), Z12, Z0
+	VFMADD231PS 64(R9), Z13, Z1
+	VFMADD231PS (R9)(DX*1), Z12, Z2
+	VFMADD231PS 64(R9)(DX*1), Z13, Z3
+	VFMADD231PS (R9)(DX*2), Z12, Z4
+	VFMADD231PS 64(R9)(DX*2), Z13, Z5
+	VFMADD231PS (R10), Z12, Z6
+	VFMADD231PS 64(R10), Z13, Z7
+	VFMADD231PS (R10)(DX*1), Z12, Z8
+	VFMADD231PS 64(R10)(DX*1), Z13, Z9
+	VFMADD231PS (R10)(DX*2), Z12, Z10
+	VFMADD231PS 64(R10)(DX*2), Z13, Z11
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x20, CX
 	JGE         steps
 
 rest:
 	ADDQ        $0x10, CX
-	JZ          reduce
-	VMOVUPS.Z   (R10), K1, Z20
-	VMOVUPS.Z   (R10)(SI*1), K1, Z21
-	VMOVUPS.Z   (R10)(SI*2), K1, Z22
-	VMOVUPS.Z   (R11), K1, Z23
-	VMOVUPS.Z   (R8), K1, Z24
-	VFMADD231PS Z24, Z20, Z0
-	VFMADD231PS Z24, Z21, Z1
-	VFMADD231PS Z24, Z22, Z2
-	VFMADD231PS Z24, Z23, Z3
-	VMOVUPS.Z   (R8)(DX*1), K1, Z24
-	VFMADD231PS Z24, Z20, Z4
-	VFMADD231PS Z24, Z21, Z5
-	VFMADD231PS Z24, Z22, Z6
-	VFMADD231PS Z24, Z23, Z7
-	VMOVUPS.Z   (R8)(DX*2), K1, Z24
-	VFMADD231PS Z24, Z20, Z8
-	VFMADD231PS Z24, Z21, Z9
-	VFMADD231PS Z24, Z22, Z10
-	VFMADD231PS Z24, Z23, Z11
-	VMOVUPS.Z   (R9), K1, Z24
-	VFMADD231PS Z24, Z20, Z12
-	VFMADD231PS Z24, Z21, Z13
-	VFMADD231PS Z24, Z22, Z14
-	VFMADD231PS Z24, Z23, Z15
-	VMOVUPS.Z   (R9)(DX*1), K1, Z24
-	VFMADD231PS Z24, Z20, Z16
-	VFMADD231PS Z24, Z21, Z17
-	VFMADD231PS Z24, Z22, Z18
-	VFMADD231PS Z24, Z23, Z19
-
-reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y24
-	VADDPS        Y24, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X24
-	VADDPS        X24, X0, X0
-	VMOVHLPS      X0, X0, X24
-	VADDPS        X24, X0, X0
-	VMOVSHDUP     X0, X24
-	VADDSS        X24, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y24
-	VADDPS        Y24, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X24
-	VADDPS        X24, X1, X1
-	VMOVHLPS      X1, X1, X24
-	VADDPS        X24, X1, X1
-	VMOVSHDUP     X1, X24
-	VADDSS        X24, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y24
-	VADDPS        Y24, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X24
-	VADDPS        X24, X2, X2
-	VMOVHLPS      X2, X2, X24
-	VADDPS        X24, X2, X2
-	VMOVSHDUP     X2, X24
-	VADDSS        X24, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y24
-	VADDPS        Y24, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X24
-	VADDPS        X24, X3, X3
-	VMOVHLPS      X3, X3, X24
-	VADDPS        X24, X3, X3
-	VMOVSHDUP     X3, X24
-	VADDSS        X24, X3, X3
-	VEXTRACTF64X4 $0x01, Z4, Y24
-	VADDPS        Y24, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X24
-	VADDPS        X24, X4, X4
-	VMOVHLPS      X4, X4, X24
-	VADDPS        X24, X4, X4
-	VMOVSHDUP     X4, X24
-	VADDSS        X24, X4, X4
-	VEXTRACTF64X4 $0x01, Z5, Y24
-	VADDPS        Y24, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X24
-	VADDPS        X24, X5, X5
-	VMOVHLPS      X5, X5, X24
-	VADDPS        X24, X5, X5
-	VMOVSHDUP     X5, X24
-	VADDSS        X24, X5, X5
-	VEXTRACTF64X4 $0x01, Z6, Y24
-	VADDPS        Y24, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X24
-	VADDPS        X24, X6, X6
-	VMOVHLPS      X6, X6, X24
-	VADDPS        X24, X6, X6
-	VMOVSHDUP     X6, X24
-	VADDSS        X24, X6, X6
-	VEXTRACTF64X4 $0x01, Z7, Y24
-	VADDPS        Y24, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X24
-	VADDPS        X24, X7, X7
-	VMOVHLPS      X7, X7, X24
-	VADDPS        X24, X7, X7
-	VMOVSHDUP     X7, X24
-	VADDSS        X24, X7, X7
-	VEXTRACTF64X4 $0x01, Z8, Y24
-	VADDPS        Y24, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X24
-	VADDPS        X24, X8, X8
-	VMOVHLPS      X8, X8, X24
-	VADDPS        X24, X8, X8
-	VMOVSHDUP     X8, X24
-	VADDSS        X24, X8, X8
-	VEXTRACTF64X4 $0x01, Z9, Y24
-	VADDPS        Y24, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X24
-	VADDPS        X24, X9, X9
-	VMOVHLPS      X9, X9, X24
-	VADDPS        X24, X9, X9
-	VMOVSHDUP     X9, X24
-	VADDSS        X24, X9, X9
-	VEXTRACTF64X4 $0x01, Z10, Y24
-	VADDPS        Y24, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X24
-	VADDPS        X24, X10, X10
-	VMOVHLPS      X10, X10, X24
-	VADDPS        X24, X10, X10
-	VMOVSHDUP     X10, X24
-	VADDSS        X24, X10, X10
-	VEXTRACTF64X4 $0x01, Z11, Y24
-	VADDPS        Y24, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X24
-	VADDPS        X24, X11, X11
-	VMOVHLPS      X11, X11, X24
-	VADDPS        X24, X11, X11
-	VMOVSHDUP     X11, X24
-	VADDSS        X24, X11, X11
-	VEXTRACTF64X4 $0x01, Z12, Y24
-	VADDPS        Y24, Y12, Y12
-	VEXTRACTF32X4 $0x01, Y12, X24
-	VADDPS        X24, X12, X12
-	VMOVHLPS      X12, X12, X24
-	VADDPS        X24, X12, X12
-	VMOVSHDUP     X12, X24
-	VADDSS        X24, X12, X12
-	VEXTRACTF64X4 $0x01, Z13, Y24
-	VADDPS        Y24, Y13, Y13
-	VEXTRACTF32X4 $0x01, Y13, X24
-	VADDPS        X24, X13, X13
-	VMOVHLPS      X13, X13, X24
-	VADDPS        X24, X13, X13
-	VMOVSHDUP     X13, X24
-	VADDSS        X24, X13, X13
-	VEXTRACTF64X4 $0x01, Z14, Y24
-	VADDPS        Y24, Y14, Y14
-	VEXTRACTF32X4 $0x01, Y14, X24
-	VADDPS        X24, X14, X14
-	VMOVHLPS      X14, X14, X24
-	VADDPS        X24, X14, X14
-	VMOVSHDUP     X14, X24
-	VADDSS        X24, X14, X14
-	VEXTRACTF64X4 $0x01, Z15, Y24
-	VADDPS        Y24, Y15, Y15
-	VEXTRACTF32X4 $0x01, Y15, X24
-	VADDPS        X24, X15, X15
-	VMOVHLPS      X15, X15, X24
-	VADDPS        X24, X15, X15
-	VMOVSHDUP     X15, X24
-	VADDSS        X24, X15, X15
-	VEXTRACTF64X4 $0x01, Z16, Y24
-	VADDPS        Y24, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X24
-	VADDPS        X24, X16, X16
-	VMOVHLPS      X16, X16, X24
-	VADDPS        X24, X16, X16
-	VMOVSHDUP     X16, X24
-	VADDSS        X24, X16, X16
-	VEXTRACTF64X4 $0x01, Z17, Y24
-	VADDPS        Y24, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X24
-	VADDPS        X24, X17, X17
-	VMOVHLPS      X17, X17, X24
-	VADDPS        X24, X17, X17
-	VMOVSHDUP     X17, X24
-	VADDSS        X24, X17, X17
-	VEXTRACTF64X4 $0x01, Z18, Y24
-	VADDPS        Y24, Y18, Y18
-	VEXTRACTF32X4 $0x01, Y18, X24
-	VADDPS        X24, X18, X18
-	VMOVHLPS      X18, X18, X24
-	VADDPS        X24, X18, X18
-	VMOVSHDUP     X18, X24
-	VADDSS        X24, X18, X18
-	VEXTRACTF64X4 $0x01, Z19, Y24
-	VADDPS        Y24, Y19, Y19
-	VEXTRACTF32X4 $0x01, Y19, X24
-	VADDPS        X24, X19, X19
-	VMOVHLPS      X19, X19, X24
-	VADDPS        X24, X19, X19
-	VMOVSHDUP     X19, X24
-	VADDSS        X24, X19, X19
-	CMPB          accumulate+64(FP), $0x00
-	JE            overwrite
-	MOVQ          DI, CX
-	VADDSS        (CX), X0, X0
-	VADDSS        4(CX), X1, X1
-	VADDSS        8(CX), X2, X2
-	VADDSS        12(CX), X3, X3
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X4, X4
-	VADDSS        4(CX), X5, X5
-	VADDSS        8(CX), X6, X6
-	VADDSS        12(CX), X7, X7
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X8, X8
-	VADDSS        4(CX), X9, X9
-	VADDSS        8(CX), X10, X10
-	VADDSS        12(CX), X11, X11
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X12, X12
-	VADDSS        4(CX), X13, X13
-	VADDSS        8(CX), X14, X14
-	VADDSS        12(CX), X15, X15
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X16, X16
-	VADDSS        4(CX), X17, X17
-	VADDSS        8(CX), X18, X18
-	VADDSS        12(CX), X19, X19
-
-overwrite:
-	MOVQ   DI, CX
-	VMOVSS X0, (CX)
-	VMOVSS X1, 4(CX)
-	VMOVSS X2, 8(CX)
-	VMOVSS X3, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X4, (CX)
-	VMOVSS X5, 4(CX)
-	VMOVSS X6, 8(CX)
-	VMOVSS X7, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X8, (CX)
-	VMOVSS X9, 4(CX)
-	VMOVSS X10, 8(CX)
-	VMOVSS X11, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X12, (CX)
-	VMOVSS X13, 4(CX)
-	VMOVSS X14, 8(CX)
-	VMOVSS X15, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X16, (CX)
-	VMOVSS X17, 4(CX)
-	VMOVSS X18, 8(CX)
-	VMOVSS X19, 12(CX)
-	ADDQ   $0x10, DI
-	LEAQ   (BX)(SI*4), BX
-	DECQ   AX
-	JNZ    group
-	VZEROUPPER
-	RET
-
-// func dot6x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
-// Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot6x1AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
-	MOVQ  ldx+24(FP), DX
-	MOVQ  w+32(FP), BX
-	MOVQ  ldw+40(FP), SI
-	MOVQ  y+48(FP), DI
-	MOVQ  k+8(FP), CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x00000001, R8
-	SHLL  CL, R8
-	DECL  R8
-	KMOVW R8, K1
-
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	MOVQ   BX, R10
-	LEAQ   (BX)(SI*1), R11
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
-	JL     rest
-
-steps:
-	VMOVUPS     (R10), Z6
-	VMOVUPS     (R8), Z7
-	VFMADD231PS Z7, Z6, Z0
-	VMOVUPS     (R8)(DX*1), Z7
-	VFMADD231PS Z7, Z6, Z1
-	VMOVUPS     (R8)(DX*2), Z7
-	VFMADD231PS Z7, Z6, Z2
-	VMOVUPS     (R9), Z7
-	VFMADD231PS Z7, Z6, Z3
-	VMOVUPS     (R9)(DX*1), Z7
-	VFMADD231PS Z7, Z6, Z4
-	VMOVUPS     (R9)(DX*2), Z7
-	VFMADD231PS Z7, Z6, Z5
-	PREFETCHT0  (R11)
-	ADDQ        $0x40, R8
+	JL          tail
+	VMOVUPS     (R8), Z12
+	VFMADD231PS (R9), Z12, Z0
+	VFMADD231PS (R9)(DX*1), Z12, Z2
+	VFMADD231PS (R9)(DX*2), Z12, Z4
+	VFMADD231PS (R10), Z12, Z6
+	VFMADD231PS (R10)(DX*1), Z12, Z8
+	VFMADD231PS (R10)(DX*2), Z12, Z10
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
+	ADDQ        $0x40, R8
 	SUBQ        $0x10, CX
-	JGE         steps
 
-rest:
+tail:
 	ADDQ        $0x10, CX
 	JZ          reduce
-	VMOVUPS.Z   (R10), K1, Z6
-	VMOVUPS.Z   (R8), K1, Z7
-	VFMADD231PS Z7, Z6, Z0
-	VMOVUPS.Z   (R8)(DX*1), K1, Z7
-	VFMADD231PS Z7, Z6, Z1
-	VMOVUPS.Z   (R8)(DX*2), K1, Z7
-	VFMADD231PS Z7, Z6, Z2
-	VMOVUPS.Z   (R9), K1, Z7
-	VFMADD231PS Z7, Z6, Z3
-	VMOVUPS.Z   (R9)(DX*1), K1, Z7
-	VFMADD231PS Z7, Z6, Z4
-	VMOVUPS.Z   (R9)(DX*2), K1, Z7
-	VFMADD231PS Z7, Z6, Z5
+	VMOVUPS.Z   (R8), K1, Z13
+	VMOVUPS.Z   (R9), K1, Z12
+	VFMADD231PS Z12, Z13, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z3
+	VMOVUPS.Z   (R9)(DX*2), K1, Z12
+	VFMADD231PS Z12, Z13, Z5
+	VMOVUPS.Z   (R10), K1, Z12
+	VFMADD231PS Z12, Z13, Z7
+	VMOVUPS.Z   (R10)(DX*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z9
+	VMOVUPS.Z   (R10)(DX*2), K1, Z12
+	VFMADD231PS Z12, Z13, Z11
 
 reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y7
-	VADDPS        Y7, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X7
-	VADDPS        X7, X0, X0
-	VMOVHLPS      X0, X0, X7
-	VADDPS        X7, X0, X0
-	VMOVSHDUP     X0, X7
-	VADDSS        X7, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y7
-	VADDPS        Y7, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X7
-	VADDPS        X7, X1, X1
-	VMOVHLPS      X1, X1, X7
-	VADDPS        X7, X1, X1
-	VMOVSHDUP     X1, X7
-	VADDSS        X7, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y7
-	VADDPS        Y7, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X7
-	VADDPS        X7, X2, X2
-	VMOVHLPS      X2, X2, X7
-	VADDPS        X7, X2, X2
-	VMOVSHDUP     X2, X7
-	VADDSS        X7, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y7
-	VADDPS        Y7, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X7
-	VADDPS        X7, X3, X3
-	VMOVHLPS      X3, X3, X7
-	VADDPS        X7, X3, X3
-	VMOVSHDUP     X3, X7
-	VADDSS        X7, X3, X3
-	VEXTRACTF64X4 $0x01, Z4, Y7
-	VADDPS        Y7, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X7
-	VADDPS        X7, X4, X4
-	VMOVHLPS      X4, X4, X7
-	VADDPS        X7, X4, X4
-	VMOVSHDUP     X4, X7
-	VADDSS        X7, X4, X4
-	VEXTRACTF64X4 $0x01, Z5, Y7
-	VADDPS        Y7, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X7
-	VADDPS        X7, X5, X5
-	VMOVHLPS      X5, X5, X7
-	VADDPS        X7, X5, X5
-	VMOVSHDUP     X5, X7
-	VADDSS        X7, X5, X5
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y12
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X12
+	VADDPS        X12, X0, X0
+	VMOVHLPS      X0, X0, X12
+	VADDPS        X12, X0, X0
+	VMOVSHDUP     X0, X12
+	VADDSS        X12, X0, X0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y12
+	VADDPS        Y12, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X12
+	VADDPS        X12, X2, X2
+	VMOVHLPS      X2, X2, X12
+	VADDPS        X12, X2, X2
+	VMOVSHDUP     X2, X12
+	VADDSS        X12, X2, X2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y12
+	VADDPS        Y12, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X12
+	VADDPS        X12, X4, X4
+	VMOVHLPS      X4, X4, X12
+	VADDPS        X12, X4, X4
+	VMOVSHDUP     X4, X12
+	VADDSS        X12, X4, X4
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y12
+	VADDPS        Y12, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X12
+	VADDPS        X12, X6, X6
+	VMOVHLPS      X6, X6, X12
+	VADDPS        X12, X6, X6
+	VMOVSHDUP     X6, X12
+	VADDSS        X12, X6, X6
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y12
+	VADDPS        Y12, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X12
+	VADDPS        X12, X8, X8
+	VMOVHLPS      X8, X8, X12
+	VADDPS        X12, X8, X8
+	VMOVSHDUP     X8, X12
+	VADDSS        X12, X8, X8
+	VADDPS        Z11, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y12
+	VADDPS        Y12, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X12
+	VADDPS        X12, X10, X10
+	VMOVHLPS      X10, X10, X12
+	VADDPS        X12, X10, X10
+	VMOVSHDUP     X10, X12
+	VADDSS        X12, X10, X10
 	CMPB          accumulate+64(FP), $0x00
 	JE            overwrite
 	MOVQ          DI, CX
 	VADDSS        (CX), X0, X0
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X1, X1
 	ADDQ          ldy+56(FP), CX
 	VADDSS        (CX), X2, X2
 	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X3, X3
-	ADDQ          ldy+56(FP), CX
 	VADDSS        (CX), X4, X4
 	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X5, X5
+	VADDSS        (CX), X6, X6
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X8, X8
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X10, X10
 
 overwrite:
 	MOVQ   DI, CX
 	VMOVSS X0, (CX)
 	ADDQ   ldy+56(FP), CX
-	VMOVSS X1, (CX)
-	ADDQ   ldy+56(FP), CX
 	VMOVSS X2, (CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X3, (CX)
 	ADDQ   ldy+56(FP), CX
 	VMOVSS X4, (CX)
 	ADDQ   ldy+56(FP), CX
-	VMOVSS X5, (CX)
+	VMOVSS X6, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X8, (CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X10, (CX)
 	ADDQ   $0x04, DI
-	LEAQ   (BX)(SI*1), BX
+	ADDQ   SI, BX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
 	VZEROUPPER
 	RET
 
-// func dot6x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+// func dot6BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 // Requires: AVX, AVX512F, AVX512VL, MMX+
-TEXT ·dot6x4AVX512(SB), NOSPLIT, $0-65
-	MOVQ  groups+0(FP), AX
+TEXT ·dot6BF16AVX512(SB), NOSPLIT, $32-65
+	MOVQ  n+0(FP), AX
 	MOVQ  ldx+24(FP), DX
 	MOVQ  w+32(FP), BX
 	MOVQ  ldw+40(FP), SI
@@ -7535,16 +7150,11 @@ TEXT ·dot6x4AVX512(SB), NOSPLIT, $0-65
 	DECL  R8
 	KMOVW R8, K1
 
-group:
-	MOVQ   x+16(FP), R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	MOVQ   BX, R10
-	LEAQ   (R10)(SI*2), R11
-	ADDQ   SI, R11
-	LEAQ   (BX)(SI*4), R12
-	LEAQ   (R12)(SI*2), R13
-	ADDQ   SI, R13
+row:
+	MOVQ   x+16(FP), R9
+	LEAQ   (R9)(DX*2), R10
+	ADDQ   DX, R10
+	MOVQ   BX, R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7557,369 +7167,217 @@ group:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
 	MOVQ   k+8(FP), CX
-	SUBQ   $0x10, CX
+	SUBQ   $0x20, CX
 	JL     rest
 
 steps:
-	VMOVUPS     (R10), Z24
-	VMOVUPS     (R10)(SI*1), Z25
-	VMOVUPS     (R10)(SI*2), Z26
-	VMOVUPS     (R11), Z27
-	VMOVUPS     (R8), Z28
-	VFMADD231PS Z28, Z24, Z0
-	VFMADD231PS Z28, Z25, Z1
-	VFMADD231PS Z28, Z26, Z2
-	VFMADD231PS Z28, Z27, Z3
-	VMOVUPS     (R8)(DX*1), Z28
-	VFMADD231PS Z28, Z24, Z4
-	VFMADD231PS Z28, Z25, Z5
-	VFMADD231PS Z28, Z26, Z6
-	VFMADD231PS Z28, Z27, Z7
-	VMOVUPS     (R8)(DX*2), Z28
-	VFMADD231PS Z28, Z24, Z8
-	VFMADD231PS Z28, Z25, Z9
-	VFMADD231PS Z28, Z26, Z10
-	VFMADD231PS Z28, Z27, Z11
-	VMOVUPS     (R9), Z28
-	VFMADD231PS Z28, Z24, Z12
-	VFMADD231PS Z28, Z25, Z13
-	VFMADD231PS Z28, Z26, Z14
-	VFMADD231PS Z28, Z27, Z15
-	VMOVUPS     (R9)(DX*1), Z28
-	VFMADD231PS Z28, Z24, Z16
-	VFMADD231PS Z28, Z25, Z17
-	VFMADD231PS Z28, Z26, Z18
-	VFMADD231PS Z28, Z27, Z19
-	VMOVUPS     (R9)(DX*2), Z28
-	VFMADD231PS Z28, Z24, Z20
-	VFMADD231PS Z28, Z25, Z21
-	VFMADD231PS Z28, Z26, Z22
-	VFMADD231PS Z28, Z27, Z23
-	PREFETCHT0  (R12)
-	PREFETCHT0  (R12)(SI*1)
-	PREFETCHT0  (R12)(SI*2)
-	PREFETCHT0  (R13)
-	ADDQ        $0x40, R8
-	ADDQ        $0x40, R9
-	ADDQ        $0x40, R10
-	ADDQ        $0x40, R11
-	ADDQ        $0x40, R12
-	ADDQ        $0x40, R13
-	SUBQ        $0x10, CX
+	PREFETCHT0  1024(R8)
+	VPMOVZXWD   (R8), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VPMOVZXWD   32(R8), Z13
+	VPSLLD      $0x10, Z13, Z13
+	VFMADD231PS (R9), Z12, Z0
+	VFMADD231PS 64(R9), Z13, Z1
+	VFMADD231PS (R9)(DX*1), Z12, Z2
+	VFMADD231PS 64(R9)(DX*1), Z13, Z3
+	VFMADD231PS (R9)(DX*2), Z12, Z4
+	VFMADD231PS 64(R9)(DX*2), Z13, Z5
+	VFMADD231PS (R10), Z12, Z6
+	VFMADD231PS 64(R10), Z13, Z7
+	VFMADD231PS (R10)(DX*1), Z12, Z8
+	VFMADD231PS 64(R10)(DX*1), Z13, Z9
+	VFMADD231PS (R10)(DX*2), Z12, Z10
+	VFMADD231PS 64(R10)(DX*2), Z13, Z11
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x20, CX
 	JGE         steps
 
 rest:
 	ADDQ        $0x10, CX
-	JZ          reduce
-	VMOVUPS.Z   (R10), K1, Z24
-	VMOVUPS.Z   (R10)(SI*1), K1, Z25
-	VMOVUPS.Z   (R10)(SI*2), K1, Z26
-	VMOVUPS.Z   (R11), K1, Z27
-	VMOVUPS.Z   (R8), K1, Z28
-	VFMADD231PS Z28, Z24, Z0
-	VFMADD231PS Z28, Z25, Z1
-	VFMADD231PS Z28, Z26, Z2
-	VFMADD231PS Z28, Z27, Z3
-	VMOVUPS.Z   (R8)(DX*1), K1, Z28
-	VFMADD231PS Z28, Z24, Z4
-	VFMADD231PS Z28, Z25, Z5
-	VFMADD231PS Z28, Z26, Z6
-	VFMADD231PS Z28, Z27, Z7
-	VMOVUPS.Z   (R8)(DX*2), K1, Z28
-	VFMADD231PS Z28, Z24, Z8
-	VFMADD231PS Z28, Z25, Z9
-	VFMADD231PS Z28, Z26, Z10
-	VFMADD231PS Z28, Z27, Z11
-	VMOVUPS.Z   (R9), K1, Z28
-	VFMADD231PS Z28, Z24, Z12
-	VFMADD231PS Z28, Z25, Z13
-	VFMADD231PS Z28, Z26, Z14
-	VFMADD231PS Z28, Z27, Z15
-	VMOVUPS.Z   (R9)(DX*1), K1, Z28
-	VFMADD231PS Z28, Z24, Z16
-	VFMADD231PS Z28, Z25, Z17
-	VFMADD231PS Z28, Z26, Z18
-	VFMADD231PS Z28, Z27, Z19
-	VMOVUPS.Z   (R9)(DX*2), K1, Z28
-	VFMADD231PS Z28, Z24, Z20
-	VFMADD231PS Z28, Z25, Z21
-	VFMADD231PS Z28, Z26, Z22
-	VFMADD231PS Z28, Z27, Z23
+	JL          tail
+	VPMOVZXWD   (R8), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD231PS (R9), Z12, Z0
+	VFMADD231PS (R9)(DX*1), Z12, Z2
+	VFMADD231PS (R9)(DX*2), Z12, Z4
+	VFMADD231PS (R10), Z12, Z6
+	VFMADD231PS (R10)(DX*1), Z12, Z8
+	VFMADD231PS (R10)(DX*2), Z12, Z10
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x20, R8
+	SUBQ        $0x10, CX
+
+tail:
+	ADDQ    $0x10, CX
+	JZ      reduce
+	VPXOR   X13, X13, X13
+	VMOVUPS X13, (SP)
+	VMOVUPS X13, 16(SP)
+
+words:
+	MOVWLZX     -2(R8)(CX*2), R11
+	MOVW        R11, -2(SP)(CX*2)
+	DECQ        CX
+	JNZ         words
+	VMOVUPS     (SP), Y13
+	VPMOVZXWD   Y13, Z13
+	VPSLLD      $0x10, Z13, Z13
+	VMOVUPS.Z   (R9), K1, Z12
+	VFMADD231PS Z12, Z13, Z1
+	VMOVUPS.Z   (R9)(DX*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z3
+	VMOVUPS.Z   (R9)(DX*2), K1, Z12
+	VFMADD231PS Z12, Z13, Z5
+	VMOVUPS.Z   (R10), K1, Z12
+	VFMADD231PS Z12, Z13, Z7
+	VMOVUPS.Z   (R10)(DX*1), K1, Z12
+	VFMADD231PS Z12, Z13, Z9
+	VMOVUPS.Z   (R10)(DX*2), K1, Z12
+	VFMADD231PS Z12, Z13, Z11
 
 reduce:
-	VEXTRACTF64X4 $0x01, Z0, Y28
-	VADDPS        Y28, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X28
-	VADDPS        X28, X0, X0
-	VMOVHLPS      X0, X0, X28
-	VADDPS        X28, X0, X0
-	VMOVSHDUP     X0, X28
-	VADDSS        X28, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y28
-	VADDPS        Y28, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X28
-	VADDPS        X28, X1, X1
-	VMOVHLPS      X1, X1, X28
-	VADDPS        X28, X1, X1
-	VMOVSHDUP     X1, X28
-	VADDSS        X28, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y28
-	VADDPS        Y28, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X28
-	VADDPS        X28, X2, X2
-	VMOVHLPS      X2, X2, X28
-	VADDPS        X28, X2, X2
-	VMOVSHDUP     X2, X28
-	VADDSS        X28, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y28
-	VADDPS        Y28, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X28
-	VADDPS        X28, X3, X3
-	VMOVHLPS      X3, X3, X28
-	VADDPS        X28, X3, X3
-	VMOVSHDUP     X3, X28
-	VADDSS        X28, X3, X3
-	VEXTRACTF64X4 $0x01, Z4, Y28
-	VADDPS        Y28, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X28
-	VADDPS        X28, X4, X4
-	VMOVHLPS      X4, X4, X28
-	VADDPS        X28, X4, X4
-	VMOVSHDUP     X4, X28
-	VADDSS        X28, X4, X4
-	VEXTRACTF64X4 $0x01, Z5, Y28
-	VADDPS        Y28, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X28
-	VADDPS        X28, X5, X5
-	VMOVHLPS      X5, X5, X28
-	VADDPS        X28, X5, X5
-	VMOVSHDUP     X5, X28
-	VADDSS        X28, X5, X5
-	VEXTRACTF64X4 $0x01, Z6, Y28
-	VADDPS        Y28, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X28
-	VADDPS        X28, X6, X6
-	VMOVHLPS      X6, X6, X28
-	VADDPS        X28, X6, X6
-	VMOVSHDUP     X6, X28
-	VADDSS        X28, X6, X6
-	VEXTRACTF64X4 $0x01, Z7, Y28
-	VADDPS        Y28, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X28
-	VADDPS        X28, X7, X7
-	VMOVHLPS      X7, X7, X28
-	VADDPS        X28, X7, X7
-	VMOVSHDUP     X7, X28
-	VADDSS        X28, X7, X7
-	VEXTRACTF64X4 $0x01, Z8, Y28
-	VADDPS        Y28, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X28
-	VADDPS        X28, X8, X8
-	VMOVHLPS      X8, X8, X28
-	VADDPS        X28, X8, X8
-	VMOVSHDUP     X8, X28
-	VADDSS        X28, X8, X8
-	VEXTRACTF64X4 $0x01, Z9, Y28
-	VADDPS        Y28, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X28
-	VADDPS        X28, X9, X9
-	VMOVHLPS      X9, X9, X28
-	VADDPS        X28, X9, X9
-	VMOVSHDUP     X9, X28
-	VADDSS        X28, X9, X9
-	VEXTRACTF64X4 $0x01, Z10, Y28
-	VADDPS        Y28, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X28
-	VADDPS        X28, X10, X10
-	VMOVHLPS      X10, X10, X28
-	VADDPS        X28, X10, X10
-	VMOVSHDUP     X10, X28
-	VADDSS        X28, X10, X10
-	VEXTRACTF64X4 $0x01, Z11, Y28
-	VADDPS        Y28, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X28
-	VADDPS        X28, X11, X11
-	VMOVHLPS      X11, X11, X28
-	VADDPS        X28, X11, X11
-	VMOVSHDUP     X11, X28
-	VADDSS        X28, X11, X11
-	VEXTRACTF64X4 $0x01, Z12, Y28
-	VADDPS        Y28, Y12, Y12
-	VEXTRACTF32X4 $0x01, Y12, X28
-	VADDPS        X28, X12, X12
-	VMOVHLPS      X12, X12, X28
-	VADDPS        X28, X12, X12
-	VMOVSHDUP     X12, X28
-	VADDSS        X28, X12, X12
-	VEXTRACTF64X4 $0x01, Z13, Y28
-	VADDPS        Y28, Y13, Y13
-	VEXTRACTF32X4 $0x01, Y13, X28
-	VADDPS        X28, X13, X13
-	VMOVHLPS      X13, X13, X28
-	VADDPS        X28, X13, X13
-	VMOVSHDUP     X13, X28
-	VADDSS        X28, X13, X13
-	VEXTRACTF64X4 $0x01, Z14, Y28
-	VADDPS        Y28, Y14, Y14
-	VEXTRACTF32X4 $0x01, Y14, X28
-	VADDPS        X28, X14, X14
-	VMOVHLPS      X14, X14, X28
-	VADDPS        X28, X14, X14
-	VMOVSHDUP     X14, X28
-	VADDSS        X28, X14, X14
-	VEXTRACTF64X4 $0x01, Z15, Y28
-	VADDPS        Y28, Y15, Y15
-	VEXTRACTF32X4 $0x01, Y15, X28
-	VADDPS        X28, X15, X15
-	VMOVHLPS      X15, X15, X28
-	VADDPS        X28, X15, X15
-	VMOVSHDUP     X15, X28
-	VADDSS        X28, X15, X15
-	VEXTRACTF64X4 $0x01, Z16, Y28
-	VADDPS        Y28, Y16, Y16
-	VEXTRACTF32X4 $0x01, Y16, X28
-	VADDPS        X28, X16, X16
-	VMOVHLPS      X16, X16, X28
-	VADDPS        X28, X16, X16
-	VMOVSHDUP     X16, X28
-	VADDSS        X28, X16, X16
-	VEXTRACTF64X4 $0x01, Z17, Y28
-	VADDPS        Y28, Y17, Y17
-	VEXTRACTF32X4 $0x01, Y17, X28
-	VADDPS        X28, X17, X17
-	VMOVHLPS      X17, X17, X28
-	VADDPS        X28, X17, X17
-	VMOVSHDUP     X17, X28
-	VADDSS        X28, X17, X17
-	VEXTRACTF64X4 $0x01, Z18, Y28
-	VADDPS        Y28, Y18, Y18
-	VEXTRACTF32X4 $0x01, Y18, X28
-	VADDPS        X28, X18, X18
-	VMOVHLPS      X18, X18, X28
-	VADDPS        X28, X18, X18
-	VMOVSHDUP     X18, X28
-	VADDSS        X28, X18, X18
-	VEXTRACTF64X4 $0x01, Z19, Y28
-	VADDPS        Y28, Y19, Y19
-	VEXTRACTF32X4 $0x01, Y19, X28
-	VADDPS        X28, X19, X19
-	VMOVHLPS      X19, X19, X28
-	VADDPS        X28, X19, X19
-	VMOVSHDUP     X19, X28
-	VADDSS        X28, X19, X19
-	VEXTRACTF64X4 $0x01, Z20, Y28
-	VADDPS        Y28, Y20, Y20
-	VEXTRACTF32X4 $0x01, Y20, X28
-	VADDPS        X28, X20, X20
-	VMOVHLPS      X20, X20, X28
-	VADDPS        X28, X20, X20
-	VMOVSHDUP     X20, X28
-	VADDSS        X28, X20, X20
-	VEXTRACTF64X4 $0x01, Z21, Y28
-	VADDPS        Y28, Y21, Y21
-	VEXTRACTF32X4 $0x01, Y21, X28
-	VADDPS        X28, X21, X21
-	VMOVHLPS      X21, X21, X28
-	VADDPS        X28, X21, X21
-	VMOVSHDUP     X21, X28
-	VADDSS        X28, X21, X21
-	VEXTRACTF64X4 $0x01, Z22, Y28
-	VADDPS        Y28, Y22, Y22
-	VEXTRACTF32X4 $0x01, Y22, X28
-	VADDPS        X28, X22, X22
-	VMOVHLPS      X22, X22, X28
-	VADDPS        X28, X22, X22
-	VMOVSHDUP     X22, X28
-	VADDSS        X28, X22, X22
-	VEXTRACTF64X4 $0x01, Z23, Y28
-	VADDPS        Y28, Y23, Y23
-	VEXTRACTF32X4 $0x01, Y23, X28
-	VADDPS        X28, X23, X23
-	VMOVHLPS      X23, X23, X28
-	VADDPS        X28, X23, X23
-	VMOVSHDUP     X23, X28
-	VADDSS        X28, X23, X23
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y12
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X12
+	VADDPS        X12, X0, X0
+	VMOVHLPS      X0, X0, X12
+	VADDPS        X12, X0, X0
+	VMOVSHDUP     X0, X12
+	VADDSS        X12, X0, X0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y12
+	VADDPS        Y12, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X12
+	VADDPS        X12, X2, X2
+	VMOVHLPS      X2, X2, X12
+	VADDPS        X12, X2, X2
+	VMOVSHDUP     X2, X12
+	VADDSS        X12, X2, X2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y12
+	VADDPS        Y12, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X12
+	VADDPS        X12, X4, X4
+	VMOVHLPS      X4, X4, X12
+	VADDPS        X12, X4, X4
+	VMOVSHDUP     X4, X12
+	VADDSS        X12, X4, X4
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y12
+	VADDPS        Y12, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X12
+	VADDPS        X12, X6, X6
+	VMOVHLPS      X6, X6, X12
+	VADDPS        X12, X6, X6
+	VMOVSHDUP     X6, X12
+	VADDSS        X12, X6, X6
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y12
+	VADDPS        Y12, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X12
+	VADDPS        X12, X8, X8
+	VMOVHLPS      X8, X8, X12
+	VADDPS        X12, X8, X8
+	VMOVSHDUP     X8, X12
+	VADDSS        X12, X8, X8
+	VADDPS        Z11, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y12
+	VADDPS        Y12, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X12
+	VADDPS        X12, X10, X10
+	VMOVHLPS      X10, X10, X12
+	VADDPS        X12, X10, X10
+	VMOVSHDUP     X10, X12
+	VADDSS        X12, X10, X10
 	CMPB          accumulate+64(FP), $0x00
 	JE            overwrite
 	MOVQ          DI, CX
 	VADDSS        (CX), X0, X0
-	VADDSS        4(CX), X1, X1
-	VADDSS        8(CX), X2, X2
-	VADDSS        12(CX), X3, X3
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X2, X2
 	ADDQ          ldy+56(FP), CX
 	VADDSS        (CX), X4, X4
-	VADDSS        4(CX), X5, X5
-	VADDSS        8(CX), X6, X6
-	VADDSS        12(CX), X7, X7
+	ADDQ          ldy+56(FP), CX
+	VADDSS        (CX), X6, X6
 	ADDQ          ldy+56(FP), CX
 	VADDSS        (CX), X8, X8
-	VADDSS        4(CX), X9, X9
-	VADDSS        8(CX), X10, X10
-	VADDSS        12(CX), X11, X11
 	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X12, X12
-	VADDSS        4(CX), X13, X13
-	VADDSS        8(CX), X14, X14
-	VADDSS        12(CX), X15, X15
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X16, X16
-	VADDSS        4(CX), X17, X17
-	VADDSS        8(CX), X18, X18
-	VADDSS        12(CX), X19, X19
-	ADDQ          ldy+56(FP), CX
-	VADDSS        (CX), X20, X20
-	VADDSS        4(CX), X21, X21
-	VADDSS        8(CX), X22, X22
-	VADDSS        12(CX), X23, X23
+	VADDSS        (CX), X10, X10
 
 overwrite:
 	MOVQ   DI, CX
 	VMOVSS X0, (CX)
-	VMOVSS X1, 4(CX)
-	VMOVSS X2, 8(CX)
-	VMOVSS X3, 12(CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X2, (CX)
 	ADDQ   ldy+56(FP), CX
 	VMOVSS X4, (CX)
-	VMOVSS X5, 4(CX)
-	VMOVSS X6, 8(CX)
-	VMOVSS X7, 12(CX)
+	ADDQ   ldy+56(FP), CX
+	VMOVSS X6, (CX)
 	ADDQ   ldy+56(FP), CX
 	VMOVSS X8, (CX)
-	VMOVSS X9, 4(CX)
-	VMOVSS X10, 8(CX)
-	VMOVSS X11, 12(CX)
 	ADDQ   ldy+56(FP), CX
-	VMOVSS X12, (CX)
-	VMOVSS X13, 4(CX)
-	VMOVSS X14, 8(CX)
-	VMOVSS X15, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X16, (CX)
-	VMOVSS X17, 4(CX)
-	VMOVSS X18, 8(CX)
-	VMOVSS X19, 12(CX)
-	ADDQ   ldy+56(FP), CX
-	VMOVSS X20, (CX)
-	VMOVSS X21, 4(CX)
-	VMOVSS X22, 8(CX)
-	VMOVSS X23, 12(CX)
-	ADDQ   $0x10, DI
-	LEAQ   (BX)(SI*4), BX
+	VMOVSS X10, (CX)
+	ADDQ   $0x04, DI
+	ADDQ   SI, BX
 	DECQ   AX
-	JNZ    group
+	JNZ    row
+	VZEROUPPER
+	RET
+
+// func widenAVX512(dst *float32, src *uint16, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·widenAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ vectors+16(FP), DX
+
+vector:
+	VPMOVZXWD (CX), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $0x20, CX
+	ADDQ      $0x40, AX
+	DECQ      DX
+	JNZ       vector
+	VZEROUPPER
+	RET
+
+// func roundAVX512(dst *uint16, src *float32, vectors int)
+// Requires: AVX, AVX512F
+TEXT ·roundAVX512(SB), NOSPLIT, $0-24
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	MOVL         $0x00000001, BX
+	VMOVD        BX, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x00007fff, BX
+	VMOVD        BX, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x00000040, BX
+	VMOVD        BX, X2
+	VPBROADCASTD X2, Z2
+
+vector:
+	VMOVUPS   (CX), Z3
+	VPSRLD    $0x10, Z3, Z5
+	VPANDD    Z0, Z5, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPORD     Z2, Z5, Z5
+	VCMPPS    $0x03, Z3, Z3, K1
+	VMOVDQA32 Z5, K1, Z4
+	VPMOVDW   Z4, (AX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x20, AX
+	DECQ      DX
+	JNZ       vector
 	VZEROUPPER
 	RET
 

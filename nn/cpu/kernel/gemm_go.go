@@ -76,37 +76,6 @@ func transposeGo(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	}
 }
 
-func dotRowsGo(m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
-	for j := range n {
-		wj := w[min(j*ldw, len(w)):]
-		for i := range m {
-			s := dotChainsGo(x[min(i*ldx, len(x)):][:k], wj[:k])
-			if accumulate {
-				s += y[i*ldy+j]
-			}
-			y[i*ldy+j] = s
-		}
-	}
-}
-
-// dotChainsGo sums in four chains, or the latency of one addition would be all it does.
-func dotChainsGo(x, y []float32) float32 {
-	var s0, s1, s2, s3 float32
-	y = y[:len(x)]
-	l := 0
-	for ; l+4 <= len(x); l += 4 {
-		a, b := x[l:l+4], y[l:l+4]
-		s0 += a[0] * b[0]
-		s1 += a[1] * b[1]
-		s2 += a[2] * b[2]
-		s3 += a[3] * b[3]
-	}
-	for ; l < len(x); l++ {
-		s0 += x[l] * y[l]
-	}
-	return (s0 + s1) + (s2 + s3)
-}
-
 func fmaPeakGo(iterations int) {
 	var s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11 float32
 	x, y := float32(.5), float32(.25)

@@ -28,6 +28,13 @@ func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y [
 	panic("kernel: no assembly on this platform")
 }
 
+func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, y []float32, ldy int, accumulate bool) {
+	panic("kernel: no assembly on this platform")
+}
+
+func widenBF16(s ISA, dst []float32, src []uint16) { panic("kernel: no assembly on this platform") }
+func roundBF16(s ISA, dst []uint16, src []float32) { panic("kernel: no assembly on this platform") }
+
 func fmaPeak(s ISA, iterations int)      { panic("kernel: no assembly on this platform") }
 func readSum(s ISA, x []float32) float32 { panic("kernel: no assembly on this platform") }
 

@@ -52,77 +52,87 @@ func packRows16xAVX2(dst *float32, panel int, step int, src *float32, ld int, pa
 //go:noescape
 func packRows6xAVX2(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 
-// dot1x1AVX2 multiplies 1 rows of X by groups of 1 rows of W, k > 0.
+// dot1AVX2 multiplies 1 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot1x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot1AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot1x4AVX2 multiplies 1 rows of X by groups of 4 rows of W, k > 0.
+// dot1BF16AVX2 multiplies 1 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot1x4AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot1BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot2x1AVX2 multiplies 2 rows of X by groups of 1 rows of W, k > 0.
+// dot2AVX2 multiplies 2 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot2x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot2AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot2x4AVX2 multiplies 2 rows of X by groups of 4 rows of W, k > 0.
+// dot2BF16AVX2 multiplies 2 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot2x4AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot2BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot3x1AVX2 multiplies 3 rows of X by groups of 1 rows of W, k > 0.
+// dot3AVX2 multiplies 3 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot3x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot3AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot3x2AVX2 multiplies 3 rows of X by groups of 2 rows of W, k > 0.
+// dot3BF16AVX2 multiplies 3 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot3x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot3BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot4x1AVX2 multiplies 4 rows of X by groups of 1 rows of W, k > 0.
+// dot4AVX2 multiplies 4 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot4x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot4AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot4x2AVX2 multiplies 4 rows of X by groups of 2 rows of W, k > 0.
+// dot4BF16AVX2 multiplies 4 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot4x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot4BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot5x1AVX2 multiplies 5 rows of X by groups of 1 rows of W, k > 0.
+// dot5AVX2 multiplies 5 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot5x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot5AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot5x2AVX2 multiplies 5 rows of X by groups of 2 rows of W, k > 0.
+// dot5BF16AVX2 multiplies 5 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot5x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot5BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot6x1AVX2 multiplies 6 rows of X by groups of 1 rows of W, k > 0.
+// dot6AVX2 multiplies 6 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot6x1AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot6AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot6x2AVX2 multiplies 6 rows of X by groups of 2 rows of W, k > 0.
+// dot6BF16AVX2 multiplies 6 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot6x2AVX2(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot6BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+
+// widenAVX2 makes float32 of vectors > 0 vectors of bfloat16.
+//
+//go:noescape
+func widenAVX2(dst *float32, src *uint16, vectors int)
+
+// roundAVX2 makes bfloat16 of vectors > 0 vectors of float32.
+//
+//go:noescape
+func roundAVX2(dst *uint16, src *float32, vectors int)
 
 // fmaPeakAVX2 runs iterations > 0 rounds of twelve multiply-adds on registers.
 //
@@ -218,77 +228,87 @@ func packRows32xAVX512(dst *float32, panel int, step int, src *float32, ld int, 
 //go:noescape
 func packRows12xAVX512(dst *float32, panel int, step int, src *float32, ld int, panels int, k int)
 
-// dot1x1AVX512 multiplies 1 rows of X by groups of 1 rows of W, k > 0.
+// dot1AVX512 multiplies 1 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot1x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot1AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot1x4AVX512 multiplies 1 rows of X by groups of 4 rows of W, k > 0.
+// dot1BF16AVX512 multiplies 1 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot1x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot1BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot2x1AVX512 multiplies 2 rows of X by groups of 1 rows of W, k > 0.
+// dot2AVX512 multiplies 2 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot2x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot2AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot2x4AVX512 multiplies 2 rows of X by groups of 4 rows of W, k > 0.
+// dot2BF16AVX512 multiplies 2 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot2x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot2BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot3x1AVX512 multiplies 3 rows of X by groups of 1 rows of W, k > 0.
+// dot3AVX512 multiplies 3 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot3x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot3AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot3x4AVX512 multiplies 3 rows of X by groups of 4 rows of W, k > 0.
+// dot3BF16AVX512 multiplies 3 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot3x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot3BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot4x1AVX512 multiplies 4 rows of X by groups of 1 rows of W, k > 0.
+// dot4AVX512 multiplies 4 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot4x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot4AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot4x4AVX512 multiplies 4 rows of X by groups of 4 rows of W, k > 0.
+// dot4BF16AVX512 multiplies 4 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot4x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot4BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot5x1AVX512 multiplies 5 rows of X by groups of 1 rows of W, k > 0.
+// dot5AVX512 multiplies 5 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot5x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot5AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot5x4AVX512 multiplies 5 rows of X by groups of 4 rows of W, k > 0.
+// dot5BF16AVX512 multiplies 5 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot5x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot5BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot6x1AVX512 multiplies 6 rows of X by groups of 1 rows of W, k > 0.
+// dot6AVX512 multiplies 6 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot6x1AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot6AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
 
-// dot6x4AVX512 multiplies 6 rows of X by groups of 4 rows of W, k > 0.
+// dot6BF16AVX512 multiplies 6 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
 //go:noescape
-func dot6x4AVX512(groups int, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)
+func dot6BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+
+// widenAVX512 makes float32 of vectors > 0 vectors of bfloat16.
+//
+//go:noescape
+func widenAVX512(dst *float32, src *uint16, vectors int)
+
+// roundAVX512 makes bfloat16 of vectors > 0 vectors of float32.
+//
+//go:noescape
+func roundAVX512(dst *uint16, src *float32, vectors int)
 
 // fmaPeakAVX512 runs iterations > 0 rounds of twelve multiply-adds on registers.
 //

@@ -2,110 +2,174 @@ package main
 
 import (
 	"fmt"
-	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// dotColumns returns how many rows of W a dot kernel reads side by side: more streams from memory, as registers allow.
-func (v isa) dotColumns(rows int) int {
-	if v.lanes == 8 && rows > 2 {
-		return 2
-	}
-	return 4
+// format is how the rows of W lie in memory.
+type format struct {
+	name string
+	size int // bytes of an element
 }
 
-// dot multiplies rows of X by rows of W, a few at a time.
-//
-//	for range groups {
-//		for i := range rows {
-//			for j := range columns {
-//				s := [lanes]float32{}
-//				for l := range k {
-//					s[l%lanes] = fma(x[i*ldx+l], w[j*ldw+l], s[l%lanes])
-//				}
-//				y[i*ldy+j] = sum(s) // or +=
-//			}
-//		}
-//		w, y = w[columns*ldw:], y[columns:]
-//	}
-func (v isa) dot(rows, columns int) {
-	v.function(fmt.Sprintf("dot%dx%d", rows, columns),
-		"(groups, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool)",
-		fmt.Sprintf("multiplies %d rows of X by groups of %d rows of W, k > 0.", rows, columns),
-		"Strides are in bytes.")
-	groups, ldx, w, ldw, y := arg("groups"), arg("ldx"), arg("w"), arg("ldw"), arg("y")
-	n := GP64()
-	xs := pointers((rows + 2) / 3)
-	ws := pointers((columns + 2) / 3)
-	next := pointers(len(ws)) // the group after this one, which a processor would ask for too late by itself
-	sums, free := take(v.vectors, rows*columns)
-	wv, free := take(free, columns)
-	xv, free := take(free, 1)
-	x := xv[0]
-	tail := v.tailMask(free, n)
+var (
+	float32s  = format{"", 4}
+	bfloat16s = format{"BF16", 2}
+)
 
-	Label("group")
+// dot multiplies rows of X by rows of W, one of W after the other, as they follow in memory. Elements of W are widened
+// to float32 where they are not.
+//
+//	for j := range n {
+//		for i := range rows {
+//			s := [2][lanes]float32{}
+//			l := 0
+//			for ; l+2*lanes <= k; l += 2 * lanes {
+//				s[0] = fma(x[i*ldx+l:][:lanes], w[j*ldw+l:][:lanes], s[0])
+//				s[1] = fma(x[i*ldx+l+lanes:][:lanes], w[j*ldw+l+lanes:][:lanes], s[1])
+//			}
+//			if l+lanes <= k {
+//				s[0] = fma(x[i*ldx+l:][:lanes], w[j*ldw+l:][:lanes], s[0])
+//				l += lanes
+//			}
+//			s[1] = fma(x[i*ldx+l:][:k-l], w[j*ldw+l:][:k-l], s[1])
+//			y[i*ldy+j] = sum(s[0] + s[1]) // or +=
+//		}
+//	}
+func (v isa) dot(rows int, f format) {
+	v.function(fmt.Sprintf("dot%d%s", rows, f.name),
+		fmt.Sprintf("(n, k int, x *float32, ldx int, w *%s, ldw int, y *float32, ldy int, accumulate bool)", f.goType()),
+		fmt.Sprintf("multiplies %d rows of X by n > 0 rows of W, k > 0.", rows),
+		"Strides are in bytes.")
+	rest, ldx, w, ldw, y := arg("n"), arg("ldx"), arg("w"), arg("ldw"), arg("y")
+	n, wp := GP64(), GP64()
+	xs := pointers((rows + 2) / 3)
+	sums, free := take(v.vectors, 2*rows)
+	ws, free := take(free, 2)
+	tail := v.tailMask(free, n)
+	wide := v.lanes * f.size // bytes of W in a vector
+
+	Label("row")
 	Load(Param("x"), xs[0])
 	spread(xs, ldx)
-	MOVQ(w, ws[0])
-	spread(ws, ldw)
-	LEAQ(Mem{Base: w, Index: ldw, Scale: uint8(columns)}, next[0])
-	spread(next, ldw)
+	MOVQ(w, wp)
 	for _, s := range sums {
 		v.zero(s)
 	}
-	step := func(load func(m Mem, r reg.VecPhysical)) {
-		for j := range columns {
-			load(triple(ws, ldw, j), wv[j])
-		}
-		for i := range rows {
-			load(triple(xs, ldx, i), x)
-			for j := range columns {
-				VFMADD231PS(x, wv[j], sums[i*columns+j])
-			}
-		}
-	}
 	Load(Param("k"), n)
-	SUBQ(U8(v.lanes), n)
+	SUBQ(U8(2*v.lanes), n)
 	JL(LabelRef("rest"))
 	Label("steps")
-	step(func(m Mem, r reg.VecPhysical) { VMOVUPS(m, r) })
-	for j := range columns {
-		PREFETCHT0(triple(next, ldw, j))
+	add := func(i, c int) {
+		x := triple(xs, ldx, i)
+		x.Disp = c * v.bytes()
+		VFMADD231PS(x, ws[c], sums[2*i+c])
 	}
-	for _, p := range slices.Concat(xs, ws, next) {
-		ADDQ(U8(v.bytes()), p)
+	for line := 0; line < 2*wide; line += 64 {
+		PREFETCHT0(at(wp, prefetchAhead+line))
 	}
-	SUBQ(U8(v.lanes), n)
+	v.widen(f, at(wp, 0), ws[0])
+	v.widen(f, at(wp, wide), ws[1])
+	for i := range rows {
+		add(i, 0)
+		add(i, 1)
+	}
+	for _, p := range xs {
+		ADDQ(U32(2*v.bytes()), p)
+	}
+	ADDQ(U32(2*wide), wp)
+	SUBQ(U8(2*v.lanes), n)
 	JGE(LabelRef("steps"))
 	Label("rest")
 	ADDQ(U8(v.lanes), n)
+	JL(LabelRef("tail"))
+	v.widen(f, at(wp, 0), ws[0])
+	for i := range rows {
+		add(i, 0)
+	}
+	for _, p := range xs {
+		ADDQ(U8(v.bytes()), p)
+	}
+	ADDQ(U8(wide), wp)
+	SUBQ(U8(v.lanes), n)
+	Label("tail")
+	ADDQ(U8(v.lanes), n)
 	JZ(LabelRef("reduce"))
-	step(tail)
+	if f == float32s {
+		tail(at(wp, 0), ws[1])
+	} else {
+		v.widenTail(wp, n, ws[1])
+	}
+	for i := range rows {
+		tail(triple(xs, ldx, i), ws[0])
+		VFMADD231PS(ws[0], ws[1], sums[2*i+1])
+	}
 
 	Label("reduce")
-	for _, s := range sums {
-		v.sumLanes(s, x)
+	for i := range rows {
+		VADDPS(sums[2*i+1], sums[2*i], sums[2*i])
+		v.sumLanes(sums[2*i], ws[0])
 	}
-	v.storeDots(rows, columns, sums, y, n)
-	ADDQ(U8(4*columns), y)
-	LEAQ(Mem{Base: w, Index: ldw, Scale: uint8(columns)}, w)
-	DECQ(groups)
-	JNZ(LabelRef("group"))
+	v.storeDots(rows, sums, y, n)
+	ADDQ(U8(4), y)
+	ADDQ(ldw, w)
+	DECQ(rest)
+	JNZ(LabelRef("row"))
 	finish()
 }
 
-// storeDots puts the lowest lanes of sums into columns of y.
-func (v isa) storeDots(rows, columns int, sums []reg.VecPhysical, y, p reg.GPVirtual) {
+// prefetchAhead is how far ahead of its use memory is asked for, in bytes. The processor does the same by itself, but
+// only to the end of a page.
+const prefetchAhead = 1024
+
+func (f format) goType() string {
+	if f == bfloat16s {
+		return "uint16"
+	}
+	return "float32"
+}
+
+// widen loads a vector of W.
+func (v isa) widen(f format, m Mem, r reg.VecPhysical) {
+	if f == float32s {
+		VMOVUPS(m, r)
+		return
+	}
+	VPMOVZXWD(m, r)
+	VPSLLD(U8(16), r, r)
+}
+
+// widenTail loads the last n bfloat16 of a row, fewer than a vector, zeros beyond: no instruction of AVX2 loads single
+// words under a mask, so they are gathered on the stack. n and p are lost.
+func (v isa) widenTail(p, n reg.GPVirtual, r reg.VecPhysical) {
+	words := AllocLocal(2 * v.lanes)
+	half := lowHalf(r)
+	if v.lanes == 8 {
+		half = quarter(r)
+	}
+	VPXOR(quarter(r), quarter(r), quarter(r))
+	for i := 0; i < 2*v.lanes; i += 16 {
+		VMOVUPS(quarter(r), words.Offset(i))
+	}
+	word := GP64()
+	Label("words")
+	MOVWLZX(Mem{Base: p, Index: n, Scale: 2, Disp: -2}, word.As32())
+	MOVW(word.As16(), words.Idx(n, 2).Offset(-2))
+	DECQ(n)
+	JNZ(LabelRef("words"))
+	VMOVUPS(words, half)
+	VPMOVZXWD(half, r)
+	VPSLLD(U8(16), r, r)
+}
+
+// storeDots puts the lowest lanes of every other of sums into a column of y.
+func (v isa) storeDots(rows int, sums []reg.VecPhysical, y, p reg.GPVirtual) {
 	each := func(f func(m Mem, s reg.Register)) {
 		MOVQ(y, p)
 		for i := range rows {
-			for j := range columns {
-				f(at(p, 4*j), quarter(sums[i*columns+j]))
-			}
+			f(at(p, 0), quarter(sums[2*i]))
 			if i < rows-1 {
 				ADDQ(argAt("ldy"), p)
 			}

@@ -13,7 +13,7 @@ type isa struct {
 	name     string
 	lanes    int // float32 in a vector
 	tileRows int // of the register tile, which is two vectors wide
-	dotRows  int // of X that a dot kernel holds against at least two rows of W
+	dotRows  int // of X that a dot kernel takes at most, with two sums each
 	vectors  []reg.VecPhysical
 }
 

@@ -14,9 +14,11 @@ func main() {
 		v.packRows(2 * v.lanes)
 		v.packRows(v.tileRows)
 		for rows := 1; rows <= v.dotRows; rows++ {
-			v.dot(rows, 1)
-			v.dot(rows, v.dotColumns(rows))
+			v.dot(rows, float32s)
+			v.dot(rows, bfloat16s)
 		}
+		v.widenRow()
+		v.roundRow()
 		v.fmaPeak()
 		v.readSum()
 	}

@@ -1,0 +1,121 @@
+package run_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/run"
+)
+
+// openAs opens a run for the length of a test.
+func openAs(t *testing.T, dir string, d run.DType) *run.Model {
+	t.Helper()
+	m, err := run.Open(dir, "dtype="+string(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// TestOpenBF16: matrices become the nearest bfloat16 and vectors stay; from a file of those, at a cache line or not,
+// both formats hold the same numbers.
+func TestOpenBF16(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	trainTo(t, 1, 0, run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2, Out: dir})
+	full, half := openAs(t, dir, run.Float32), openAs(t, dir, run.BFloat16)
+	want := map[string][]float32{}
+	for _, p := range full.Params.All() {
+		h := half.Params.Get(p.Name)
+		if (h.BF16 != nil) != p.Matrix() || (h.Data == nil) != p.Matrix() {
+			t.Fatalf("%s: matrices are to be bfloat16, vectors float32", p.Name)
+		}
+		for i, v := range p.Data {
+			if p.Matrix() {
+				if h.BF16[i] != kernel.ToBF16(v) {
+					t.Fatalf("%s: %v became %#x", p.Name, v, h.BF16[i])
+				}
+				v = kernel.FromBF16(h.BF16[i])
+			} else if h.Data[i] != v {
+				t.Fatalf("%s: %v became %v", p.Name, v, h.Data[i])
+			}
+			want[p.Name] = append(want[p.Name], v)
+		}
+	}
+	for _, align := range []int{64, 8} {
+		writeBF16(t, filepath.Join(dir, checkpoint.ModelFile), full, align)
+		for _, d := range []run.DType{run.Float32, run.BFloat16} {
+			for _, p := range openAs(t, dir, d).Params.All() {
+				for i, v := range want[p.Name] {
+					if p.BF16 != nil && kernel.FromBF16(p.BF16[i]) != v || p.BF16 == nil && p.Data[i] != v {
+						t.Fatalf("a file of bfloat16, aligned to %d, as %s: %s has other numbers", align, d, p.Name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// writeBF16 writes a model's matrices as BF16 and its vectors as F32, as another program might.
+func writeBF16(t *testing.T, path string, m *run.Model, align int) {
+	t.Helper()
+	header, data := map[string]any{}, []byte(nil)
+	for _, p := range m.Params.All() {
+		begin, dtype := len(data), "F32"
+		for _, v := range p.Data {
+			if p.Matrix() {
+				data, dtype = binary.LittleEndian.AppendUint16(data, kernel.ToBF16(v)), "BF16"
+			} else {
+				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+			}
+		}
+		header[p.Name] = map[string]any{"dtype": dtype, "shape": p.Shape, "data_offsets": []int{begin, len(data)}}
+	}
+	head, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for (8+len(head))%64 != align%64 {
+		head = append(head, ' ')
+	}
+	file := append(binary.LittleEndian.AppendUint64(nil, uint64(len(head))), head...)
+	if err := os.Remove(path); err != nil { // it may be mapped
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(file, data...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDType(t *testing.T) {
+	if c, err := run.ParseInference([]string{"dtype=bfloat16"}); err != nil || c.DType != run.BFloat16 {
+		t.Errorf("%v, %v", c, err)
+	}
+	for _, set := range []string{"dtype=float16", "dtypes=bfloat16", "dtype"} {
+		_, err := run.ParseInference([]string{set})
+		if _, ok := errors.AsType[*config.Error](err); !ok {
+			t.Errorf("%s: %v, want a *config.Error", set, err)
+		}
+	}
+	o := run.Options{Kind: run.AE, Set: []string{"dtype=bfloat16"}, Out: filepath.Join(t.TempDir(), "run")}
+	_, err := run.Create(t.Context(), engine(t, 1), o)
+	if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), "training is in float32") {
+		t.Errorf("training: %v", err)
+	}
+	if _, err := run.Open(o.Out, "dtype=half"); err == nil || !strings.Contains(err.Error(), "dtype") {
+		t.Errorf("opening as half: %v", err)
+	}
+}
