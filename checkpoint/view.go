@@ -41,6 +41,10 @@ func (f *File) ReadBF16(name string, dst []uint16) error {
 	if t.Len() != len(dst) {
 		return damaged(f.path, "tensor %q has shape %v, %d numbers; want %d", name, t.Shape, t.Len(), len(dst))
 	}
+	if v := f.Float32View(name); v != nil {
+		kernel.Best().RoundBF16(dst, v)
+		return nil
+	}
 	if t.DType == BF16 {
 		for i := range dst {
 			dst[i] = binary.LittleEndian.Uint16(src[2*i:])
