@@ -246,6 +246,14 @@ func (r *Run) AddCopy(name, path string) error {
 	})
 }
 
+// AddBytes is Add for a file that is in memory.
+func (r *Run) AddBytes(name string, data []byte) error {
+	return r.Add(name, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
 // WriteConfig writes config.json, which makes the directory a run: everything else that it needs must be there.
 func (r *Run) WriteConfig(v any) error {
 	data, err := config.Encode(v)

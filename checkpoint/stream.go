@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // Stream is a named tensor of any format whose bytes come when they are asked for, so that models larger than memory
@@ -185,7 +187,7 @@ func appendFloats(dst []byte, values []float32, d DType) ([]byte, error) {
 		}
 		return dst, nil
 	case BF16:
-		narrow, infinity = toBFloat16, 0x7f80
+		narrow, infinity = kernel.ToBF16, 0x7f80
 	case F16:
 	default:
 		return nil, fmt.Errorf("%s is no format that floats are rounded to", d)
@@ -198,15 +200,6 @@ func appendFloats(dst []byte, values []float32, d DType) ([]byte, error) {
 		dst = le.AppendUint16(dst, h)
 	}
 	return dst, nil
-}
-
-// toBFloat16 rounds to the upper half of a float32, to nearest, ties to even. A NaN stays one.
-func toBFloat16(v float32) uint16 {
-	b := math.Float32bits(v)
-	if v != v {
-		return uint16(b>>16) | 0x40
-	}
-	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
 // toFloat16 rounds to an IEEE half, to nearest, ties to even; beyond the largest it is infinite. A NaN stays one.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // raw is a stream of given bytes, in pieces of 6 numbers.
@@ -100,7 +102,7 @@ func TestRounding(t *testing.T) {
 		F16:  float16,
 		BF16: func(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) },
 	}
-	narrow := map[DType]func(float32) uint16{F16: toFloat16, BF16: toBFloat16}
+	narrow := map[DType]func(float32) uint16{F16: toFloat16, BF16: kernel.ToBF16}
 	r := rand.New(rand.NewPCG(3, 4))
 	for d, wide := range widen {
 		for h := range 1 << 16 { // every value is its own nearest, NaNs remain NaNs

@@ -12,25 +12,13 @@ import (
 	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
-	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )
-
-func withHead(kind string) *lm.Model {
-	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
-	c.InitializerRange, ae.InitializerRange = .3, .3
-	c.ModelType, c.SamplingSteps = kind, 3
-	m := lm.New(c, ae, nn.NewParams())
-	m.Initialize(3)
-	testkit.Perturb(m.Params, 5, .3)
-	return m
-}
 
 // TestFlow: the evaluator's loss and scores against those that the test makes of the graph's hidden states.
 func TestFlow(t *testing.T) {
 	const size, samples = 24, 3
-	e, m, b := engine(t, 2), withHead(head.FlowType), blocks(t, corpus.Language, 4, size)
+	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), blocks(t, corpus.Language, 4, size)
 	n, per := int(b.Len()), size/4-1
 	ids := read(t, b)
 	ev := m.Evaluation(n, size, m.Config.NumSamples)
@@ -77,7 +65,7 @@ func TestFlow(t *testing.T) {
 
 // TestFlowInPieces: with so many samples that few positions are drawn at a time, each still has its own.
 func TestFlowInPieces(t *testing.T) {
-	e, m, b := engine(t, 2), withHead(head.FlowType), blocks(t, corpus.Language, 4, 24)
+	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), blocks(t, corpus.Language, 4, 24)
 	var brier1 []float64
 	for _, samples := range []int{1500, 2500} { // 3 and 2 of the 10 positions at a time
 		r, err := eval.LM(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
@@ -94,7 +82,7 @@ func TestFlowInPieces(t *testing.T) {
 
 // TestDiverged: where the sampler diverges there is an error, and the loss all the same.
 func TestDiverged(t *testing.T) {
-	e, m, b := engine(t, 2), withHead(head.DiffusionType), blocks(t, corpus.Language, 4, 24)
+	e, m, b := engine(t, 2), testkit.WithHead(head.DiffusionType), blocks(t, corpus.Language, 4, 24)
 	r, err := eval.LM(t.Context(), e, m, b, eval.Options{})
 	if _, ok := errors.AsType[*head.DivergedError](err); !ok {
 		t.Fatalf("error %v", err)

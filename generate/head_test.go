@@ -7,24 +7,11 @@ import (
 
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
-	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 )
-
-// withHead is a model with another head, and weights that matter.
-func withHead(kind string) *lm.Model {
-	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
-	c.InitializerRange, ae.InitializerRange = .3, .3
-	c.ModelType, c.SamplingSteps = kind, 3
-	m := lm.New(c, ae, nn.NewParams())
-	m.Initialize(3)
-	testkit.Perturb(m.Params, 5, .3)
-	return m
-}
 
 // TestFlowText: the text of a flow head follows from the options alone, whatever number of draws is made at once.
 func TestFlowText(t *testing.T) {
-	m := withHead(head.FlowType)
+	m := testkit.WithHead(head.FlowType)
 	for _, temperature := range []float64{1, .5} {
 		o := Defaults()
 		o.Temperature, o.MaxTokens, o.Seed, o.Draws = temperature, 24, 4, 100_000
@@ -46,7 +33,7 @@ func TestFlowText(t *testing.T) {
 
 // TestDiverged: what a diffusion head that has learned nothing draws is no text, and the mistake is not the user's.
 func TestDiverged(t *testing.T) {
-	g := mustNew(t, engine(t, 1), withHead(head.DiffusionType), Defaults())
+	g := mustNew(t, engine(t, 1), testkit.WithHead(head.DiffusionType), Defaults())
 	_, ids, _, err := collect(g, "abc")
 	diverged, ok := errors.AsType[*head.DivergedError](err)
 	if _, input := errors.AsType[*InputError](err); !ok || input || len(ids) > 0 || g.Result().Stop != StopError {

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -150,14 +149,17 @@ func open(src, name string, o Options) (m *model, err error) {
 			return m, err
 		}
 	}
+	if o.AE != "" && kind != run.LM {
+		return m, errors.New("--ae is for language models only")
+	}
 	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name, params: m.params}
 	switch m.report.Kind = kind; kind {
 	case run.AE:
 		m.report.Model = "Autoencoder"
-		err = m.describeAE(d, o)
+		err = m.describeAE(d)
 	case run.AR:
 		m.report.Model = "LlamaForCausalLM"
-		err = m.describeAR(d, o)
+		err = m.describeAR(d)
 	default:
 		m.report.Model = class(head)
 		err = m.describeLM(d, head, o)
@@ -183,12 +185,7 @@ func (m *model) read(dir, prefix string) error {
 	return nil
 }
 
-var errAE = errors.New("--ae is for language models only")
-
-func (m *model) describeAE(d *describer, o Options) error {
-	if o.AE != "" {
-		return errAE
-	}
+func (m *model) describeAE(d *describer) error {
 	c, err := d.autoencoder()
 	if err != nil {
 		return err
@@ -198,10 +195,7 @@ func (m *model) describeAE(d *describer, o Options) error {
 	return nil
 }
 
-func (m *model) describeAR(d *describer, o Options) error {
-	if o.AE != "" {
-		return errAE
-	}
+func (m *model) describeAR(d *describer) error {
 	c, err := d.baseline()
 	if err != nil {
 		return err
@@ -327,11 +321,7 @@ func (m *model) write(ctx context.Context, dir string) (err error) {
 		}
 	}()
 	if m.tokenizer != nil {
-		err := r.Add(checkpoint.TokenizerFile, func(w io.Writer) error {
-			_, err := w.Write(m.tokenizer.JSON())
-			return err
-		})
-		if err != nil {
+		if err := r.AddBytes(checkpoint.TokenizerFile, m.tokenizer.JSON()); err != nil {
 			return err
 		}
 	}
@@ -349,11 +339,7 @@ func (m *model) write(ctx context.Context, dir string) (err error) {
 		if err != nil {
 			return err
 		}
-		err = r.Add(checkpoint.AutoencoderIn+"/"+checkpoint.ConfigFile, func(w io.Writer) error {
-			_, err := w.Write(data)
-			return err
-		})
-		if err != nil {
+		if err := r.AddBytes(checkpoint.AutoencoderIn+"/"+checkpoint.ConfigFile, data); err != nil {
 			return err
 		}
 		if err := r.AddWeights(checkpoint.AutoencoderIn+"/"+checkpoint.ModelFile, ae); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -240,11 +239,7 @@ func begin(ctx context.Context, eng *cpu.Engine, m *Model, ae *Model) (t *Traini
 		}
 		return t, err
 	}
-	err = t.run.Add(checkpoint.TokenizerFile, func(w io.Writer) error {
-		_, err := w.Write(m.Tokenizer.JSON())
-		return err
-	})
-	if err != nil {
+	if err := t.run.AddBytes(checkpoint.TokenizerFile, m.Tokenizer.JSON()); err != nil {
 		return t, err
 	}
 	if ae != nil {

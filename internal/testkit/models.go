@@ -60,6 +60,17 @@ func (c Case) LM(t testing.TB) *lm.Model {
 	return m
 }
 
+// WithHead is a tiny language model with a head of a kind that draws in three steps, and weights that matter.
+func WithHead(kind string) *lm.Model {
+	c, ae := TinyLM(), TinyAutoencoder()
+	c.InitializerRange, ae.InitializerRange = .3, .3
+	c.ModelType, c.SamplingSteps = kind, 3
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(3)
+	Perturb(m.Params, 5, .3)
+	return m
+}
+
 // AR builds the case's token-level baseline.
 func (c Case) AR(t testing.TB) *ar.Model {
 	t.Helper()

@@ -8,8 +8,9 @@ import (
 
 // waves is a table of sinusoids of a width by whole times, which the programs of one engine share.
 type waves struct {
-	width int
-	rows  []float32 // [tabled, width]
+	width       int
+	frequencies []float64 // [width/2]
+	rows        []float32 // [tabled, width]
 }
 
 // tabled is how many times from 0 on a table holds: heads know no others.
@@ -17,7 +18,10 @@ const tabled = 1001
 
 func (e *Engine) wavesOf(width int) *waves {
 	if e.waves[width] == nil {
-		w := &waves{width, make([]float32, tabled*width)}
+		w := &waves{width, make([]float64, width/2), make([]float32, tabled*width)}
+		for j := range w.frequencies {
+			w.frequencies[j] = math.Pow(10000, -float64(j)/float64(len(w.frequencies)))
+		}
 		for t := range tabled {
 			w.compute(w.rows[t*width:(t+1)*width], float64(t))
 		}
@@ -28,10 +32,9 @@ func (e *Engine) wavesOf(width int) *waves {
 
 // compute writes the waves at a time.
 func (w *waves) compute(dst []float32, t float64) {
-	half := w.width / 2
-	for j := range half {
-		sin, cos := math.Sincos(t * math.Pow(10000, -float64(j)/float64(half)))
-		dst[j], dst[half+j] = float32(cos), float32(sin)
+	for j, f := range w.frequencies {
+		sin, cos := math.Sincos(t * f)
+		dst[j], dst[len(w.frequencies)+j] = float32(cos), float32(sin)
 	}
 }
 

@@ -76,31 +76,15 @@ type rowLoss struct {
 	piece  func(worker, i int)
 }
 
-func (o *rowLoss) weightOf(row int) float64 {
-	if o.weight == nil {
-		return 1
-	}
-	return float64(o.weight.f[row%o.np])
-}
-
 // perWeight is what a row of weight 1 counts.
-func (o *rowLoss) perWeight() float64 {
-	total := 0.
-	for p := range o.np {
-		total += o.weightOf(p)
-	}
-	if total == 0 {
-		return 0
-	}
-	return 1 / (total * float64(o.n))
-}
+func (o *rowLoss) perWeight() float64 { return 1 / totalWeight(o.weight, o.n*o.np) }
 
 // mean averages the terms of the rows; those of no weight are left out, whatever they are.
 func (o *rowLoss) mean(terms []float32) float32 {
 	sum := 0.
 	for r, v := range terms {
-		if w := o.weightOf(r); w != 0 {
-			sum += w * float64(v)
+		if w := weightOf(o.weight, r); w != 0 {
+			sum += float64(w) * float64(v)
 		}
 	}
 	return float32(sum * o.perWeight())
@@ -144,7 +128,7 @@ func (o *flowLoss) rows(worker, i int) {
 		isa.Add(d, o.v.f[at:at+z], o.noise.f[at:at+z])
 		isa.Axpy(d, -1, o.target.f[at:at+z])
 		o.terms.f[r] = isa.SumSquares(d) / float32(z)
-		isa.Scale(d, float32(count*o.weightOf(r)*2/float64(z)), d)
+		isa.Scale(d, float32(count*float64(weightOf(o.weight, r))*2/float64(z)), d)
 		o.dv.put(o.p, at, d)
 	}
 }
@@ -189,7 +173,7 @@ func (o *diffusionLoss) rows(worker, i int) {
 	z, count := o.z, o.scale*o.perWeight()
 	g := o.p.eng.pool.scratchAtLeast(worker, 2*z)[:2*z]
 	for r := lo; r < hi; r++ {
-		o.row(r, count*o.weightOf(r), g)
+		o.row(r, count*float64(weightOf(o.weight, r)), g)
 		o.dpred.put(o.p, 2*r*z, g)
 	}
 }

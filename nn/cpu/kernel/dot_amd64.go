@@ -2,106 +2,47 @@ package kernel
 
 import "unsafe"
 
-// dotRows takes X in groups of at most 6 rows, and W in pieces that the groups after the first find in the cache.
+// dotKernels multiply 1, 2, .. 6 rows of X by n rows of W. Strides are in bytes.
+type dotKernels[T float32 | uint16] [6]func(n, k int, x *float32, ldx int, w *T, ldw int, y *float32, ldy int, accumulate bool)
+
+var (
+	dotsAVX2       = dotKernels[float32]{dot1AVX2, dot2AVX2, dot3AVX2, dot4AVX2, dot5AVX2, dot6AVX2}
+	dotsAVX512     = dotKernels[float32]{dot1AVX512, dot2AVX512, dot3AVX512, dot4AVX512, dot5AVX512, dot6AVX512}
+	dotsBF16AVX2   = dotKernels[uint16]{dot1BF16AVX2, dot2BF16AVX2, dot3BF16AVX2, dot4BF16AVX2, dot5BF16AVX2, dot6BF16AVX2}
+	dotsBF16AVX512 = dotKernels[uint16]{dot1BF16AVX512, dot2BF16AVX512, dot3BF16AVX512, dot4BF16AVX512, dot5BF16AVX512, dot6BF16AVX512}
+)
+
 func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
-	dots := dotsAVX2
+	dots := &dotsAVX2
 	if s == AVX512 {
-		dots = dotsAVX512
+		dots = &dotsAVX512
 	}
 	eachDots(dots, m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
 }
 
 func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, y []float32, ldy int, accumulate bool) {
-	dots := dotsBF16AVX2
+	dots := &dotsBF16AVX2
 	if s == AVX512 {
-		dots = dotsBF16AVX512
+		dots = &dotsBF16AVX512
 	}
 	eachDots(dots, m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
 }
 
-// dotGroup multiplies at most 6 rows of X by n rows of W.
-type dotGroup[T float32 | uint16] func(rows, n, k int, x *float32, ldx int, w *T, ldw int, y *float32, ldy int, accumulate bool)
-
-func eachDots[T float32 | uint16](dots dotGroup[T], m, n, k int, x []float32, ldx int, w []T, ldw int, y []float32, ldy int, accumulate bool) {
-	const most, cached = 6, 8
+// eachDots takes X in groups of as many rows as there are kernels for, and W in pieces that the groups after the first
+// find in the cache.
+func eachDots[T float32 | uint16](dots *dotKernels[T], m, n, k int, x []float32, ldx int, w []T, ldw int, y []float32, ldy int, accumulate bool) {
+	const most, cached = len(dots), 8
 	groups, piece := (m+most-1)/most, n
 	if groups > 1 {
 		piece = cached
 	}
-	px, py := unsafe.SliceData(x), unsafe.SliceData(y)
+	px, py, size := unsafe.SliceData(x), unsafe.SliceData(y), int(unsafe.Sizeof(w[0]))
 	for j := 0; j < n; j += piece {
 		for g := range groups {
 			i := g * m / groups
-			dots((g+1)*m/groups-i, min(piece, n-j), k, at(px, i*ldx), ldx, &w[j*ldw], ldw, at(py, i*ldy+j), ldy, accumulate)
+			rows := (g+1)*m/groups - i
+			dots[rows-1](min(piece, n-j), k, at(px, i*ldx), 4*ldx, &w[j*ldw], size*ldw, at(py, i*ldy+j), 4*ldy, accumulate)
 		}
-	}
-}
-
-func dotsAVX2(rows, n, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool) {
-	switch rows {
-	case 1:
-		dot1AVX2(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 2:
-		dot2AVX2(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 3:
-		dot3AVX2(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 4:
-		dot4AVX2(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 5:
-		dot5AVX2(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 6:
-		dot6AVX2(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	}
-}
-
-func dotsBF16AVX2(rows, n, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool) {
-	switch rows {
-	case 1:
-		dot1BF16AVX2(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 2:
-		dot2BF16AVX2(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 3:
-		dot3BF16AVX2(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 4:
-		dot4BF16AVX2(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 5:
-		dot5BF16AVX2(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 6:
-		dot6BF16AVX2(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	}
-}
-
-func dotsAVX512(rows, n, k int, x *float32, ldx int, w *float32, ldw int, y *float32, ldy int, accumulate bool) {
-	switch rows {
-	case 1:
-		dot1AVX512(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 2:
-		dot2AVX512(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 3:
-		dot3AVX512(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 4:
-		dot4AVX512(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 5:
-		dot5AVX512(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	case 6:
-		dot6AVX512(n, k, x, 4*ldx, w, 4*ldw, y, 4*ldy, accumulate)
-	}
-}
-
-func dotsBF16AVX512(rows, n, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool) {
-	switch rows {
-	case 1:
-		dot1BF16AVX512(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 2:
-		dot2BF16AVX512(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 3:
-		dot3BF16AVX512(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 4:
-		dot4BF16AVX512(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 5:
-		dot5BF16AVX512(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
-	case 6:
-		dot6BF16AVX512(n, k, x, 4*ldx, w, 2*ldw, y, 4*ldy, accumulate)
 	}
 }
 
