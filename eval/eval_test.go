@@ -259,7 +259,7 @@ func TestLM(t *testing.T) {
 	}
 	want := eval.LMResult{
 		Result: acc.Result(9), HeadLoss: eval.HeadLoss{EnergyLoss: float64(p.Scalar(ev.Head.Loss))},
-		Samples: samples, BlockSize: size, Tokens: n * per * 4,
+		Samples: samples, BlockSize: size, Tokens: n * per * 4, Drawn: n * per * samples,
 	}
 	if want.Brier[0] == 0 || want.Positions != n*per {
 		t.Fatalf("Brier-1 %v at %d positions: the test shows nothing", want.Brier[0], want.Positions)

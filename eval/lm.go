@@ -37,7 +37,11 @@ type LMResult struct {
 	Tokens    int `json:"tokens"`     // predicted: all but each block's first patch
 	// Rollouts is what patches of fewer than 4 tokens cost besides: for the first further patch, the second, .. at how many
 	// positions it was drawn, twice, because the samples were still equal.
-	Rollouts []int   `json:"rollouts,omitempty"`
+	Rollouts []int `json:"rollouts,omitempty"`
+	// Diverged is how many of the head's draws diverged, of Drawn. Each counts as tokens that the text never has, and that
+	// coincide with those of others that diverged: one more outcome of the model's distribution.
+	Diverged int     `json:"diverged,omitzero"`
+	Drawn    int     `json:"drawn"`
 	Seconds  float64 `json:"seconds"`
 }
 
@@ -118,14 +122,14 @@ func LM(ctx context.Context, e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, 
 	return v.Run(ctx)
 }
 
-// Run measures the weights as they are now. Where the head's sampler diverges, the error is a *head.DivergedError and the
-// result holds the losses alone.
+// Run measures the weights as they are now.
 func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 	start := time.Now()
 	v.scores.Reset()
-	v.drawn.divergence = nil
+	v.drawn.diverged = 0
 	if v.further != nil {
 		clear(v.further.rounds)
+		v.further.diverged = 0
 	}
 	// Summed over positions.
 	losses, tokens := make([]float64, len(v.graph.Head.Figures)), tokenScores{briers: make([]float64, len(v.graph.TokenHeads))}
@@ -138,21 +142,21 @@ func (v *LMEvaluator) Run(ctx context.Context) (LMResult, error) {
 		return LMResult{}, err
 	}
 	predicted := v.selected.total * v.perBlock()
-	r := LMResult{Samples: v.drawn.n, BlockSize: v.selected.blocks.Layout().BlockSize, Tokens: predicted * v.extent.patch}
-	if v.drawn.divergence == nil {
-		r.Result = v.scores.Result(v.options.Seed)
-	} else {
-		r.Blocks, r.Positions = v.selected.total, predicted
-	}
+	r := LMResult{Result: v.scores.Result(v.options.Seed), Samples: v.drawn.n, BlockSize: v.selected.blocks.Layout().BlockSize,
+		Tokens: predicted * v.extent.patch, Diverged: v.drawn.diverged, Drawn: predicted * v.drawn.n}
 	for i, f := range v.graph.Head.Figures {
 		*r.figure(f.Name) = losses[i] / float64(predicted)
 	}
 	r.TokenLoss, r.TokenBrier = tokens.mean(float64(predicted))
 	if v.further != nil {
 		r.Rollouts = v.further.made()
+		r.Diverged += v.further.diverged
+		for _, n := range r.Rollouts {
+			r.Drawn += 2 * n
+		}
 	}
 	r.Seconds = time.Since(start).Seconds()
-	return r, v.drawn.divergence
+	return r, nil
 }
 
 // batch scores a batch of blocks and adds the head's figures, summed over its positions, to losses.
@@ -202,12 +206,9 @@ func (v *LMEvaluator) perBlock() int { return v.graph.Inputs.Dim(1) }
 
 // score adds the samples of a batch's rows to the scores.
 func (v *LMEvaluator) score(ctx context.Context, batch, rows int) error {
-	if v.drawn.divergence != nil {
-		return nil
-	}
 	first := batch * v.selected.rows
 	if v.further != nil {
-		return v.drawn.keep(v.further.score(ctx, &v.scores, first, rows, v.drawn.tokens, v.further.draws(v.options.stream(), batch)))
+		return v.further.score(ctx, &v.scores, first, rows, v.drawn.tokens, v.further.draws(v.options.stream(), batch))
 	}
 	targets, n := v.program.Ints(v.graph.Targets), v.perBlock()*v.extent.patch
 	samples := v.drawn.n * n

@@ -12,14 +12,14 @@ import (
 // drawn is what a batch's positions were given: n samples of K tokens each. They come out of the run that measures the
 // loss where that is made of samples (energy), else from a sampler at the hidden states.
 type drawn struct {
-	tokens     []int32 // [P, n, K], or [n, P, K] with bySample
-	bySample   bool
-	n, k       int
-	positions  int         // P
-	sampler    *lm.Sampler // nil where the run gives the samples
-	atOnce     int         // positions that the sampler draws for
-	hidden     []float32   // [atOnce, D]
-	divergence error       // of the sampler, a *head.DivergedError, since the measurement began
+	tokens    []int32 // [P, n, K], or [n, P, K] with bySample
+	bySample  bool
+	n, k      int
+	positions int         // P
+	sampler   *lm.Sampler // nil where the run gives the samples
+	atOnce    int         // positions that the sampler draws for
+	hidden    []float32   // [atOnce, D]
+	diverged  int         // draws of the sampler that did, since the measurement began
 }
 
 // stepsAtOnce bounds the steps that samples are refined by between two looks at the context, and the noise they take.
@@ -56,9 +56,9 @@ func (d *drawn) collect(tokens []int32, first int) {
 	}
 }
 
-// sample draws from hidden states [P, D], some positions after others. A divergence is kept, and no error.
+// sample draws from hidden states [P, D], some positions after others.
 func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch int) error {
-	if d.sampler == nil || d.divergence != nil {
+	if d.sampler == nil {
 		return nil
 	}
 	width := len(d.hidden) / d.atOnce
@@ -71,23 +71,34 @@ func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch
 		n := min(d.atOnce, d.positions-first)
 		copy(d.hidden, hidden[first*width:(first+n)*width]) // behind them, others that will do
 		tokens, err := d.sampler.Draw(d.hidden, seed, uint64(batch*chunks+chunk))
-		if err != nil {
-			return d.keep(err)
+		if err = withoutDivergence(err); err != nil {
+			return err
 		}
 		for s := range d.n {
+			patches := tokens[s*d.atOnce*d.k:][:n*d.k]
+			d.diverged += diverged(patches, d.k)
 			for p := range n {
-				copy(d.at(s, first+p), tokens[(s*d.atOnce+p)*d.k:])
+				copy(d.at(s, first+p), patches[p*d.k:])
 			}
 		}
 	}
 	return nil
 }
 
-// keep takes a sampler's divergence out of an error: the loss can be measured all the same.
-func (d *drawn) keep(err error) error {
-	if diverged, ok := errors.AsType[*head.DivergedError](err); ok {
-		d.divergence = diverged
+// withoutDivergence returns no error where draws diverged: they count, as tokens that are never right.
+func withoutDivergence(err error) error {
+	if _, ok := errors.AsType[*head.DivergedError](err); ok {
 		return nil
 	}
 	return err
+}
+
+// diverged counts the patches of K tokens that did.
+func diverged(patches []int32, k int) (n int) {
+	for ; len(patches) > 0; patches = patches[k:] {
+		if patches[0] == lm.Diverged {
+			n++
+		}
+	}
+	return n
 }

@@ -17,6 +17,7 @@ type furtherLM struct {
 	graph    *lm.Evaluation
 	program  *cpu.Program
 	samplers map[int]*lm.Sampler // of two draws, by hidden states
+	diverged int                 // draws that did, since the measurement began
 }
 
 func newFurtherLM(e *cpu.Engine, m *lm.Model, x extent, graph *lm.Evaluation, p *cpu.Program) *furtherLM {
@@ -51,13 +52,20 @@ func (f *furtherLM) score(ctx context.Context, scores *brier.Accumulator, first,
 // two others do.
 func (f *furtherLM) draws(seed uint64, batch int) draw {
 	step := uint64(batch) << 32
-	return func(_ int, _ []int, hidden []float32) ([]int32, error) {
+	return func(_ int, windows []int, hidden []float32) ([]int32, error) {
 		step++
 		size := len(hidden) / f.model.Config.HiddenSize
 		if f.samplers[size] == nil {
 			f.samplers[size] = f.model.NewSampler(f.engine, size, 2)
 		}
-		return f.samplers[size].Draw(hidden, furtherStream^seed, step)
+		tokens, err := f.samplers[size].Draw(hidden, furtherStream^seed, step)
+		if err = withoutDivergence(err); err != nil {
+			return nil, err
+		}
+		for _, of := range [][]int32{tokens, tokens[size*f.patch:]} {
+			f.diverged += diverged(of[:len(windows)*f.patch], f.patch)
+		}
+		return tokens, nil
 	}
 }
 

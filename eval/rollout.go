@@ -7,6 +7,7 @@ import (
 
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/lm"
 )
 
 // extent says at which positions of a block n-grams are scored, and how far beyond its first patch each reaches. Block
@@ -61,6 +62,10 @@ func (r *rollout) begin() {
 
 // add takes what the two samples of a window were given as their patch number round, from 0.
 func (r *rollout) add(window, round int, a, b []int32) {
+	if a[0] == lm.Diverged && b[0] == lm.Diverged { // one outcome, behind which there is nothing
+		r.agree[window] = brier.N
+		return
+	}
 	same := 0
 	for same < r.patch && a[same] == b[same] {
 		same++

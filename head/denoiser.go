@@ -2,7 +2,6 @@ package head
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
@@ -87,9 +86,6 @@ func (d *denoiser) start(hidden []float32) {
 
 // evaluate gives the network's predictions [n, R, outputs] of x [n, R, Z] at time number k. Evaluations come in order.
 func (d *denoiser) evaluate(k int, x []float32) ([]float32, error) {
-	if !within(x, math.MaxFloat32) { // on the way it may be far off: the first step back of a diffusion is a large one
-		return nil, &DivergedError{Head: d.kind, Step: k, Steps: len(d.times)}
-	}
 	if k%d.chunk == 0 {
 		if err := d.condition(k); err != nil {
 			return nil, err
@@ -120,12 +116,10 @@ func (d *denoiser) condition(k int) error {
 	return d.conditioner.Forward()
 }
 
-// finish returns the latent vectors if they are some.
+// finish returns the latent vectors. Only here are they looked at: on the way they may be far off, since the first step
+// back of a diffusion is a large one.
 func (d *denoiser) finish() ([]float32, error) {
-	if !within(d.latents, farthest) {
-		return nil, &DivergedError{Head: d.kind, Step: len(d.times), Steps: len(d.times)}
-	}
-	return d.latents, nil
+	return settle(d.latents, d.net.latent, farthest, d.kind, len(d.times))
 }
 
 // fillNormal is FillNoise for draws of size normal numbers a row.

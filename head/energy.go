@@ -152,8 +152,5 @@ func (s *energySampler) Sample(hidden, noise []float32) ([]float32, error) {
 		return nil, err
 	}
 	latents := s.program.Floats(s.latents)
-	if !within(latents, math.MaxFloat32) {
-		return nil, &DivergedError{Head: EnergyType, Step: 1, Steps: 1}
-	}
-	return latents, nil
+	return settle(latents, s.latents.Dim(2), math.MaxFloat32, EnergyType, 1)
 }

@@ -67,7 +67,8 @@ type Sampler interface {
 	// noise does not depend on how many are filled at once.
 	FillNoise(dst []float32, stream kernel.Stream, first int)
 	// Sample gives n latent vectors for each of R rows, [n, R, Z], in memory that changes with the next call, from
-	// hidden [R, D] and noise [n, R, Head.NoiseSize]. What ends in anything but numbers is a *DivergedError.
+	// hidden [R, D] and noise [n, R, Head.NoiseSize]. If some diverge, the error is a *DivergedError that says which;
+	// these are 0, and the others are as they would be without them.
 	Sample(hidden, noise []float32) ([]float32, error)
 }
 
@@ -83,24 +84,47 @@ func New(c Config, hidden, latent int, std float64, ps *nn.Params) Head {
 	return NewEnergy(c, hidden, latent, std, ps)
 }
 
-// DivergedError says that a sampler ended in infinities, in no numbers at all, or so far from where latent vectors lie
-// that decoding would make noise of it.
+// DivergedError says which draws of a sampler ended in infinities, in no numbers at all, or so far from where latent
+// vectors lie that decoding would make noise of them.
 type DivergedError struct {
-	Head        string // Config.ModelType
-	Step, Steps int    // after how many evaluations of the network it was found, of how many
+	Head  string // Config.ModelType
+	Steps int    // evaluations of the network that a draw takes
+	Draws []bool // [n, R]: those that diverged
 }
 
 func (e *DivergedError) Error() string {
-	if e.Steps == 1 {
-		return fmt.Sprintf("the sample of the %s head is not finite: the weights have diverged or are damaged; go back to an earlier checkpoint", e.Head)
+	n := 0
+	for _, diverged := range e.Draws {
+		if diverged {
+			n++
+		}
 	}
-	return fmt.Sprintf("the sampler of the %s head diverged: after %d of %d evaluations of the network its latent vectors are not within ±%d; "+
-		"train the model longer, take more sampling_steps, or go back to an earlier checkpoint", e.Head, e.Step, e.Steps, farthest)
+	if e.Head == EnergyType {
+		return fmt.Sprintf("%d of %d samples of the energy head are not finite: the weights have diverged or are damaged; go back to an earlier checkpoint", n, len(e.Draws))
+	}
+	return fmt.Sprintf("%d of %d samples of the %s head diverged: after %d evaluations of the network they are not within ±%d; "+
+		"train the model longer, take more sampling_steps, or go back to an earlier checkpoint", n, len(e.Draws), e.Head, e.Steps, farthest)
 }
 
 // farthest is how far from 0 a sampler of many steps may end. The autoencoder draws latent vectors towards N(0, 1), and
 // the schedule of the noise is made for that; a young diffusion head ends in the thousands.
 const farthest = 100
+
+// settle returns latents of rows of Z numbers; what is farther from 0 than limit, or no number, becomes a row of zeros, and
+// part of a *DivergedError.
+func settle(latents []float32, z int, limit float32, kind string, steps int) ([]float32, error) {
+	if within(latents, limit) {
+		return latents, nil
+	}
+	diverged := make([]bool, len(latents)/z)
+	for i := range diverged {
+		if row := latents[i*z : (i+1)*z]; !within(row, limit) {
+			diverged[i] = true
+			clear(row)
+		}
+	}
+	return latents, &DivergedError{Head: kind, Steps: steps, Draws: diverged}
+}
 
 // within reports whether no value is farther from 0 than limit, or no number.
 func within(values []float32, limit float32) bool {

@@ -1,6 +1,7 @@
 package lm
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/calm-go/calm/backbone"
@@ -21,6 +22,9 @@ func (m *Model) NewSession(e *cpu.Engine, rows, capacity int) *backbone.Session 
 func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, p *cpu.Program) *backbone.Branches {
 	return m.Backbone.NewBranches(e, m.Patches, m.Config.PatchSize, ev.Inputs.Dim(0), ev.Inputs.Dim(1), backbone.MemoryOf(p, ev.Caches))
 }
+
+// Diverged is the token of a draw that diverged, see Sampler.Draw.
+const Diverged = -1
 
 // Sampler draws patches given hidden states: head, frozen decoder, likeliest tokens. It does not allocate. It is not
 // safe for concurrent use, nor beside another program of its engine.
@@ -61,8 +65,8 @@ func (s *Sampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
 }
 
 // Draw gives n patches for each row of hidden [R, D]: tokens [n, R, K], in memory that changes with the next call. The
-// noise follows from seed and step alone; another step gives independent draws. Where the head's sampler ends in no
-// numbers, the error is a *head.DivergedError.
+// noise follows from seed and step alone; another step gives independent draws. Where draws of the head diverge, the error
+// is a *head.DivergedError, the tokens of these draws are Diverged, and those of the others stand.
 func (s *Sampler) Draw(hidden []float32, seed, step uint64) ([]int32, error) {
 	return s.DrawStream(hidden, kernel.Stream{Seed: seed, Draw: noiseStream, Step: step}, 0)
 }
@@ -85,12 +89,22 @@ func (s *Sampler) DrawFrom(hidden, noise []float32) ([]int32, error) {
 		return nil, fmt.Errorf("hidden states of %d numbers: want %d, of shape [%d %d]", len(hidden), s.rows*s.width, s.rows, s.width)
 	}
 	latents, err := s.head.Sample(hidden, noise)
-	if err != nil {
+	diverged, some := errors.AsType[*head.DivergedError](err)
+	if err != nil && !some {
 		return nil, err
 	}
 	s.decoder.Bind(s.latents, latents)
 	if err := s.decoder.Forward(); err != nil {
 		return nil, err
 	}
-	return s.decoder.Ints(s.tokens), nil
+	tokens := s.decoder.Ints(s.tokens)
+	if some {
+		k := len(tokens) / len(diverged.Draws)
+		for i := range tokens {
+			if diverged.Draws[i/k] {
+				tokens[i] = Diverged
+			}
+		}
+	}
+	return tokens, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/calm-go/calm/backbone"
@@ -289,6 +290,45 @@ func TestDiverging(t *testing.T) {
 			if _, err := s.Draw(hidden, 1, 1); err != nil {
 				t.Errorf("after %v: %v", bad, err)
 			}
+		}
+	})
+}
+
+// TestSomeDiverging: draws whose noise is no number diverge, and leave the others as they are.
+func TestSomeDiverging(t *testing.T) {
+	e := cpu.New(cpu.Options{})
+	defer e.Close()
+	eachHead(t, func(t *testing.T, kind string) {
+		const rows, draws = 2, 5
+		m := sampling(t, kind)
+		s, hidden := m.NewSampler(e, rows, draws), hiddenFor(m, rows)
+		noise := make([]float32, draws*rows*s.NoiseSize())
+		s.FillNoise(noise, kernel.Stream{Seed: 1}, 0)
+		tokens, err := s.DrawFrom(hidden, noise)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Clone(tokens)
+		k, bad := m.Config.PatchSize, []int{0, 3, 4, draws*rows - 1}
+		for _, i := range bad {
+			noise[i*s.NoiseSize()+1] = float32(math.NaN())
+			for j := range k {
+				want[i*k+j] = lm.Diverged
+			}
+		}
+		got, err := s.DrawFrom(hidden, noise)
+		diverged, ok := errors.AsType[*head.DivergedError](err)
+		if !ok {
+			t.Fatalf("error %v", err)
+		}
+		equal(t, "tokens", got, want)
+		for i, d := range diverged.Draws {
+			if d != slices.Contains(bad, i) {
+				t.Errorf("draw %d diverged: %v", i, d)
+			}
+		}
+		if !strings.Contains(err.Error(), "4 of 10 samples of the "+kind+" head") {
+			t.Error(err)
 		}
 	})
 }

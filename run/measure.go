@@ -8,7 +8,6 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
-	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/train"
 )
@@ -21,7 +20,7 @@ const (
 	Accuracy        = "accuracy"
 	AccuracyNoise03 = "accuracy_noise03"
 	BrierLM         = "brier_lm"
-	Diverged        = "sampler_diverged" // 1, in place of scores, where a head's sampler ended in no numbers
+	Diverged        = "sampler_diverged" // the share of a head's draws that did, where some did
 )
 
 // measure makes the measurement on held-out text that training takes every eval_steps.
@@ -66,8 +65,7 @@ func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(contex
 	}
 	return func(ctx context.Context) ([]train.Figure, error) {
 		r, err := v.Run(ctx)
-		_, diverged := errors.AsType[*head.DivergedError](err)
-		if err != nil && !diverged {
+		if err != nil {
 			return nil, err
 		}
 		var figures []train.Figure
@@ -80,8 +78,8 @@ func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(contex
 		for i, b := range r.TokenBrier {
 			figures = append(figures, train.Figure{Name: train.TokenBrier(i), Value: b})
 		}
-		if diverged { // a head that is young may do that; the losses say how it goes on
-			return append(figures, train.Figure{Name: Diverged, Value: 1}), nil
+		if r.Diverged > 0 { // a diffusion head that is young does that
+			figures = append(figures, train.Figure{Name: Diverged, Value: float64(r.Diverged) / float64(r.Drawn)})
 		}
 		return append(figures, scores(r.Result)...), nil
 	}, nil

@@ -129,6 +129,9 @@ func printLM(w io.Writer, r *eval.LMResult) {
 	for _, f := range r.HeadLoss.Figures() {
 		fmt.Fprintf(w, "  %-14s %.5f\n", strings.ReplaceAll(f.Name, "_", " "), f.Value)
 	}
+	if r.Diverged > 0 {
+		fmt.Fprintf(w, "  diverged       %d of %d draws, none of which is right: train longer, or take more sampling_steps\n", r.Diverged, r.Drawn)
+	}
 	printScores(w, r.Result, r.Rollouts)
 }
 
