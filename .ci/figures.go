@@ -37,8 +37,8 @@ func check(path, steps string, bands []string) error {
 		return fmt.Errorf("%s steps were made, %s were asked for", made, steps)
 	}
 	measured := map[string]float64{
-		"ae_accuracy": f.AEAccuracy, "ae_accuracy_noise03": f.AEAccuracyNoise03, "energy_loss": f.EnergyLoss,
-		"brier_1": f.Brier[0], "brier_2": f.Brier[1], "brier_3": f.Brier[2], "brier_4": f.Brier[3],
+		"ae_accuracy": f.AEAccuracy, "ae_accuracy_noise03": f.AEAccuracyNoise03, "flow_loss": f.FlowLoss,
+		"brier_1": f.Brier[0], "brier_2": f.Brier[1], "brier_3": f.Brier[2], "brier_4": f.Brier[3], "brier_lm": f.BrierLM,
 		"unigram_brier_1": f.UnigramBrier1, "tokens_per_s": f.TokensPerS,
 	}
 	failed := false

@@ -77,12 +77,15 @@ func official(layers, hidden, intermediate, heads int) Config {
 }
 
 // Presets returns the named configurations. The numbers of heads of L and XL are not published: 16 and 20 are calm's
-// choice. The small ones go with the autoencoders ae-bytes, ae-proto and quickstart.
+// choice. The small ones go with the autoencoders ae-bytes, ae-proto and quickstart; quickstart-flow is what learned most in
+// the quickstart's four minutes (docs/learning.md).
 func Presets() map[string]Config {
 	quickstart := small("quickstart", 3, 128, 320, 4, 1)
 	quickstart.TargetSamples = 32
 	quickstart.TokenLossWeight = 4
 	quickstart.InitEmbeddings = FromAutoencoder
+	flow := quickstart
+	flow.ModelType, flow.NumSamples, flow.SamplingSteps, flow.HeadLearningRate = head.FlowType, 2, 2, 2.5
 	return map[string]Config{
 		"calm-s":     official(12, 768, 2048, 12),
 		"calm-m":     official(16, 1024, 2752, 16),
@@ -90,7 +93,7 @@ func Presets() map[string]Config {
 		"calm-xl":    official(16, 2560, 6880, 20),
 		"lm-bytes":   small("ae-bytes", 3, 128, 320, 4, 1),
 		"lm-proto":   small("ae-proto", 4, 256, 704, 4, 2),
-		"quickstart": quickstart,
+		"quickstart": quickstart, "quickstart-flow": flow,
 	}
 }
 

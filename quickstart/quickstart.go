@@ -15,6 +15,7 @@ import (
 
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
@@ -25,6 +26,7 @@ type Options struct {
 	Minutes float64 // in all, about
 	AESteps int     // with LMSteps: fixed numbers of steps instead
 	LMSteps int
+	Head    string // of the language model, one of Heads; "" for the first
 	Out     string // the language model's run; the autoencoder's is beside it, see AEDir
 	Seed    uint64
 
@@ -44,11 +46,11 @@ type Figures struct {
 	UnigramBrier1     float64    `json:"unigram_brier_1"`
 	UnigramBrierLM    float64    `json:"unigram_brier_lm"`
 	UniformBrierLM    float64    `json:"uniform_brier_lm"`
-	EnergyLoss        float64    `json:"energy_loss"`
-	Steps             [2]int     `json:"steps"` // autoencoder, language model
-	Seconds           float64    `json:"seconds"`
-	TokensPerS        float64    `json:"tokens_per_s"` // of the language model's training
-	Run               string     `json:"run"`
+	eval.HeadLoss
+	Steps      [2]int  `json:"steps"` // autoencoder, language model
+	Seconds    float64 `json:"seconds"`
+	TokensPerS float64 `json:"tokens_per_s"` // of the language model's training
+	Run        string  `json:"run"`
 }
 
 const (
@@ -58,6 +60,17 @@ const (
 	// the goal; measureShare is kept for the last measurement.
 	aeShare, aeMost, measureShare = .15, .5, .06
 )
+
+// Heads are those that the quickstart trains, the one that learns most in its time first.
+func Heads() []string { return []string{head.FlowType, head.EnergyType} }
+
+// preset names the language model of a head.
+func preset(kind string) string {
+	if kind == head.EnergyType {
+		return run.DefaultPreset
+	}
+	return run.DefaultPreset + "-" + head.FlowType
+}
 
 // AEDir is where the autoencoder of the quickstart in dir is trained.
 func AEDir(dir string) string { return filepath.Clean(dir) + "-ae" }
@@ -164,7 +177,7 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 		return err
 	}
 	q.say("\n2. A language model reads vectors and predicts the next one, four bytes at a step.")
-	o := run.Options{Kind: run.LM, Out: q.Out, AE: AEDir(q.Out), Seed: &q.Seed, Steps: q.LMSteps}
+	o := run.Options{Kind: run.LM, Preset: preset(q.Head), Out: q.Out, AE: AEDir(q.Out), Seed: &q.Seed, Steps: q.LMSteps}
 	if o.Steps == 0 {
 		left := 60*q.Minutes*(1-measureShare) - q.elapsed()
 		o.Minutes = max(left, 60*.2*q.Minutes) / 60
@@ -172,6 +185,9 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 	t, err := run.Create(ctx, q.eng, o)
 	if err != nil {
 		return err
+	}
+	if t.LM.Config.ModelType == head.FlowType {
+		q.say("   Its head carries noise to that vector in %d steps; the paper's takes one and learns more slowly (--head energy).", t.LM.Config.Steps())
 	}
 	out, err := q.train(ctx, t)
 	if err = errors.Join(err, t.Close()); err != nil || !out.Finished {
@@ -214,7 +230,7 @@ func (q *quickstart) measure(ctx context.Context) error {
 		return err
 	}
 	f := &q.figures
-	f.Brier, f.BrierLM, f.Measurable, f.EnergyLoss = r.LM.Brier, r.LM.BrierLM, r.LM.Measurable, r.LM.EnergyLoss
+	f.Brier, f.BrierLM, f.Measurable, f.HeadLoss = r.LM.Brier, r.LM.BrierLM, r.LM.Measurable, r.LM.HeadLoss
 	f.BrierLMInterval = [2]float64{r.LM.BrierLMInterval.Lo, r.LM.BrierLMInterval.Hi}
 	f.UnigramBrier1, f.UnigramBrierLM, f.UniformBrierLM = base.Unigram.Brier[0], base.Unigram.BrierLM, base.Uniform.BrierLM
 	q.say("\n3. Measured on text it has not seen (%d positions; 100 is perfect):", r.LM.Positions)
@@ -273,7 +289,7 @@ func (q *quickstart) farewell() {
 		"calm generate " + q.Out + ` --prompt "Call me " --seed 7`,
 		"calm eval " + q.Out,
 		"calm train --resume " + q.Out + " --steps " + strconv.Itoa(2*q.figures.Steps[1]) + "     (twice as long)",
-		"calm train ae --out runs/mine-ae --data my.txt && calm train lm --ae runs/mine-ae --out runs/mine --data my.txt",
+		"calm train ae --out runs/mine-ae --data my.txt && calm train lm --preset " + preset(q.Head) + " --ae runs/mine-ae --out runs/mine --data my.txt",
 	} {
 		q.say("  %s", c)
 	}

@@ -113,10 +113,8 @@ var recipes = map[Kind]map[string]func(*train.Config){
 		},
 	},
 	LM: {
-		"quickstart": func(c *train.Config) {
-			c.LearningRate, c.WarmupSteps, c.MaxSteps, c.LRSchedulerType = 1e-3, 50, 15000, train.WarmupStableDecay
-			c.BatchSize, c.BlockSize, c.EvalSteps, c.EvalBlocks, c.SaveSteps = 4, 128, 1000, 64, 1000
-		},
+		"quickstart":      quickstartLM,
+		"quickstart-flow": quickstartLM,
 		"lm-bytes": func(c *train.Config) {
 			c.LearningRate, c.WarmupSteps, c.MaxSteps, c.BatchSize, c.BlockSize = 1e-3, 50, 5000, 4, 128
 		},
@@ -136,6 +134,11 @@ var recipes = map[Kind]map[string]func(*train.Config){
 			c.LearningRate, c.WarmupSteps, c.MaxSteps, c.BatchSize, c.BlockSize = 1e-3, 100, 5000, 8, 512
 		},
 	},
+}
+
+func quickstartLM(c *train.Config) {
+	c.LearningRate, c.WarmupSteps, c.MaxSteps, c.LRSchedulerType = 1e-3, 50, 15000, train.WarmupStableDecay
+	c.BatchSize, c.BlockSize, c.EvalSteps, c.EvalBlocks, c.SaveSteps = 4, 128, 1000, 64, 1000
 }
 
 func common(kind Kind, preset string) Common {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,7 @@ func newQuickstart() *cobra.Command {
 write text with them. Needs nothing but this program.`,
 		Example: `  calm quickstart
   calm quickstart --minutes 10 --out runs/better
+  calm quickstart --head energy
   calm quickstart --steps 300,500 --json figures.json`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,6 +47,9 @@ write text with them. Needs nothing but this program.`,
 			}
 			if !(o.Minutes > 0) || math.IsInf(o.Minutes, 0) {
 				return badUsage("--minutes %g: want more than 0", o.Minutes)
+			}
+			if !slices.Contains(quickstart.Heads(), o.Head) {
+				return badUsage("--head %q: want %s", o.Head, strings.Join(quickstart.Heads(), " or "))
 			}
 			if err := writable(jsonFile); err != nil {
 				return err
@@ -59,6 +64,7 @@ write text with them. Needs nothing but this program.`,
 	fl := cmd.Flags()
 	fl.Float64Var(&o.Minutes, "minutes", 4, "how long it takes, about")
 	fl.StringVar(&steps, "steps", "", "AE,LM: fixed numbers of optimizer steps instead")
+	fl.StringVar(&o.Head, "head", quickstart.Heads()[0], "the language model's head: "+strings.Join(quickstart.Heads(), " or "))
 	fl.StringVar(&o.Out, "out", "runs/quickstart", "the run directory to make (the autoencoder's is beside it)")
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&jsonFile, "json", "", "write the final figures to this file")
