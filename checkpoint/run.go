@@ -260,10 +260,7 @@ func (r *Run) WriteConfig(v any) error {
 	if err != nil {
 		return err
 	}
-	return r.Add(ConfigFile, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
+	return r.AddBytes(ConfigFile, data)
 }
 
 // Weights opens the run's newest weights and verifies them.

@@ -55,7 +55,7 @@ func Encode(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	return EncodeStreams(w, streams, metadata)
 }
 
-// encodeHeader writes the JSON, with noChecksum, padded with spaces so that the data begins at a multiple of 8.
+// encodeHeader writes the JSON, with noChecksum, padded with spaces so that the data begins at a multiple of 64.
 func encodeHeader(order []Stream, metadata map[string]string) ([]byte, error) {
 	strings := map[string]string{"format": "pt"}
 	maps.Copy(strings, metadata)

@@ -17,7 +17,8 @@ const jobSize = 256 << 10
 // checkSpecials refuses a tokenizer without the ids that layouts need.
 func checkSpecials(tok *tokenizer.Tokenizer) error {
 	if tok.BOS() < 0 || tok.EOS() < 0 || tok.PAD() < 0 {
-		return errors.New("the tokenizer lacks a token for the beginning or end of a text or for padding (Tokenizer.WithSpecials adds them)")
+		return errors.New("the tokenizer has no token for the beginning or the end of a document or for padding by a name that is known, as " +
+			tokenizer.LiteralBOS + ", " + tokenizer.LiteralEOS + " and " + tokenizer.LiteralPAD + ": add them to its added_tokens")
 	}
 	return nil
 }

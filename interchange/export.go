@@ -35,8 +35,9 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 	if to == "" && format != "" {
 		return nil, &run.UsageError{Err: fmt.Errorf("--dtype %q: want float32, bfloat16 or float16", format)}
 	}
-	if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, &run.UsageError{Err: fmt.Errorf("export to %s: %w: choose a directory that is empty or does not exist", out, checkpoint.ErrExists)}
+	out, err := place(out)
+	if err != nil {
+		return nil, &run.UsageError{Err: fmt.Errorf("export: %w", err)}
 	}
 	m, err := run.Describe(dir, false)
 	if err != nil {
@@ -63,6 +64,28 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 		return nil, fmt.Errorf("export %s: %w", dir, err)
 	}
 	return &e.report, nil
+}
+
+// place returns the absolute path of a directory that is to be made: nothing is there, or an empty directory, or a link to
+// one.
+func place(dir string) (string, error) {
+	if dir == "" {
+		return "", errors.New("the directory to write has no name")
+	}
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return path, nil
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", fmt.Errorf("%s is a link that leads nowhere: %w", dir, err)
+	}
+	if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
+		return "", fmt.Errorf("%s %w: choose a directory that is empty or does not exist", dir, checkpoint.ErrExists)
+	}
+	return path, nil
 }
 
 // exporter is a run on its way to the reference.
@@ -108,16 +131,11 @@ func (e *exporter) collect(ctx context.Context, f *checkpoint.File, to checkpoin
 
 // write fills a hidden directory and gives it its name.
 func (e *exporter) write(out string) (err error) {
-	out, err = filepath.Abs(out)
-	if err != nil {
+	disk, temp := new(atomicfile.Disk), atomicfile.TempName(out)
+	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return err
 	}
-	disk := new(atomicfile.Disk)
-	temp := filepath.Join(filepath.Dir(out), "."+filepath.Base(out)+atomicfile.Suffix)
-	if err := disk.RemoveAll(temp); err != nil { // of one that was killed
-		return err
-	}
-	if err := os.MkdirAll(temp, 0o777); err != nil {
+	if err := disk.Mkdir(temp); err != nil {
 		return err
 	}
 	defer func() {

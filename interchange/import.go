@@ -50,6 +50,9 @@ type Report struct {
 // left behind where it fails. What is wrong with src or the options is a *run.UsageError.
 func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 	name := src
+	if err := free(dir); err != nil {
+		return nil, err
+	}
 	src, err := local(ctx, src, o.Log)
 	if err == nil && o.AE != "" {
 		o.AE, err = local(ctx, o.AE, o.Log)
@@ -66,12 +69,37 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 	}
 	err = m.check(ctx)
 	if err != nil && ctx.Err() == nil {
+		if len(m.report.Notes) > 0 {
+			err = fmt.Errorf("%w\nWhat was assumed:\n  %s", err, strings.Join(m.report.Notes, "\n  "))
+		}
 		err = badSource(src, err)
 	}
 	if err == nil {
 		err = m.write(ctx, dir)
 	}
 	return &m.report, errors.Join(err, m.Close())
+}
+
+// free refuses a directory that cannot become the run, before hours of downloading.
+func free(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case dir == "":
+		err = errors.New("the run directory to make has no name")
+	case err == nil && !info.IsDir():
+		err = fmt.Errorf("import into %s: it is a file", dir)
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err = os.Lstat(dir); err != nil {
+			return nil // it is to be made
+		}
+		err = fmt.Errorf("import into %s: it is a link that leads nowhere", dir)
+	case err != nil:
+		err = fmt.Errorf("import into %s: %w", dir, err)
+	}
+	if err != nil {
+		return &run.UsageError{Err: err}
+	}
+	return nil
 }
 
 // local returns the directory of a model: src itself, or where what src names on the hub was downloaded to.
@@ -83,7 +111,7 @@ func local(ctx context.Context, src string, log func(string)) (string, error) {
 		log = func(string) {}
 	}
 	dir, err := hub.Fetch(ctx, src, log)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("there is no directory %s, and on the hub: %w", src, err)
 	}
 	return dir, err
@@ -267,6 +295,9 @@ func (m *model) autoencoder(d *describer, asked string) (run.AEConfig, error) {
 func (m *model) insideOnly(d *describer) (run.AEConfig, error) {
 	vocab := need(d, d.reference.VocabSize, "vocab_size")
 	bos, eos := d.special()
+	d.backbone() // and whatever else is missing is part of the error
+	need(d, d.reference.PatchSize, "patch_size")
+	need(d, d.reference.LatentSize, "latent_size")
 	if err := d.err(); err != nil {
 		return run.AEConfig{}, err
 	}
@@ -308,7 +339,7 @@ func countFormats(streams []checkpoint.Stream) map[string]int {
 func (m *model) write(ctx context.Context, dir string) (err error) {
 	r, err := checkpoint.CreateRun(dir)
 	if errors.Is(err, checkpoint.ErrExists) {
-		return &run.UsageError{Err: err}
+		return &run.UsageError{Err: fmt.Errorf("import into %s: what is there %w: choose a directory that is empty or does not exist", dir, checkpoint.ErrExists)}
 	}
 	if err != nil {
 		return err
@@ -383,13 +414,13 @@ func tokenizerIn(dir string) (tok *tokenizer.Tokenizer, err error) {
 	return nil, nil
 }
 
-// fit checks that every token has a row in the model's tables, and adds the special tokens that are missing where there
-// is room for them, as the reference adds [PAD].
+// fit checks that every token has a row in the model's tables, and adds padding where it is missing and there is room for
+// it, as the reference does.
 func (m *model) fit(vocab int) error {
 	if n := m.tokenizer.VocabSize(); n > vocab {
 		return fmt.Errorf("its tokenizer has %d tokens, its tables have %d rows: they do not belong together (--tokenizer names another)", n, vocab)
 	}
-	if with := m.tokenizer.WithSpecials(); with.VocabSize() <= vocab {
+	if with := m.tokenizer.WithPAD(); with.VocabSize() <= vocab {
 		m.tokenizer = with
 	}
 	return nil

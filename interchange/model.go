@@ -82,6 +82,7 @@ func (d *describer) layers(counts ...int) error {
 func (d *describer) common(kind run.Kind, patch, block int, bos int) run.Common {
 	c := run.Common{Kind: kind, Data: []string{}, Tail: d.tail(kind, patch, bos), Imported: d.imported, TrainConfig: train.Default()}
 	c.BlockSize = block / patch * patch
+	d.note("texts are measured in blocks of %d tokens (block_size, which config.json does not say), as SPEC section 1 has it", c.BlockSize)
 	return c
 }
 
@@ -96,8 +97,10 @@ func (d *describer) tail(kind run.Kind, patch, bos int) []int {
 	switch {
 	case d.tokenizer != nil:
 		with = d.tokenizer.Encode("\n")
+		d.note("newlines fill up the patch in front of prompts (tail, SPEC section 5)")
 	case d.known():
 		with = []int32{llama3Newline}
+		d.note("newlines of Llama 3 (%d) fill up the patch in front of prompts (tail, SPEC section 5)", llama3Newline)
 	default:
 		d.note("there is no tokenizer to know newlines by: BOS (%d) stands in their place in front of prompts", bos)
 	}
@@ -220,9 +223,6 @@ func (d *describer) supported(c backbone.Config) error {
 // languageModel describes a language model over an autoencoder and declares its parameters.
 func (d *describer) languageModel(headName string, ae autoencoder.Config) (run.LMConfig, error) {
 	r, spec := d.reference, head.Default()
-	if err := supportedHead(headName); err != nil {
-		return run.LMConfig{}, err
-	}
 	bos, eos := d.special()
 	c := lm.Default()
 	c.Config = d.backbone()
@@ -245,8 +245,8 @@ func (d *describer) languageModel(headName string, ae autoencoder.Config) (run.L
 	if err := c.ValidateWith(ae); err != nil {
 		return run.LMConfig{}, err
 	}
-	out := run.LMConfig{LanguageConfig: c,
-		Common: d.common(run.LM, c.PatchSize, min(lmBlock, c.MaxPositionEmbeddings*c.PatchSize), bos)}
+	block := min(lmBlock/c.PatchSize, c.MaxPositionEmbeddings) * c.PatchSize
+	out := run.LMConfig{LanguageConfig: c, Common: d.common(run.LM, c.PatchSize, block, bos)}
 	out.WarmupSteps = 2000
 	if err := d.layers(c.NumMLPLayers); err != nil {
 		return out, err

@@ -189,22 +189,12 @@ func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error
 	if err != nil {
 		return nil, badText(ctx, err)
 	}
-	if vocab, bos := m.VocabSize(), m.bos(); text.VocabSize() > vocab || text.BOS() != bos {
+	bos, _, _ := m.specials()
+	if vocab := m.VocabSize(); text.VocabSize() > vocab || text.BOS() != int32(bos) {
 		return nil, errors.Join(text.Close(), usage("--data: %s was prepared with %d tokens and BOS %d, the model has %d and BOS %d: they do not belong together",
 			paths[0], text.VocabSize(), text.BOS(), vocab, bos))
 	}
 	return text, nil
-}
-
-// bos returns the id that stands in front of every document.
-func (m *Model) bos() int32 {
-	switch {
-	case m.AE != nil:
-		return int32(m.AE.Config.BOSTokenID)
-	case m.LM != nil:
-		return int32(m.LM.Config.BOSTokenID)
-	}
-	return int32(m.AR.Config.BOSTokenID)
 }
 
 // Layout returns how the run's text becomes blocks.

@@ -110,7 +110,22 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 	if err != nil && !(m.Imported != "" && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the run %s: %w", dir, err)
 	}
+	if m.Tokenizer != nil && m.Imported != "" {
+		bos, eos, pad := m.specials()
+		m.Tokenizer = m.Tokenizer.WithRoles(int32(bos), int32(eos), int32(pad))
+	}
 	return m, nil
+}
+
+// specials returns the ids of BOS, EOS and padding that the model knows. The baseline never pads, so any will do.
+func (m *Model) specials() (bos, eos, pad int) {
+	switch {
+	case m.AE != nil:
+		return m.AE.Config.BOSTokenID, m.AE.Config.EOSTokenID, m.AE.Config.PadTokenID
+	case m.LM != nil:
+		return m.LM.Config.BOSTokenID, m.LM.Config.EOSTokenID, m.LM.Config.PadTokenID
+	}
+	return m.AR.Config.BOSTokenID, m.AR.Config.EOSTokenID, m.AR.Config.EOSTokenID
 }
 
 // needTokenizer refuses what cannot be done on ids alone.

@@ -12,7 +12,7 @@ import (
 const (
 	llama3Ranks    = 128000
 	llama3Specials = 256
-	maxFile        = 256 << 20 // greatest file that is read
+	maxFile        = 64 << 20 // greatest file that is read; Llama 3's have 2 and 9 MB, the largest vocabularies 34
 )
 
 // LoadLlama3 reads Llama 3's tokenizer.model: 128,000 tokens in tiktoken's

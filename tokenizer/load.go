@@ -15,7 +15,7 @@ import (
 //
 // Tokens before and behind the text (the post-processor), truncation and padding
 // are not applied. BOS, EOS and PAD are found by the names usual for them; see
-// [Tokenizer.WithSpecials] for a file that lacks one.
+// [Tokenizer.WithPAD] and [Tokenizer.WithRoles] for a file that lacks one.
 func Load(path string) (*Tokenizer, error) {
 	data, err := readFile(path)
 	if err != nil {

@@ -35,27 +35,49 @@ func (t *Tokenizer) assignRoles() {
 	t.bos, t.eos, t.pad = role(namesBOS), role(namesEOS), role(namesPAD)
 }
 
-// WithSpecials returns a tokenizer that has BOS, EOS and PAD: t itself, or a copy
-// in which the missing ones have new ids at the end of the vocabulary. This is
-// what the reference does to Llama 3's tokenizer, whose PAD becomes 128256.
-func (t *Tokenizer) WithSpecials() *Tokenizer {
-	s := t.spec()
-	for _, m := range []struct {
-		id      int32
-		literal string
-	}{{t.bos, LiteralBOS}, {t.eos, LiteralEOS}, {t.pad, LiteralPAD}} {
-		if m.id == None {
-			s.added = append(s.added, addedToken{m.literal, int32(len(t.kind) + len(s.added) - len(t.added)), true})
-		}
-	}
-	if len(s.added) == len(t.added) {
+// WithPAD returns a tokenizer that has PAD: t itself, or a copy in which it has
+// a new id at the end of the vocabulary. This is what the reference does to
+// Llama 3's tokenizer, whose PAD becomes 128256.
+func (t *Tokenizer) WithPAD() *Tokenizer {
+	if t.pad != None {
 		return t
 	}
-	with, err := build(s)
-	if err != nil {
-		panic(err) // t was built from the same tokens
+	s := t.spec()
+	s.added = append(s.added, addedToken{LiteralPAD, int32(len(t.kind)), true})
+	return rebuilt(s)
+}
+
+// WithRoles returns a tokenizer in which ids that have a token play the roles
+// that t knows nobody for: t itself, or a copy. Files name no roles, so those of
+// tokens with unusual names are in the configuration of their model alone.
+func (t *Tokenizer) WithRoles(bos, eos, pad int32) *Tokenizer {
+	with := t
+	for _, r := range []struct {
+		id   int32
+		role func(*Tokenizer) *int32
+	}{
+		{bos, func(t *Tokenizer) *int32 { return &t.bos }},
+		{eos, func(t *Tokenizer) *int32 { return &t.eos }},
+		{pad, func(t *Tokenizer) *int32 { return &t.pad }},
+	} {
+		if *r.role(t) != None || !t.valid(r.id) {
+			continue
+		}
+		if with == t {
+			with = rebuilt(t.spec())
+		}
+		*r.role(with) = r.id
 	}
 	return with
+}
+
+// rebuilt builds what was built before, or nearly.
+func rebuilt(s spec) *Tokenizer {
+	t, err := build(s)
+	if err != nil {
+		panic(err) // it was built from the same tokens
+	}
+	return t
 }
 
 // spec returns what t was built from.

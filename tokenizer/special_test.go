@@ -85,9 +85,9 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestWithSpecials(t *testing.T) {
+func TestWithPAD(t *testing.T) {
 	tok := small()
-	if tok.WithSpecials() != tok {
+	if tok.WithPAD() != tok {
 		t.Error("a tokenizer that has all three is copied")
 	}
 	gpt2, err := Parse([]byte(gpt2File))
@@ -97,9 +97,9 @@ func TestWithSpecials(t *testing.T) {
 	if gpt2.BOS() != 258 || gpt2.EOS() != 258 || gpt2.PAD() != None || gpt2.VocabSize() != 259 {
 		t.Errorf("BOS, EOS, PAD, V = %d, %d, %d, %d", gpt2.BOS(), gpt2.EOS(), gpt2.PAD(), gpt2.VocabSize())
 	}
-	with := gpt2.WithSpecials()
+	with := gpt2.WithPAD()
 	if with.BOS() != 258 || with.EOS() != 258 || with.PAD() != 259 || with.VocabSize() != 260 {
-		t.Errorf("with specials: BOS, EOS, PAD, V = %d, %d, %d, %d", with.BOS(), with.EOS(), with.PAD(), with.VocabSize())
+		t.Errorf("with PAD: BOS, EOS, PAD, V = %d, %d, %d, %d", with.BOS(), with.EOS(), with.PAD(), with.VocabSize())
 	}
 	if text := "one 'two'  33"; !slices.Equal(with.Encode(text), gpt2.Encode(text)) {
 		t.Errorf("ids of %q change", text)

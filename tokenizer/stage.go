@@ -11,16 +11,30 @@ import (
 type hfStage struct {
 	Type string `json:"type"`
 
-	Pretokenizers []*hfStage `json:"pretokenizers"`
-	Normalizers   []*hfStage `json:"normalizers"`
-	Processors    []*hfStage `json:"processors"`
-	Decoders      []*hfStage `json:"decoders"`
+	Pretokenizers hfStages `json:"pretokenizers"`
+	Normalizers   hfStages `json:"normalizers"`
+	Processors    hfStages `json:"processors"`
+	Decoders      hfStages `json:"decoders"`
 
 	AddPrefixSpace *bool     `json:"add_prefix_space"` // ByteLevel
 	UseRegex       *bool     `json:"use_regex"`
 	Pattern        hfPattern `json:"pattern"` // Split
 	Behavior       string    `json:"behavior"`
 	Invert         bool      `json:"invert"`
+}
+
+// hfStages are the parts of a sequence.
+type hfStages []*hfStage
+
+// mostStages bounds the text of a sequence: a stage takes a hundred times the memory of the shortest text for one.
+const mostStages = 64 << 10
+
+// UnmarshalJSON reads a list no longer than mostStages.
+func (s *hfStages) UnmarshalJSON(data []byte) error {
+	if len(data) > mostStages {
+		return fmt.Errorf("a sequence of stages is %d bytes long: no tokenizer has so many", len(data))
+	}
+	return json.Unmarshal(data, (*[]*hfStage)(s))
 }
 
 // hfPattern is {"Regex": "..."} or {"String": "..."}; other stages use the name
@@ -45,7 +59,7 @@ func (s *hfStage) flat() []*hfStage {
 		return []*hfStage{s}
 	}
 	var all []*hfStage
-	for _, part := range [][]*hfStage{s.Pretokenizers, s.Normalizers, s.Processors, s.Decoders} {
+	for _, part := range []hfStages{s.Pretokenizers, s.Normalizers, s.Processors, s.Decoders} {
 		for _, p := range part {
 			all = append(all, p.flat()...)
 		}
@@ -53,11 +67,15 @@ func (s *hfStage) flat() []*hfStage {
 	return all
 }
 
-// names lists the types of stages for a message.
+// names lists the types of stages for a message, of many the first.
 func names(stages []*hfStage) string {
+	const most = 8
 	var n []string
-	for _, s := range stages {
-		n = append(n, fmt.Sprintf("%q", s.Type))
+	for _, s := range stages[:min(most, len(stages))] {
+		n = append(n, fmt.Sprintf("%q", clip([]byte(s.Type))))
+	}
+	if len(stages) > most {
+		n = append(n, fmt.Sprintf("and %d more", len(stages)-most))
 	}
 	return strings.Join(n, ", ")
 }

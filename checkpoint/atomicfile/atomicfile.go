@@ -37,7 +37,7 @@ func (d *Disk) WriteFile(path string, fill func(w io.Writer) error) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // a link keeps pointing where it did
 	}
-	temp := tempName(path)
+	temp := TempName(path)
 	if err := d.FillNew(temp, fill); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -94,8 +94,8 @@ func IsLeftover(name string) bool {
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, Suffix)
 }
 
-// tempName is a name beside path, in the same directory so that a rename is one step, that no other writer uses.
-func tempName(path string) string {
+// TempName is a name beside path, in the same directory so that a rename is one step, that no other writer uses; see IsLeftover.
+func TempName(path string) string {
 	dir, base := filepath.Split(path)
 	return filepath.Join(dir, "."+base+"."+strconv.FormatUint(uint64(rand.Uint32()), 36)+Suffix)
 }

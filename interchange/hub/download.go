@@ -18,11 +18,12 @@ import (
 type download struct {
 	url, token, to, sha256 string
 	size                   int64
+	patience               time.Duration // how long the hub may be silent
 }
 
-// patience is how often a connection may fail without a byte in between, and the time before the first new attempt.
+// attempts is how often a connection may fail without a byte in between, pause the time before the first new attempt.
 const (
-	patience = 4
+	attempts = 4
 	pause    = 200 * time.Millisecond
 )
 
@@ -58,8 +59,8 @@ func (d download) run(ctx context.Context) error {
 		}
 		if after, serr := f.Seek(0, io.SeekEnd); serr == nil && after > before {
 			failures = 0
-		} else if failures++; failures >= patience {
-			return fmt.Errorf("the connection fails: %w; what was downloaded is kept, the same command goes on", err)
+		} else if failures++; failures >= attempts {
+			return &failedError{err}
 		}
 		select {
 		case <-ctx.Done():
@@ -70,13 +71,29 @@ func (d download) run(ctx context.Context) error {
 	return d.finish(f, part)
 }
 
+// failedError is a connection that fails again and again.
+type failedError struct{ err error }
+
+func (e *failedError) Error() string {
+	return fmt.Sprintf("the connection fails: %v; what was downloaded is kept, the same command goes on", e.err)
+}
+
+func (e *failedError) Unwrap() error { return e.err }
+
 // refusedError is an answer that another attempt would get again.
-type refusedError struct{ status string }
+type refusedError struct {
+	code   int
+	status string
+}
 
 func (e *refusedError) Error() string { return "the hub refuses it: " + e.status }
 
-// attempt appends what one connection brings. An answer that ends early is an error.
+// attempt appends what one connection brings. An answer that ends early is an error, and so is silence.
 func (d download) attempt(ctx context.Context, f *os.File, have int64) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(d.patience, func() { cancel(fmt.Errorf("nothing has come for %v", d.patience)) })
+	defer silence.Stop()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url, nil)
 	if err != nil {
 		return err
@@ -88,6 +105,9 @@ func (d download) attempt(ctx context.Context, f *os.File, have int64) error {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
 	}
 	resp, err := http.DefaultClient.Do(req)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
 	if err != nil {
 		return err
 	}
@@ -104,16 +124,29 @@ func (d download) attempt(ctx context.Context, f *os.File, have int64) error {
 		}
 		have = 0
 	case resp.StatusCode >= 400 && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests:
-		return &refusedError{resp.Status}
+		return &refusedError{resp.StatusCode, resp.Status}
 	default:
 		return fmt.Errorf("the hub answers %s", resp.Status)
 	}
-	n, err := io.Copy(f, io.LimitReader(resp.Body, d.size-have+1))
+	body := reader(func(p []byte) (int, error) {
+		n, err := resp.Body.Read(p)
+		silence.Reset(d.patience)
+		return n, err
+	})
+	n, err := io.Copy(f, io.LimitReader(body, d.size-have+1))
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
 	if err == nil && have+n < d.size {
 		err = io.ErrUnexpectedEOF
 	}
 	return err
 }
+
+// reader is a function that reads.
+type reader func(p []byte) (int, error)
+
+func (r reader) Read(p []byte) (int, error) { return r(p) }
 
 // finish compares the checksum and gives the file its name.
 func (d download) finish(f *os.File, part string) error {

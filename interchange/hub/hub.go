@@ -9,15 +9,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	hf "github.com/gomlx/go-huggingface/hub"
 
 	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/filelock"
 )
 
 // name is org/name, optionally @revision.
@@ -29,10 +32,17 @@ func IsName(s string) bool { return name.MatchString(s) && !strings.Contains(s, 
 // model is what is to be fetched.
 type model struct {
 	id, revision string
-	cache        string // of this model
+	root, cache  string // of all models, of this one
 	token        string
 	log          func(string)
+	patience     time.Duration // how long the hub may be silent
 }
+
+// patience is how long the hub may be silent; for small files, which the library brings, smallFiles times as long.
+const (
+	patience   = time.Minute
+	smallFiles = 10
+)
 
 // Fetch returns a directory with the configuration, the weights and the tokenizer of a model, downloading what the
 // cache lacks. The environment says how: HF_ENDPOINT, HF_HOME or HF_HUB_CACHE, HF_TOKEN, HF_HUB_OFFLINE. What a killed
@@ -41,23 +51,36 @@ type model struct {
 // Where the hub cannot be reached, what the cache has is taken and log told; without that, the error says how to bring
 // the files by hand.
 func Fetch(ctx context.Context, s string, log func(string)) (string, error) {
+	m, err := newModel(s, log)
+	if err != nil {
+		return "", err
+	}
+	return m.get(ctx)
+}
+
+func newModel(s string, log func(string)) (model, error) {
 	parts := name.FindStringSubmatch(s)
 	if parts == nil || !IsName(s) {
-		return "", fmt.Errorf("%q is no name on the hub: want org/name or org/name@revision", s)
+		return model{}, fmt.Errorf("%q is no name on the hub: want org/name or org/name@revision", s)
 	}
-	m := model{id: parts[1], revision: parts[2], token: os.Getenv("HF_TOKEN"), log: log}
+	m := model{id: parts[1], revision: parts[2], token: os.Getenv("HF_TOKEN"), log: log, patience: patience}
 	if m.revision == "" {
 		m.revision = "main"
 	}
-	root := cacheDir()
-	m.cache = filepath.Join(root, "models--"+strings.ReplaceAll(m.id, "/", "--"))
+	m.root = cacheDir()
+	m.cache = filepath.Join(m.root, "models--"+strings.ReplaceAll(m.id, "/", "--"))
+	return m, nil
+}
+
+// get is Fetch of the model.
+func (m model) get(ctx context.Context) (string, error) {
 	if offline() {
 		if dir, ok := m.cached(); ok {
 			return dir, nil
 		}
 		return "", m.byHand(errors.New("HF_HUB_OFFLINE is set, and the cache does not have it"))
 	}
-	repo := hf.New(m.id).WithAuth(m.token).WithRevision(m.revision).WithCacheDir(root).WithProgressBar(false)
+	repo := hf.New(m.id).WithAuth(m.token).WithRevision(m.revision).WithCacheDir(m.root).WithProgressBar(false)
 	repo.Verbosity, repo.MaxParallelDownload = 0, 4
 	files, err := m.list(ctx, repo)
 	if err != nil {
@@ -65,9 +88,10 @@ func Fetch(ctx context.Context, s string, log func(string)) (string, error) {
 			return "", ctx.Err()
 		}
 		if dir, ok := m.cached(); ok {
-			log(fmt.Sprintf("%s: the hub does not answer (%v): taking what was downloaded before", m.id, err))
+			m.log(fmt.Sprintf("%s: the hub does not list its files (%v): taking what was downloaded before", m.id, err))
 			return dir, nil
 		}
+		m.forget()
 		return "", m.byHand(err)
 	}
 	dir, err := m.fetch(ctx, repo, files)
@@ -118,13 +142,25 @@ func (m model) cached() (dir string, ok bool) {
 	return dir, err == nil
 }
 
+// forget removes the directories that asking for a model made, where the hub does not have it.
+func (m model) forget() {
+	for _, dir := range []string{filepath.Join(m.cache, "info"), m.cache} {
+		_ = os.Remove(dir) // one that holds something stays
+	}
+}
+
 // list asks the hub what there is. The library's request knows no context; one that is given up ends by itself.
 func (m model) list(ctx context.Context, repo *hf.Repo) ([]*hf.FileInfo, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	answer := make(chan error, 1)
 	go func() { answer <- repo.DownloadInfo(true) }()
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	case <-time.After(m.patience):
+		return nil, fmt.Errorf("there is no answer after %v", m.patience)
 	case err := <-answer:
 		if err != nil {
 			return nil, m.explain(err)
@@ -136,10 +172,13 @@ func (m model) list(ctx context.Context, repo *hf.Repo) ([]*hf.FileInfo, error) 
 	return choose(repo.Info().Siblings)
 }
 
+// closed matches the library's errors about what only some may read.
+var closed = regexp.MustCompile(`(status code |")(401|403)\b`)
+
 // explain adds what to do to an error of the hub's.
 func (m model) explain(err error) error {
-	text := err.Error()
-	if strings.Contains(text, "status code 401") || strings.Contains(text, "status code 403") {
+	refused, _ := errors.AsType[*refusedError](err)
+	if closed.MatchString(err.Error()) || refused != nil && (refused.code == http.StatusUnauthorized || refused.code == http.StatusForbidden) {
 		return fmt.Errorf("%w (if it is not public, set HF_TOKEN to a token that may read it)", err)
 	}
 	return err
@@ -200,8 +239,10 @@ func (m model) fetch(ctx context.Context, repo *hf.Repo, files []*hf.FileInfo) (
 			return "", fmt.Errorf("%s of %s: %w", f.Name, m.id, err)
 		}
 	}
-	if _, err := repo.DownloadFilesCtx(ctx, small...); err != nil {
-		return "", fmt.Errorf("%s: %w", m.id, m.explain(err))
+	limited, cancel := context.WithTimeout(ctx, smallFiles*m.patience)
+	defer cancel()
+	if _, err := repo.DownloadFilesCtx(limited, small...); err != nil {
+		return "", m.byHand(m.explain(err))
 	}
 	for _, f := range files {
 		path := filepath.Join(dir, f.Name)
@@ -242,8 +283,8 @@ func (m model) large(ctx context.Context, repo *hf.Repo, f *hf.FileInfo, dir str
 			return err
 		}
 		m.log(fmt.Sprintf("downloading %s of %s, %d MB", f.Name, m.id, f.LFS.Size>>20))
-		d := download{url: url, token: m.token, to: blob, sha256: f.LFS.SHA256, size: f.LFS.Size}
-		if err := d.run(ctx); err != nil {
+		d := download{url: url, token: m.token, to: blob, sha256: f.LFS.SHA256, size: f.LFS.Size, patience: m.patience}
+		if err := m.download(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -253,4 +294,34 @@ func (m model) large(ctx context.Context, repo *hf.Repo, f *hf.FileInfo, dir str
 		return err
 	}
 	return os.Rename(temp, link)
+}
+
+// download runs d, unless another process has brought the file in the meantime. Where one is at it, it is waited for.
+func (m model) download(ctx context.Context, d download) error {
+	lock, err := filelock.Acquire(d.to + ".lock")
+	for said := false; errors.Is(err, filelock.ErrHeld); lock, err = filelock.Acquire(d.to + ".lock") {
+		if !said {
+			m.log(fmt.Sprintf("waiting for another download of it: %v", err))
+			said = true
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if info, err := os.Stat(d.to); err == nil && info.Size() == d.size {
+		return nil
+	}
+	err = d.run(ctx)
+	refused, _ := errors.AsType[*refusedError](err)
+	failed, _ := errors.AsType[*failedError](err)
+	if refused != nil || failed != nil {
+		return m.byHand(m.explain(err))
+	}
+	return err
 }

@@ -27,17 +27,20 @@ type server struct {
 	files map[string][]byte // those that end in .json are no files of git-lfs
 	sums  map[string]string // wrong SHA-256, by name
 
-	mu     sync.Mutex
-	cuts   map[string]int // bytes after which the next answers end, by name
-	ranges []string       // asked for
-	tokens map[string]bool
+	mu          sync.Mutex
+	cuts        map[string]int // bytes after which the next answers end, by name
+	codes       map[string]int // of every answer for a file, or for "" the list
+	silent      chan struct{}  // not nil: what the list waits for, or large files
+	silentFiles bool
+	ranges      []string // asked for
+	tokens      map[string]bool
 }
 
 func newServer(t *testing.T) *server {
 	s := &server{files: map[string][]byte{
 		"config.json": []byte(`{"hidden_size": 3}`), "README.md": []byte("hello"),
 		"model.safetensors": bytes.Repeat([]byte("0123456789"), 30000), "pytorch_model.bin": []byte("not wanted"),
-	}, sums: map[string]string{}, cuts: map[string]int{}, tokens: map[string]bool{}}
+	}, sums: map[string]string{}, cuts: map[string]int{}, codes: map[string]int{}, tokens: map[string]bool{}}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.handle))
 	t.Cleanup(s.Close)
 	t.Setenv("HF_ENDPOINT", s.URL)
@@ -60,6 +63,21 @@ func (s *server) handle(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[r.Header.Get("Authorization")] = true
+	name, ok := strings.CutPrefix(r.URL.Path, "/org/name/resolve/"+hash+"/")
+	if !ok {
+		name = ""
+	}
+	if s.silent != nil && ok == s.silentFiles {
+		select {
+		case <-s.silent:
+		case <-r.Context().Done():
+		}
+		return
+	}
+	if code := s.codes[name]; code != 0 {
+		http.Error(w, http.StatusText(code), code)
+		return
+	}
 	if r.URL.Path == "/api/models/org/name/revision/main" {
 		var siblings []map[string]any
 		for name, data := range s.files {
@@ -72,7 +90,6 @@ func (s *server) handle(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]any{"sha": hash, "siblings": siblings})
 		return
 	}
-	name, ok := strings.CutPrefix(r.URL.Path, "/org/name/resolve/"+hash+"/")
 	data, there := s.files[name]
 	if !ok || !there {
 		http.Error(w, "no such thing", http.StatusNotFound)
@@ -205,6 +222,73 @@ func TestFetchFails(t *testing.T) {
 				t.Errorf("%v; want %q in it", err, c.want)
 			}
 		})
+	}
+}
+
+// TestRefused: whoever may not read a model learns of HF_TOKEN, whatever is refused first; and how to bring the files.
+func TestRefused(t *testing.T) {
+	for _, file := range []string{"", "config.json", "model.safetensors"} {
+		for code, token := range map[int]bool{http.StatusUnauthorized: true, http.StatusForbidden: true, http.StatusNotFound: false} {
+			s := newServer(t)
+			s.codes[file] = code
+			_, err := Fetch(t.Context(), "org/name", func(string) {})
+			if err == nil {
+				t.Fatalf("%q answers %d: no error", file, code)
+			}
+			if text := err.Error(); !strings.Contains(text, "Bring it by hand") || strings.Contains(text, "HF_TOKEN") != token {
+				t.Errorf("%q answers %d: %v", file, code, err)
+			}
+		}
+	}
+}
+
+// TestSilence: a hub that accepts and says nothing is not waited for without end.
+func TestSilence(t *testing.T) {
+	for _, files := range []bool{false, true} {
+		s := newServer(t)
+		s.silent, s.silentFiles = make(chan struct{}), files
+		m, err := newModel("org/name", func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.patience = 20 * time.Millisecond
+		if _, err = m.get(t.Context()); err == nil || !strings.Contains(err.Error(), "20ms") || !strings.Contains(err.Error(), "Bring it by hand") {
+			t.Errorf("silent files %v: %v", files, err)
+		}
+		close(s.silent)
+	}
+}
+
+// TestTwoAtOnce: of two that want a model, one downloads and the other waits.
+func TestTwoAtOnce(t *testing.T) {
+	s := newServer(t)
+	results := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := Fetch(t.Context(), "org/name", func(string) {})
+			results <- err
+		}()
+	}
+	for range 2 {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ranges) != 1 {
+		t.Errorf("%d downloads", len(s.ranges))
+	}
+}
+
+// TestNothingLeft: asking for what the hub does not have leaves nothing in the cache.
+func TestNothingLeft(t *testing.T) {
+	newServer(t)
+	if _, err := Fetch(t.Context(), "path/mistyped", func(string) {}); err == nil {
+		t.Fatal("there is such a model")
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.Getenv("HF_HOME"), "hub", "models--*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

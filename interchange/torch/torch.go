@@ -47,8 +47,8 @@ type entry struct {
 	crc          uint32 // 0: none was written
 }
 
-// maxPickleBytes bounds the description of the tensors; a hundred bytes describe one.
-const maxPickleBytes = 16 << 20
+// maxPickleBytes bounds the description of the tensors: a hundred bytes describe one, and a hostile byte takes seventy.
+const maxPickleBytes = 4 << 20
 
 // Open opens a file and reads its description of the tensors. What is wrong with it is a *checkpoint.DamagedError.
 func Open(path string) (*File, error) {
