@@ -58,7 +58,6 @@ func eachRun(t *testing.T, c testkit.Case, f func(t *testing.T, e *cpu.Engine, r
 
 // TestGoldenFlowSampler follows the solver, evaluation by evaluation.
 func TestGoldenFlowSampler(t *testing.T) {
-	const tolerance = 3e-5
 	for _, c := range testkit.Golden(t, "flow_sampler") {
 		m := c.LM(t)
 		eachRun(t, c, func(t *testing.T, e *cpu.Engine, run string) {
@@ -69,13 +68,13 @@ func TestGoldenFlowSampler(t *testing.T) {
 				h.Config.Solver, h.Config.SamplingSteps = string(flow.Euler), len(times)
 			}
 			tr := follow(t, e, &h, c, c.Floats(t, "in."+run+".initial_noise"))
-			check := func(name string, got []float32) {
+			check := func(name string, got []float32, tolerance float64) {
 				testkit.Compare(t, name, got, c.Floats(t, "out."+run+"."+name), tolerance)
 			}
-			check("times", tr.times)
-			check("x", tr.x)
-			check("velocity", tr.out)
-			check("latent", tr.latent)
+			check("times", tr.times, 1e-5)
+			check("x", tr.x, 1e-5)
+			check("velocity", tr.out, 3e-5) // of angles in float32, see the contract
+			check("latent", tr.latent, 1e-5)
 			var index []int32
 			for _, v := range tr.times {
 				index = append(index, int32(1000*v))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/run"
 )
 
@@ -15,7 +16,9 @@ func FuzzIndex(f *testing.F) {
 	f.Add([]byte(`{"weight_map": {"a": "../x.bin"}}`))
 	f.Add([]byte(`{"weight_map": {"a": 3}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		within := testkit.Memory(t, len(data), 1<<18)
 		where, err := parseIndex(data)
+		within()
 		if err != nil {
 			return
 		}
@@ -31,7 +34,7 @@ func FuzzIndex(f *testing.F) {
 }
 
 // FuzzConfig: whatever a config.json says, it describes a valid model of no more layers than there are tensors, or is
-// refused; and a model is declared without memory for its numbers.
+// refused, in memory that its text accounts for.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"architectures": ["Autoencoder"], "patch_size": 4, "latent_size": 8, "hidden_size": 12, "intermediate_size": 32, "num_encoder_layers": 2, "num_decoder_layers": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 63}`))
 	f.Add([]byte(`{"architectures": ["LlamaForCausalLM"], "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2}`))
@@ -44,6 +47,7 @@ func FuzzConfig(f *testing.F) {
 		few[s.Name] = source{Stream: s}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		defer testkit.Memory(t, len(data), 1<<20)()
 		ref, err := config.Decode(reference{}, "config.json", data, config.Reference())
 		if err != nil {
 			return

@@ -568,6 +568,84 @@ func TestTokenizers(t *testing.T) {
 }
 
 // TestCancelledImport: nothing is left, and nothing says that the source is bad.
+// TestReferenceText: the run of an imported model reads text as the reference does: literals of special tokens are these
+// tokens, and tokens of unusual names play the roles that config.json gives them.
+func TestReferenceText(t *testing.T) {
+	src := exported(t, run.AR, "")
+	path := filepath.Join(src, "tokenizer.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for was, is := range map[string]string{tokenizer.LiteralBOS: "<begin>", tokenizer.LiteralEOS: "<end>"} {
+		data = bytes.ReplaceAll(data, []byte(was), []byte(is))
+	}
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	dir, _, err := bring(t, src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := run.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	e := cpu.New(cpu.Options{Threads: 1})
+	defer e.Close()
+	if tok := m.Tokenizer; tok.BOS() != 256 || tok.EOS() != 257 || m.AR.Config.BOSTokenID != 256 || tok.VocabSize() != tokenizer.Bytes().VocabSize() {
+		t.Errorf("BOS %d, EOS %d, %d tokens", tok.BOS(), tok.EOS(), tok.VocabSize())
+	}
+	if got, want := m.Tokenizer.Encode("a<end>b"), []int32{'a', 257, 'b'}; !slices.Equal(got, want) {
+		t.Errorf("ids %v, want %v", got, want)
+	}
+	if _, err := m.Evaluate(t.Context(), e, run.Evaluation{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExportTakesNothing: what is beside the directory, or behind a link in its place, is not the export's.
+func TestExportTakesNothing(t *testing.T) {
+	dir := tinyRun(t, run.AE)
+	home := t.TempDir()
+	kept := filepath.Join(home, ".x.tmp", "notes")
+	real, link := filepath.Join(home, "real"), filepath.Join(home, "link")
+	for _, err := range []error{os.MkdirAll(filepath.Dir(kept), 0o777), os.WriteFile(kept, []byte("precious"), 0o666),
+		os.Mkdir(real, 0o777), os.Symlink(real, link), os.Symlink("nowhere", filepath.Join(home, "dangling"))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, out := range []string{"x", "link"} {
+		if _, err := Export(t.Context(), dir, filepath.Join(home, out), ""); err != nil {
+			t.Error(err)
+		}
+	}
+	if data, err := os.ReadFile(kept); err != nil || string(data) != "precious" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info, err)
+	}
+	if _, err := os.Stat(filepath.Join(real, "config.json")); err != nil {
+		t.Error(err)
+	}
+	for _, out := range []string{"", filepath.Join(home, "dangling"), kept} {
+		if _, err := Export(t.Context(), dir, out, ""); !isUsage(err) {
+			t.Errorf("export to %q: %v", out, err)
+		}
+		if _, err := Import(t.Context(), home, out, Options{}); !isUsage(err) {
+			t.Errorf("import into %q: %v", out, err)
+		}
+	}
+}
+
+func isUsage(err error) bool {
+	_, ok := errors.AsType[*run.UsageError](err)
+	return ok
+}
+
 func TestCancelledImport(t *testing.T) {
 	t.Parallel()
 	src, dir := exported(t, run.LM, ""), filepath.Join(t.TempDir(), "run")

@@ -19,6 +19,7 @@ func TestGoldenGenerate(t *testing.T) {
 	for _, c := range testkit.Golden(t, "generate") {
 		m := c.LM(t)
 		if c.Shape(t, "in.input_ids")[1]%m.Config.PatchSize != 0 {
+			t.Logf("%s is left out: the reference pads its prompt in the middle", c.Name)
 			continue
 		}
 		ran++

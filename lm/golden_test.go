@@ -57,11 +57,6 @@ func TestGoldenFlow(t *testing.T) {
 		velocity, terms := tr.Head.Predictions, tr.Head.Terms[0]
 		testkit.Compare(t, "out.velocity", gather(p.Floats(velocity), velocity, kept), c.Floats(t, "out.velocity"), 3e-5)
 		testkit.Compare(t, "out.terms", gatherRows(p.Floats(terms), terms, kept), c.Floats(t, "out.terms"), 3e-5)
-		var index []int32
-		for _, v := range c.Floats(t, "in.times") {
-			index = append(index, int32(1000*v))
-		}
-		testkit.CompareInts(t, "out.time_index", index, c.Ints(t, "out.time_index"))
 	})
 }
 

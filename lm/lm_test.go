@@ -40,7 +40,7 @@ func randomIDs(n, vocab int) []int32 {
 }
 
 func TestPresets(t *testing.T) {
-	pairs := map[string]string{"lm-bytes": "ae-bytes", "lm-proto": "ae-proto", "quickstart": "quickstart"}
+	pairs := map[string]string{"lm-bytes": "ae-bytes", "lm-proto": "ae-proto", "quickstart": "quickstart", "quickstart-flow": "quickstart"}
 	for name, c := range lm.Presets() {
 		ae := autoencoder.Default()
 		if own := pairs[name]; own != "" {

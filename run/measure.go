@@ -118,16 +118,18 @@ type Evaluation struct {
 
 // Result is what Evaluate measured: exactly one of AE, LM and AR is set.
 type Result struct {
-	Run  string         `json:"run"`
-	Text string         `json:"text"` // what was measured on
-	AE   *eval.AEResult `json:"ae,omitempty"`
-	LM   *eval.LMResult `json:"lm,omitempty"`
-	AR   *eval.ARResult `json:"ar,omitempty"`
+	Run  string `json:"run"`
+	Text string `json:"text"` // what was measured on
+	// DType is the format of the weights in memory.
+	DType DType          `json:"dtype"`
+	AE    *eval.AEResult `json:"ae,omitempty"`
+	LM    *eval.LMResult `json:"lm,omitempty"`
+	AR    *eval.ARResult `json:"ar,omitempty"`
 }
 
 // Evaluate measures the model.
 func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
-	out := Result{Run: m.Dir, Text: "held out of the embedded book"}
+	out := Result{Run: m.Dir, Text: "held out of the embedded book", DType: m.DType}
 	paths := o.Data
 	if len(paths) == 0 {
 		paths = m.Data

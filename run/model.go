@@ -25,6 +25,7 @@ type Model struct {
 	Dir       string
 	Tokenizer *tokenizer.Tokenizer // nil in a run that was imported without one
 	Params    *nn.Params
+	DType     DType // of the weights in memory; "" where they were not opened
 
 	AE *autoencoder.Model
 	LM *lm.Model
@@ -61,6 +62,7 @@ func Open(dir string, set ...string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.DType = c.DType
 	views, err := m.load(weights, c.DType)
 	if views {
 		m.weights = weights
@@ -112,7 +114,7 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 	}
 	if m.Tokenizer != nil && m.Imported != "" {
 		bos, eos, pad := m.specials()
-		m.Tokenizer = m.Tokenizer.WithRoles(int32(bos), int32(eos), int32(pad))
+		m.Tokenizer = m.Tokenizer.WithRoles(int32(bos), int32(eos), int32(pad)).TakingLiterals() // as the reference reads text
 	}
 	return m, nil
 }

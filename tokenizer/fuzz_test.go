@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+
+	"github.com/calm-go/calm/internal/testkit"
 )
 
 // edited puts insert in place of cut bytes of file. The readers are fuzzed by such
@@ -26,7 +28,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(at(`"added_tokens": [`)+17, uint16(0), []byte(`{"id": 259, "content": "\ud800"},`))
 	f.Fuzz(func(t *testing.T, at, cut uint16, insert []byte) {
 		file := edited(good, at, cut, insert)
+		within := testkit.Memory(t, len(file), 1<<18)
 		tok, err := Parse(file)
+		within()
 		if err != nil {
 			return
 		}
@@ -46,7 +50,9 @@ func FuzzParseLlama3(f *testing.F) {
 	f.Add(uint16(len(good)), uint16(0), []byte("YWFhYWFhYQ== 702\r\n\n"))
 	f.Fuzz(func(t *testing.T, at, cut uint16, insert []byte) {
 		file := edited(good, at, cut, insert)
+		within := testkit.Memory(t, len(file), 1<<18)
 		tokens, err := parseTiktoken(file)
+		within()
 		if err != nil {
 			return
 		}

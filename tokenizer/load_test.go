@@ -96,6 +96,8 @@ func TestParseErrors(t *testing.T) {
 		{pre, `{"type": "Sequence", "pretokenizers": [null, {"type": "Digits"}, ` + pre + `]}`, `pre_tokenizer "Digits"`},
 		{pre, `{"type": "ByteLevel", "add_prefix_space": true}`, "add_prefix_space must be false"},
 		{pre, `{"type": "ByteLevel"}`, "add_prefix_space must be false"},
+		{pre, `{"type": "Sequence", "pretokenizers": [` + strings.Repeat("{},", mostStages/3) + `{}]}`, "no tokenizer has so many"},
+		{pre, `{"type": "Sequence", "pretokenizers": [` + strings.Repeat(`{"type": "Digits"},`, 100) + `{}]}`, `"Digits", and 93 more]`},
 		{pre, llama(`\d+`, `"Isolated"`, "false"), `the pattern "\\d+" is not supported`},
 		{pre, llama(patterns[splitLlama3], `"Removed"`, "false"), `behavior "Removed"`},
 		{pre, llama(patterns[splitLlama3], `"Isolated"`, "true"), "invert true"},

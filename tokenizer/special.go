@@ -64,11 +64,25 @@ func (t *Tokenizer) WithRoles(bos, eos, pad int32) *Tokenizer {
 			continue
 		}
 		if with == t {
-			with = rebuilt(t.spec())
+			with = t.clone()
 		}
 		*r.role(with) = r.id
 	}
 	return with
+}
+
+// TakingLiterals returns a copy of t whose Encode is EncodeSpecial: what the
+// reference does to any text, and what no text of a stranger should be able to.
+func (t *Tokenizer) TakingLiterals() *Tokenizer {
+	c := t.clone()
+	c.special = true
+	return c
+}
+
+func (t *Tokenizer) clone() *Tokenizer {
+	c := rebuilt(t.spec())
+	c.bos, c.eos, c.pad, c.special = t.bos, t.eos, t.pad, t.special
+	return c
 }
 
 // rebuilt builds what was built before, or nearly.

@@ -34,6 +34,7 @@ type Tokenizer struct {
 	literals literals     // added, by content
 
 	bos, eos, pad int32
+	special       bool // Encode takes literals of special tokens for them
 	template      bool // Hugging Face's encoder shall prepend BOS (written by Save)
 
 	mu   sync.Mutex
@@ -152,13 +153,17 @@ func (t *Tokenizer) SpecialID(literal string) int32 {
 }
 
 // Encode returns the ids of text. Nothing is put before or behind it, and the
-// literals of special tokens are ordinary text: no special token comes out.
+// literals of special tokens are ordinary text: no special token comes out,
+// unless the tokenizer is of [Tokenizer.TakingLiterals].
 func (t *Tokenizer) Encode(text string) []int32 {
 	return t.AppendEncode(nil, []byte(text))
 }
 
 // AppendEncode appends the ids of text to dst, as [Tokenizer.Encode] gives them.
 func (t *Tokenizer) AppendEncode(dst []int32, text []byte) []int32 {
+	if t.special {
+		return t.AppendEncodeSpecial(dst, text)
+	}
 	e := t.acquire()
 	dst = e.appendText(dst, text)
 	t.release(e)

@@ -93,7 +93,7 @@ func goldenTraining(t *testing.T, c testkit.Case, e *cpu.Engine, objective func(
 		loss, norm, lr = append(loss, float32(r.Loss)), append(norm, float32(r.GradNorm)), append(lr, float32(r.LearningRate))
 		switch step {
 		case 1:
-			compareParams(t, c, o.Params, "after2.", 3e-5)
+			compareParams(t, c, o.Params, "after2.", 1e-5)
 		case shape[0] - 1:
 			compareParams(t, c, o.Params, "final.", 5e-5)
 		}

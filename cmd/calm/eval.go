@@ -105,7 +105,7 @@ func parseSigmas(list string) ([]float64, error) {
 }
 
 func printResult(w io.Writer, r run.Result) {
-	fmt.Fprintf(w, "%s, %s\n", r.Run, r.Text)
+	fmt.Fprintf(w, "%s, %s, %s weights\n", r.Run, r.Text, r.DType)
 	switch {
 	case r.AE != nil:
 		printAE(w, r.AE)

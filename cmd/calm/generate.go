@@ -46,6 +46,9 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 			if byIDs && cmd.Flags().Changed("prompt") {
 				return badUsage("--ids and --prompt are two ways to give the prompt: choose one")
 			}
+			if byIDs && len(ids) == 0 {
+				return badUsage("--ids names no ids: leave it out to begin without a prompt")
+			}
 			o.Sampler = generate.Sampler(sampler)
 			if prompt == "-" {
 				data, err := io.ReadAll(cmd.InOrStdin())

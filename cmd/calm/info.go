@@ -60,7 +60,7 @@ func (f *infoFlags) model(args []string) (*run.Model, error) {
 	switch {
 	case len(args) == 1 && f.preset == "":
 		if f.kind != "" || len(f.set) > 0 {
-			return nil, badUsage("--model and --set are for presets: leave them out with the run %s", args[0])
+			return nil, badUsage("--model and --set are for presets: leave them out with the run %s; what can be set of a run (dtype, ..) is for eval, generate and bench", args[0])
 		}
 		m, err := run.Open(args[0]) // its weights are what its configuration says
 		if err == nil {

@@ -41,10 +41,10 @@ func TestEvalJSON(t *testing.T) {
 		{"ar", r.ar, []string{"cross_entropy", "perplexity", "accuracy", "brier", "brier_lm", "brier_lm_interval", "positions", "rollouts"}},
 	} {
 		got := object(t, must(t, "eval", c.dir, "--json", "--noise", "0.1,0.5").out)
-		wantKeys(t, "eval", got, "run", "text", c.kind)
+		wantKeys(t, "eval", got, "run", "text", "dtype", c.kind)
 		figures, _ := got[c.kind].(map[string]any)
 		wantKeys(t, "eval of "+c.kind, figures, c.keys...)
-		if len(got) != 3 {
+		if len(got) != 4 || got["dtype"] != "float32" {
 			t.Errorf("eval of %s has %v", c.kind, slices.Sorted(maps.Keys(got)))
 		}
 		if c.kind == "ae" {

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/internal/testkit"
 )
 
 // pickler writes the operations that torch.save writes.
@@ -306,13 +306,9 @@ func FuzzUnpickle(f *testing.F) {
 	f.Add([]byte{opProto, 2, opEmptyDict, opBinPut, 0, opMark, opBinGet, 0, opBinGet, 0, opSetItems, opStop})
 	f.Add([]byte{opProto, 2, opMark, opMark, opEmptyList, opBinGet, 0, opAppends, opTuple, opLong1, 2, 1, 255, opBuild, opStop})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
+		within := testkit.Memory(t, len(data), 1<<18)
 		found, err := unpickle(data)
-		runtime.ReadMemStats(&after)
-		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(1<<18+500*len(data)); got > most {
-			t.Errorf("%d bytes of pickle took %d bytes of memory", len(data), got)
-		}
+		within()
 		if err != nil && len(found) > 0 {
 			t.Error("tensors beside an error")
 		}
@@ -331,7 +327,9 @@ func FuzzParse(f *testing.F) {
 	f.Add(archive(f, zip.Store, "m/data.pkl", pickle, "m/data/0", floats(6), "m/data/1", floats(6)))
 	f.Add([]byte("PK\x03\x04"))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		within := testkit.Memory(t, len(data), 1<<18)
 		file, err := parse(data)
+		within()
 		if err != nil {
 			return
 		}
