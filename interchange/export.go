@@ -66,28 +66,6 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 	return &e.report, nil
 }
 
-// place returns the absolute path of a directory that is to be made: nothing is there, or an empty directory, or a link to
-// one.
-func place(dir string) (string, error) {
-	if dir == "" {
-		return "", errors.New("the directory to write has no name")
-	}
-	path, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return path, nil
-	}
-	if path, err = filepath.EvalSymlinks(path); err != nil {
-		return "", fmt.Errorf("%s is a link that leads nowhere: %w", dir, err)
-	}
-	if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
-		return "", fmt.Errorf("%s %w: choose a directory that is empty or does not exist", dir, checkpoint.ErrExists)
-	}
-	return path, nil
-}
-
 // exporter is a run on its way to the reference.
 type exporter struct {
 	model   *run.Model

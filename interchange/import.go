@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,7 +19,6 @@ import (
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
-	"github.com/calm-go/calm/interchange/hub"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
@@ -78,43 +76,6 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 		err = m.write(ctx, dir)
 	}
 	return &m.report, errors.Join(err, m.Close())
-}
-
-// free refuses a directory that cannot become the run, before hours of downloading.
-func free(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case dir == "":
-		err = errors.New("the run directory to make has no name")
-	case err == nil && !info.IsDir():
-		err = fmt.Errorf("import into %s: it is a file", dir)
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err = os.Lstat(dir); err != nil {
-			return nil // it is to be made
-		}
-		err = fmt.Errorf("import into %s: it is a link that leads nowhere", dir)
-	case err != nil:
-		err = fmt.Errorf("import into %s: %w", dir, err)
-	}
-	if err != nil {
-		return &run.UsageError{Err: err}
-	}
-	return nil
-}
-
-// local returns the directory of a model: src itself, or where what src names on the hub was downloaded to.
-func local(ctx context.Context, src string, log func(string)) (string, error) {
-	if _, err := os.Stat(src); !errors.Is(err, fs.ErrNotExist) || !hub.IsName(src) {
-		return src, nil
-	}
-	if log == nil {
-		log = func(string) {}
-	}
-	dir, err := hub.Fetch(ctx, src, log)
-	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("there is no directory %s, and on the hub: %w", src, err)
-	}
-	return dir, err
 }
 
 // badSource says that something is wrong with what is to be imported.
@@ -381,49 +342,6 @@ func (m *model) write(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	return r.WriteConfig(m.config)
-}
-
-// chooseTokenizer returns the tokenizer that is asked for, else the one in the directory; nil without.
-func chooseTokenizer(dir, asked string) (tok *tokenizer.Tokenizer, err error) {
-	switch asked {
-	case NoTokenizer:
-		return nil, nil
-	case "":
-		tok, err = tokenizerIn(dir)
-	default:
-		tok, err = run.ChooseTokenizer(asked)
-	}
-	return tok, err
-}
-
-// tokenizerIn returns the tokenizer in a directory of the reference's; nil where it has none.
-func tokenizerIn(dir string) (tok *tokenizer.Tokenizer, err error) {
-	for _, of := range []struct {
-		file string
-		load func(string) (*tokenizer.Tokenizer, error)
-	}{{checkpoint.TokenizerFile, tokenizer.Load}, {"tokenizer.model", tokenizer.LoadLlama3}} {
-		path := filepath.Join(dir, of.file)
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if tok, err = of.load(path); err != nil {
-			return nil, fmt.Errorf("%w; --tokenizer names another, --tokenizer %s imports without", err, NoTokenizer)
-		}
-		return tok, nil
-	}
-	return nil, nil
-}
-
-// fit checks that every token has a row in the model's tables, and adds padding where it is missing and there is room for
-// it, as the reference does.
-func (m *model) fit(vocab int) error {
-	if n := m.tokenizer.VocabSize(); n > vocab {
-		return fmt.Errorf("its tokenizer has %d tokens, its tables have %d rows: they do not belong together (--tokenizer names another)", n, vocab)
-	}
-	if with := m.tokenizer.WithPAD(); with.VocabSize() <= vocab {
-		m.tokenizer = with
-	}
-	return nil
 }
 
 // Lines says in a few lines what came of an import.

@@ -298,8 +298,12 @@ func (m model) large(ctx context.Context, repo *hf.Repo, f *hf.FileInfo, dir str
 
 // download runs d, unless another process has brought the file in the meantime. Where one is at it, it is waited for.
 func (m model) download(ctx context.Context, d download) error {
-	lock, err := filelock.Acquire(d.to + ".lock")
-	for said := false; errors.Is(err, filelock.ErrHeld); lock, err = filelock.Acquire(d.to + ".lock") {
+	path := filepath.Join(m.root, ".locks", filepath.Base(m.cache), d.sha256+".lock") // where Python's library has its own
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	lock, err := filelock.Acquire(path)
+	for said := false; errors.Is(err, filelock.ErrHeld); lock, err = filelock.Acquire(path) {
 		if !said {
 			m.log(fmt.Sprintf("waiting for another download of it: %v", err))
 			said = true

@@ -1,0 +1,73 @@
+package interchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/interchange/hub"
+	"github.com/calm-go/calm/run"
+)
+
+// free refuses a directory that cannot become the run, before hours of downloading.
+func free(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case dir == "":
+		err = errors.New("the run directory to make has no name")
+	case err == nil && !info.IsDir():
+		err = fmt.Errorf("import into %s: it is a file", dir)
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err = os.Lstat(dir); err != nil {
+			return nil // it is to be made
+		}
+		err = fmt.Errorf("import into %s: it is a link that leads nowhere", dir)
+	case err != nil:
+		err = fmt.Errorf("import into %s: %w", dir, err)
+	}
+	if err != nil {
+		return &run.UsageError{Err: err}
+	}
+	return nil
+}
+
+// local returns the directory of a model: src itself, or where what src names on the hub was downloaded to.
+func local(ctx context.Context, src string, log func(string)) (string, error) {
+	if _, err := os.Stat(src); !errors.Is(err, fs.ErrNotExist) || !hub.IsName(src) {
+		return src, nil
+	}
+	if log == nil {
+		log = func(string) {}
+	}
+	dir, err := hub.Fetch(ctx, src, log)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("there is no directory %s, and on the hub: %w", src, err)
+	}
+	return dir, err
+}
+
+// place returns the absolute path of a directory that is to be made: nothing is there, or an empty directory, or a link to
+// one.
+func place(dir string) (string, error) {
+	if dir == "" {
+		return "", errors.New("the directory to write has no name")
+	}
+	path, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return path, nil
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", fmt.Errorf("%s is a link that leads nowhere: %w", dir, err)
+	}
+	if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
+		return "", fmt.Errorf("%s %w: choose a directory that is empty or does not exist", dir, checkpoint.ErrExists)
+	}
+	return path, nil
+}
