@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/calm-go/calm/checkpoint"
@@ -148,6 +149,8 @@ func (o GenerateOptions) check() error {
 	switch {
 	case !(o.Temperature > 0 && o.Temperature <= 1):
 		return usage("--temperature %g: want more than 0 and at most 1", o.Temperature)
+	case slices.ContainsFunc(o.Steps, func(n int) bool { return n < 1 }):
+		return usage("--steps %v: want 1 or more", o.Steps)
 	case o.Prompt < 1:
 		return usage("--prompt %d: want 1 token or more", o.Prompt)
 	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:

@@ -68,7 +68,12 @@ func (m *Model) Cost(context int) (Cost, error) {
 	}
 	c.Context = context
 	for _, part := range work {
-		c.Token = append(c.Token, Amount{part.Name, part.Count().Total() / float64(patch)})
+		n := part.Count().Total() / float64(patch)
+		if last := len(c.Token) - 1; last >= 0 && c.Token[last].Name == part.Name { // a head of several programs
+			c.Token[last].N += n
+			continue
+		}
+		c.Token = append(c.Token, Amount{part.Name, n})
 	}
 	if m.Dir == "" {
 		return c, nil

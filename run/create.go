@@ -145,7 +145,12 @@ func compose[T config.Validator](o Options, preset func() (T, error), part func(
 	if err != nil {
 		return c, err
 	}
-	part(&c).Data = absolute(o.Data)
+	for _, s := range o.Set {
+		if key, _, _ := strings.Cut(s, "="); slices.Contains(owned, strings.TrimSpace(key)) {
+			return c, usage("--set %s: %s is not set by hand: it follows from the command and --data", s, strings.TrimSpace(key))
+		}
+	}
+	own := *part(&c)
 	var flags []string
 	if o.Steps > 0 {
 		flags = append(flags, fmt.Sprintf("max_steps=%d", o.Steps))
@@ -163,8 +168,13 @@ func compose[T config.Validator](o Options, preset func() (T, error), part func(
 	if _, ok := errors.AsType[*config.Error](err); err != nil && !ok {
 		err = usage("--config: %w", err)
 	}
+	p := part(&c) // a run's config.json, given as --config, has another's
+	p.Kind, p.Data, p.Tail, p.Imported = own.Kind, absolute(o.Data), own.Tail, own.Imported
 	return c, err
 }
+
+// owned are the keys of config.json that say what a run is and is trained on, which is the command's to say.
+var owned = []string{"kind", "data", "tail", "imported"}
 
 // absolute makes paths independent of the directory the command runs in, for resuming from another.
 func absolute(paths []string) []string {
@@ -358,6 +368,9 @@ func (t *Training) initialize() error {
 	f, err := checkpoint.Open(filepath.Join(t.Dir, checkpoint.AutoencoderIn, checkpoint.ModelFile))
 	if err != nil {
 		return err
+	}
+	if err := f.Verify(); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	for _, name := range f.Names() {
 		tensor, err := f.Tensor(name)

@@ -1,13 +1,16 @@
 package run_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 )
 
@@ -92,5 +95,58 @@ func TestPresets(t *testing.T) {
 	}
 	if checked != 18 {
 		t.Errorf("%d presets", checked)
+	}
+}
+
+// TestOwnedKeys: what a run is and is trained on is the command's to say, not a key's; a run's config.json may be given
+// as it stands.
+func TestOwnedKeys(t *testing.T) {
+	eng := cpu.New(cpu.Options{Threads: 1})
+	defer eng.Close()
+	text := tinyText(t)
+	first := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "first"), Set: tinyAE, Data: []string{text}, Steps: 2}
+	trainTo(t, 1, 0, first)
+	for _, set := range []string{"kind=lm", "data=x", "tail=1", "imported=x"} {
+		o := first
+		o.Out, o.Set = filepath.Join(t.TempDir(), "no"), append(slices.Clone(tinyAE), set)
+		if _, err := run.Create(t.Context(), eng, o); err == nil || !strings.Contains(err.Error(), "not set by hand") {
+			t.Errorf("--set %s: %v", set, err)
+		}
+	}
+	o := first
+	o.Out, o.Set, o.Config = filepath.Join(t.TempDir(), "again"), nil, filepath.Join(first.Out, "config.json")
+	other := filepath.Join(t.TempDir(), "other.txt")
+	data, err := os.ReadFile(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(other, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	o.Data = []string{other}
+	trainTo(t, 1, 0, o)
+	m, err := run.Describe(o.Out, false)
+	if err != nil || len(m.Data) != 1 || m.Data[0] != other || len(m.Tail) != m.AE.Config.PatchSize {
+		t.Errorf("%+v, %v", m.Common, err)
+	}
+}
+
+// TestFewerLayers: a run whose config.json lost a layer is not trained on without it.
+func TestFewerLayers(t *testing.T) {
+	eng := cpu.New(cpu.Options{Threads: 1})
+	defer eng.Close()
+	o := run.Options{Kind: run.AR, Out: filepath.Join(t.TempDir(), "ar"), Set: append(slices.Clone(tinyAR), "num_hidden_layers=2"), Data: []string{tinyText(t)}, Steps: 2}
+	trainTo(t, 1, 0, o)
+	path := filepath.Join(o.Out, "config.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = bytes.Replace(data, []byte(`"num_hidden_layers": 2`), []byte(`"num_hidden_layers": 1`), 1)
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := run.Resume(t.Context(), eng, o.Out, 3); err == nil || !strings.Contains(err.Error(), "does not match config.json") {
+		t.Errorf("resumed: %v", err)
 	}
 }

@@ -122,9 +122,12 @@ func (t *Trainer) trainingOnly(p *nn.Param) bool {
 	return strings.HasPrefix(p.Name, lm.TokenHeadPrefix)
 }
 
-// Restore puts back the parameters and moments of a checkpoint after that many steps.
+// Restore puts back the parameters and moments of a checkpoint after that many steps. A tensor that it does not know is an
+// error: the checkpoint is another model's, of which training on would throw a part away.
 func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
+	known := map[string]bool{}
 	for _, p := range t.Objective.Params.All() {
+		known[p.Name] = true
 		from := model
 		if t.trainingOnly(p) {
 			from = optimizer
@@ -135,6 +138,7 @@ func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
 	}
 	var failed error
 	t.optimizer.Moments(func(p *nn.Param, m, v []float32) {
+		known[firstMoment+p.Name], known[secondMoment+p.Name] = true, true
 		if failed == nil {
 			failed = optimizer.ReadFloat32(firstMoment+p.Name, m)
 		}
@@ -142,6 +146,13 @@ func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
 			failed = optimizer.ReadFloat32(secondMoment+p.Name, v)
 		}
 	})
+	for _, f := range []*checkpoint.File{model, optimizer} {
+		for _, name := range f.Names() {
+			if failed == nil && !known[name] {
+				failed = fmt.Errorf("%s does not match config.json: it has a tensor %s that the model has not", f.Path(), name)
+			}
+		}
+	}
 	t.step = step
 	return failed
 }

@@ -110,6 +110,7 @@ func TestBenchBadInput(t *testing.T) {
 		{"batch sampler", []string{"generate", "--preset", "lm-bytes", "--temperature", "0.7"}},
 		{"--sampler", []string{"generate", "--sampler", "greedy"}},
 		{"--prompt", []string{"generate", "--prompt", "0"}},
+		{"--steps", []string{"generate", "--preset", "lm-bytes", "--head", "flow", "--steps", "0"}},
 		{"--blocks", []string{"brier", "--blocks", "0"}},
 		{"patch_size=2", []string{"brier", "--preset", "lm-bytes"}},
 		{"one run", []string{"brier", "a", "b"}},

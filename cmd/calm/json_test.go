@@ -130,6 +130,16 @@ func checkArithmetic(t *testing.T, kind string, info map[string]any) {
 
 // TestInfoPreset describes models that are not there.
 func TestInfoPreset(t *testing.T) {
+	for _, head := range []string{"energy", "flow", "diffusion"} {
+		flops, _ := object(t, must(t, "info", "--preset", "lm-bytes", "--set", "model_type="+head, "--json").out)["flops"].(map[string]any)
+		parts, sum := flops["token_by_part"].(map[string]any), 0.
+		for _, n := range parts {
+			sum += n.(float64)
+		}
+		if whole, _ := flops["token"].(float64); math.Abs(sum-whole) > 1e-9*whole || whole == 0 || len(parts) != 3 {
+			t.Errorf("%s: a token takes %v, its parts %v", head, whole, parts)
+		}
+	}
 	got := object(t, must(t, "info", "--preset", "calm-xl", "--context", "2048", "--json").out)
 	if trained, _ := got["trainable_parameters"].(float64); math.Round(trained/1e5) != 18298 {
 		t.Errorf("%v parameters", trained)
