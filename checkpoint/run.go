@@ -48,17 +48,17 @@ func CreateRun(dir string) (*Run, error) {
 }
 
 func createRun(dir string, disk *atomicfile.Disk) (*Run, error) {
+	if err := Free(dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("create the run: %w", err)
-	}
-	if err := checkFree(dir); err != nil {
-		return nil, err
 	}
 	r := &Run{Dir: dir, disk: disk}
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
-	err := checkFree(dir) // again, now that nobody else can be creating it
+	err := Free(dir) // again, now that nobody else can be creating it
 	if err == nil {
 		err = r.clear()
 	}
@@ -75,8 +75,19 @@ func createRun(dir string, disk *atomicfile.Disk) (*Run, error) {
 // directory that holds more may be a run that lost its config.json, and is nothing to clear away.
 var unfinished = []string{lockFile, TokenizerFile, AutoencoderIn}
 
-// checkFree makes sure that a run can begin in dir without anything getting lost.
-func checkFree(dir string) error {
+// Free makes sure that CreateRun can begin a run in dir without anything getting lost, and changes nothing: ErrExists
+// where there is a run already, or something else than an empty directory.
+func Free(dir string) error {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(dir); err == nil {
+			return fmt.Errorf("create the run: %s %w: it is a link to nothing", dir, ErrExists)
+		}
+		return nil
+	}
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("create the run: %s %w: it is a file", dir, ErrExists)
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("create the run: %w", err)
@@ -85,7 +96,7 @@ func checkFree(dir string) error {
 		return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == name })
 	}
 	if has(ConfigFile) && (has(lockFile) || has(ModelFile) || has(stateDir)) {
-		return fmt.Errorf("create the run: a run %w in %s: resume it (calm train --resume %s) or choose another directory", ErrExists, dir, dir)
+		return fmt.Errorf("create the run: a run %w in %s: choose another directory", ErrExists, dir)
 	}
 	for _, e := range entries {
 		ours := has(lockFile) && (slices.Contains(unfinished, e.Name()) || atomicfile.IsLeftover(e.Name()))
@@ -96,7 +107,7 @@ func checkFree(dir string) error {
 	return nil
 }
 
-// clear removes what a killed CreateRun left; checkFree has seen that there is nothing else.
+// clear removes what a killed CreateRun left; Free has seen that there is nothing else.
 func (r *Run) clear() error {
 	entries, err := os.ReadDir(r.Dir)
 	if err != nil {

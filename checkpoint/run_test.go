@@ -206,22 +206,26 @@ func TestCreateRunRefuses(t *testing.T) {
 	if err := os.Remove(lost.Path(ConfigFile)); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(full, "thesis.tex")
+	file, dangling := filepath.Join(full, "thesis.tex"), filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink("gone", dangling); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ dir, want string }{
 		{full, "thesis.tex is in the way"},
-		{run.Dir, "--resume"},
+		{run.Dir, "a run is in the way"},
 		{lost.Dir, "is in the way"},
-		{file, "not a directory"},
+		{file, "it is a file"},
+		{dangling, "it is a link to nothing"},
 	} {
-		before := ""
-		if c.dir != file {
+		before, isDir := "", c.dir != file && c.dir != dangling
+		if isDir {
 			before = strings.Join(listing(t, c.dir), "\n")
 		}
 		_, err := CreateRun(c.dir)
-		if err == nil || !strings.Contains(err.Error(), c.want) || (c.dir != file && !errors.Is(err, ErrExists)) {
+		if err == nil || !strings.Contains(err.Error(), c.want) || !errors.Is(err, ErrExists) {
 			t.Errorf("CreateRun(%s): %v; want %q", c.dir, err, c.want)
 		}
-		if c.dir != file && strings.Join(listing(t, c.dir), "\n") != before {
+		if isDir && strings.Join(listing(t, c.dir), "\n") != before {
 			t.Errorf("CreateRun(%s) changed something", c.dir)
 		}
 	}

@@ -55,18 +55,15 @@ func Encode(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	return EncodeStreams(w, streams, metadata)
 }
 
-// encodeHeader writes the JSON, with noChecksum, padded with spaces so that the data begins at a multiple of 64.
+// encodeHeader writes the JSON, with noChecksum, padded with spaces so that the data begins at a multiple of viewAlign.
 func encodeHeader(order []Stream, metadata map[string]string) ([]byte, error) {
 	strings := map[string]string{"format": "pt"}
 	maps.Copy(strings, metadata)
 	strings[checksumKey] = noChecksum
 	var out bytes.Buffer
-	enc := jsontext.NewEncoder(&out)
-	var werr error // of writes to a buffer: names that are no UTF-8 or stand twice
-	put := func(t jsontext.Token) { werr = cmp.Or(werr, enc.WriteToken(t)) }
-	put(jsontext.BeginObject)
-	put(jsontext.String(metadataKey))
-	if err := json.MarshalEncode(enc, strings, json.Deterministic(true)); err != nil {
+	e := headerEncoder{Encoder: jsontext.NewEncoder(&out)}
+	e.put(jsontext.BeginObject, jsontext.String(metadataKey))
+	if err := json.MarshalEncode(e.Encoder, strings, json.Deterministic(true)); err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
 	offset := int64(0)
@@ -75,29 +72,13 @@ func encodeHeader(order []Stream, metadata map[string]string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		end := offset + size
-		put(jsontext.String(t.Name))
-		put(jsontext.BeginObject)
-		put(jsontext.String("dtype"))
-		put(jsontext.String(string(t.DType)))
-		put(jsontext.String("shape"))
-		put(jsontext.BeginArray)
-		for _, n := range t.Shape {
-			put(jsontext.Int(int64(n)))
+		e.tensor(t, offset, offset+size)
+		if e.err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.Name, e.err)
 		}
-		put(jsontext.EndArray)
-		put(jsontext.String("data_offsets"))
-		put(jsontext.BeginArray)
-		put(jsontext.Int(offset))
-		put(jsontext.Int(end))
-		put(jsontext.EndArray)
-		put(jsontext.EndObject)
-		if werr != nil {
-			return nil, fmt.Errorf("tensor %q: %w", t.Name, werr)
-		}
-		offset = end
+		offset += size
 	}
-	put(jsontext.EndObject)
+	e.put(jsontext.EndObject)
 	head := bytes.TrimRight(out.Bytes(), "\n")
 	for (8+len(head))%viewAlign != 0 { // and at a cache line of memory, for views
 		head = append(head, ' ')
@@ -105,7 +86,30 @@ func encodeHeader(order []Stream, metadata map[string]string) ([]byte, error) {
 	if len(head) > maxHeaderBytes {
 		return nil, fmt.Errorf("the header of %d tensors takes %d bytes; the format allows %d", len(order), len(head), maxHeaderBytes)
 	}
-	return head, werr
+	return head, e.err
+}
+
+// headerEncoder writes JSON to a buffer and keeps the first error: of names that are no UTF-8 or stand twice.
+type headerEncoder struct {
+	*jsontext.Encoder
+	err error
+}
+
+func (e *headerEncoder) put(tokens ...jsontext.Token) {
+	for _, t := range tokens {
+		e.err = cmp.Or(e.err, e.WriteToken(t))
+	}
+}
+
+// tensor writes the entry of a tensor, whose numbers are at [begin, end) of the data.
+func (e *headerEncoder) tensor(t Stream, begin, end int64) {
+	e.put(jsontext.String(t.Name), jsontext.BeginObject, jsontext.String("dtype"), jsontext.String(string(t.DType)),
+		jsontext.String("shape"), jsontext.BeginArray)
+	for _, n := range t.Shape {
+		e.put(jsontext.Int(int64(n)))
+	}
+	e.put(jsontext.EndArray, jsontext.String("data_offsets"), jsontext.BeginArray, jsontext.Int(begin), jsontext.Int(end),
+		jsontext.EndArray, jsontext.EndObject)
 }
 
 func (t Tensor) dtype() DType {

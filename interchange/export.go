@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -135,8 +134,10 @@ func (e *exporter) write(out string) (err error) {
 	if err := e.directory(temp, e.config(filepath.Join(out, checkpoint.AutoencoderIn)), e.streams); err != nil {
 		return err
 	}
-	if err := os.Remove(out); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty directory
-		return err
+	if info, err := os.Lstat(out); err == nil && info.IsDir() {
+		if err := os.Remove(out); err != nil { // it was empty
+			return fmt.Errorf("%s %w by now: %w", out, checkpoint.ErrExists, err)
+		}
 	}
 	if err := disk.Rename(temp, out); err != nil {
 		return err

@@ -45,12 +45,12 @@ type Report struct {
 }
 
 // Import makes a run in dir of the model that the reference left in src: a directory, or a name on the hub. Nothing is
-// left behind where it fails. What is wrong with src or the options is a *run.UsageError.
+// left behind where it fails. What is wrong with src, dir or the options is a *run.UsageError.
 func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
-	name := src
 	if err := free(dir); err != nil {
 		return nil, err
 	}
+	name := src
 	src, err := local(ctx, src, o.Log)
 	if err == nil && o.AE != "" {
 		o.AE, err = local(ctx, o.AE, o.Log)
@@ -61,25 +61,25 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 	if name == src {
 		name, _ = filepath.Abs(src) // the empty path where there is no telling
 	}
-	m, err := open(src, name, o)
-	if err != nil {
-		return nil, badSource(src, err)
+	m := &model{params: nn.NewParams()}
+	if err = m.open(src, name, o); err == nil {
+		err = m.check(ctx)
 	}
-	err = m.check(ctx)
-	if err != nil && ctx.Err() == nil {
-		if len(m.report.Notes) > 0 {
-			err = fmt.Errorf("%w\nWhat was assumed:\n  %s", err, strings.Join(m.report.Notes, "\n  "))
-		}
-		err = badSource(src, err)
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		err = m.write(ctx, dir)
+	case ctx.Err() == nil:
+		err = badSource(src, err, m.report.Notes)
 	}
 	return &m.report, errors.Join(err, m.Close())
 }
 
-// badSource says that something is wrong with what is to be imported.
-func badSource(src string, err error) error {
+// badSource says that something is wrong with what is to be imported, and what was taken from elsewhere, which may be
+// why.
+func badSource(src string, err error, notes []string) error {
+	if len(notes) > 0 {
+		err = fmt.Errorf("%w\nwhat its config.json does not say was taken from elsewhere:\n  %s", err, strings.Join(notes, "\n  "))
+	}
 	return &run.UsageError{Err: fmt.Errorf("import %s: %w", src, err)}
 }
 
@@ -106,55 +106,47 @@ func (m *model) Close() error {
 
 // open reads what describes a model and declares its parameters. The name is what the run will say that it was
 // imported from.
-func open(src, name string, o Options) (m *model, err error) {
+func (m *model) open(src, name string, o Options) error {
 	if info, err := os.Stat(src); err != nil {
-		return nil, err
+		return err
 	} else if !info.IsDir() {
-		return nil, errors.New("it is a file: want the directory that holds it, with its config.json")
+		return errors.New("it is a file: want the directory that holds it, with its config.json")
 	}
-	m = &model{params: nn.NewParams()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.Close())
-			m = nil
-		}
-	}()
 	ref, err := readReference(src)
 	if err != nil {
-		return m, err
+		return err
 	}
 	if err := m.read(src, ""); err != nil {
-		return m, err
+		return err
 	}
 	kind, head, err := ref.kindOf(m.tensors)
 	if err != nil {
-		return m, err
-	}
-	if m.tokenizer, err = chooseTokenizer(src, o.Tokenizer); err != nil {
-		return m, err
-	}
-	if m.tokenizer != nil && ref.VocabSize != nil {
-		if err := m.fit(*ref.VocabSize); err != nil {
-			return m, err
-		}
+		return err
 	}
 	if o.AE != "" && kind != run.LM {
-		return m, errors.New("--ae is for language models only")
+		return errors.New("--ae is for language models only")
 	}
-	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name, params: m.params}
+	if m.tokenizer, err = chooseTokenizer(src, o.Tokenizer, ref.VocabSize); err != nil {
+		return err
+	}
+	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name}
+	err = m.describe(d, kind, head, o.AE)
+	m.tokenizer, m.report.Notes = d.tokenizer, d.notes
+	return err
+}
+
+// describe makes the run's configuration and declares the parameters.
+func (m *model) describe(d *describer, kind run.Kind, head, ae string) error {
 	switch m.report.Kind = kind; kind {
 	case run.AE:
 		m.report.Model = "Autoencoder"
-		err = m.describeAE(d)
+		return m.describeAE(d)
 	case run.AR:
 		m.report.Model = "LlamaForCausalLM"
-		err = m.describeAR(d)
-	default:
-		m.report.Model = class(head)
-		err = m.describeLM(d, head, o)
+		return m.describeAR(d)
 	}
-	m.report.Notes = d.notes
-	return m, err
+	m.report.Model = class(head)
+	return m.describeLM(d, head, ae)
 }
 
 // read adds the weights in a directory, with a prefix before their names.
@@ -179,6 +171,7 @@ func (m *model) describeAE(d *describer) error {
 	if err != nil {
 		return err
 	}
+	d.note("config.json does not say block_size: taking %d", c.BlockSize)
 	m.config = &c
 	autoencoder.New(c.AutoencoderConfig, m.params, "")
 	return nil
@@ -189,86 +182,30 @@ func (m *model) describeAR(d *describer) error {
 	if err != nil {
 		return err
 	}
+	d.note("config.json does not say block_size: taking %d", c.BlockSize)
 	m.config = &c
 	ar.New(c.BaselineConfig, m.params)
 	return nil
 }
 
-func (m *model) describeLM(d *describer, head string, o Options) error {
-	if err := supportedHead(head); err != nil {
-		return err
-	}
-	ae, err := m.autoencoder(d, o.AE)
+func (m *model) describeLM(d *describer, head, asked string) error {
+	language, err := d.languageModel(head)
 	if err != nil {
 		return err
 	}
-	c, err := d.languageModel(head, ae.AutoencoderConfig)
+	ae, err := m.autoencoder(d, language, asked)
 	if err != nil {
 		return err
 	}
+	c, err := d.over(language, ae.AutoencoderConfig)
+	if err != nil {
+		return err
+	}
+	d.note("config.json does not say block_size: taking %d", c.BlockSize)
 	ae.BOSTokenID, ae.EOSTokenID, ae.PadTokenID = c.BOSTokenID, c.EOSTokenID, c.PadTokenID
 	m.config, m.ae = &c, &ae
 	lm.New(c.LanguageConfig, ae.AutoencoderConfig, m.params)
 	return nil
-}
-
-// autoencoder describes the autoencoder of a language model, and adds its tensors where the model has none inside.
-func (m *model) autoencoder(d *describer, asked string) (run.AEConfig, error) {
-	inside := false
-	for name := range m.tensors {
-		inside = inside || strings.HasPrefix(name, lm.AEPrefix)
-	}
-	beside, err := findAutoencoder(d.dir, asked, d.reference.AEPath)
-	if err != nil {
-		return run.AEConfig{}, err
-	}
-	if beside == "" && !inside {
-		path := "nothing"
-		if d.reference.AEPath != nil {
-			path = *d.reference.AEPath
-		}
-		return run.AEConfig{}, fmt.Errorf("its autoencoder is neither inside (no tensors %s*) nor where ae_path says (%s): give its directory as --ae DIR", lm.AEPrefix, path)
-	}
-	if beside == "" {
-		return m.insideOnly(d)
-	}
-	ref, err := readReference(beside)
-	if err != nil {
-		return run.AEConfig{}, fmt.Errorf("its autoencoder: %w", err)
-	}
-	from := "inside"
-	if !inside {
-		from = "in " + beside
-		if err := m.read(beside, lm.AEPrefix); err != nil {
-			return run.AEConfig{}, fmt.Errorf("its autoencoder: %w", err)
-		}
-	}
-	a := &describer{dir: beside, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: d.imported}
-	c, err := a.autoencoder()
-	if err != nil {
-		return c, fmt.Errorf("its autoencoder: %w", err)
-	}
-	d.note("the autoencoder: weights %s, configuration in %s", from, beside)
-	return c, nil
-}
-
-// insideOnly describes an autoencoder of which nothing but its tensors is there.
-func (m *model) insideOnly(d *describer) (run.AEConfig, error) {
-	vocab := need(d, d.reference.VocabSize, "vocab_size")
-	bos, eos := d.special()
-	d.backbone() // and whatever else is missing is part of the error
-	need(d, d.reference.PatchSize, "patch_size")
-	need(d, d.reference.LatentSize, "latent_size")
-	if err := d.err(); err != nil {
-		return run.AEConfig{}, err
-	}
-	c, err := deduced(m.tensors, vocab, bos, eos, d.pad(vocab))
-	if err != nil {
-		return run.AEConfig{}, err
-	}
-	d.notes = nil // they come again
-	d.note("the autoencoder: weights inside, sizes from their shapes, rms_norm_eps %g from SPEC section 2 (--ae DIR names one with a configuration)", c.RMSNormEps)
-	return run.AEConfig{Common: d.common(run.AE, c.PatchSize, blockSize, bos), AutoencoderConfig: c}, nil
 }
 
 // check accounts for every tensor.
@@ -299,9 +236,6 @@ func countFormats(streams []checkpoint.Stream) map[string]int {
 // write makes the run. config.json comes last: only then is it one.
 func (m *model) write(ctx context.Context, dir string) (err error) {
 	r, err := checkpoint.CreateRun(dir)
-	if errors.Is(err, checkpoint.ErrExists) {
-		return &run.UsageError{Err: fmt.Errorf("import into %s: what is there %w: choose a directory that is empty or does not exist", dir, checkpoint.ErrExists)}
-	}
 	if err != nil {
 		return err
 	}

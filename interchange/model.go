@@ -2,7 +2,6 @@ package interchange
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
@@ -35,7 +33,6 @@ type describer struct {
 	tokenizer *tokenizer.Tokenizer // nil without
 	imported  string               // where the model comes from, for config.json
 
-	params  *nn.Params
 	missing []string // keys that cannot be done without
 	notes   []string
 }
@@ -82,110 +79,7 @@ func (d *describer) layers(counts ...int) error {
 func (d *describer) common(kind run.Kind, patch, block int, bos int) run.Common {
 	c := run.Common{Kind: kind, Data: []string{}, Tail: d.tail(kind, patch, bos), Imported: d.imported, TrainConfig: train.Default()}
 	c.BlockSize = block / patch * patch
-	d.note("texts are measured in blocks of %d tokens (block_size, which config.json does not say), as SPEC section 1 has it", c.BlockSize)
 	return c
-}
-
-// tail stands in front of prompts (SPEC section 5): newlines, as at the end of a document. Without a tokenizer that
-// knows them it is BOS, as of empty documents.
-func (d *describer) tail(kind run.Kind, patch, bos int) []int {
-	ids := []int{}
-	if kind != run.LM {
-		return ids
-	}
-	with := []int32{int32(bos)}
-	switch {
-	case d.tokenizer != nil:
-		with = d.tokenizer.Encode("\n")
-		d.note("newlines fill up the patch in front of prompts (tail, SPEC section 5)")
-	case d.known():
-		with = []int32{llama3Newline}
-		d.note("newlines of Llama 3 (%d) fill up the patch in front of prompts (tail, SPEC section 5)", llama3Newline)
-	default:
-		d.note("there is no tokenizer to know newlines by: BOS (%d) stands in their place in front of prompts", bos)
-	}
-	for len(ids) < patch {
-		for _, id := range with {
-			ids = append(ids, int(id))
-		}
-	}
-	return ids[len(ids)-patch:]
-}
-
-// known says that the vocabulary's size is that of Llama 3's tokenizer with [PAD].
-func (d *describer) known() bool {
-	return d.reference.VocabSize != nil && *d.reference.VocabSize == llama3Vocab
-}
-
-// special returns the ids of BOS and EOS: the tokenizer's, which are the ones in the training text; where there is
-// none, Llama 3's for a vocabulary of that size; else the configuration's.
-func (d *describer) special() (bos, eos int) {
-	from, ids := "the tokenizer", [2]int32{tokenizer.None, tokenizer.None}
-	if d.tokenizer != nil {
-		ids = [2]int32{d.tokenizer.BOS(), d.tokenizer.EOS()}
-	} else if d.known() {
-		from, ids = "Llama 3's tokenizer, which has a vocabulary of this size", [2]int32{llama3BOS, llama3EOS}
-	}
-	pick := func(key string, id int32, said *int) int {
-		if id == tokenizer.None {
-			return need(d, said, key)
-		}
-		if said == nil || *said != int(id) {
-			d.note("%s is %d, as in %s (config.json says %s)", key, id, from, show(said))
-		}
-		return int(id)
-	}
-	return pick("bos_token_id", ids[0], d.reference.BOSTokenID), pick("eos_token_id", ids[1], d.reference.EOSTokenID)
-}
-
-func show(v *int) string {
-	if v == nil {
-		return "nothing"
-	}
-	return fmt.Sprint(*v)
-}
-
-// pad returns the id of padding, which the reference adds as the last.
-func (d *describer) pad(vocab int) int {
-	if d.reference.PadTokenID == nil && d.tokenizer != nil && d.tokenizer.PAD() >= 0 {
-		return either(d, nil, "pad_token_id", int(d.tokenizer.PAD()))
-	}
-	return either(d, d.reference.PadTokenID, "pad_token_id", vocab-1)
-}
-
-// autoencoder describes an autoencoder in a directory of its own.
-func (d *describer) autoencoder() (run.AEConfig, error) {
-	r, spec := d.reference, autoencoder.Default()
-	vocab := need(d, r.VocabSize, "vocab_size")
-	bos, eos := d.special()
-	c := autoencoder.Config{
-		PatchSize:        need(d, r.PatchSize, "patch_size"),
-		LatentSize:       need(d, r.LatentSize, "latent_size"),
-		HiddenSize:       need(d, r.HiddenSize, "hidden_size"),
-		IntermediateSize: need(d, r.IntermediateSize, "intermediate_size"),
-		NumEncoderLayers: need(d, r.NumEncoderLayers, "num_encoder_layers"),
-		NumDecoderLayers: need(d, r.NumDecoderLayers, "num_decoder_layers"),
-		VocabSize:        vocab,
-		AEDropout:        either(d, r.AEDropout, "ae_dropout", spec.AEDropout),
-		KLClamp:          either(d, r.KLClamp, "kl_clamp", spec.KLClamp),
-		KLWeight:         either(d, r.KLWeight, "kl_weight", spec.KLWeight),
-		RMSNormEps:       either(d, r.RMSNormEps, "rms_norm_eps", spec.RMSNormEps),
-		InitializerRange: either(d, r.InitializerRange, "initializer_range", spec.InitializerRange),
-		HiddenAct:        spec.HiddenAct, // the only value that readReference lets through
-		MLPBias:          either(d, r.MLPBias, "mlp_bias", false),
-		BOSTokenID:       bos, EOSTokenID: eos, PadTokenID: d.pad(vocab),
-	}
-	if err := d.err(); err != nil {
-		return run.AEConfig{}, err
-	}
-	if err := c.Validate(); err != nil {
-		return run.AEConfig{}, err
-	}
-	out := run.AEConfig{Common: d.common(run.AE, c.PatchSize, blockSize, bos), AutoencoderConfig: c}
-	if err := d.layers(c.NumEncoderLayers, c.NumDecoderLayers); err != nil {
-		return out, err
-	}
-	return out, out.Validate()
 }
 
 // backbone describes the transformer of a language model or a baseline.
@@ -220,11 +114,13 @@ func (d *describer) supported(c backbone.Config) error {
 	return d.layers(c.NumHiddenLayers)
 }
 
-// languageModel describes a language model over an autoencoder and declares its parameters.
-func (d *describer) languageModel(headName string, ae autoencoder.Config) (run.LMConfig, error) {
+// languageModel reads the keys of a language model.
+func (d *describer) languageModel(headName string) (lm.Config, error) {
 	r, spec := d.reference, head.Default()
-	bos, eos := d.special()
 	c := lm.Default()
+	if err := supportedHead(headName); err != nil {
+		return c, err
+	}
 	c.Config = d.backbone()
 	c.HeadConfig = spec
 	c.ModelType = headName
@@ -235,22 +131,25 @@ func (d *describer) languageModel(headName string, ae autoencoder.Config) (run.L
 	c.PatchSize = need(d, r.PatchSize, "patch_size")
 	c.LatentSize = need(d, r.LatentSize, "latent_size")
 	c.VocabSize = need(d, r.VocabSize, "vocab_size")
-	c.BOSTokenID, c.EOSTokenID, c.PadTokenID = bos, eos, d.pad(c.VocabSize)
+	c.BOSTokenID, c.EOSTokenID = d.special()
+	c.PadTokenID = d.pad(c.VocabSize)
 	if err := d.err(); err != nil {
-		return run.LMConfig{}, err
+		return c, err
 	}
-	if err := d.supported(c.Config); err != nil {
-		return run.LMConfig{}, err
+	if err := d.layers(c.NumMLPLayers); err != nil {
+		return c, err
 	}
+	return c, d.supported(c.Config)
+}
+
+// over describes the run of a language model over its autoencoder.
+func (d *describer) over(c lm.Config, ae autoencoder.Config) (run.LMConfig, error) {
 	if err := c.ValidateWith(ae); err != nil {
 		return run.LMConfig{}, err
 	}
-	block := min(lmBlock/c.PatchSize, c.MaxPositionEmbeddings) * c.PatchSize
-	out := run.LMConfig{LanguageConfig: c, Common: d.common(run.LM, c.PatchSize, block, bos)}
+	out := run.LMConfig{LanguageConfig: c,
+		Common: d.common(run.LM, c.PatchSize, min(lmBlock/c.PatchSize, c.MaxPositionEmbeddings)*c.PatchSize, c.BOSTokenID)}
 	out.WarmupSteps = 2000
-	if err := d.layers(c.NumMLPLayers); err != nil {
-		return out, err
-	}
 	d.note("the row of the padding token, %d, in transformer.embed_tokens stays as it is in training (SPEC section 3)", c.PadTokenID)
 	return out, out.Validate()
 }
@@ -280,67 +179,4 @@ func (d *describer) baseline() (run.ARConfig, error) {
 	}
 	out := run.ARConfig{BaselineConfig: c, Common: d.common(run.AR, 1, min(blockSize, c.MaxPositionEmbeddings), bos)}
 	return out, out.Validate()
-}
-
-// findAutoencoder returns the directory of a language model's autoencoder: the one that was asked for, or where
-// ae_path, a path on the machine that trained, leads from here; "" if nowhere.
-func findAutoencoder(dir, asked string, aePath *string) (string, error) {
-	if asked != "" {
-		if _, err := os.Stat(filepath.Join(asked, checkpoint.ConfigFile)); err != nil {
-			return "", fmt.Errorf("--ae: %w", err)
-		}
-		return asked, nil
-	}
-	candidates := []string{filepath.Join(dir, checkpoint.AutoencoderIn)}
-	if aePath != nil && filepath.IsAbs(*aePath) {
-		candidates = append([]string{*aePath}, candidates...)
-	} else if aePath != nil && *aePath != "" {
-		candidates = append([]string{filepath.Join(dir, *aePath), filepath.Join(dir, "..", *aePath), *aePath}, candidates...)
-	}
-	for _, c := range candidates {
-		if _, err := os.Stat(filepath.Join(c, checkpoint.ConfigFile)); err == nil {
-			return c, nil
-		}
-	}
-	return "", nil
-}
-
-// deduced is the configuration of an autoencoder inside a language model, read off the shapes of its tensors. What they
-// do not show is taken from SPEC.
-func deduced(have map[string]source, vocab, bos, eos, pad int) (autoencoder.Config, error) {
-	c := autoencoder.Default()
-	c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.PadTokenID = vocab, bos, eos, pad
-	shape := func(name string, at int) int {
-		s, ok := have[lm.AEPrefix+name]
-		if !ok || len(s.Shape) <= at {
-			return 0
-		}
-		return s.Shape[at]
-	}
-	count := func(name string) (n int) {
-		for {
-			if _, ok := have[fmt.Sprintf("%s%s.%d.layernorm.weight", lm.AEPrefix, name, n)]; !ok {
-				return n
-			}
-			n++
-		}
-	}
-	c.HiddenSize = shape("encoder.norm.weight", 0)
-	c.LatentSize = shape("decoder.latent_to_hidden.weight", 1)
-	if c.HiddenSize > 0 {
-		c.PatchSize = shape("encoder.squeeze_layer.weight", 1) / c.HiddenSize
-	}
-	c.NumEncoderLayers, c.NumDecoderLayers = count("encoder.encoder_layers"), count("decoder.decoder_layers")
-	for _, half := range []string{"encoder.encoder", "decoder.decoder"} {
-		if f := shape(half+"_layers.0.mlp.gate_proj.weight", 0); f > 0 {
-			c.IntermediateSize = f
-		}
-		if shape(half+"_layers.0.mlp.gate_proj.bias", 0) > 0 {
-			c.MLPBias = true
-		}
-	}
-	if err := c.Validate(); err != nil {
-		return c, fmt.Errorf("the tensors %s* are not those of an autoencoder: %w", lm.AEPrefix, err)
-	}
-	return c, nil
 }

@@ -51,39 +51,13 @@ var formats = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.
 // lists all that does not fit. Notes say what was left out on purpose.
 func account(ctx context.Context, params []*nn.Param, have map[string]source) (found []checkpoint.Stream, notes []string, err error) {
 	var problems []string
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	used := map[string]bool{}
 	for _, p := range params {
-		var first *source
-		for _, name := range names(p.Name) {
-			s, ok := have[name]
-			if !ok {
-				continue
-			}
-			used[name] = true
-			switch {
-			case !slices.Equal(s.Shape, p.Shape):
-				problem("misshapen: %s is %v, want %v", name, s.Shape, p.Shape)
-			case formats[s.DType] == "":
-				problem("of another type: %s is %s, want float32, bfloat16 or float16", name, s.DType)
-			case first == nil:
-				first = &s
-				kept := s.Stream
-				kept.Name = p.Name
-				found = append(found, kept)
-			default:
-				same, err := equal(ctx, *first, s)
-				if err != nil {
-					return nil, nil, err
-				}
-				if !same {
-					problem("contradicting: %s and %s are one tensor of the model, and differ", first.Name, name)
-				}
-			}
+		s, wrong, err := find(ctx, p, have, used)
+		if err != nil {
+			return nil, nil, err
 		}
-		if !slices.ContainsFunc(names(p.Name), func(name string) bool { return used[name] }) {
-			problem("missing: %s %v", strings.Join(names(p.Name), " or "), p.Shape)
-		}
+		found, problems = append(found, s), append(problems, wrong...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(have)) {
 		switch {
@@ -91,14 +65,53 @@ func account(ctx context.Context, params []*nn.Param, have map[string]source) (f
 		case strings.HasSuffix(name, ".rotary_emb.inv_freq"): // of older versions of transformers, computed from rope_theta
 			notes = append(notes, fmt.Sprintf("%s is left out: it follows from rope_theta", name))
 		default:
-			problem("surplus: %s %v", name, have[name].Shape)
+			problems = append(problems, fmt.Sprintf("surplus: %s %v", name, have[name].Shape))
 		}
 	}
 	if len(problems) > 0 {
 		slices.Sort(problems)
-		return nil, nil, fmt.Errorf("%d tensors do not fit the model:\n  %s", len(problems), strings.Join(problems, "\n  "))
+		what := "1 tensor does"
+		if n := len(problems); n > 1 {
+			what = fmt.Sprintf("%d tensors do", n)
+		}
+		return nil, nil, fmt.Errorf("%s not fit the model:\n  %s", what, strings.Join(problems, "\n  "))
 	}
 	return found, notes, nil
+}
+
+// find finds one parameter under its names, which it adds to used, and says what is wrong with what is there.
+func find(ctx context.Context, p *nn.Param, have map[string]source, used map[string]bool) (found checkpoint.Stream, problems []string, err error) {
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	var first *source
+	missing := true
+	for _, name := range names(p.Name) {
+		s, ok := have[name]
+		if !ok {
+			continue
+		}
+		used[name], missing = true, false
+		switch {
+		case !slices.Equal(s.Shape, p.Shape):
+			problem("misshapen: %s is %v, want %v", name, s.Shape, p.Shape)
+		case formats[s.DType] == "":
+			problem("of another type: %s is %s, want float32, bfloat16 or float16", name, s.DType)
+		case first == nil:
+			first, found = &s, s.Stream
+			found.Name = p.Name
+		default:
+			same, err := equal(ctx, *first, s)
+			if err != nil {
+				return found, nil, err
+			}
+			if !same {
+				problem("contradicting: %s and %s are one tensor of the model, and differ", first.Name, name)
+			}
+		}
+	}
+	if missing {
+		problem("missing: %s %v", strings.Join(names(p.Name), " or "), p.Shape)
+	}
+	return found, problems, nil
 }
 
 // equal compares two tensors of the same shape.

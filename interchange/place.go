@@ -15,24 +15,14 @@ import (
 
 // free refuses a directory that cannot become the run, before hours of downloading.
 func free(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case dir == "":
+	err := checkpoint.Free(dir)
+	if dir == "" {
 		err = errors.New("the run directory to make has no name")
-	case err == nil && !info.IsDir():
-		err = fmt.Errorf("import into %s: it is a file", dir)
-	case errors.Is(err, fs.ErrNotExist):
-		if _, err = os.Lstat(dir); err != nil {
-			return nil // it is to be made
-		}
-		err = fmt.Errorf("import into %s: it is a link that leads nowhere", dir)
-	case err != nil:
-		err = fmt.Errorf("import into %s: %w", dir, err)
 	}
-	if err != nil {
-		return &run.UsageError{Err: err}
+	if dir == "" || errors.Is(err, checkpoint.ErrExists) {
+		err = &run.UsageError{Err: fmt.Errorf("import: %w", err)}
 	}
-	return nil
+	return err
 }
 
 // local returns the directory of a model: src itself, or where what src names on the hub was downloaded to.
@@ -68,6 +58,10 @@ func place(dir string) (string, error) {
 	}
 	if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
 		return "", fmt.Errorf("%s %w: choose a directory that is empty or does not exist", dir, checkpoint.ErrExists)
+	}
+	info, err := os.Stat(path)
+	if here, herr := os.Stat("."); err == nil && herr == nil && os.SameFile(info, here) {
+		return "", fmt.Errorf("the new directory would take the place of %s, where you are: name one below it", path)
 	}
 	return path, nil
 }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
@@ -68,7 +70,25 @@ func readReference(dir string) (*reference, error) {
 		return nil, fmt.Errorf("%s is a run of calm, of kind %s, already: nothing is to be imported", dir, ours.Kind)
 	}
 	r, err := config.Load(reference{}, path, config.Reference())
-	return &r, err
+	if err != nil {
+		return nil, err
+	}
+	return &r, r.bounded(path)
+}
+
+// bounded refuses numbers that no model has, before anything is computed with them.
+func (r reference) bounded(path string) error {
+	var problems config.Problems
+	v := reflect.ValueOf(r)
+	for i := range v.NumField() {
+		if n, ok := v.Field(i).Interface().(*int); ok && n != nil {
+			problems.Check(*n <= math.MaxInt32, v.Type().Field(i).Tag.Get("json"), *n, fmt.Sprintf("want at most %d", math.MaxInt32))
+		}
+	}
+	if err := problems.Err(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 // kindOf tells the kind of model from the class that saved it, else from the names of its tensors. The head is

@@ -12,8 +12,10 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// chooseTokenizer returns the tokenizer that is asked for, else the one in the directory; nil without.
-func chooseTokenizer(dir, asked string) (tok *tokenizer.Tokenizer, err error) {
+// chooseTokenizer returns the tokenizer that is asked for, else the one in the directory; nil without. It has to go with
+// tables of vocab rows, if that is known: every token has one, and [PAD] is added where it is missing and there is room
+// for it, as the reference does. No other token is: no row was trained for one.
+func chooseTokenizer(dir, asked string, vocab *int) (tok *tokenizer.Tokenizer, err error) {
 	switch asked {
 	case NoTokenizer:
 		return nil, nil
@@ -22,7 +24,16 @@ func chooseTokenizer(dir, asked string) (tok *tokenizer.Tokenizer, err error) {
 	default:
 		tok, err = run.ChooseTokenizer(asked)
 	}
-	return tok, err
+	if err != nil || tok == nil || vocab == nil {
+		return tok, err
+	}
+	if n := tok.VocabSize(); n > *vocab {
+		return nil, fmt.Errorf("its tokenizer has %d tokens, its tables have %d rows: they do not belong together (--tokenizer names another)", n, *vocab)
+	}
+	if with := tok.WithPAD(); with.VocabSize() <= *vocab {
+		tok = with
+	}
+	return tok, nil
 }
 
 // tokenizerIn returns the tokenizer in a directory of the reference's; nil where it has none.
@@ -43,14 +54,76 @@ func tokenizerIn(dir string) (tok *tokenizer.Tokenizer, err error) {
 	return nil, nil
 }
 
-// fit checks that every token has a row in the model's tables, and adds padding where it is missing and there is room for
-// it, as the reference does.
-func (m *model) fit(vocab int) error {
-	if n := m.tokenizer.VocabSize(); n > vocab {
-		return fmt.Errorf("its tokenizer has %d tokens, its tables have %d rows: they do not belong together (--tokenizer names another)", n, vocab)
+// tail stands in front of prompts (SPEC section 5): newlines, as at the end of a document. Without a tokenizer that
+// knows them it is BOS, as of empty documents.
+func (d *describer) tail(kind run.Kind, patch, bos int) []int {
+	ids := []int{}
+	if kind != run.LM {
+		return ids
 	}
-	if with := m.tokenizer.WithPAD(); with.VocabSize() <= vocab {
-		m.tokenizer = with
+	with := []int32{int32(bos)}
+	switch {
+	case d.tokenizer != nil:
+		with = d.tokenizer.Encode("\n")
+		d.note("newlines stand in front of prompts (tail)")
+	case d.known():
+		with = []int32{llama3Newline}
+		d.note("newlines as in Llama 3's tokenizer (%d) stand in front of prompts (tail)", llama3Newline)
+	default:
+		d.note("there is no tokenizer to know newlines by: BOS (%d) stands in their place in front of prompts (tail)", bos)
 	}
-	return nil
+	for len(ids) < patch {
+		for _, id := range with {
+			ids = append(ids, int(id))
+		}
+	}
+	return ids[len(ids)-patch:]
+}
+
+// known says that the vocabulary's size is that of Llama 3's tokenizer with [PAD].
+func (d *describer) known() bool {
+	return d.reference.VocabSize != nil && *d.reference.VocabSize == llama3Vocab
+}
+
+// special returns the ids of BOS and EOS: those that the tokenizer names, which are the ones in the training text; where
+// there is none, Llama 3's for a vocabulary of that size; else the configuration's, whose roles the tokenizer gets.
+func (d *describer) special() (bos, eos int) {
+	from, ids := "the tokenizer", [2]int32{tokenizer.None, tokenizer.None}
+	if d.tokenizer != nil {
+		ids = [2]int32{d.tokenizer.BOS(), d.tokenizer.EOS()}
+	} else if d.known() {
+		from, ids = "Llama 3's tokenizer, which has a vocabulary of this size", [2]int32{llama3BOS, llama3EOS}
+	}
+	pick := func(key string, id int32, said *int) int {
+		if id == tokenizer.None {
+			return need(d, said, key)
+		}
+		if said == nil || *said != int(id) {
+			d.note("%s is %d, as in %s (config.json says %s)", key, id, from, show(said))
+		}
+		return int(id)
+	}
+	bos, eos = pick("bos_token_id", ids[0], d.reference.BOSTokenID), pick("eos_token_id", ids[1], d.reference.EOSTokenID)
+	if d.tokenizer != nil {
+		d.tokenizer = d.tokenizer.WithRoles(int32(bos), int32(eos), tokenizer.None)
+		if d.tokenizer.BOS() == tokenizer.None || d.tokenizer.EOS() == tokenizer.None {
+			d.note("the tokenizer has no tokens %d and %d (bos_token_id, eos_token_id): the run works on ids, not on text", bos, eos)
+		}
+	}
+	return bos, eos
+}
+
+func show(v *int) string {
+	if v == nil {
+		return "nothing"
+	}
+	return fmt.Sprint(*v)
+}
+
+// pad returns the id of padding, which the reference adds as the last.
+func (d *describer) pad(vocab int) int {
+	if d.reference.PadTokenID == nil && d.tokenizer != nil && d.tokenizer.PAD() >= 0 {
+		return either(d, nil, "pad_token_id", int(d.tokenizer.PAD()))
+	}
+	return either(d, d.reference.PadTokenID, "pad_token_id", vocab-1)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -93,13 +92,14 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 // free refuses a directory that is taken before anything is read: tokenizing a large text takes its time. CreateRun
 // looks again, and closer.
 func free(dir string) error {
-	if _, err := checkpoint.OpenRun(dir); err == nil {
-		return usage("create the run: a run %w in %s: resume it (calm train --resume %s) or choose another directory", checkpoint.ErrExists, dir, dir)
+	err := checkpoint.Free(dir)
+	if _, none := checkpoint.OpenRun(dir); err != nil && none == nil {
+		err = fmt.Errorf("%w, or resume it (calm train --resume %s)", err, dir)
 	}
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return usage("create the run: %s %w: it is a file", dir, checkpoint.ErrExists)
+	if errors.Is(err, checkpoint.ErrExists) {
+		err = &UsageError{err}
 	}
-	return nil
+	return err
 }
 
 func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ func newGenerate() *cobra.Command {
 	var (
 		f       engineFlags
 		prompt  string
-		ids     []int32
+		ids     string
 		sampler string
 		set     []string
 	)
@@ -46,8 +47,12 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 			if byIDs && cmd.Flags().Changed("prompt") {
 				return badUsage("--ids and --prompt are two ways to give the prompt: choose one")
 			}
-			if byIDs && len(ids) == 0 {
-				return badUsage("--ids names no ids: leave it out to begin without a prompt")
+			var list []int32
+			if byIDs {
+				var err error
+				if list, err = parseIDs(ids); err != nil {
+					return err
+				}
 			}
 			o.Sampler = generate.Sampler(sampler)
 			if prompt == "-" {
@@ -62,7 +67,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 				return err
 			}
 			if byIDs {
-				return joinClose(writeIDs(cmd, m, ids, o), m.Close)
+				return joinClose(writeIDs(cmd, m, list, o), m.Close)
 			}
 			if m.Tokenizer() == nil {
 				return joinClose(badUsage("%s was imported without a tokenizer: give the prompt as --ids, and ids is what it writes", args[0]), m.Close)
@@ -73,7 +78,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	f.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&prompt, "prompt", "", "what to go on from; - reads it from standard input")
-	fl.Int32SliceVar(&ids, "ids", nil, "the prompt as token ids, without BOS; prints ids")
+	fl.StringVar(&ids, "ids", "", "the prompt as token ids with commas between them, without BOS; prints ids")
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
 	fl.StringVar(&sampler, "sampler", string(generate.Exact), "exact or batch, below temperature 1")
@@ -81,6 +86,19 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the draws")
 	samplingFlag(cmd, &set)
 	return cmd
+}
+
+// parseIDs reads what --ids says.
+func parseIDs(s string) ([]int32, error) {
+	var ids []int32
+	for word := range strings.SplitSeq(s, ",") {
+		id, err := strconv.ParseInt(strings.TrimSpace(word), 10, 32)
+		if err != nil {
+			return nil, badUsage("--ids %q: want token ids with commas between them, as in 791,42,1053", s)
+		}
+		ids = append(ids, int32(id))
+	}
+	return ids, nil
 }
 
 func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) error {

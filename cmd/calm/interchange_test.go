@@ -108,8 +108,9 @@ func writeAgain(t *testing.T, from, back, ids string) {
 	if len(list) < 4 || strings.TrimSpace(string(bytes)) != strings.TrimSpace(text) {
 		t.Errorf("the ids %s say %q, the text is %q", want, bytes, text)
 	}
-	for _, bad := range [][]string{{"--ids", "116,999"}, {"--ids", "1", "--prompt", "a"}, {"--ids", "x"}} {
-		if got := calmRun(append([]string{"generate", from}, bad...)...); got.status != exitUsage || got.out != "" {
+	for _, bad := range [][]string{{"--ids", "116,999"}, {"--ids", "1", "--prompt", "a"}, {"--ids", "x"}, {"--ids", ""}, {"--ids", "1,"}, {"--ids", "1e1"}} {
+		got := calmRun(append([]string{"generate", from}, bad...)...)
+		if got.status != exitUsage || got.out != "" || strings.Contains(got.errOut, "strconv") {
 			t.Errorf("%v: %v", bad, got)
 		}
 	}
@@ -138,6 +139,9 @@ func TestBadInterchange(t *testing.T) {
 		{"not a run", []string{"export", taken, "x"}},
 		{"is in the way", []string{"export", "gone", taken}},
 		{"--dtype", []string{"export", "gone", "x", "--dtype", "int8"}},
+		{"has no name", []string{"export", "gone", ""}},
+		{"has no name", []string{"import", "gone", ""}},
+		{"is in the way", []string{"import", "gone", taken}},
 	} {
 		got := calmRun(c.args...)
 		if got.status != exitUsage || !strings.Contains(got.errOut, c.want) || got.out != "" {

@@ -1,15 +1,20 @@
 // Package hub brings models from a hub of Hugging Face's kind into the cache that its Python library has too.
 //
-// What is there and under which revision, small files, and the layout of the cache are
-// github.com/gomlx/go-huggingface's. Large files are downloaded here: that library begins anew where a connection was
-// cut, takes a short answer for a whole file, and compares no checksum.
+// The form of the hub's answers and the place of the cache are github.com/gomlx/go-huggingface's. The requests are made
+// here: that library waits for a hub for ever, follows redirects without end, begins anew where a connection was cut,
+// takes a short answer for a whole file, compares no checksum, and leaves directories of models that there are not.
 package hub
 
 import (
 	"context"
+	"crypto/sha1" // git's
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
+	"hash"
+	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,72 +38,69 @@ func IsName(s string) bool { return name.MatchString(s) && !strings.Contains(s, 
 type model struct {
 	id, revision string
 	root, cache  string // of all models, of this one
-	token        string
+	web          web
 	log          func(string)
-	patience     time.Duration // how long the hub may be silent
 }
-
-// patience is how long the hub may be silent; for small files, which the library brings, smallFiles times as long.
-const (
-	patience   = time.Minute
-	smallFiles = 10
-)
 
 // Fetch returns a directory with the configuration, the weights and the tokenizer of a model, downloading what the
 // cache lacks. The environment says how: HF_ENDPOINT, HF_HOME or HF_HUB_CACHE, HF_TOKEN, HF_HUB_OFFLINE. What a killed
 // or failed download left is gone on with. log is told of each large file.
 //
-// Where the hub cannot be reached, what the cache has is taken and log told; without that, the error says how to bring
-// the files by hand.
+// Where the hub does not give the list of files, what the cache has is taken and log told. An error that is the hub's or
+// the network's says how to bring the files by hand.
 func Fetch(ctx context.Context, s string, log func(string)) (string, error) {
-	m, err := newModel(s, log)
+	m, err := parse(s)
 	if err != nil {
 		return "", err
 	}
-	return m.get(ctx)
+	m.log = log
+	return m.fetch(ctx)
 }
 
-func newModel(s string, log func(string)) (model, error) {
+// parse reads a name and the environment.
+func parse(s string) (m model, err error) {
 	parts := name.FindStringSubmatch(s)
 	if parts == nil || !IsName(s) {
-		return model{}, fmt.Errorf("%q is no name on the hub: want org/name or org/name@revision", s)
+		return m, fmt.Errorf("%q is no name on the hub: want org/name or org/name@revision", s)
 	}
-	m := model{id: parts[1], revision: parts[2], token: os.Getenv("HF_TOKEN"), log: log, patience: patience}
+	m = model{id: parts[1], revision: parts[2], root: cacheDir(), web: web{os.Getenv("HF_TOKEN"), silence, pause}}
 	if m.revision == "" {
 		m.revision = "main"
 	}
-	m.root = cacheDir()
-	m.cache = filepath.Join(m.root, "models--"+strings.ReplaceAll(m.id, "/", "--"))
+	m.cache = filepath.Join(m.root, m.folder())
 	return m, nil
 }
 
-// get is Fetch of the model.
-func (m model) get(ctx context.Context) (string, error) {
+// folder is the name of the model's directory in the cache.
+func (m model) folder() string { return "models--" + strings.ReplaceAll(m.id, "/", "--") }
+
+func (m model) fetch(ctx context.Context) (string, error) {
 	if offline() {
 		if dir, ok := m.cached(); ok {
 			return dir, nil
 		}
 		return "", m.byHand(errors.New("HF_HUB_OFFLINE is set, and the cache does not have it"))
 	}
-	repo := hf.New(m.id).WithAuth(m.token).WithRevision(m.revision).WithCacheDir(m.root).WithProgressBar(false)
-	repo.Verbosity, repo.MaxParallelDownload = 0, 4
-	files, err := m.list(ctx, repo)
-	if err != nil {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
+	sha, files, err := m.list(ctx)
+	if _, hubs := errors.AsType[*hubError](err); hubs && ctx.Err() == nil {
 		if dir, ok := m.cached(); ok {
-			m.log(fmt.Sprintf("%s: the hub does not list its files (%v): taking what was downloaded before", m.id, err))
+			m.log(fmt.Sprintf("%s: %v: taking what was downloaded before", m.id, err))
 			return dir, nil
 		}
-		m.forget()
+	}
+	dir := ""
+	if err == nil {
+		dir, err = m.download(ctx, sha, files)
+	}
+	switch _, hubs := errors.AsType[*hubError](err); {
+	case err == nil:
+		return dir, nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("the download of %s: %w; what has come of it is kept, the same command goes on", m.id, ctx.Err())
+	case hubs:
 		return "", m.byHand(err)
 	}
-	dir, err := m.fetch(ctx, repo, files)
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w; what was downloaded is kept, the same command goes on", ctx.Err())
-	}
-	return dir, err
+	return "", fmt.Errorf("%s: %w", m.id, err)
 }
 
 // byHand says what can be done where a model cannot be downloaded.
@@ -122,10 +124,11 @@ func offline() bool {
 	return slices.Contains([]string{"1", "true", "yes", "on"}, strings.ToLower(os.Getenv("HF_HUB_OFFLINE")))
 }
 
-// commit and digest are what may become part of a path.
+// commit, digest (a SHA-256) and object (git's SHA-1) are what may become part of a path.
 var (
 	commit = regexp.MustCompile(`^[0-9a-f]{6,64}$`)
 	digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	object = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
 // cached returns the directory that an earlier Fetch of the same revision, or Python's library, completed.
@@ -142,46 +145,36 @@ func (m model) cached() (dir string, ok bool) {
 	return dir, err == nil
 }
 
-// forget removes the directories that asking for a model made, where the hub does not have it.
-func (m model) forget() {
-	for _, dir := range []string{filepath.Join(m.cache, "info"), m.cache} {
-		_ = os.Remove(dir) // one that holds something stays
+// endpoint is where the hub is.
+func endpoint() string {
+	if url := os.Getenv("HF_ENDPOINT"); url != "" {
+		return strings.TrimSuffix(url, "/")
 	}
+	return "https://huggingface.co"
 }
 
-// list asks the hub what there is. The library's request knows no context; one that is given up ends by itself.
-func (m model) list(ctx context.Context, repo *hf.Repo) ([]*hf.FileInfo, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	answer := make(chan error, 1)
-	go func() { answer <- repo.DownloadInfo(true) }()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-time.After(m.patience):
-		return nil, fmt.Errorf("there is no answer after %v", m.patience)
-	case err := <-answer:
-		if err != nil {
-			return nil, m.explain(err)
-		}
-	}
-	if !commit.MatchString(repo.Info().CommitHash) {
-		return nil, fmt.Errorf("the hub says that its commit is %q", repo.Info().CommitHash)
-	}
-	return choose(repo.Info().Siblings)
-}
+// maxList bounds the hub's answer: thousands of files.
+const maxList = 16 << 20
 
-// closed matches the library's errors about what only some may read.
-var closed = regexp.MustCompile(`(status code |")(401|403)\b`)
-
-// explain adds what to do to an error of the hub's.
-func (m model) explain(err error) error {
-	refused, _ := errors.AsType[*refusedError](err)
-	if closed.MatchString(err.Error()) || refused != nil && (refused.code == http.StatusUnauthorized || refused.code == http.StatusForbidden) {
-		return fmt.Errorf("%w (if it is not public, set HF_TOKEN to a token that may read it)", err)
+// list asks the hub which commit the revision is, and which of its files an import reads.
+func (m model) list(ctx context.Context) (sha string, files []*hf.FileInfo, err error) {
+	body, _, err := m.web.get(ctx, fmt.Sprintf("%s/api/models/%s/revision/%s?blobs=true", endpoint(), m.id, url.PathEscape(m.revision)), 0)
+	if err != nil {
+		return "", nil, err
 	}
-	return err
+	defer body.Close()
+	var answer struct {
+		Commit string         `json:"sha"`
+		Files  []*hf.FileInfo `json:"siblings"`
+	}
+	if err := json.NewDecoder(io.LimitReader(body, maxList)).Decode(&answer); err != nil {
+		return "", nil, &hubError{err: fmt.Errorf("the hub's list of files: %w", err)}
+	}
+	if !commit.MatchString(answer.Commit) {
+		return "", nil, fmt.Errorf("the hub says that its commit is %q", answer.Commit)
+	}
+	files, err = choose(answer.Files)
+	return answer.Commit, files, err
 }
 
 // choose picks the files that an import reads: weights in one form, safetensors rather than pickles.
@@ -222,37 +215,17 @@ func choose(all []*hf.FileInfo) (files []*hf.FileInfo, err error) {
 	return nil, errors.New("it has no weights: neither model.safetensors nor pytorch_model.bin, nor the index of either")
 }
 
-// fetch completes the directory of the revision's files.
-func (m model) fetch(ctx context.Context, repo *hf.Repo, files []*hf.FileInfo) (string, error) {
-	hash := repo.Info().CommitHash
-	dir := filepath.Join(m.cache, "snapshots", hash)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return "", err
-	}
-	var small []string
-	for _, f := range files {
-		if f.LFS == nil {
-			small = append(small, f.Name)
-			continue
-		}
-		if err := m.large(ctx, repo, f, dir); err != nil {
-			return "", fmt.Errorf("%s of %s: %w", f.Name, m.id, err)
+// download completes the directory of a commit's files.
+func (m model) download(ctx context.Context, sha string, files []*hf.FileInfo) (string, error) {
+	dir := filepath.Join(m.cache, "snapshots", sha)
+	for _, d := range []string{dir, filepath.Join(m.cache, "blobs")} {
+		if err := os.MkdirAll(d, 0o777); err != nil {
+			return "", err
 		}
 	}
-	limited, cancel := context.WithTimeout(ctx, smallFiles*m.patience)
-	defer cancel()
-	if _, err := repo.DownloadFilesCtx(limited, small...); err != nil {
-		return "", m.byHand(m.explain(err))
-	}
 	for _, f := range files {
-		path := filepath.Join(dir, f.Name)
-		info, err := os.Stat(path)
-		if err != nil || f.LFS == nil && f.Size > 0 && info.Size() != f.Size {
-			if target, lerr := filepath.EvalSymlinks(path); lerr == nil {
-				_ = os.Remove(target)
-			}
-			_ = os.Remove(path)
-			return "", fmt.Errorf("%s of %s did not arrive whole: run the same command again", f.Name, m.id)
+		if err := m.file(ctx, sha, f, dir); err != nil {
+			return "", fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
 	// What Python's library writes too: which commit the revision was when it was last asked for.
@@ -260,72 +233,83 @@ func (m model) fetch(ctx context.Context, repo *hf.Repo, files []*hf.FileInfo) (
 	if err := os.MkdirAll(filepath.Dir(ref), 0o777); err != nil {
 		return "", err
 	}
-	return dir, os.WriteFile(ref, []byte(hash), 0o666)
+	return dir, os.WriteFile(ref, []byte(sha), 0o666)
 }
 
-// large downloads a file of git-lfs, unless the cache has it, and links it into dir.
-func (m model) large(ctx context.Context, repo *hf.Repo, f *hf.FileInfo, dir string) error {
-	if !digest.MatchString(f.LFS.SHA256) || f.LFS.Size < 0 {
-		return fmt.Errorf("the hub says that its SHA-256 is %q", f.LFS.SHA256)
+// checksum returns the size of a file and the checksum by which hub and cache know it: the SHA-256 of a large one, which
+// is git-lfs's, and git's own of others.
+func checksum(f *hf.FileInfo) (size int64, want string, sum hash.Hash, err error) {
+	form := digest
+	if f.LFS != nil {
+		size, want, sum = f.LFS.Size, f.LFS.SHA256, sha256.New()
+	} else {
+		size, want, sum, form = f.Size, f.BlobID, sha1.New(), object
+		fmt.Fprintf(sum, "blob %d\x00", size)
 	}
-	link := filepath.Join(dir, f.Name)
-	if info, err := os.Stat(link); err == nil && info.Size() == f.LFS.Size {
-		return nil
+	if !form.MatchString(want) || size < 0 {
+		err = fmt.Errorf("the hub says that it has %d bytes and the checksum %q", size, want)
 	}
-	blobs := filepath.Join(m.cache, "blobs")
-	if err := os.MkdirAll(blobs, 0o777); err != nil {
+	return size, want, sum, err
+}
+
+// file downloads a file, unless the cache has it, and links it into dir.
+func (m model) file(ctx context.Context, sha string, f *hf.FileInfo, dir string) error {
+	size, want, sum, err := checksum(f)
+	if err != nil {
 		return err
 	}
-	blob := filepath.Join(blobs, f.LFS.SHA256)
-	if info, err := os.Stat(blob); err != nil || info.Size() != f.LFS.Size {
-		url, err := repo.FileURL(f.Name)
-		if err != nil {
-			return err
-		}
-		m.log(fmt.Sprintf("downloading %s of %s, %d MB", f.Name, m.id, f.LFS.Size>>20))
-		d := download{url: url, token: m.token, to: blob, sha256: f.LFS.SHA256, size: f.LFS.Size, patience: m.patience}
-		if err := m.download(ctx, d); err != nil {
-			return err
-		}
+	link := filepath.Join(dir, f.Name)
+	if info, err := os.Stat(link); err == nil && info.Size() == size {
+		return nil
+	}
+	d := download{web: m.web, url: fmt.Sprintf("%s/%s/resolve/%s/%s", endpoint(), m.id, sha, f.Name),
+		to: filepath.Join(m.cache, "blobs", want), size: size, sum: sum, want: want}
+	if err := m.once(ctx, d, f); err != nil {
+		return err
 	}
 	temp := link + atomicfile.Suffix
 	_ = os.Remove(temp)
-	if err := os.Symlink(filepath.Join("..", "..", "blobs", f.LFS.SHA256), temp); err != nil {
+	if err := os.Symlink(filepath.Join("..", "..", "blobs", want), temp); err != nil {
 		return err
 	}
 	return os.Rename(temp, link)
 }
 
-// download runs d, unless another process has brought the file in the meantime. Where one is at it, it is waited for.
-func (m model) download(ctx context.Context, d download) error {
-	path := filepath.Join(m.root, ".locks", filepath.Base(m.cache), d.sha256+".lock") // where Python's library has its own
+// once runs a download, unless the cache has the file, or another process brings it in the meantime: one that is at it is
+// waited for.
+func (m model) once(ctx context.Context, d download, f *hf.FileInfo) error {
+	there := func() bool {
+		info, err := os.Stat(d.to)
+		return err == nil && info.Size() == d.size
+	}
+	if there() {
+		return nil
+	}
+	path := filepath.Join(m.root, ".locks", m.folder(), d.want+".lock") // where Python's library has its own
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
 	lock, err := filelock.Acquire(path)
 	for said := false; errors.Is(err, filelock.ErrHeld); lock, err = filelock.Acquire(path) {
 		if !said {
-			m.log(fmt.Sprintf("waiting for another download of it: %v", err))
+			m.log(fmt.Sprintf("waiting for another download of %s: %v", f.Name, err))
 			said = true
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(time.Second):
+		case <-time.After(5 * m.web.pause):
 		}
 	}
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if info, err := os.Stat(d.to); err == nil && info.Size() == d.size {
+	if there() {
 		return nil
 	}
-	err = d.run(ctx)
-	refused, _ := errors.AsType[*refusedError](err)
-	failed, _ := errors.AsType[*failedError](err)
-	if refused != nil || failed != nil {
-		return m.byHand(m.explain(err))
+	if f.LFS != nil {
+		m.log(fmt.Sprintf("downloading %s of %s, %d MB", f.Name, m.id, d.size>>20))
 	}
-	return err
+	return d.run(ctx)
 }
