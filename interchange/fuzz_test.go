@@ -4,9 +4,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
 )
 
@@ -34,11 +38,12 @@ func FuzzIndex(f *testing.F) {
 }
 
 // FuzzConfig: whatever a config.json says, it describes a valid model of no more layers than there are tensors, or is
-// refused, in memory that its text accounts for.
+// refused; and the model is declared, without values, in memory that the text accounts for.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"architectures": ["Autoencoder"], "patch_size": 4, "latent_size": 8, "hidden_size": 12, "intermediate_size": 32, "num_encoder_layers": 2, "num_decoder_layers": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 63}`))
 	f.Add([]byte(`{"architectures": ["LlamaForCausalLM"], "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2}`))
 	f.Add([]byte(`{"architectures": ["EnergyTransformer"], "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 64, "patch_size": 4, "latent_size": 8, "num_mlp_layers": 1000000000, "bos_token_id": 1, "eos_token_id": 2}`))
+	f.Add([]byte(`{"architectures": ["EnergyTransformer"], "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 64, "patch_size": 4, "latent_size": 8, "num_mlp_layers": 1, "noise_size": 6, "num_encoder_layers": 2, "bos_token_id": 1, "eos_token_id": 2}`))
 	few := map[string]source{}
 	for _, s := range []checkpoint.Stream{
 		{Name: "ae_model.encoder.norm.weight", Shape: []int{12}}, {Name: "ae_model.decoder.latent_to_hidden.weight", Shape: []int{12, 8}},
@@ -58,24 +63,30 @@ func FuzzConfig(f *testing.F) {
 		}
 		m := &model{tensors: few}
 		d := &describer{dir: "x", reference: &ref, tensors: few}
-		layers := 0
+		layers, ps := 0, nn.NewParams()
 		switch kind {
 		case run.AE:
 			c, cerr := d.autoencoder()
-			layers, err = max(c.NumEncoderLayers, c.NumDecoderLayers), cerr
+			if layers, err = max(c.NumEncoderLayers, c.NumDecoderLayers), cerr; err == nil {
+				autoencoder.New(c.AutoencoderConfig, ps, "")
+			}
 		case run.AR:
 			c, cerr := d.baseline()
-			layers, err = c.NumHiddenLayers, cerr
+			if layers, err = c.NumHiddenLayers, cerr; err == nil {
+				ar.New(c.BaselineConfig, ps)
+			}
 		case run.LM:
 			ae, aerr := m.insideOnly(d)
 			if aerr != nil {
 				return
 			}
 			c, cerr := d.languageModel(head, ae.AutoencoderConfig)
-			layers, err = max(c.NumHiddenLayers, c.NumMLPLayers), cerr
+			if layers, err = max(c.NumHiddenLayers, c.NumMLPLayers), cerr; err == nil {
+				lm.New(c.LanguageConfig, ae.AutoencoderConfig, ps)
+			}
 		}
-		if err == nil && layers > len(few) {
-			t.Errorf("%d layers of %d tensors", layers, len(few))
+		if err == nil && (layers > len(few) || len(ps.All()) == 0) {
+			t.Errorf("%d layers of %d tensors, %d parameters", layers, len(few), len(ps.All()))
 		}
 	})
 }
