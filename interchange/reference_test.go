@@ -95,6 +95,7 @@ func isUsage(err error) bool {
 	return ok
 }
 
+// TestCancelledImport: nothing is left, and nothing says that the source is bad.
 func TestCancelledImport(t *testing.T) {
 	t.Parallel()
 	src, dir := exported(t, run.LM, ""), filepath.Join(t.TempDir(), "run")
