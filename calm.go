@@ -89,8 +89,9 @@ func (m *Model) Close() error {
 	return m.run.Close()
 }
 
-// Tokenizer returns the run's tokenizer, or nil where it was imported without one.
-func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.run.Tokenizer }
+// Tokenizer returns the run's tokenizer as it reads prompts (an imported run's takes the literals of special tokens as
+// these tokens), or nil where it was imported without one.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.run.TextTokenizer() }
 
 // Generate writes what follows the prompt, piece by piece as it becomes certain. The second value of the last round may
 // be an error; what came before it stands. A prompt that is too long or options out of range are a
@@ -151,9 +152,9 @@ func (m *Model) generator(o Options) (*generate.Generator, error) {
 	}
 	switch {
 	case m.run.LM != nil:
-		return generate.New(m.eng, m.run.LM, m.run.Tokenizer, o)
+		return generate.New(m.eng, m.run.LM, m.run.TextTokenizer(), o)
 	case m.run.AR != nil:
-		return generate.NewAR(m.eng, m.run.AR, m.run.Tokenizer, o)
+		return generate.NewAR(m.eng, m.run.AR, m.run.TextTokenizer(), o)
 	}
 	return nil, fmt.Errorf("generate with %s: %w: it is an autoencoder, which packs and unpacks patches", m.run.Dir, ErrKind)
 }
@@ -176,7 +177,7 @@ func (m *Model) Encode(text string) ([][]float32, error) {
 		return nil, errNoTokenizer
 	}
 	k := ae.Config.PatchSize
-	ids := m.run.Tokenizer.Encode(text)
+	ids := m.run.TextTokenizer().Encode(text)
 	for len(ids)%k != 0 {
 		ids = append(ids, m.run.Tokenizer.PAD())
 	}

@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/tokenizer"
 )
 
 // tiny makes one run of each kind for the tests.
@@ -177,5 +179,68 @@ func TestEvaluate(t *testing.T) {
 	r, err := open(t, ar).Evaluate(t.Context(), run.Evaluation{})
 	if err != nil || r.AR == nil || r.AE != nil || r.LM != nil || r.AR.CrossEntropy <= 0 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestLiterals: in the text and the prompts of an imported run the literals of special tokens are these tokens, as the
+// reference has them; in those of calm's own runs they are ordinary text.
+func TestLiterals(t *testing.T) {
+	ae, lm, ar := tiny(t)
+	const piece = "ab" + tokenizer.LiteralEOS
+	data := filepath.Join(t.TempDir(), "text.txt")
+	if err := os.WriteFile(data, []byte(strings.Repeat(piece, 200)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	measured := func(m *calm.Model) int {
+		t.Helper()
+		r, err := m.Evaluate(t.Context(), run.Evaluation{Data: []string{data}, Block: 16, Options: eval.Options{Samples: 2}})
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case r.AE != nil:
+			return r.AE.Blocks
+		case r.LM != nil:
+			return r.LM.Blocks
+		}
+		return r.AR.Blocks
+	}
+	for _, dir := range []string{ae, lm, ar} {
+		own := open(t, dir)
+		bytes, tokens := 200*len(piece)/16, 200*3/16
+		if got := measured(own); got != bytes {
+			t.Errorf("%s is measured on %d blocks, want %d", dir, got, bytes)
+		}
+		config := filepath.Join(dir, "config.json")
+		written, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		imported := strings.Replace(string(written), `"imported": ""`, `"imported": "org/name"`, 1)
+		if err := os.WriteFile(config, []byte(imported), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		m := open(t, dir)
+		if got := measured(m); got != tokens {
+			t.Errorf("%s, imported, is measured on %d blocks, want %d", dir, got, tokens)
+		}
+		if dir == ae {
+			got, err := m.Encode(piece + "c") // one patch of four tokens
+			if err != nil || len(got) != 1 {
+				t.Errorf("%q has %d latent vectors, %v", piece+"c", len(got), err)
+			}
+			continue
+		}
+		var all []int32
+		ids := []int32{'a', 'b', tokenizer.Bytes().EOS()}
+		if err := m.WriteIDs(t.Context(), ids, calm.DefaultOptions(), func(more []int32) bool { all = append(all, more...); return true }, nil); err != nil {
+			t.Fatal(err)
+		}
+		want := string(m.Tokenizer().AppendDecode(nil, all))
+		if got, err := text(m, piece, calm.DefaultOptions()); got != want || err != nil {
+			t.Errorf("%s goes on from %q with %q, from its ids with %q, %v", dir, piece, got, want, err)
+		}
+		if got, err := text(own, piece, calm.DefaultOptions()); got == want || err != nil {
+			t.Errorf("calm's own %s takes the literal in %q as a token, %v", dir, piece, err)
+		}
 	}
 }

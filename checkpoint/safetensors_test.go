@@ -17,6 +17,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/calm-go/calm/checkpoint/atomicfile"
 )
 
 // rawFile is a file with the given header and number of bytes of data.
@@ -257,10 +259,15 @@ func TestEncodeRoundTrip(t *testing.T) {
 	})
 }
 
+// write replaces a file of weights as a run does.
+func write(path string, tensors ...Tensor) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return Encode(w, tensors, nil) })
+}
+
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.safetensors")
-	if err := Write(path, []Tensor{{Name: "a", Data: []float32{3}}}, nil); err != nil {
+	if err := write(path, Tensor{Name: "a", Data: []float32{3}}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := Open(path)
@@ -268,7 +275,7 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A file that is open stays what it was when its name is given to another.
-	if err := Write(path, []Tensor{{Name: "b", Data: []float32{4}}}, nil); err != nil {
+	if err := write(path, Tensor{Name: "b", Data: []float32{4}}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := f.Float32s("a"); err != nil || got[0] != 3 {

@@ -13,8 +13,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/calm-go/calm/checkpoint/atomicfile"
 )
 
 // Tensor is a named tensor in row-major order: Data, written as F32, or Ints, written as I64. The other one is nil.
@@ -34,14 +32,9 @@ const (
 	noChecksum     = "00000000"
 )
 
-// Write writes tensors to a safetensors file, in one step: see package atomicfile. The bytes follow from the tensors
-// and the metadata alone: I64 before F32, so that both are aligned, and by name within. Nothing is copied.
-// "format": "pt", which the reference's loaders ask for, is added to the metadata, and a checksum for File.Verify.
-func Write(path string, tensors []Tensor, metadata map[string]string) error {
-	return atomicfile.Write(path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
-}
-
-// Encode is Write to a stream.
+// Encode writes tensors as a safetensors file. The bytes follow from the tensors and the metadata alone: I64 before F32,
+// so that both are aligned, and by name within. Nothing is copied. "format": "pt", which the reference's loaders ask for,
+// is added to the metadata, and a checksum for File.Verify.
 func Encode(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	buf := make([]byte, 0, 1<<16)
 	streams := make([]Stream, len(tensors))

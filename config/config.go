@@ -19,8 +19,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/calm-go/calm/checkpoint/atomicfile"
 )
 
 // maxFileBytes bounds what Load reads: a configuration is a page of text, and something longer is another file.
@@ -94,11 +92,6 @@ func Set[T any](over T, sets []string) (T, error) {
 	return c.result(over)
 }
 
-// Keys lists the keys of a configuration in the order they are written in.
-func Keys[T any]() []string {
-	return keysOf(fieldsOf(reflect.TypeFor[T]()))
-}
-
 // Encode writes a configuration as indented JSON, keys in the order of the struct, the same bytes for the same value.
 func Encode(v any) ([]byte, error) {
 	data, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
@@ -106,18 +99,6 @@ func Encode(v any) ([]byte, error) {
 		return nil, fmt.Errorf("write the configuration as JSON: %w", err)
 	}
 	return append(data, '\n'), nil
-}
-
-// Write puts Encode's text into a file, in one step: see package atomicfile.
-func Write(path string, v any) error {
-	data, err := Encode(v)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
 }
 
 func readFile(path string) ([]byte, error) {

@@ -165,15 +165,15 @@ func TestComposeTellsAll(t *testing.T) {
 	}
 }
 
-func TestWriteReadsBack(t *testing.T) {
+func TestEncodeReadsBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.json")
 	want := preset()
 	want.Words = []string{"<&>"}
-	if err := Write(path, want); err != nil {
+	text, err := Encode(want)
+	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
+	if err := os.WriteFile(path, text, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	expected := `{
@@ -201,7 +201,7 @@ func TestWriteReadsBack(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
-	if err := Write(path, Example{Rate: float32(math.NaN())}); err == nil {
+	if _, err := Encode(Example{Rate: float32(math.NaN())}); err == nil {
 		t.Error("NaN was written")
 	}
 	kind, err := Peek[struct {
@@ -246,9 +246,12 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+// keys lists the keys of a type.
+func keys[T any]() []string { return keysOf(fieldsOf(reflect.TypeFor[T]())) }
+
 func TestKeys(t *testing.T) {
 	want := []string{"hidden_size", "num_hidden_layers", "rms_norm_eps", "name", "tied", "seed", "learning_rate", "noise", "words", "pad_token_id"}
-	if diff := cmp.Diff(want, Keys[Example]()); diff != "" {
+	if diff := cmp.Diff(want, keys[Example]()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -256,16 +259,16 @@ func TestKeys(t *testing.T) {
 // TestProgrammersErrors: types that are no configurations are found at first use, not in a user's hands.
 func TestProgrammersErrors(t *testing.T) {
 	for name, use := range map[string]func(){
-		"no struct": func() { Keys[int]() },
-		"no key":    func() { Keys[struct{ A int }]() },
+		"no struct": func() { keys[int]() },
+		"no key":    func() { keys[struct{ A int }]() },
 		"twice": func() {
-			Keys[struct {
+			keys[struct {
 				Sizes
 				H int `json:"hidden_size"`
 			}]()
 		},
 		"type": func() {
-			Keys[struct {
+			keys[struct {
 				A map[string]int `json:"a"`
 			}]()
 		},

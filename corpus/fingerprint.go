@@ -26,7 +26,8 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 	return err
 }
 
-// TokenizerFingerprint is [tokenizer.Tokenizer.Fingerprint] as a value.
+// TokenizerFingerprint is the SHA-256 of the file that a tokenizer writes: two with
+// the same one give the same ids.
 func TokenizerFingerprint(tok *tokenizer.Tokenizer) Fingerprint {
 	return sha256.Sum256(tok.JSON())
 }

@@ -190,9 +190,9 @@ func (g *Generator) aligned(prompt []int32) []int32 {
 	return append(ids, prompt...)
 }
 
-// Generate writes what follows a prompt, patch by patch as it comes. The literals of special tokens in the prompt are
-// ordinary text. An error is the last round of the loop; what came before it stands. Afterwards, and in the loop,
-// Result says how it went. The same call gives the same text.
+// Generate writes what follows a prompt, patch by patch as it comes. Literals of special tokens in the prompt are ordinary
+// text, unless the tokenizer takes them (Tokenizer.TakingLiterals). An error is the last round of the loop; what came before
+// it stands. Afterwards, and in the loop, Result says how it went. The same call gives the same text.
 func (g *Generator) Generate(ctx context.Context, prompt string) iter.Seq2[Chunk, error] {
 	if g.tok == nil {
 		return func(yield func(Chunk, error) bool) {

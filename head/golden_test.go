@@ -60,6 +60,7 @@ func eachRun(t *testing.T, c testkit.Case, f func(t *testing.T, e *cpu.Engine, r
 func TestGoldenFlowSampler(t *testing.T) {
 	for _, c := range testkit.Golden(t, "flow_sampler") {
 		m := c.LM(t)
+		training := m.Training(1, 2*m.Config.PatchSize).Graph
 		eachRun(t, c, func(t *testing.T, e *cpu.Engine, run string) {
 			times := c.Floats(t, "out."+run+".times")
 			h := *m.Head.(*head.Flow)
@@ -75,11 +76,7 @@ func TestGoldenFlowSampler(t *testing.T) {
 			check("x", tr.x, 1e-5)
 			check("velocity", tr.out, 3e-5) // of angles in float32, see the contract
 			check("latent", tr.latent, 1e-5)
-			var index []int32
-			for _, v := range tr.times {
-				index = append(index, int32(1000*v))
-			}
-			testkit.CompareInts(t, "time_index", index, c.Ints(t, "out."+run+".time_index"))
+			testkit.CompareTimeIndices(t, e, training, "time_index", tr.times, c.Ints(t, "out."+run+".time_index"))
 		})
 	}
 }

@@ -42,7 +42,7 @@ func TestReferenceText(t *testing.T) {
 	if tok := m.Tokenizer; tok.BOS() != 256 || tok.EOS() != 257 || m.AR.Config.BOSTokenID != 256 || tok.VocabSize() != tokenizer.Bytes().VocabSize() {
 		t.Errorf("BOS %d, EOS %d, %d tokens", tok.BOS(), tok.EOS(), tok.VocabSize())
 	}
-	if got, want := m.Tokenizer.Encode("a<end>b"), []int32{'a', 257, 'b'}; !slices.Equal(got, want) {
+	if got, want := m.TextTokenizer().Encode("a<end>b"), []int32{'a', 257, 'b'}; !slices.Equal(got, want) {
 		t.Errorf("ids %v, want %v", got, want)
 	}
 	if _, err := m.Evaluate(t.Context(), e, run.Evaluation{Options: eval.Options{MaxBlocks: 2}}); err != nil {

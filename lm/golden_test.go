@@ -109,6 +109,9 @@ func goldenDenoiser(t *testing.T, c testkit.Case, m *lm.Model, e *cpu.Engine) (*
 	check := func(name string, got []float32) {
 		testkit.Compare(t, name, got, c.Floats(t, name), testkit.ForwardTolerance)
 	}
+	if c.Has("out.time_index") {
+		testkit.CompareTimeIndices(t, e, tr.Graph, "out.time_index", c.Floats(t, "in.times"), c.Ints(t, "out.time_index"))
+	}
 	check("out.patch_inputs", p.Floats(tr.PatchVectors))
 	check("out.hidden", p.Floats(tr.Hidden))
 	check("out.mean", gather(p.Floats(tr.Target.Mean), tr.Target.Mean, kept))

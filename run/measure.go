@@ -177,8 +177,8 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 
 // text loads text for measuring. A run without a tokenizer reads what is prepared: ids.
 func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error) {
-	if m.Tokenizer != nil {
-		text, err := corpus.Load(ctx, m.Tokenizer, paths...)
+	if tok := m.TextTokenizer(); tok != nil {
+		text, err := corpus.Load(ctx, tok, paths...)
 		if err != nil {
 			return nil, badText(ctx, err)
 		}

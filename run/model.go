@@ -23,7 +23,7 @@ import (
 type Model struct {
 	*Common
 	Dir       string
-	Tokenizer *tokenizer.Tokenizer // nil in a run that was imported without one
+	Tokenizer *tokenizer.Tokenizer // nil in a run that was imported without one; text is read by TextTokenizer
 	Params    *nn.Params
 	DType     DType // of the weights in memory; "" where they were not opened
 
@@ -112,9 +112,9 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 	if err != nil && !(m.Imported != "" && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the run %s: %w", dir, err)
 	}
-	if m.Tokenizer != nil && m.Imported != "" {
+	if m.Tokenizer != nil { // of a run over an imported autoencoder too, whose tokens may have unusual names
 		bos, eos, pad := m.specials()
-		m.Tokenizer = m.Tokenizer.WithRoles(int32(bos), int32(eos), int32(pad)).TakingLiterals() // as the reference reads text
+		m.Tokenizer = m.Tokenizer.WithRoles(int32(bos), int32(eos), int32(pad))
 	}
 	return m, nil
 }
@@ -128,6 +128,16 @@ func (m *Model) specials() (bos, eos, pad int) {
 		return m.LM.Config.BOSTokenID, m.LM.Config.EOSTokenID, m.LM.Config.PadTokenID
 	}
 	return m.AR.Config.BOSTokenID, m.AR.Config.EOSTokenID, m.AR.Config.EOSTokenID
+}
+
+// TextTokenizer returns how the run reads text: with its tokenizer, or nil. An imported model was trained on text in
+// which the literals of special tokens are these tokens, and has them; in calm's own they are ordinary text, so that no
+// text can end a document.
+func (m *Model) TextTokenizer() *tokenizer.Tokenizer {
+	if m.Tokenizer == nil || m.Imported == "" {
+		return m.Tokenizer
+	}
+	return m.Tokenizer.TakingLiterals()
 }
 
 // needTokenizer refuses what cannot be done on ids alone.

@@ -97,7 +97,7 @@ func BenchmarkGoldenEncodeCold(b *testing.B) {
 	b.SetBytes(int64(len(bytes.Join(docs, nil))))
 	var ids []int32
 	for b.Loop() {
-		tok.free = nil
+		tok.encoders.free = nil
 		for _, d := range docs {
 			ids = tok.AppendEncode(ids[:0], d)
 		}

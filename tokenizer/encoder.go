@@ -1,6 +1,9 @@
 package tokenizer
 
-import "runtime"
+import (
+	"runtime"
+	"sync"
+)
 
 // maxWord bounds the positions that mergeLong counts in 32 bits; a longer word,
 // which no text has, is cut.
@@ -14,13 +17,20 @@ type encoder struct {
 	cache  *wordCache
 }
 
+// A pool holds encoders at rest, with their caches.
+type pool struct {
+	mu   sync.Mutex
+	free []*encoder
+}
+
 // acquire returns an encoder that nobody else uses.
 func (t *Tokenizer) acquire() *encoder {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if n := len(t.free); n > 0 {
-		e := t.free[n-1]
-		t.free = t.free[:n-1]
+	p := t.encoders
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free); n > 0 {
+		e := p.free[n-1]
+		p.free = p.free[:n-1]
 		return e
 	}
 	e := &encoder{split: t.split, merger: merger{t: t}}
@@ -34,10 +44,11 @@ func (t *Tokenizer) acquire() *encoder {
 
 // release keeps e for the next acquire.
 func (t *Tokenizer) release(e *encoder) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.free) < runtime.GOMAXPROCS(0) {
-		t.free = append(t.free, e)
+	p := t.encoders
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) < runtime.GOMAXPROCS(0) {
+		p.free = append(p.free, e)
 	}
 }
 

@@ -87,6 +87,7 @@ func TestGoldenTokenizerStrings(t *testing.T) {
 // checkStrings compares both ways of encoding with the golden ids.
 func checkStrings(t *testing.T, tok *Tokenizer, cases []goldenString) {
 	t.Helper()
+	with := tok.TakingLiterals()
 	for _, c := range cases {
 		if got := tok.Encode(c.Text); !slices.Equal(got, c.IDs) {
 			t.Errorf("Encode(%q) = %v, want %v", c.Text, got, c.IDs)
@@ -95,8 +96,8 @@ func checkStrings(t *testing.T, tok *Tokenizer, cases []goldenString) {
 		if special == nil {
 			special = c.IDs
 		}
-		if got := tok.EncodeSpecial(c.Text); !slices.Equal(got, special) {
-			t.Errorf("EncodeSpecial(%q) = %v, want %v", c.Text, got, special)
+		if got := with.Encode(c.Text); !slices.Equal(got, special) {
+			t.Errorf("with literals, Encode(%q) = %v, want %v", c.Text, got, special)
 		}
 		if got, err := tok.Decode(c.IDs); err != nil || got != c.Text {
 			t.Errorf("Decode(%v) = %q, %v, want %q", c.IDs, got, err, c.Text)

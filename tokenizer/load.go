@@ -46,12 +46,39 @@ func Parse(data []byte) (*Tokenizer, error) {
 
 // hfFile is the part of tokenizer.json that matters here.
 type hfFile struct {
-	AddedTokens   []hfAdded `json:"added_tokens"`
-	Normalizer    *hfStage  `json:"normalizer"`
-	PreTokenizer  *hfStage  `json:"pre_tokenizer"`
-	PostProcessor *hfStage  `json:"post_processor"`
-	Decoder       *hfStage  `json:"decoder"`
-	Model         hfModel   `json:"model"`
+	AddedTokens   hfAddeds `json:"added_tokens"`
+	Normalizer    *hfStage `json:"normalizer"`
+	PreTokenizer  *hfStage `json:"pre_tokenizer"`
+	PostProcessor *hfStage `json:"post_processor"`
+	Decoder       *hfStage `json:"decoder"`
+	Model         hfModel  `json:"model"`
+}
+
+// Most commas in lists of a tokenizer.json, which bound their memory: hostile elements
+// are as short as {}, real ones have one comma (vocabulary), two (merges) or eight. The
+// largest tokenizers have some 300,000 tokens, 500,000 merges and 10,000 added tokens.
+const (
+	mostListed = 2 << 20
+	mostAdded  = 1 << 19
+)
+
+// bounded refuses a list or an object of more elements than any tokenizer has.
+func bounded(data []byte, most int, name string) error {
+	if n := bytes.Count(data, []byte{','}); n > most {
+		return fmt.Errorf("%s has %d commas: no tokenizer is that large", name, n)
+	}
+	return nil
+}
+
+// hfAddeds are the added tokens.
+type hfAddeds []hfAdded
+
+// UnmarshalJSON reads a list that is not too long.
+func (a *hfAddeds) UnmarshalJSON(data []byte) error {
+	if err := bounded(data, mostAdded, "added_tokens"); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, (*[]hfAdded)(a))
 }
 
 type hfAdded struct {
@@ -64,14 +91,14 @@ type hfAdded struct {
 }
 
 type hfModel struct {
-	Type         *string  `json:"type"`
-	Dropout      float64  `json:"dropout"`
-	Prefix       string   `json:"continuing_subword_prefix"`
-	Suffix       string   `json:"end_of_word_suffix"`
-	ByteFallback bool     `json:"byte_fallback"`
-	IgnoreMerges bool     `json:"ignore_merges"`
-	Vocab        hfVocab  `json:"vocab"`
-	Merges       []hfPair `json:"merges"`
+	Type         *string `json:"type"`
+	Dropout      float64 `json:"dropout"`
+	Prefix       string  `json:"continuing_subword_prefix"`
+	Suffix       string  `json:"end_of_word_suffix"`
+	ByteFallback bool    `json:"byte_fallback"`
+	IgnoreMerges bool    `json:"ignore_merges"`
+	Vocab        hfVocab `json:"vocab"`
+	Merges       hfPairs `json:"merges"`
 }
 
 // hfVocab is the vocabulary in the order of the file.
@@ -85,6 +112,9 @@ type hfToken struct {
 // UnmarshalJSON reads an object of ids by token. Models that are not BPE have
 // other things here, which it leaves to the check of the type.
 func (v *hfVocab) UnmarshalJSON(data []byte) error {
+	if err := bounded(data, mostListed, "model.vocab"); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
@@ -109,6 +139,17 @@ func (v *hfVocab) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// hfPairs are the merges by rank.
+type hfPairs []hfPair
+
+// UnmarshalJSON reads a list that is not too long.
+func (p *hfPairs) UnmarshalJSON(data []byte) error {
+	if err := bounded(data, mostListed, "model.merges"); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, (*[]hfPair)(p))
+}
+
 // hfPair is a merge: "left right" in older files, ["left", "right"] in newer.
 type hfPair [2]string
 
@@ -120,12 +161,12 @@ func (p *hfPair) UnmarshalJSON(data []byte) error {
 		if err := json.Unmarshal(data, &s); err != nil {
 			return err
 		}
-		parts = strings.Split(s, " ")
+		parts = strings.SplitN(s, " ", 3) // three are too many, and so are a million
 	} else if err := json.Unmarshal(data, &parts); err != nil {
 		return fmt.Errorf("a merge in model.merges: %w", err)
 	}
 	if len(parts) != 2 {
-		return fmt.Errorf("a merge in model.merges has %d parts, not 2: %s", len(parts), clip(data))
+		return fmt.Errorf("a merge in model.merges is not of two parts: %s", clip(data))
 	}
 	*p = hfPair(parts)
 	return nil

@@ -2,8 +2,6 @@ package tokenizer
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -19,13 +17,6 @@ func (t *Tokenizer) Save(path string) error {
 		return fmt.Errorf("tokenizer: save: %w", err)
 	}
 	return nil
-}
-
-// Fingerprint names the tokenizer by the SHA-256 of what Save writes, in hex: two
-// tokenizers with the same fingerprint give the same ids.
-func (t *Tokenizer) Fingerprint() string {
-	sum := sha256.Sum256(t.JSON())
-	return hex.EncodeToString(sum[:])
 }
 
 // writeFile puts data at path, all or nothing.

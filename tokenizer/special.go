@@ -44,7 +44,12 @@ func (t *Tokenizer) WithPAD() *Tokenizer {
 	}
 	s := t.spec()
 	s.added = append(s.added, addedToken{LiteralPAD, int32(len(t.kind)), true})
-	return rebuilt(s)
+	with, err := build(s)
+	if err != nil {
+		panic(err) // t was built from the same tokens
+	}
+	with.takes = t.takes
+	return with
 }
 
 // WithRoles returns a tokenizer in which ids that have a token play the roles
@@ -64,34 +69,22 @@ func (t *Tokenizer) WithRoles(bos, eos, pad int32) *Tokenizer {
 			continue
 		}
 		if with == t {
-			with = t.clone()
+			c := *t // which shares the tables
+			with = &c
 		}
 		*r.role(with) = r.id
 	}
 	return with
 }
 
-// TakingLiterals returns a copy of t whose Encode is EncodeSpecial: what the
-// reference does to any text, and what no text of a stranger should be able to.
+// TakingLiterals returns t but for this: where a text has the literal of a special
+// token ([PAD] and others that a file adds among them), Encode takes it as that
+// token, which is what the reference's tokenizer does to any text. The two share
+// their tables and write the same file.
 func (t *Tokenizer) TakingLiterals() *Tokenizer {
-	c := t.clone()
-	c.special = true
-	return c
-}
-
-func (t *Tokenizer) clone() *Tokenizer {
-	c := rebuilt(t.spec())
-	c.bos, c.eos, c.pad, c.special = t.bos, t.eos, t.pad, t.special
-	return c
-}
-
-// rebuilt builds what was built before, or nearly.
-func rebuilt(s spec) *Tokenizer {
-	t, err := build(s)
-	if err != nil {
-		panic(err) // it was built from the same tokens
-	}
-	return t
+	with := *t
+	with.takes = true
+	return &with
 }
 
 // spec returns what t was built from.

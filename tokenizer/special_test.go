@@ -21,8 +21,9 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-func TestEncodeSpecial(t *testing.T) {
+func TestTakingLiterals(t *testing.T) {
 	tok := Bytes()
+	with := tok.TakingLiterals()
 	for _, c := range []struct {
 		text string
 		want []int32
@@ -35,12 +36,22 @@ func TestEncodeSpecial(t *testing.T) {
 		{"<" + LiteralBOS, []int32{'<', 256}},
 		{LiteralBOS[:5] + LiteralEOS, append(tok.Encode(LiteralBOS[:5]), 257)},
 	} {
-		if got := tok.EncodeSpecial(c.text); !slices.Equal(got, c.want) {
-			t.Errorf("EncodeSpecial(%q) = %v, want %v", c.text, got, c.want)
+		if got := with.Encode(c.text); !slices.Equal(got, c.want) {
+			t.Errorf("Encode(%q) = %v, want %v", c.text, got, c.want)
 		}
 	}
 	if got := len(tok.Encode(LiteralBOS)); got != len(LiteralBOS) {
 		t.Errorf("Encode(%q) has %d ids", LiteralBOS, got)
+	}
+	if got := with.WithPAD().Encode(LiteralEOS); !slices.Equal(got, []int32{257}) || !slices.Equal(with.JSON(), tok.JSON()) {
+		t.Errorf("what takes literals gives %v for one, or writes another file", got)
+	}
+	noEnd, err := Parse([]byte(gpt2File)) // has no PAD
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := noEnd.TakingLiterals().WithPAD().Encode(LiteralPAD); !slices.Equal(got, []int32{259}) {
+		t.Errorf("with PAD added, %q has ids %v", LiteralPAD, got)
 	}
 }
 

@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"fmt"
-	"sync"
 	"unicode/utf8"
 )
 
@@ -34,11 +33,10 @@ type Tokenizer struct {
 	literals literals     // added, by content
 
 	bos, eos, pad int32
-	special       bool // Encode takes literals of special tokens for them
 	template      bool // Hugging Face's encoder shall prepend BOS (written by Save)
+	takes         bool // Encode takes literals as tokens
 
-	mu   sync.Mutex
-	free []*encoder // encoders at rest, with their caches
+	encoders *pool
 }
 
 type tokenKind uint8
@@ -46,8 +44,8 @@ type tokenKind uint8
 const (
 	kindNone    tokenKind = iota // an id without a token
 	kindText                     // an ordinary token
-	kindAdded                    // never made by Encode; decodes to its literal
-	kindSpecial                  // never made by Encode; decodes to nothing
+	kindAdded                    // not made of ordinary text; decodes to its literal
+	kindSpecial                  // not made of ordinary text; decodes to nothing
 )
 
 // A merge joins two adjacent tokens into one.
@@ -73,6 +71,7 @@ func build(s spec) (*Tokenizer, error) {
 		start: make([]uint32, v+1), kind: make([]tokenKind, v),
 		merges: s.merges, split: s.split,
 		added: s.added, literals: newLiterals(s.added), template: s.template,
+		encoders: &pool{},
 	}
 	contents := make([][]byte, v)
 	copy(contents, s.tokens)
@@ -153,43 +152,24 @@ func (t *Tokenizer) SpecialID(literal string) int32 {
 }
 
 // Encode returns the ids of text. Nothing is put before or behind it, and the
-// literals of special tokens are ordinary text: no special token comes out,
-// unless the tokenizer is of [Tokenizer.TakingLiterals].
+// literals of special tokens are ordinary text: no special token comes out, unless
+// t takes them ([Tokenizer.TakingLiterals]).
 func (t *Tokenizer) Encode(text string) []int32 {
 	return t.AppendEncode(nil, []byte(text))
 }
 
 // AppendEncode appends the ids of text to dst, as [Tokenizer.Encode] gives them.
 func (t *Tokenizer) AppendEncode(dst []int32, text []byte) []int32 {
-	if t.special {
-		return t.AppendEncodeSpecial(dst, text)
-	}
 	e := t.acquire()
-	dst = e.appendText(dst, text)
-	t.release(e)
-	return dst
-}
-
-// EncodeSpecial is [Tokenizer.Encode] with the literals of special tokens ([PAD]
-// and others that a file adds among them) taken as these tokens, which is what
-// the reference's tokenizer does to any text. It puts no BOS before the text.
-func (t *Tokenizer) EncodeSpecial(text string) []int32 {
-	return t.AppendEncodeSpecial(nil, []byte(text))
-}
-
-// AppendEncodeSpecial appends the ids of text to dst, as
-// [Tokenizer.EncodeSpecial] gives them.
-func (t *Tokenizer) AppendEncodeSpecial(dst []int32, text []byte) []int32 {
-	e := t.acquire()
-	for len(text) > 0 {
+	for t.takes && len(text) > 0 {
 		at, size, id := t.literals.find(text)
-		dst = e.appendText(dst, text[:at])
 		if size == 0 {
 			break
 		}
-		dst = append(dst, id)
+		dst = append(e.appendText(dst, text[:at]), id)
 		text = text[at+size:]
 	}
+	dst = e.appendText(dst, text)
 	t.release(e)
 	return dst
 }

@@ -97,7 +97,7 @@ func TestTrainBPE(t *testing.T) {
 	}
 	// The same words in any portions give the same vocabulary.
 	lines := bytes.SplitAfter(text, []byte("\n\n"))
-	if a, b := trainOn(t, 1000, lines...), trainOn(t, 1000, lines...); a.Fingerprint() != b.Fingerprint() {
+	if a, b := trainOn(t, 1000, lines...), trainOn(t, 1000, lines...); !bytes.Equal(a.JSON(), b.JSON()) {
 		t.Error("trained again, the vocabulary differs")
 	}
 }

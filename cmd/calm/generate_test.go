@@ -79,6 +79,8 @@ func TestBF16(t *testing.T) {
 		if again := must(t, append(args, "--threads", "1")...); again != first || !strings.HasPrefix(first.out, "the whale") {
 			t.Errorf("%v and %v", first, again)
 		}
-		must(t, "eval", dir, "--set", "dtype=bfloat16")
+		if got := must(t, "eval", dir, "--set", "dtype=bfloat16"); !strings.Contains(got.out, ", bfloat16 weights\n") {
+			t.Errorf("the format is not named in:\n%s", got.out)
+		}
 	}
 }

@@ -41,6 +41,7 @@ func TestBadInput(t *testing.T) {
 		{"set without value", "--set", trainTiny("ae", "x", r.text, "--set", "hidden_size")},
 		{"training in bfloat16", "training is in float32", trainTiny("ae", "x", r.text, "--set", "dtype=bfloat16")},
 		{"a format there is not", "dtype", []string{"generate", r.lm, "--set", "dtype=float16"}},
+		{"a format of what is described", "is for eval, generate", []string{"info", r.lm, "--set", "dtype=bfloat16"}},
 		{"a key that is not of inference", "can be set", []string{"eval", r.lm, "--set", "hidden_size=3"}},
 		{"no such preset", "no preset", trainTiny("ae", "x", r.text, "--preset", "big")},
 		{"lm without ae", "needs an autoencoder", trainTiny("lm", "x", r.text)},

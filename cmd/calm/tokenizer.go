@@ -110,11 +110,10 @@ func newTokenizerEncode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ids := tok.AppendEncode(nil, text)
 			if specials {
-				ids = tok.AppendEncodeSpecial(nil, text)
+				tok = tok.TakingLiterals()
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Trim(fmt.Sprint(ids), "[]"))
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Trim(fmt.Sprint(tok.AppendEncode(nil, text)), "[]"))
 			return err
 		},
 	}

@@ -47,8 +47,9 @@ type entry struct {
 	crc          uint32 // 0: none was written
 }
 
-// maxPickleBytes bounds the description of the tensors: a hundred bytes describe one, and a hostile byte takes seventy.
-const maxPickleBytes = 4 << 20
+// maxPickleBytes bounds the description of the tensors: some 100 to 170 bytes describe one, of which the largest model has
+// 400, and a hostile byte takes 80.
+const maxPickleBytes = 1 << 20
 
 // Open opens a file and reads its description of the tensors. What is wrong with it is a *checkpoint.DamagedError.
 func Open(path string) (*File, error) {

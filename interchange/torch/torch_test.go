@@ -232,6 +232,7 @@ func TestRefused(t *testing.T) {
 		{"an old file", "no zip archive", []byte("\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")},
 		{"truncated", "truncated?", file(good)[:len(file(good))-9]},
 		{"no pickle", "no data.pkl", archive(t, zip.Store, "m/data/0", floats(6))},
+		{"a long pickle", "no description of tensors is that long", archive(t, zip.Store, "m/data.pkl", make([]byte, maxPickleBytes+1))},
 		{"two pickles", "two data.pkl", archive(t, zip.Store, "m/data.pkl", good, "n/data.pkl", good)},
 		{"compressed", "compressed or encrypted", archive(t, zip.Deflate, "m/data.pkl", good, "m/data/0", floats(6))},
 		{"big endian", `"big" endian`, archive(t, zip.Store, "m/data.pkl", good, "m/byteorder", "big", "m/data/0", floats(6))},
