@@ -55,10 +55,17 @@ func newTokenizerTrain() *cobra.Command {
 			if err = errors.Join(failed, err); err != nil {
 				return badText(cmd.Context(), err)
 			}
+			if tok.VocabSize() == tokenizer.Bytes().VocabSize() && vocab > tok.VocabSize() {
+				return badUsage("--data: the text is too short to learn a merge from")
+			}
 			if err := tok.Save(out); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d tokens\n", out, tok.VocabSize())
+			fewer := ""
+			if tok.VocabSize() < vocab {
+				fewer = fmt.Sprintf("; the text has no more pairs to merge for the %d asked for", vocab)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d tokens%s\n", out, tok.VocabSize(), fewer)
 			return nil
 		},
 	}
