@@ -82,6 +82,16 @@ func (f *File) Names() []string {
 	return names
 }
 
+// Only returns an error where the file has a tensor that is not known: it is of another model than its config.json says.
+func (f *File) Only(known func(name string) bool) error {
+	for _, t := range f.header.tensors {
+		if !known(t.Name) {
+			return fmt.Errorf("%s does not match %s: it has a tensor %q that the model has not", f.path, ConfigFile, t.Name)
+		}
+	}
+	return nil
+}
+
 // Metadata is a copy of the file's strings.
 func (f *File) Metadata() map[string]string { return maps.Clone(f.header.metadata) }
 

@@ -85,10 +85,8 @@ func (m *Model) load(f *checkpoint.File, d DType) (views bool, err error) {
 			return false, err
 		}
 	}
-	for _, name := range f.Names() {
-		if m.Params.Get(name) == nil {
-			return false, fmt.Errorf("%s does not match %s: it has a tensor %q that the model has not", f.Path(), checkpoint.ConfigFile, name)
-		}
+	if err := f.Only(func(name string) bool { return m.Params.Get(name) != nil }); err != nil {
+		return false, err
 	}
 	return viewed.Load(), nil
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -146,13 +147,10 @@ func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
 			failed = optimizer.ReadFloat32(secondMoment+p.Name, v)
 		}
 	})
-	for _, f := range []*checkpoint.File{model, optimizer} {
-		for _, name := range f.Names() {
-			if failed == nil && !known[name] {
-				failed = fmt.Errorf("%s does not match config.json: it has a tensor %s that the model has not", f.Path(), name)
-			}
-		}
-	}
 	t.step = step
-	return failed
+	if failed != nil {
+		return failed
+	}
+	isKnown := func(name string) bool { return known[name] }
+	return errors.Join(model.Only(isKnown), optimizer.Only(isKnown))
 }
