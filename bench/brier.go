@@ -141,13 +141,12 @@ func (o BrierOptions) measure(ctx context.Context, eng *cpu.Engine, m *model) er
 	if err != nil {
 		return err
 	}
-	var scores brier.Result
-	var rollouts []int
-	together, err := evaluator(eng, m, blocks, eval.Options{Seed: 1, MaxBlocks: o.Blocks}, &scores, &rollouts)
+	together, err := evaluator(eng, m, blocks, eval.Options{Seed: 1, MaxBlocks: o.Blocks})
 	if err != nil {
 		return err
 	}
-	all := &series{run: func() error { return together(ctx) }}
+	var scores scored
+	all := &series{run: func() (err error) { scores, err = together(ctx); return err }}
 	loops := [2]*series{}
 	for i, reread := range []bool{true, false} {
 		l := newLoop(eng, m, o.Tokens, reread)
@@ -161,7 +160,7 @@ func (o BrierOptions) measure(ctx context.Context, eng *cpu.Engine, m *model) er
 	r.TokensPerS = float64(o.Blocks*o.Tokens) / r.MSMedian * 1e3
 	r.LoopMS, r.CachedLoopMS = median(loops[0].times), median(loops[1].times)
 	r.Speedup, r.OverCachedLoop = r.LoopMS/r.MSMedian, r.CachedLoopMS/r.MSMedian
-	for _, n := range rollouts {
+	for _, n := range scores.rollouts {
 		r.Rollouts += float64(n) / float64(scores.Positions)
 	}
 	o.Emit(r)
@@ -181,20 +180,26 @@ func (o BrierOptions) text(ctx context.Context, m *model) (*corpus.Blocks, error
 	return blocks, err
 }
 
-// evaluator returns an evaluation of a model, which leaves its scores and rollouts where they are asked for.
-func evaluator(eng *cpu.Engine, m *model, blocks *corpus.Blocks, o eval.Options, scores *brier.Result, rollouts *[]int) (func(context.Context) error, error) {
+// scored is what an evaluation finds.
+type scored struct {
+	brier.Result
+	rollouts []int
+}
+
+// evaluator returns an evaluation of a model.
+func evaluator(eng *cpu.Engine, m *model, blocks *corpus.Blocks, o eval.Options) (func(context.Context) (scored, error), error) {
 	if m.LM != nil {
 		v, err := eval.NewLM(eng, m.LM, blocks, o)
-		return func(ctx context.Context) error {
-			r, err := v.Run(ctx)
-			*scores, *rollouts = r.Result, r.Rollouts
-			return err
-		}, err
+		return scoring(v.Run, func(r eval.LMResult) scored { return scored{r.Result, r.Rollouts} }), err
 	}
 	v, err := eval.NewAR(eng, m.AR, blocks, o)
-	return func(ctx context.Context) error {
-		r, err := v.Run(ctx)
-		*scores, *rollouts = r.Result, r.Rollouts
-		return err
-	}, err
+	return scoring(v.Run, func(r eval.ARResult) scored { return scored{r.Result, r.Rollouts} }), err
+}
+
+// scoring is an evaluation of which only the part is wanted that all kinds of model have.
+func scoring[R any](run func(context.Context) (R, error), part func(R) scored) func(context.Context) (scored, error) {
+	return func(ctx context.Context) (scored, error) {
+		r, err := run(ctx)
+		return part(r), err
+	}
 }

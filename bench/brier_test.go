@@ -78,13 +78,12 @@ func TestBrierLoops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var want brier.Result
-		var rollouts []int
-		together, err := evaluator(eng, m, blocks, eval.Options{Seed: 5, MaxBlocks: c.blocks}, &want, &rollouts)
+		together, err := evaluator(eng, m, blocks, eval.Options{Seed: 5, MaxBlocks: c.blocks})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := together(t.Context()); err != nil {
+		want, err := together(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
 		for _, reread := range []bool{true, false} {
@@ -109,8 +108,8 @@ func TestBrierLoops(t *testing.T) {
 		if want.Brier[0] == -100 {
 			t.Errorf("%s is never right: the test shows nothing", name)
 		}
-		if c.different && c.kind == run.LM && (rollouts[0] == 0 || rollouts[0] == want.Positions) {
-			t.Errorf("%s: rollouts %v of %d: the test shows nothing", name, rollouts, want.Positions)
+		if c.different && c.kind == run.LM && (want.rollouts[0] == 0 || want.rollouts[0] == want.Positions) {
+			t.Errorf("%s: rollouts %v of %d: the test shows nothing", name, want.rollouts, want.Positions)
 		}
 	}
 }

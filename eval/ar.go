@@ -105,18 +105,30 @@ func (v *AREvaluator) Run(ctx context.Context) (ARResult, error) {
 // furtherAR scores the baseline: what is known of its distributions exactly, and where two sampled prefixes are equal.
 type furtherAR struct {
 	*rollout
-	engine    *cpu.Engine
-	model     *ar.Model
+	*pairs
 	graph     *ar.Evaluation
 	program   *cpu.Program
-	samplers  map[int]*ar.Sampler // of two draws, by hidden states
-	collision [][brier.N]float64  // by window: of the token behind each sampled prefix that was reached
+	collision [][brier.N]float64 // by window: of the token behind each sampled prefix that was reached
 }
 
 func newFurtherAR(e *cpu.Engine, m *ar.Model, tokens int, graph *ar.Evaluation, p *cpu.Program) *furtherAR {
 	x, rows := extentOf(1, tokens, false), graph.IDs.Dim(0)
-	return &furtherAR{rollout: newRollout(x, m.NewBranches(e, graph, p), rows), engine: e, model: m, graph: graph, program: p,
-		samplers: map[int]*ar.Sampler{}, collision: make([][brier.N]float64, rows*x.windows)}
+	f := &furtherAR{rollout: newRollout(x, m.NewBranches(e, graph, p), rows), graph: graph, program: p,
+		collision: make([][brier.N]float64, rows*x.windows)}
+	f.pairs = newPairs(m.Config.HiddenSize, func(size int) pairSampler {
+		s := m.NewSampler(e, size, 2)
+		return func(round int, windows []int, hidden []float32, seed, step uint64) ([]int32, error) {
+			drawn, err := s.Draw(hidden, nil, seed, step)
+			if err != nil {
+				return nil, err
+			}
+			for i, w := range windows {
+				f.collision[w][round] = float64(drawn.Collision[i])
+			}
+			return drawn.Tokens, nil
+		}
+	})
+	return f
 }
 
 // score adds what the program's last run drew in a batch's rows, blocks number first and following, to the scores. d
@@ -143,24 +155,4 @@ func (f *furtherAR) score(ctx context.Context, scores *brier.Accumulator, first,
 		scores.Add(first+w/f.windows, brier.Autoregressive(likelihood, f.collision[w], f.agree[w]))
 	}
 	return nil
-}
-
-// draws returns draws of a stream of their own for a batch, as furtherLM's, which also note the collisions.
-func (f *furtherAR) draws(seed uint64, batch int) draw {
-	step := uint64(batch) << 32
-	return func(round int, windows []int, hidden []float32) ([]int32, error) {
-		step++
-		size := len(hidden) / f.model.Config.HiddenSize
-		if f.samplers[size] == nil {
-			f.samplers[size] = f.model.NewSampler(f.engine, size, 2)
-		}
-		drawn, err := f.samplers[size].Draw(hidden, nil, furtherStream^seed, step)
-		if err != nil {
-			return nil, err
-		}
-		for i, w := range windows {
-			f.collision[w][round] = float64(drawn.Collision[i])
-		}
-		return drawn.Tokens, nil
-	}
 }

@@ -12,17 +12,28 @@ import (
 // further patches where they are equal.
 type furtherLM struct {
 	*rollout
-	engine   *cpu.Engine
-	model    *lm.Model
+	*pairs
 	graph    *lm.Evaluation
 	program  *cpu.Program
-	samplers map[int]*lm.Sampler // of two draws, by hidden states
-	diverged int                 // draws that did, since the measurement began
+	diverged int // draws that did, since the measurement began
 }
 
 func newFurtherLM(e *cpu.Engine, m *lm.Model, x extent, graph *lm.Evaluation, p *cpu.Program) *furtherLM {
-	return &furtherLM{rollout: newRollout(x, m.NewBranches(e, graph, p), graph.Inputs.Dim(0)),
-		engine: e, model: m, graph: graph, program: p, samplers: map[int]*lm.Sampler{}}
+	f := &furtherLM{rollout: newRollout(x, m.NewBranches(e, graph, p), graph.Inputs.Dim(0)), graph: graph, program: p}
+	f.pairs = newPairs(m.Config.HiddenSize, func(size int) pairSampler {
+		s := m.NewSampler(e, size, 2)
+		return func(_ int, windows []int, hidden []float32, seed, step uint64) ([]int32, error) {
+			tokens, err := s.Draw(hidden, seed, step)
+			if err = withoutDivergence(err); err != nil {
+				return nil, err
+			}
+			for _, of := range [][]int32{tokens, tokens[size*f.patch:]} {
+				f.diverged += diverged(of[:len(windows)*f.patch], f.patch)
+			}
+			return tokens, nil
+		}
+	})
+	return f
 }
 
 // score adds what was drawn, tokens [2, P, K], in a batch's rows, blocks number first and following, to the scores. d gives
@@ -47,27 +58,3 @@ func (f *furtherLM) score(ctx context.Context, scores *brier.Accumulator, first,
 	}
 	return nil
 }
-
-// draws returns draws of a stream of their own for a batch: further patches that are made together share a step, and no
-// two others do.
-func (f *furtherLM) draws(seed uint64, batch int) draw {
-	step := uint64(batch) << 32
-	return func(_ int, windows []int, hidden []float32) ([]int32, error) {
-		step++
-		size := len(hidden) / f.model.Config.HiddenSize
-		if f.samplers[size] == nil {
-			f.samplers[size] = f.model.NewSampler(f.engine, size, 2)
-		}
-		tokens, err := f.samplers[size].Draw(hidden, furtherStream^seed, step)
-		if err = withoutDivergence(err); err != nil {
-			return nil, err
-		}
-		for _, of := range [][]int32{tokens, tokens[size*f.patch:]} {
-			f.diverged += diverged(of[:len(windows)*f.patch], f.patch)
-		}
-		return tokens, nil
-	}
-}
-
-// furtherStream sets the draws of further patches apart from those of the samples they continue.
-const furtherStream = 0x66757274686572

@@ -137,16 +137,23 @@ func (m *model) open(src, name string, o Options) error {
 
 // describe makes the run's configuration and declares the parameters.
 func (m *model) describe(d *describer, kind run.Kind, head, ae string) error {
+	var block int
+	var err error
 	switch m.report.Kind = kind; kind {
 	case run.AE:
 		m.report.Model = "Autoencoder"
-		return m.describeAE(d)
+		block, err = m.describeAE(d)
 	case run.AR:
 		m.report.Model = "LlamaForCausalLM"
-		return m.describeAR(d)
+		block, err = m.describeAR(d)
+	default:
+		m.report.Model = class(head)
+		block, err = m.describeLM(d, head, ae)
 	}
-	m.report.Model = class(head)
-	return m.describeLM(d, head, ae)
+	if err == nil {
+		d.note("config.json does not say block_size: taking %d", block)
+	}
+	return err
 }
 
 // read adds the weights in a directory, with a prefix before their names.
@@ -166,46 +173,44 @@ func (m *model) read(dir, prefix string) error {
 	return nil
 }
 
-func (m *model) describeAE(d *describer) error {
+// describeAE does so for an autoencoder, and returns the size of its blocks; the others likewise.
+func (m *model) describeAE(d *describer) (block int, err error) {
 	c, err := d.autoencoder()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	d.note("config.json does not say block_size: taking %d", c.BlockSize)
 	m.config = &c
 	autoencoder.New(c.AutoencoderConfig, m.params, "")
-	return nil
+	return c.BlockSize, nil
 }
 
-func (m *model) describeAR(d *describer) error {
+func (m *model) describeAR(d *describer) (block int, err error) {
 	c, err := d.baseline()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	d.note("config.json does not say block_size: taking %d", c.BlockSize)
 	m.config = &c
 	ar.New(c.BaselineConfig, m.params)
-	return nil
+	return c.BlockSize, nil
 }
 
-func (m *model) describeLM(d *describer, head, asked string) error {
+func (m *model) describeLM(d *describer, head, asked string) (block int, err error) {
 	language, err := d.languageModel(head)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	ae, err := m.autoencoder(d, language, asked)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	c, err := d.over(language, ae.AutoencoderConfig)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	d.note("config.json does not say block_size: taking %d", c.BlockSize)
 	ae.BOSTokenID, ae.EOSTokenID, ae.PadTokenID = c.BOSTokenID, c.EOSTokenID, c.PadTokenID
 	m.config, m.ae = &c, &ae
 	lm.New(c.LanguageConfig, ae.AutoencoderConfig, m.params)
-	return nil
+	return c.BlockSize, nil
 }
 
 // check accounts for every tensor.

@@ -64,33 +64,23 @@ type ARConfig struct {
 
 // Validate reports everything that is wrong, as a *config.Error.
 func (c AEConfig) Validate() error {
-	return validate(c.TrainConfig.Validate(), c.AutoencoderConfig.Validate(), blocks(c.TrainConfig, c.PatchSize, 1))
+	return validate(c.TrainConfig.Validate(), c.AutoencoderConfig.Validate(), c.WholePatches(c.PatchSize, 1))
 }
 
 // Validate reports everything that is wrong, as a *config.Error.
 func (c LMConfig) Validate() error {
-	return validate(c.TrainConfig.Validate(), c.LanguageConfig.Validate(), blocks(c.TrainConfig, c.PatchSize, 2))
+	return validate(c.TrainConfig.Validate(), c.LanguageConfig.Validate(), c.WholePatches(c.PatchSize, 2))
 }
 
 // Validate reports everything that is wrong, as a *config.Error.
 func (c ARConfig) Validate() error {
-	return validate(c.TrainConfig.Validate(), c.BaselineConfig.Validate(), blocks(c.TrainConfig, 1, 2))
+	return validate(c.TrainConfig.Validate(), c.BaselineConfig.Validate(), c.WholePatches(1, 2))
 }
 
 func validate(errs ...error) error {
 	var p config.Problems
 	for _, err := range errs {
 		p.Join(err)
-	}
-	return p.Err()
-}
-
-// blocks checks that blocks are whole patches, enough to predict one.
-func blocks(c train.Config, patch, least int) error {
-	var p config.Problems
-	if patch > 0 {
-		p.Check(c.BlockSize%patch == 0 && c.BlockSize >= least*patch, "block_size", c.BlockSize,
-			fmt.Sprintf("want a multiple of patch_size = %d, at least %d", patch, least*patch))
 	}
 	return p.Err()
 }

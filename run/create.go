@@ -288,7 +288,7 @@ func (t *Training) addAutoencoder(ae *Model) error {
 func (t *Training) open(ctx context.Context) error {
 	var err error
 	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, t.Data...); err != nil {
-		return badText(ctx, err)
+		return BadText(ctx, "--data: ", err)
 	}
 	objective, err := t.Objective()
 	if err != nil {
@@ -383,14 +383,6 @@ func (t *Training) initialize() error {
 	}
 	t.LM.Initialize(t.Seed)
 	return f.Close()
-}
-
-// badText says of what reading text for training or measuring gave that it is the user's to set right.
-func badText(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return err
-	}
-	return usage("--data: %w", err)
 }
 
 // Do trains until the end, or until ctx ends: then what is done is saved.

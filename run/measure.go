@@ -180,7 +180,7 @@ func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error
 	if tok := m.TextTokenizer(); tok != nil {
 		text, err := corpus.Load(ctx, tok, paths...)
 		if err != nil {
-			return nil, badText(ctx, err)
+			return nil, BadText(ctx, "--data: ", err)
 		}
 		return text, nil
 	}
@@ -189,7 +189,7 @@ func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error
 	}
 	text, err := corpus.Open(paths[0])
 	if err != nil {
-		return nil, badText(ctx, err)
+		return nil, BadText(ctx, "--data: ", err)
 	}
 	bos, _, _ := m.specials()
 	if vocab := m.VocabSize(); text.VocabSize() > vocab || text.BOS() != int32(bos) {
@@ -229,4 +229,13 @@ func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineRes
 		return eval.BaselineResult{}, err
 	}
 	return eval.Unigram(ctx, trained, held, m.VocabSize(), layout.PatchSize, o)
+}
+
+// BadText says of an error from reading text that it is the user's to set right: a *UsageError that begins with where.
+// Nil stays nil, and after the end of ctx the error stays as it is.
+func BadText(ctx context.Context, where string, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return usage("%s%w", where, err)
 }

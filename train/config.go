@@ -87,7 +87,18 @@ func (c Config) Validate() error {
 	return p.Err()
 }
 
-// LearningRate returns the rate of step s, counted from 0, of a run of total steps; total 0 stands for a run whose end
+// WholePatches reports a block_size that is no whole patches of that many tokens, or fewer than least, as a *config.Error.
+// It leaves a patch size below 1 for others to report.
+func (c Config) WholePatches(patch, least int) error {
+	var p config.Problems
+	if patch > 0 {
+		p.Check(c.BlockSize%patch == 0 && c.BlockSize >= least*patch, "block_size", c.BlockSize,
+			fmt.Sprintf("want a multiple of patch_size = %d, at least %d", patch, least*patch))
+	}
+	return p.Err()
+}
+
+// LearningRateAt returns the rate of step s, counted from 0, of a run of total steps; total 0 stands for a run whose end
 // is not known yet, and none of its steps decays. Warm-up gives step s the rate lr*min(1, s/warmup): the first step
 // changes no weight but fills the optimizer's moments, as in the reference.
 func (c Config) LearningRateAt(s, total int) float64 {

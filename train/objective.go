@@ -42,7 +42,7 @@ type Figure struct {
 // Autoencoder is the objective of an autoencoder (SPEC section 2) over batches of c's size.
 func Autoencoder(m *autoencoder.Model, c Config) (*Objective, error) {
 	k := m.Config.PatchSize
-	if err := wholePatches(c, k, 1); err != nil {
+	if err := c.WholePatches(k, 1); err != nil {
 		return nil, err
 	}
 	patches := c.BatchSize * c.BlockSize / k
@@ -67,7 +67,7 @@ func Autoencoder(m *autoencoder.Model, c Config) (*Objective, error) {
 // LanguageModel is the objective of a language model (SPEC section 3) over batches of c's size.
 func LanguageModel(m *lm.Model, c Config) (*Objective, error) {
 	k := m.Config.PatchSize
-	if err := wholePatches(c, k, 2); err != nil {
+	if err := c.WholePatches(k, 2); err != nil {
 		return nil, err
 	}
 	t := m.Training(c.BatchSize, c.BlockSize)
@@ -128,7 +128,7 @@ func TokenBrier(i int) string { return fmt.Sprintf("token_brier_%d", i+1) }
 
 // Autoregressive is the objective of the token-level baseline (SPEC section 3.4) over batches of c's size.
 func Autoregressive(m *ar.Model, c Config) (*Objective, error) {
-	if err := wholePatches(c, 1, 2); err != nil {
+	if err := c.WholePatches(1, 2); err != nil {
 		return nil, err
 	}
 	t := m.Training(c.BatchSize, c.BlockSize)
@@ -143,11 +143,4 @@ func Autoregressive(m *ar.Model, c Config) (*Objective, error) {
 			}
 		},
 	}, nil
-}
-
-func wholePatches(c Config, k, least int) error {
-	if c.BlockSize%k != 0 || c.BlockSize < least*k {
-		return fmt.Errorf("block_size is %d: want a multiple of patch_size = %d, at least %d", c.BlockSize, k, least*k)
-	}
-	return nil
 }

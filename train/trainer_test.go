@@ -109,7 +109,7 @@ func TestClipping(t *testing.T) {
 func TestWholePatches(t *testing.T) {
 	c := train.Default()
 	c.BlockSize = 10
-	if _, err := train.Autoencoder(autoencoder.New(testkit.TinyAutoencoder(), nn.NewParams(), ""), c); err == nil || !strings.Contains(err.Error(), "block_size is 10") {
+	if _, err := train.Autoencoder(autoencoder.New(testkit.TinyAutoencoder(), nn.NewParams(), ""), c); err == nil || !strings.Contains(err.Error(), "block_size = 10: want a multiple") {
 		t.Errorf("blocks of 10 tokens and patches of 4: %v", err)
 	}
 }

@@ -105,13 +105,8 @@ func onlyHelp(cmd *cobra.Command, args []string) error {
 	return cmd.Help()
 }
 
-// badText says of an error from reading the user's text that it is his to set right.
-func badText(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	return badUsage("%w", err)
-}
+// badText says of an error from reading text that names its file itself that it is the user's to set right.
+func badText(ctx context.Context, err error) error { return run.BadText(ctx, "", err) }
 
 // exactly wants n positional arguments, which usage names.
 func exactly(n int, usage string) cobra.PositionalArgs {
