@@ -83,7 +83,7 @@ func ReferenceKeys() config.Ignored {
 // Validate reports everything that is wrong, as a *config.Error.
 func (c Config) Validate() error {
 	var p config.Problems
-	config.Within(&p, "patch_size", c.PatchSize, 1, 64)
+	config.Within(&p, "patch_size", c.PatchSize, 1, config.MostPatch)
 	config.Within(&p, "latent_size", c.LatentSize, 1, config.MostWidth)
 	config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MostWidth)
 	config.Within(&p, "intermediate_size", c.IntermediateSize, 1, config.MostWidth)

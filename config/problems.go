@@ -99,6 +99,7 @@ func (p *Problems) Err() error {
 const (
 	MostWidth  = 1 << 17 // of a layer or a latent
 	MostLayers = 1000
+	MostPatch  = 64      // tokens of a patch, K
 	MostTokens = 1 << 24 // of a vocabulary, a context, a batch
 	MostWeight = 1e6     // of a term of a loss, or a learning rate
 )

@@ -119,7 +119,7 @@ func (c Config) Validate() error {
 	var p config.Problems
 	p.Join(c.Config.Validate())
 	p.Join(c.HeadConfig.Validate())
-	config.Within(&p, "patch_size", c.PatchSize, 1, 64)
+	config.Within(&p, "patch_size", c.PatchSize, 1, config.MostPatch)
 	config.Within(&p, "latent_size", c.LatentSize, 1, config.MostWidth)
 	config.Within(&p, "vocab_size", c.VocabSize, 2, config.MostTokens)
 	config.Token(&p, "bos_token_id", c.BOSTokenID, c.VocabSize)

@@ -163,16 +163,13 @@ func (m *Model) useAE(c AEConfig) {
 }
 
 func (m *Model) describeLM(path string, training bool, set []string) error {
-	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
-	c, err := config.Compose(over, path, set)
-	if err != nil {
-		return err
-	}
 	ae, err := config.Compose(AEConfig{}, filepath.Join(filepath.Dir(path), checkpoint.AutoencoderIn, checkpoint.ConfigFile), nil)
 	if err != nil {
 		return err
 	}
-	if err := c.ValidateWith(ae.AutoencoderConfig); err != nil {
+	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
+	c, err := config.ComposeWith(over, path, set, func(c *LMConfig, _ func(string) bool) error { return c.ValidateWith(ae.AutoencoderConfig) })
+	if err != nil {
 		return err
 	}
 	m.useLM(c, ae.AutoencoderConfig, training)

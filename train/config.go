@@ -88,10 +88,10 @@ func (c Config) Validate() error {
 }
 
 // WholePatches reports a block_size that is no whole patches of that many tokens, or fewer than least, as a *config.Error.
-// It leaves a patch size below 1 for others to report.
+// It leaves a patch size that none can be for others to report.
 func (c Config) WholePatches(patch, least int) error {
 	var p config.Problems
-	if patch > 0 {
+	if patch >= 1 && patch <= config.MostPatch {
 		p.Check(c.BlockSize%patch == 0 && c.BlockSize >= least*patch, "block_size", c.BlockSize,
 			fmt.Sprintf("want a multiple of patch_size = %d, at least %d", patch, least*patch))
 	}
