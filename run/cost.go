@@ -23,7 +23,7 @@ type Cost struct {
 	TokenLoss flops.Count // of a step: the auxiliary token loss, which steps after token_loss_until do without
 	Steps     int         // made so far; 0 without a run
 	MaxSteps  int         // 0 where minutes decide
-	SoFar     float64     // the steps made
+	SoFar     float64     // FLOPs of the steps made
 	Planned   float64     // these, and what is left to MaxSteps
 
 	Context int      // positions of the context that a token is written in; 0 for an autoencoder
@@ -60,6 +60,7 @@ func (m *Model) Cost(context int) (Cost, error) {
 	return c, m.countTraining(&c, objective)
 }
 
+// countTraining counts a step, and the steps that are made and planned.
 func (m *Model) countTraining(c *Cost, o *train.Objective) error {
 	batches := float64(m.GradientAccumulationSteps)
 	c.Step = flops.Training(o.Graph).Times(batches)
