@@ -48,6 +48,15 @@ type loopState struct {
 	MaxSteps  int                `json:"max_steps"` // that it was to make
 	Measured  int                `json:"measured"`  // the step after which it was last measured
 	Finished  bool               `json:"finished"`
+	Without   int                `json:"without_auxiliary,omitzero"` // steps made with auxiliary losses off
+}
+
+// WithoutAuxiliary returns how many steps of a checkpoint's were made with auxiliary losses off; 0 of one from before
+// they were counted.
+func WithoutAuxiliary(saved *checkpoint.Saved) (int, error) {
+	var state loopState
+	err := saved.Trainer(&state)
+	return state.Without, err
 }
 
 // Decision is what a run under max_minutes decided by the clock: at step Step it was to make Total steps in all. With
@@ -151,6 +160,9 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 		if err != nil {
 			// The step was not made: what is saved stands before its batch.
 			return l.outcome(nil), errors.Join(err, l.Batches.Seek(before), l.save())
+		}
+		if report.Without {
+			l.state.Without++
 		}
 		rate := meter.step(l.seconds())
 		event := l.event(report, rate)

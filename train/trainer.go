@@ -31,6 +31,7 @@ type Report struct {
 	GradNorm     float64 // before clipping
 	LearningRate float64
 	Figures      []Figure // of the last accumulated batch
+	Without      bool     // auxiliary losses were off; false where there are none
 }
 
 // New compiles the objective for training from its parameters' present values, which must be there. It returns a
@@ -65,7 +66,8 @@ func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) 
 	c := t.Config
 	r := Report{Step: t.step, LearningRate: c.LearningRateAt(t.step, total)}
 	if o := t.Objective; o.Auxiliary != nil {
-		o.Auxiliary(o.auxiliary(t.step, total))
+		r.Without = !o.auxiliary(t.step, total)
+		o.Auxiliary(!r.Without)
 	}
 	for i := range c.GradientAccumulationSteps {
 		if err := next(t.batch); err != nil {

@@ -97,7 +97,7 @@ func TestInfoJSON(t *testing.T) {
 func checkArithmetic(t *testing.T, kind string, info map[string]any) {
 	t.Helper()
 	flops, _ := info["flops"].(map[string]any)
-	wantKeys(t, "the arithmetic", flops, "train_step", "train_step_attention", "train_token", "trained", "planned", "token_by_part")
+	wantKeys(t, "the arithmetic", flops, "train_step", "train_step_attention", "train_step_token_loss", "train_token", "trained", "planned", "token_by_part")
 	number := func(m map[string]any, key string) float64 { n, _ := m[key].(float64); return n }
 	config, _ := info["config"].(map[string]any)
 	step := number(flops, "train_step")
@@ -147,6 +147,16 @@ func TestInfoPreset(t *testing.T) {
 	flops, _ := got["flops"].(map[string]any)
 	if token, _ := flops["token"].(float64); math.Round(token/1e6) != 971 {
 		t.Errorf("a token takes %v", token)
+	}
+	half := []string{"info", "--preset", "quickstart", "--model", "lm", "--set", "token_loss_until=0.5", "--set", "max_steps=1000"}
+	flops, _ = object(t, must(t, append(half, "--json")...).out)["flops"].(map[string]any)
+	step, _ := flops["train_step"].(float64)
+	loss, _ := flops["train_step_token_loss"].(float64)
+	if planned, _ := flops["planned"].(float64); loss <= 0 || math.Abs(planned-(1000*step-500*loss)) > 1e-9*planned {
+		t.Errorf("with half of 1000 steps without the token loss %v", flops)
+	}
+	if text := must(t, half...).out; !strings.Contains(text, " of a step in the token loss, on for the first 50 % of the steps\n") {
+		t.Errorf("nothing of the token loss's end in\n%s", text)
 	}
 	text := must(t, "info", "--preset", "quickstart", "--model", "lm").out
 	for _, want := range []string{"preset quickstart: lm, ", "token heads ", "in a context of 32 positions: backbone "} {
