@@ -56,7 +56,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 			}
 			o.Sampler = generate.Sampler(sampler)
 			if prompt == "-" {
-				data, err := io.ReadAll(cmd.InOrStdin())
+				data, err := readInput(cmd)
 				if err != nil {
 					return fmt.Errorf("read the prompt: %w", err)
 				}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,8 +48,23 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(errOut, "calm: %v\n", err)
+	fmt.Fprintf(errOut, "calm: %s\n", inWords(err))
 	return status(err)
+}
+
+// inWords is what a person is told of an error: of an interruption that it was one, wherever it struck, and what behind
+// it says what is kept.
+func inWords(err error) string {
+	var lines []string
+	for line := range strings.SplitSeq(err.Error(), "\n") { // of several errors that were joined
+		if _, after, ok := strings.Cut(line, context.Canceled.Error()); ok {
+			line = "interrupted" + after
+		}
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // status maps an error to an exit status.
@@ -120,6 +137,25 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 			return badUsage("%s takes %s: see %s --help", cmd.CommandPath(), usage, cmd.CommandPath())
 		}
 		return nil
+	}
+}
+
+// readInput reads standard input to its end, or to Ctrl-C: a terminal's end may never come.
+func readInput(cmd *cobra.Command) ([]byte, error) {
+	var (
+		data []byte
+		err  error
+		read = make(chan struct{})
+	)
+	go func() {
+		data, err = io.ReadAll(cmd.InOrStdin())
+		close(read)
+	}()
+	select {
+	case <-read:
+		return data, err
+	case <-cmd.Context().Done():
+		return nil, cmd.Context().Err()
 	}
 }
 

@@ -113,7 +113,7 @@ func newTokenizerEncode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := io.ReadAll(cmd.InOrStdin())
+			text, err := readInput(cmd)
 			if err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func newTokenizerDecode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in, err := io.ReadAll(cmd.InOrStdin())
+			in, err := readInput(cmd)
 			if err != nil {
 				return err
 			}
