@@ -190,7 +190,7 @@ func TestQuickstart(t *testing.T) {
 	dir := t.TempDir()
 	out, figures := filepath.Join(dir, "q"), filepath.Join(dir, "figures.json")
 	got := must(t, "quickstart", "--steps", "3,3", "--out", out, "--json", figures)
-	for _, want := range []string{"1. An autoencoder", "2. A language model", "3. Measured", "4. It writes", "5. It writes", "The whale ", "calm generate " + out} {
+	for _, want := range []string{"1. An autoencoder", "2. A language model", "3. Measured", "4. It writes", "5. It writes", "The whale ", "\n  " + program() + " generate " + out + " --prompt 'Call me ' --seed 7\n"} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("there is no %q in\n%s", want, got.out)
 		}
