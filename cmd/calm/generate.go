@@ -55,6 +55,9 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 				}
 			}
 			o.Sampler = generate.Sampler(sampler)
+			if err := needless(o); err != nil {
+				return err
+			}
 			if prompt == "-" {
 				data, err := readInput(cmd)
 				if err != nil {
@@ -86,6 +89,19 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the draws")
 	samplingFlag(cmd, &set)
 	return cmd
+}
+
+// needless refuses settings of samplers where there is nothing to set: people who give them expect more of them.
+func needless(o calm.Options) error {
+	switch {
+	case o.Temperature != 1:
+		return nil
+	case o.Draws > 0:
+		return badUsage("--draws %d: at --temperature 1 a patch takes one draw: leave --draws out", o.Draws)
+	case o.Sampler == generate.Batch:
+		return badUsage("--sampler %s is for temperatures below 1: give one, such as --temperature 0.5, or leave it out", o.Sampler)
+	}
+	return nil
 }
 
 // parseIDs reads what --ids says.

@@ -34,13 +34,15 @@ func TestEvalJSON(t *testing.T) {
 	r := tinyRuns(t)
 	for _, c := range []struct {
 		kind, dir string
+		flags     []string
 		keys      []string
 	}{
-		{"ae", r.ae, []string{"cross_entropy", "accuracy", "noise", "collapsed", "tokens"}},
-		{"lm", r.lm, []string{"energy_loss", "brier", "brier_lm", "brier_interval", "brier_lm_interval", "samples", "positions"}},
-		{"ar", r.ar, []string{"cross_entropy", "perplexity", "accuracy", "brier", "brier_lm", "brier_lm_interval", "positions", "rollouts"}},
+		{"ae", r.ae, []string{"--noise", "0.1,0.5"}, []string{"cross_entropy", "accuracy", "noise", "collapsed", "tokens"}},
+		{"lm", r.lm, []string{"--samples", "4"}, []string{"energy_loss", "brier", "brier_lm", "brier_interval", "brier_lm_interval", "samples", "positions"}},
+		{"ar", r.ar, nil, []string{"cross_entropy", "perplexity", "accuracy", "brier", "brier_lm", "brier_lm_interval", "positions", "rollouts"}},
 	} {
-		got := object(t, must(t, "eval", c.dir, "--json", "--noise", "0.1,0.5").out)
+		args := append([]string{"eval", c.dir, "--json"}, c.flags...)
+		got := object(t, must(t, args...).out)
 		wantKeys(t, "eval", got, "run", "text", "dtype", c.kind)
 		figures, _ := got[c.kind].(map[string]any)
 		wantKeys(t, "eval of "+c.kind, figures, c.keys...)
@@ -52,7 +54,7 @@ func TestEvalJSON(t *testing.T) {
 				t.Errorf("two sigmas gave %v", figures["noise"])
 			}
 		}
-		again := object(t, must(t, "eval", c.dir, "--json", "--noise", "0.1,0.5", "--threads", "1").out)
+		again := object(t, must(t, append(args, "--threads", "1")...).out)
 		for _, m := range []any{figures, again[c.kind]} {
 			delete(m.(map[string]any), "seconds")
 		}

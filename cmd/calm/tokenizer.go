@@ -245,6 +245,9 @@ func newDataInfo() *cobra.Command {
 		Example: "  calm data info prepared",
 		Args:    exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if corpus.IsPrepared(args[0]) && cmd.Flags().Changed("tokenizer") {
+				return badUsage("--tokenizer: %s is prepared, with a tokenizer of its own: leave it out", args[0])
+			}
 			var c *corpus.Corpus
 			tok, err := run.ChooseTokenizer(f.name)
 			if err != nil {
