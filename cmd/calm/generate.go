@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,8 +49,11 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 			var list []int32
 			if byIDs {
 				var err error
-				if list, err = parseIDs(ids); err != nil {
-					return err
+				if list, err = parseIDs(ids); err == nil && len(list) == 0 {
+					err = errors.New("there is no id in it")
+				}
+				if err != nil {
+					return badUsage("--ids: %w", err)
 				}
 			}
 			o.Sampler = generate.Sampler(sampler)
@@ -102,19 +104,6 @@ func needless(o calm.Options) error {
 		return badUsage("--sampler %s is for temperatures below 1: give one, such as --temperature 0.5, or leave it out", o.Sampler)
 	}
 	return nil
-}
-
-// parseIDs reads what --ids says.
-func parseIDs(s string) ([]int32, error) {
-	var ids []int32
-	for word := range strings.SplitSeq(s, ",") {
-		id, err := strconv.ParseInt(strings.TrimSpace(word), 10, 32)
-		if err != nil {
-			return nil, badUsage("--ids %q: want token ids with commas between them, as in 791,42,1053", s)
-		}
-		ids = append(ids, int32(id))
-	}
-	return ids, nil
 }
 
 func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) error {
