@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // TestBadInput: one clear sentence, status 2, nothing written.
@@ -291,4 +295,26 @@ func TestShortPatches(t *testing.T) {
 		t.Errorf("want status 2: %v", got)
 	}
 	checkSentence(t, got, "always 2")
+}
+
+// TestFlagsThatAreNoNumbers: every flag with a number, of every command, says in words what it wants.
+func TestFlagsThatAreNoNumbers(t *testing.T) {
+	checked := map[string]bool{}
+	each(newRoot(), func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			bad := map[string][]string{"int": {"many", "1.5", "99999999999999999999"}, "uint64": {"-1", "99999999999999999999"}, "float64": {"many", "1e999"},
+				"intSlice": {"1,x"}, "bool": {"maybe"}}[f.Value.Type()]
+			for _, value := range bad {
+				checked[f.Value.Type()] = true
+				got := calmRun(append(strings.Fields(cmd.CommandPath())[1:], "--"+f.Name+"="+value)...)
+				if got.status != exitUsage || strings.Contains(got.errOut, "strconv") || strings.Contains(got.errOut, "parsing") {
+					t.Errorf("%s --%s: %v", cmd.CommandPath(), f.Name, got)
+				}
+				checkSentence(t, got, fmt.Sprintf("--%s %q: want ", f.Name, value))
+			}
+		})
+	})
+	if len(checked) != 5 {
+		t.Errorf("only flags of %v", checked)
+	}
 }

@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/checkpoint"
@@ -106,12 +108,27 @@ with them. Start with
 		Args:          cobra.ArbitraryArgs,
 		RunE:          onlyHelp,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return badUsage("%w: see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newImport(), newExport(), newTokenizer(), newData(), newBench())
 	return root
+}
+
+// flagError says what is wrong with a flag, of a number without what the parser of numbers calls it.
+func flagError(cmd *cobra.Command, err error) error {
+	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return badUsage("%w: see %s --help", err, cmd.CommandPath())
+	}
+	want := map[string]string{"int": "a whole number", "uint64": "a whole number from 0 on", "float64": "a number",
+		"intSlice": "whole numbers with commas between them", "bool": "true or false"}[bad.GetFlag().Value.Type()]
+	switch {
+	case want == "":
+		return badUsage("%w: see %s --help", err, cmd.CommandPath())
+	case errors.Is(err, strconv.ErrRange):
+		want += ", and closer to 0"
+	}
+	return badUsage("--%s %q: want %s: see %s --help", bad.GetFlag().Name, bad.GetValue(), want, cmd.CommandPath())
 }
 
 // onlyHelp is what a command does that has nothing but others below it.
