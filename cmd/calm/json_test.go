@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // object reads one JSON object.
@@ -32,6 +34,7 @@ func wantKeys(t *testing.T, what string, m map[string]any, keys ...string) {
 
 func TestEvalJSON(t *testing.T) {
 	r := tinyRuns(t)
+	other := file(t, "another file.txt", strings.Repeat("old men sang to it\n", 20))
 	for _, c := range []struct {
 		kind, dir string
 		flags     []string
@@ -63,11 +66,17 @@ func TestEvalJSON(t *testing.T) {
 		if string(a) != string(b) {
 			t.Errorf("measured again, on one thread, %s gives\n%s, not\n%s", c.kind, b, a)
 		}
-		whole := object(t, must(t, "eval", c.dir, "--json", "--data", r.text).out)
-		if text, _ := whole["text"].(string); !strings.Contains(text, "all of") {
-			t.Errorf("measured on %q", text)
+		if want := map[string]any{"part": "held out", "data": []any{r.text}}; !cmp.Equal(got["text"], want) {
+			t.Errorf("measured on %v, want %v", got["text"], want)
 		}
-		if text := must(t, "eval", c.dir).out; !strings.HasPrefix(text, c.dir+", held out of ") {
+		whole := object(t, must(t, "eval", c.dir, "--json", "--data", r.text, "--data", other).out)
+		if want := map[string]any{"part": "all", "data": []any{r.text, other}}; !cmp.Equal(whole["text"], want) {
+			t.Errorf("measured on %v, want %v", whole["text"], want)
+		}
+		if text := must(t, "eval", c.dir).out; !strings.HasPrefix(text, c.dir+", held out of "+r.text+", float32 weights\n") {
+			t.Errorf("eval printed %q", text)
+		}
+		if text := must(t, "eval", c.dir, "--data", r.text, "--data", other).out; !strings.HasPrefix(text, c.dir+", all of "+r.text+", "+other+", float32 weights\n") {
 			t.Errorf("eval printed %q", text)
 		}
 	}
