@@ -87,7 +87,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
 	fl.StringVar(&sampler, "sampler", string(generate.Exact), "exact or batch, below temperature 1")
-	fl.IntVar(&o.Draws, "draws", 0, "draws a patch: at most with exact (default 10000), always with batch (default 200)")
+	fl.IntVar(&o.Draws, "draws", 0, "draws a patch, below temperature 1: at most with exact (default 10000), always with batch (default 200)")
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the draws")
 	samplingFlag(cmd, &set)
 	return cmd

@@ -49,6 +49,7 @@ func TestEvalJSON(t *testing.T) {
 		wantKeys(t, "eval", got, "run", "text", "dtype", c.kind)
 		figures, _ := got[c.kind].(map[string]any)
 		wantKeys(t, "eval of "+c.kind, figures, c.keys...)
+		checkDocumented(t, "calm eval --json", got)
 		if len(got) != 4 || got["dtype"] != "float32" {
 			t.Errorf("eval of %s has %v", c.kind, slices.Sorted(maps.Keys(got)))
 		}
@@ -212,6 +213,7 @@ func TestQuickstart(t *testing.T) {
 	}
 	m := object(t, string(data))
 	wantKeys(t, "quickstart", m, "ae_accuracy", "ae_accuracy_noise03", "brier", "brier_lm", "steps", "seconds", "tokens_per_s")
+	checkDocumented(t, "calm quickstart --json FILE", m)
 	if brier, _ := m["brier"].([]any); len(brier) != 4 {
 		t.Errorf("brier is %v", m["brier"])
 	}
