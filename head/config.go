@@ -30,6 +30,17 @@ func Default() Config {
 // SamplingKeys are the keys that can be set anew for a trained model.
 func SamplingKeys() []string { return []string{"sampling_steps", "solver"} }
 
+// SamplingKeys are those of them that change how this head draws.
+func (c Config) SamplingKeys() []string {
+	switch c.ModelType {
+	case FlowType:
+		return SamplingKeys()
+	case DiffusionType:
+		return []string{"sampling_steps"}
+	}
+	return nil
+}
+
 // Steps returns the number of steps of a draw: SamplingSteps, or the paper's: 100 of diffusion, 10 of flow; 1 of energy.
 func (c Config) Steps() int {
 	switch {

@@ -172,7 +172,24 @@ func (m *Model) describeLM(path string, training bool, set []string) error {
 	if err != nil {
 		return err
 	}
+	if err := drawsBy(c, set); err != nil {
+		return err
+	}
 	m.useLM(c, ae.AutoencoderConfig, training)
+	return nil
+}
+
+// drawsBy refuses assignments of how another head draws.
+func drawsBy(c LMConfig, set []string) error {
+	keys := c.SamplingKeys()
+	for _, s := range set {
+		switch key, _, _ := strings.Cut(s, "="); {
+		case len(keys) == 0:
+			return usage("--set %s: the %s head draws in one step: leave it out", s, c.ModelType)
+		case !slices.Contains(keys, strings.TrimSpace(key)):
+			return usage("--set %s: the %s head has no such key, only %s: leave it out", s, c.ModelType, strings.Join(keys, ", "))
+		}
+	}
 	return nil
 }
 

@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // TestBadInput: one clear sentence, status 2, nothing written.
@@ -21,6 +25,8 @@ func TestBadInput(t *testing.T) {
 	parquet := file(t, "bad.parquet", "PAR1 this is none")
 	gone := filepath.Join(work, "gone.txt")
 	long := strings.Repeat("long ", 20)
+	prepared := filepath.Join(t.TempDir(), "prepared")
+	must(t, "data", "prepare", "--data", r.text, "--out", prepared)
 	cases := []struct {
 		name string
 		want string // a part of the sentence
@@ -92,6 +98,20 @@ func TestBadInput(t *testing.T) {
 		{"negative threads to write", "--threads", []string{"generate", r.lm, "--threads", "-2"}},
 		{"steps of an energy head", "in one step", []string{"eval", r.lm, "--set", "sampling_steps=4"}},
 		{"solver that is none", "solver", []string{"generate", r.lm, "--set", "solver=magic"}},
+		{"a step of an energy head", "in one step", []string{"eval", r.lm, "--set", "sampling_steps=0"}},
+		{"solver of an energy head", "in one step", []string{"generate", r.lm, "--set", "solver=euler"}},
+		{"draws at temperature 1", "one draw", []string{"generate", r.lm, "--draws", "50"}},
+		{"batch sampler at temperature 1", "below 1", []string{"generate", r.lm, "--sampler", "batch"}},
+		{"fewer draws than 1/T", "at least 2 draws", []string{"generate", r.lm, "--temperature", "0.5", "--sampler", "batch", "--draws", "1"}},
+		{"draws of the baseline", "one draw a token", []string{"generate", r.ar, "--temperature", "0.5", "--draws", "50"}},
+		{"samples of an autoencoder", "--samples", []string{"eval", r.ae, "--samples", "4"}},
+		{"samples of the baseline", "--samples", []string{"eval", r.ar, "--samples", "8"}},
+		{"noise of a language model", "--noise", []string{"eval", r.lm, "--noise", "0.1,0.3"}},
+		{"noise of the baseline", "--noise", []string{"eval", r.ar, "--noise", "0.1"}},
+		{"windows of an autoencoder", "--windows", []string{"eval", r.ae, "--windows", "all"}},
+		{"windows of the baseline", "--windows", []string{"eval", r.ar, "--windows", "reference"}},
+		{"windows of patches of four", "--windows", []string{"eval", r.lm, "--windows", "reference"}},
+		{"tokenizer of prepared text", "--tokenizer", []string{"data", "info", prepared, "--tokenizer", "bytes"}},
 		{"other keys of a trained model", "only dtype, sampling_steps, solver", []string{"generate", r.lm, "--set", "beta=.5"}},
 		{"steps of a baseline", "only language models", []string{"eval", r.ar, "--set", "sampling_steps=4"}},
 		{"head that is none", "model_type", trainTiny("lm", "x", r.text, "--ae", r.ae, "--set", "model_type=gan")},
@@ -257,5 +277,44 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 	if got := calmRun("train", "--resume", out); got.status != exitFailed || !strings.Contains(got.errOut, "no checkpoint of") {
 		t.Errorf("all checkpoints are damaged: %v", got)
+	}
+}
+
+// TestShortPatches: what has an effect only where patches are short is taken there, and the other way round.
+func TestShortPatches(t *testing.T) {
+	text, dir := tinyText(t), t.TempDir()
+	ae, lm := filepath.Join(dir, "ae"), filepath.Join(dir, "lm")
+	must(t, trainTiny("ae", ae, text, "--steps", "2", "--set", "patch_size=2")...)
+	must(t, trainTiny("lm", lm, text, "--ae", ae, "--steps", "2")...)
+	fewer := must(t, "eval", lm, "--samples", "2", "--windows", "reference").out
+	if all := must(t, "eval", lm, "--windows", "all").out; fewer == all || !strings.Contains(all, "rollouts") {
+		t.Errorf("the reference's windows give\n%sall give\n%s", fewer, all)
+	}
+	got := calmRun("eval", lm, "--samples", "8")
+	if got.status != exitUsage {
+		t.Errorf("want status 2: %v", got)
+	}
+	checkSentence(t, got, "always 2")
+}
+
+// TestFlagsThatAreNoNumbers: every flag with a number, of every command, says in words what it wants.
+func TestFlagsThatAreNoNumbers(t *testing.T) {
+	checked := map[string]bool{}
+	each(newRoot(), func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			bad := map[string][]string{"int": {"many", "1.5", "99999999999999999999"}, "uint64": {"-1", "99999999999999999999"}, "float64": {"many", "1e999"},
+				"intSlice": {"1,x"}, "bool": {"maybe"}}[f.Value.Type()]
+			for _, value := range bad {
+				checked[f.Value.Type()] = true
+				got := calmRun(append(strings.Fields(cmd.CommandPath())[1:], "--"+f.Name+"="+value)...)
+				if got.status != exitUsage || strings.Contains(got.errOut, "strconv") || strings.Contains(got.errOut, "parsing") {
+					t.Errorf("%s --%s: %v", cmd.CommandPath(), f.Name, got)
+				}
+				checkSentence(t, got, fmt.Sprintf("--%s %q: want ", f.Name, value))
+			}
+		})
+	})
+	if len(checked) != 5 {
+		t.Errorf("only flags of %v", checked)
 	}
 }
