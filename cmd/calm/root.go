@@ -37,12 +37,12 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	root := newRoot()
+	root, stdout := newRoot(), &output{w: out}
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
+	root.SetOut(stdout)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
+	err := stdout.failed(root.ExecuteContext(ctx))
 	if err == nil {
 		return exitDone
 	}
