@@ -42,9 +42,12 @@ type Progress struct {
 // leaves there is taken up by the next with the same documents, which reads but
 // does not tokenize what is done. With a complete directory it checks that the
 // documents are those in it. Other documents or another tokenizer are an error,
-// and nothing is overwritten.
+// and so is a directory that is not [Free]; nothing is overwritten.
 func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer, dir string, opts PrepareOptions) (*Corpus, error) {
 	if err := checkSpecials(tok); err != nil {
+		return nil, err
+	}
+	if err := Free(dir); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
