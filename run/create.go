@@ -96,10 +96,10 @@ func free(dir string) error {
 	if _, none := checkpoint.OpenRun(dir); err != nil && none == nil {
 		err = fmt.Errorf("%w, or resume it (calm train --resume %s)", err, dir)
 	}
-	if errors.Is(err, checkpoint.ErrExists) {
-		err = &UsageError{err}
+	if err != nil {
+		return &UsageError{err}
 	}
-	return err
+	return nil
 }
 
 func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
@@ -45,6 +46,9 @@ func newTokenizerTrain() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
 				return badUsage("tokenizer train needs --out FILE, the tokenizer.json to write")
+			}
+			if err := atomicfile.CanWrite(out); err != nil { // before the text is read
+				return badUsage("--out %s: %w", out, err)
 			}
 			docs := corpus.Book()
 			if len(data) > 0 {
@@ -198,6 +202,9 @@ taken up where it was.`,
 			tok, err := run.ChooseTokenizer(f.name)
 			if err != nil {
 				return err
+			}
+			if err := corpus.Free(out); err != nil {
+				return badUsage("%w", err)
 			}
 			size, err := corpus.Size(data...) // before a directory is made
 			if err != nil {
