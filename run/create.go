@@ -310,8 +310,10 @@ func (t *Training) open(ctx context.Context) error {
 	return nil
 }
 
-// Resume opens a run to train on from its newest checkpoint, or from the beginning if it has none yet. A larger number
-// of steps than it was given before makes it go on; 0 keeps the number. The warnings say what of it was damaged.
+// Resume opens a run to train on from its newest checkpoint, or from the beginning if it has none yet. Another number of
+// steps takes the place of the one it was given before, 0 keeps that. A finished run that is to make no more steps than it
+// has made stays as it is; one that is not finished cannot be given fewer (*UsageError). The warnings say what of it was
+// damaged.
 func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Training, warnings []string, err error) {
 	m, err := describe(dir, true)
 	if err != nil {
@@ -344,10 +346,13 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 	if err != nil {
 		return t, warnings, err
 	}
-	if raised {
-		err = t.run.WriteConfig(t.configFile)
+	if !raised || t.Loop.Finished() {
+		return t, warnings, nil
 	}
-	return t, warnings, err
+	if done := t.Loop.Trainer.Steps(); steps < done {
+		return t, warnings, usage("--steps %d: %s has made %d steps already: want %d or more", steps, dir, done, done)
+	}
+	return t, warnings, t.run.WriteConfig(t.configFile)
 }
 
 // raise gives the run another number of steps, which counts instead of minutes, and reports whether it is another.

@@ -98,10 +98,15 @@ func (l *Loop) Resume() (warnings []string, err error) {
 	return saved.Warnings, err
 }
 
+// Finished reports whether the run was finished before, and still is with the steps it is given now.
+func (l *Loop) Finished() bool { return l.state.Finished }
+
 // askedAnew takes up that the run has been given another number of steps than when the checkpoint was made. Where steps
-// count and no minutes, what the clock decided is void.
+// count and no minutes, what the clock decided is void. A run that is finished stays so unless it is to make more steps
+// than it has made.
 func (l *Loop) askedAnew() {
-	if l.Trainer.Config.MaxMinutes == 0 && len(l.state.Decisions) > 0 || l.Trainer.Config.MaxSteps != l.state.MaxSteps {
+	other := l.Trainer.Config.MaxMinutes == 0 && len(l.state.Decisions) > 0 || l.Trainer.Config.MaxSteps != l.state.MaxSteps
+	if more := l.Trainer.Config.MaxSteps == 0 || l.Trainer.Config.MaxSteps > l.Trainer.Steps(); other && more {
 		l.state.Finished = false
 	}
 	if l.Trainer.Config.MaxMinutes == 0 {

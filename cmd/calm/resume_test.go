@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -207,5 +208,23 @@ func replaceMissing(t *testing.T, path string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, data, 0o666); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestResumeFinished: a finished run is left alone, whether it is given no number of steps, its own or fewer.
+func TestResumeFinished(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "ae")
+	must(t, trainTiny("ae", out, tinyText(t), "--steps", "3")...)
+	before := files(t, out)
+	delete(before, filepath.Join(out, ".lock")) // which names the process
+	for _, steps := range [][]string{nil, {"--steps", "3"}, {"--steps", "2"}} {
+		if got := must(t, append([]string{"train", "--resume", out}, steps...)...); !strings.Contains(got.out, "3 steps in") || got.errOut != "" {
+			t.Errorf("%v: %v", steps, got)
+		}
+		after := files(t, out)
+		delete(after, filepath.Join(out, ".lock"))
+		if !maps.Equal(before, after) {
+			t.Errorf("%v changed the run", steps)
+		}
 	}
 }
