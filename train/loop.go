@@ -69,6 +69,14 @@ type Outcome struct {
 // ErrData says that a run is to go on with another text than it began with.
 var ErrData = errors.New("the data has changed since the run began")
 
+// TrainedOn returns the fingerprint of the text that a run trains on, which stands in its checkpoints. The error is
+// checkpoint.ErrNoCheckpoint where it has none.
+func TrainedOn(r *checkpoint.Run) (corpus.Fingerprint, error) {
+	var s loopState
+	err := r.Trainer(&s)
+	return s.Data, err
+}
+
 // Resume takes up the newest checkpoint of the run, if there is one.
 func (l *Loop) Resume() (warnings []string, err error) {
 	saved, err := l.Run.Latest()

@@ -171,7 +171,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestResumeNeedsItsText: a run whose text is gone or has changed says so and stays as it is.
+// TestResumeNeedsItsText: a run whose text is gone or has changed says so and stays as it is; nor is it measured on it.
 func TestResumeNeedsItsText(t *testing.T) {
 	text, out := tinyText(t), filepath.Join(t.TempDir(), "ae")
 	must(t, trainTiny("ae", out, text, "--steps", "3")...)
@@ -189,6 +189,11 @@ func TestResumeNeedsItsText(t *testing.T) {
 		t.Errorf("want status 2: %v", got)
 	}
 	checkSentence(t, got, "the data has changed")
+	if got = calmRun("eval", out); got.status != exitUsage { // what it would hold out is not what training left alone
+		t.Errorf("want status 2: %v", got)
+	}
+	checkSentence(t, got, "has changed since "+out)
+	must(t, "eval", out, "--data", text)
 	if err := os.Remove(text); err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +206,7 @@ func TestResumeNeedsItsText(t *testing.T) {
 		t.Errorf("the configuration was changed to\n%s", now)
 	}
 	replaceMissing(t, text, good)
+	must(t, "eval", out)
 	must(t, "train", "--resume", out, "--steps", "9")
 }
 
