@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -248,7 +249,7 @@ func newDataInfo() *cobra.Command {
 	var f tokenizerFlag
 	cmd := &cobra.Command{
 		Use:     "info PATH",
-		Short:   "Show how much text there is and how it is split",
+		Short:   "Show how much text there is and how it is split, and verify what is prepared",
 		Example: "  calm data info prepared",
 		Args:    exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -257,8 +258,11 @@ func newDataInfo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if corpus.IsPrepared(args[0]) {
-				c, err = corpus.Open(args[0])
+			prepared := corpus.IsPrepared(args[0])
+			if prepared {
+				if c, err = corpus.Open(args[0]); err == nil {
+					err = verifyCorpus(cmd, c)
+				}
 			} else {
 				c, err = corpus.Load(cmd.Context(), tok, args[0])
 			}
@@ -266,11 +270,34 @@ func newDataInfo() *cobra.Command {
 				return badText(cmd.Context(), fmt.Errorf("data info %s: %w", args[0], err))
 			}
 			describeCorpus(cmd.OutOrStdout(), args[0], c)
+			if prepared {
+				fmt.Fprintln(cmd.OutOrStdout(), "  all tokens match their checksums")
+			}
 			return c.Close()
 		},
 	}
 	f.add(cmd)
 	return cmd
+}
+
+// verifyCorpus reads all tokens of a prepared corpus, which it closes where they are damaged.
+func verifyCorpus(cmd *cobra.Command, c *corpus.Corpus) error {
+	line := newProgress(cmd.ErrOrStderr(), "")
+	line.shown = time.Now() // most are verified before anybody would look
+	var done *share
+	err := c.Verify(cmd.Context(), func(n, total int64) {
+		if done == nil {
+			done = newShare(total)
+		}
+		if line.due(false) {
+			line.show("verified " + done.line(n, false))
+		}
+	})
+	line.end()
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	return nil
 }
 
 // readText is corpus.Read with errors that are the user's to set right.
