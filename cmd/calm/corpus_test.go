@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,4 +34,29 @@ func TestDataInfoVerifies(t *testing.T) {
 		t.Errorf("want status 2: %v", got)
 	}
 	checkSentence(t, got, "000000.tokens: bytes 128 to")
+}
+
+// TestPrepareInterrupted: that something is saved is said where it is so; where it is not, nothing is left.
+func TestPrepareInterrupted(t *testing.T) {
+	text, dir := tinyText(t), filepath.Join(t.TempDir(), "prepared")
+	args := []string{"data", "prepare", "--data", text, "--out", dir}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got := calmUnder(ctx, args...)
+	if got.status != exitInterrupted {
+		t.Errorf("want status 130: %v", got)
+	}
+	checkSentence(t, got, "nothing to save")
+	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory is there: %v", err)
+	}
+	must(t, args...)
+	if err := os.Remove(filepath.Join(dir, "corpus.json")); err != nil { // which is written last
+		t.Fatal(err)
+	}
+	if got = calmUnder(ctx, args...); got.status != exitInterrupted {
+		t.Errorf("want status 130: %v", got)
+	}
+	checkSentence(t, got, "is saved")
+	must(t, args...)
 }

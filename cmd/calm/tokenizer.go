@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -211,7 +210,6 @@ taken up where it was.`,
 			if err != nil {
 				return badUsage("--data: %w", err)
 			}
-			_, missing := os.Lstat(out)
 			shown := false
 			share, line := newShare(size), newProgress(cmd.ErrOrStderr(), "")
 			progress := func(p corpus.Progress) {
@@ -223,16 +221,16 @@ taken up where it was.`,
 			}
 			c, err := corpus.Prepare(cmd.Context(), readText(cmd.Context(), data), tok, out, corpus.PrepareOptions{Progress: progress})
 			line.end()
-			if errors.Is(err, context.Canceled) {
+			if errors.Is(err, context.Canceled) && corpus.Begun(out) {
 				return errInterrupted
+			}
+			if errors.Is(err, context.Canceled) {
+				return errStopped
 			}
 			if _, system := errors.AsType[*fs.PathError](err); err != nil && !system {
 				err = badText(cmd.Context(), err)
 			}
 			if err != nil {
-				if missing != nil && !shown { // nothing that running again could take up
-					err = errors.Join(err, os.RemoveAll(out))
-				}
 				return err
 			}
 			describeCorpus(cmd.OutOrStdout(), out, c)
