@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -276,12 +277,18 @@ func (t *Training) keepTail() error {
 }
 
 func (t *Training) addAutoencoder(ae *Model) error {
-	for _, name := range []string{checkpoint.ConfigFile, checkpoint.ModelFile} {
-		if err := t.run.AddCopy(checkpoint.AutoencoderIn+"/"+name, filepath.Join(ae.Dir, name)); err != nil {
-			return err
-		}
+	const in = checkpoint.AutoencoderIn + "/"
+	if err := t.run.AddCopy(in+checkpoint.ConfigFile, filepath.Join(ae.Dir, checkpoint.ConfigFile)); err != nil {
+		return err
 	}
-	return nil
+	if ae.weights == nil { // they were converted: those of an import, which nobody trains
+		return t.run.AddCopy(in+checkpoint.ModelFile, filepath.Join(ae.Dir, checkpoint.ModelFile))
+	}
+	// What was read: a run that is still in training has other weights under that name by now.
+	return t.run.Add(in+checkpoint.ModelFile, func(w io.Writer) error {
+		_, err := ae.weights.WriteTo(w)
+		return err
+	})
 }
 
 // open loads the text and compiles the training program.
