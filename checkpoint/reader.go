@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -68,6 +69,12 @@ func (f *File) Close() error {
 		return nil
 	}
 	return f.mapping.Unmap()
+}
+
+// WriteTo writes the file as it was opened, whatever its name stands for by now.
+func (f *File) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(f.all)
+	return int64(n), err
 }
 
 // Path is the name that the file was opened by.

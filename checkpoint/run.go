@@ -76,17 +76,22 @@ func createRun(dir string, disk *atomicfile.Disk) (*Run, error) {
 var unfinished = []string{lockFile, TokenizerFile, AutoencoderIn}
 
 // Free makes sure that CreateRun can begin a run in dir without anything getting lost, and changes nothing: ErrExists
-// where there is a run already, or something else than an empty directory.
+// where there is a run already, or something else than an empty directory, another error where no directory can be made.
 func Free(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(dir); err == nil {
 			return fmt.Errorf("create the run: %s %w: it is a link to nothing", dir, ErrExists)
 		}
-		return nil
 	}
 	if err == nil && !info.IsDir() {
 		return fmt.Errorf("create the run: %s %w: it is a file", dir, ErrExists)
+	}
+	if cannot := atomicfile.CanMake(dir); cannot != nil {
+		return fmt.Errorf("create the run: %w", cannot)
+	}
+	if err != nil {
+		return nil // nothing is there yet
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {

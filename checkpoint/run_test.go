@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -173,6 +174,26 @@ func TestSameStepAgain(t *testing.T) {
 		if strings.Contains(name, oldSuffix) || strings.Contains(name, ".tmp") {
 			t.Errorf("%s was left behind", name)
 		}
+	}
+}
+
+// TestTrainer reads the trainer's state without the weights, of the newest checkpoint that says what it is.
+func TestTrainer(t *testing.T) {
+	var got progress
+	if err := newRun(t).Trainer(&got); !errors.Is(err, ErrNoCheckpoint) {
+		t.Errorf("before the first checkpoint: %v", err)
+	}
+	r := newRun(t, 1, 2)
+	for _, want := range []int{20, 10} {
+		if err := r.Trainer(&got); err != nil || got.Position != want {
+			t.Errorf("%+v, %v; want position %d", got, err, want)
+		}
+		if err := os.WriteFile(r.Path(stateDir, stepPrefix+strconv.Itoa(want/10), stateFile), []byte("{}"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, ok := errors.AsType[*DamagedError](r.Trainer(&got)); !ok {
+		t.Error("nothing is said of damage")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -143,28 +144,52 @@ func sameModel(path string, model *File) bool {
 	return f.Close() == nil && same
 }
 
-// openSaved opens a checkpoint and verifies it; all that is wrong with its content is a *DamagedError.
-func openSaved(dir string, step int) (s *Saved, err error) {
+// Trainer reads what the newest checkpoint whose state.json is whole holds of the trainer's, as [Saved.Trainer] does, and
+// leaves the weights alone. ErrNoCheckpoint means that there is none.
+func (r *Run) Trainer(into any) error {
+	steps, err := r.Steps()
+	if err == nil && len(steps) == 0 {
+		err = fmt.Errorf("%s: %w", r.Dir, ErrNoCheckpoint)
+	}
+	for _, step := range slices.Backward(steps) {
+		var state stateJSON
+		if state, err = readState(r.stepDir(step), step); err == nil {
+			return (&Saved{path: filepath.Join(r.stepDir(step), stateFile), trainer: state.Trainer}).Trainer(into)
+		}
+	}
+	return err
+}
+
+// readState reads and verifies state.json.
+func readState(dir string, step int) (state stateJSON, err error) {
 	path := filepath.Join(dir, stateFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, missing(path, err)
+		return state, missing(path, err)
 	}
-	var state stateJSON
 	if err := json.Unmarshal(data, &state, json.RejectUnknownMembers(true)); err != nil {
-		return nil, damaged(path, "%s", strings.TrimPrefix(err.Error(), "json: "))
+		return state, damaged(path, "%s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	switch sum, err := state.sum(); {
 	case err != nil:
-		return nil, damaged(path, "%w", err)
+		return state, damaged(path, "%w", err)
 	case sum != state.CRC32C:
-		return nil, damaged(path, "its checksum is %s, it says %q: it was altered after calm wrote it", sum, state.CRC32C)
+		return state, damaged(path, "its checksum is %s, it says %q: it was altered after calm wrote it", sum, state.CRC32C)
 	case state.Format != stateFormat:
-		return nil, fmt.Errorf("%s: format %d; this calm reads %d", path, state.Format, stateFormat)
+		return state, fmt.Errorf("%s: format %d; this calm reads %d", path, state.Format, stateFormat)
 	case state.Step != step:
-		return nil, damaged(path, "it is of step %d", state.Step)
+		return state, damaged(path, "it is of step %d", state.Step)
 	}
-	s = &Saved{Step: step, path: path, trainer: state.Trainer}
+	return state, nil
+}
+
+// openSaved opens a checkpoint and verifies it; all that is wrong with its content is a *DamagedError.
+func openSaved(dir string, step int) (s *Saved, err error) {
+	state, err := readState(dir, step)
+	if err != nil {
+		return nil, err
+	}
+	s = &Saved{Step: step, path: filepath.Join(dir, stateFile), trainer: state.Trainer}
 	if s.Model, err = openSummed(dir, ModelFile, state.Files); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -114,7 +115,8 @@ func readManifest(dir string) (manifest, error) {
 	path := filepath.Join(dir, manifestName)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if names, _ := filepath.Glob(filepath.Join(dir, "*"+shardEnding+"*")); len(names) > 0 {
+		entries, _ := os.ReadDir(dir)
+		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return isShardName(e.Name()) }) {
 			return manifest{}, fmt.Errorf("open corpus: %s: %w", dir, errUnfinished)
 		}
 		return manifest{}, fmt.Errorf("open corpus: %s is no prepared corpus: it has no %s", dir, manifestName)

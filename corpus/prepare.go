@@ -40,13 +40,18 @@ type Progress struct {
 // Prepare tokenizes documents into a directory and opens it. The directory counts
 // as prepared once it is complete; what a killed, cancelled or failed preparation
 // leaves there is taken up by the next with the same documents, which reads but
-// does not tokenize what is done. With a complete directory it checks that the
+// does not tokenize what is done. One that has nothing to leave removes the
+// directory that it made. With a complete directory it checks that the
 // documents are those in it. Other documents or another tokenizer are an error,
-// and nothing is overwritten.
+// and so is a directory that is not [Free]; nothing is overwritten.
 func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer, dir string, opts PrepareOptions) (*Corpus, error) {
 	if err := checkSpecials(tok); err != nil {
 		return nil, err
 	}
+	if err := Free(dir); err != nil {
+		return nil, err
+	}
+	_, missing := os.Lstat(dir)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("prepare corpus: %w", err)
 	}
@@ -62,6 +67,10 @@ func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenize
 		s.close()
 	}
 	if err != nil {
+		if missing != nil && len(p.kept) == 0 { // nothing that the next could take up
+			os.Remove(filepath.Join(dir, filelock.Name))
+			os.Remove(dir)
+		}
 		return nil, fmt.Errorf("prepare corpus: %w", err)
 	}
 	return Open(dir)
@@ -96,7 +105,7 @@ func (p *preparation) run(ctx context.Context, docs iter.Seq2[Document, error]) 
 	in := p.skipKept(p.count.pieces(pieces(docs)))
 	err := encodePieces(ctx, in, p.tok, p.add)
 	// What is tokenized is kept whether or not there is an error.
-	if flushErr := p.flush(); flushErr != nil {
+	if flushErr := p.flush(); flushErr != nil && !errors.Is(err, flushErr) { // on a full disk it is the same error
 		err = errors.Join(err, flushErr)
 	}
 	if err != nil {
@@ -356,12 +365,22 @@ func (p *preparation) close() {
 	p.file, p.out, p.b = nil, nil, nil
 }
 
+// discard removes all shards.
+func (p *preparation) discard() error {
+	var errs []error
+	for i, s := range p.kept {
+		errs = append(errs, s.close(), os.Remove(filepath.Join(p.dir, shardName(i))))
+	}
+	p.kept = nil
+	return errors.Join(errs...)
+}
+
 // finish writes the manifest.
 func (p *preparation) finish() error {
 	c := newTokenized(p.tok)
 	c.shards = p.kept
-	if err := c.index(); err != nil {
-		return err
+	if err := c.index(); err != nil { // of this text, which has been read to its end, nothing can be held out
+		return errors.Join(err, p.discard())
 	}
 	m := manifest{
 		Format: manifestFormat, Version: manifestVersion,

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -283,6 +284,52 @@ func TestPrepareCancelledWithinDocument(t *testing.T) {
 	if c := mustPrepare(t, dir, PrepareOptions{}, texts...); c.Fingerprint() != mustTokenize(t, texts...).Fingerprint() {
 		t.Error("another corpus")
 	}
+}
+
+// What cannot become a corpus leaves no directory behind that was not there, and in one that was there nothing but
+// the lock.
+func TestPrepareLeavesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx   context.Context
+		texts []string
+	}{"cancelled": {ctx, someTexts(5, 1)}, "no text": {t.Context(), nil}, "too little": {t.Context(), []string{"x"}}} {
+		made, there := filepath.Join(t.TempDir(), "made"), t.TempDir()
+		for _, dir := range []string{made, there} {
+			if _, err := Prepare(c.ctx, given(c.texts...), bytesTokenizer, dir, small); err == nil {
+				t.Errorf("%s: no error", name)
+			}
+		}
+		if _, err := os.Lstat(made); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: there is now %v", name, contents(t, made))
+		}
+		if left := contents(t, there); len(left) > 0 {
+			t.Errorf("%s: it left %v", name, left)
+		}
+	}
+}
+
+// A full disk is said once, with what is done.
+func TestPrepareFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip(err)
+	}
+	// The first is a shard, and of the next, which the disk has no room for, a document is done and one is not.
+	dir, texts := t.TempDir(), []string{strings.Repeat("long ", 1000), "short", strings.Repeat("more than is written at a time ", 100000)}
+	full := filepath.Join(dir, shardName(1)+".tmp")
+	fill := func(yield func(Document, error) bool) {
+		if err := os.Symlink("/dev/full", full); err != nil { // now that the directory has been seen
+			t.Fatal(err)
+		}
+		given(texts...)(yield)
+	}
+	_, err := Prepare(context.Background(), fill, bytesTokenizer, dir, small)
+	if !errors.Is(err, syscall.ENOSPC) || strings.Count(err.Error(), syscall.ENOSPC.Error()) != 1 {
+		t.Errorf("%v", err)
+	}
+	wantError(t, err, "1 documents are done", "goes on from there")
+	mustPrepare(t, dir, small, texts...)
 }
 
 func TestPrepareLocks(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -35,8 +36,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func shardName(i int) string { return fmt.Sprintf("%06d%s", i, shardEnding) }
 
+// isShardName tells a shard, whole or not, by its name. Other files of that ending
+// are not ours: WikiText calls its text wiki.train.tokens.
 func isShardName(name string) bool {
-	return strings.HasSuffix(name, shardEnding) || strings.HasSuffix(name, shardEnding+".tmp")
+	number := strings.TrimSuffix(strings.TrimSuffix(name, ".tmp"), shardEnding)
+	i, err := strconv.Atoi(number)
+	return err == nil && i >= 0 && (name == shardName(i) || name == shardName(i)+".tmp")
 }
 
 // idWidth returns the bytes that an id takes.

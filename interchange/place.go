@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/interchange/hub"
 	"github.com/calm-go/calm/run"
 )
@@ -19,10 +20,10 @@ func free(dir string) error {
 	if dir == "" {
 		err = errors.New("the run directory to make has no name")
 	}
-	if dir == "" || errors.Is(err, checkpoint.ErrExists) {
-		err = &run.UsageError{Err: fmt.Errorf("import: %w", err)}
+	if err != nil {
+		return &run.UsageError{Err: fmt.Errorf("import: %w", err)}
 	}
-	return err
+	return nil
 }
 
 // local returns the directory of a model: src itself, or where what src names on the hub was downloaded to.
@@ -48,6 +49,9 @@ func place(dir string) (string, error) {
 	}
 	path, err := filepath.Abs(dir)
 	if err != nil {
+		return "", err
+	}
+	if err := atomicfile.CanMake(filepath.Dir(path)); err != nil { // where it gets its name when it is complete
 		return "", err
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
@@ -87,6 +88,9 @@ func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
 		entries, errRead := os.ReadDir(dir)
 		if err == nil && (errRead != nil || len(entries) > 0) {
 			return Figures{}, &run.UsageError{Err: fmt.Errorf("quickstart: %s is there already: choose another directory with --out", dir)}
+		}
+		if err := atomicfile.CanMake(dir); err != nil {
+			return Figures{}, &run.UsageError{Err: fmt.Errorf("quickstart: %w", err)}
 		}
 	}
 	if o.Command == nil {

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
@@ -102,13 +101,7 @@ func (m *Model) stepsMade(c *Cost, o *train.Objective) (without int, err error) 
 	if o.Auxiliary == nil || o.AuxiliaryUntil >= 1 {
 		return 0, nil
 	}
-	saved, err := r.Latest()
-	if err != nil {
-		return 0, err
-	}
-	c.Steps = saved.Step
-	without, err = train.WithoutAuxiliary(saved)
-	return without, errors.Join(err, saved.Close())
+	return train.WithoutAuxiliary(r)
 }
 
 // countWriting counts a token written, or of an autoencoder encoded and decoded.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -92,10 +93,10 @@ func free(dir string) error {
 	if _, none := checkpoint.OpenRun(dir); err != nil && none == nil {
 		err = fmt.Errorf("%w, or resume it (calm train --resume %s)", err, dir)
 	}
-	if errors.Is(err, checkpoint.ErrExists) {
-		err = &UsageError{err}
+	if err != nil {
+		return &UsageError{err}
 	}
-	return err
+	return nil
 }
 
 func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {
@@ -215,12 +216,18 @@ func (t *Training) keepTail() error {
 }
 
 func (t *Training) addAutoencoder(ae *Model) error {
-	for _, name := range []string{checkpoint.ConfigFile, checkpoint.ModelFile} {
-		if err := t.run.AddCopy(checkpoint.AutoencoderIn+"/"+name, filepath.Join(ae.Dir, name)); err != nil {
-			return err
-		}
+	const in = checkpoint.AutoencoderIn + "/"
+	if err := t.run.AddCopy(in+checkpoint.ConfigFile, filepath.Join(ae.Dir, checkpoint.ConfigFile)); err != nil {
+		return err
 	}
-	return nil
+	if ae.weights == nil { // they were converted: those of an import, which nobody trains
+		return t.run.AddCopy(in+checkpoint.ModelFile, filepath.Join(ae.Dir, checkpoint.ModelFile))
+	}
+	// What was read: a run that is still in training has other weights under that name by now.
+	return t.run.Add(in+checkpoint.ModelFile, func(w io.Writer) error {
+		_, err := ae.weights.WriteTo(w)
+		return err
+	})
 }
 
 // open loads the text and compiles the training program.
@@ -253,8 +260,10 @@ func (t *Training) open(ctx context.Context) error {
 	return nil
 }
 
-// Resume opens a run to train on from its newest checkpoint, or from the beginning if it has none yet. A larger number
-// of steps than it was given before makes it go on; 0 keeps the number. The warnings say what of it was damaged.
+// Resume opens a run to train on from its newest checkpoint, or from the beginning if it has none yet. Another number of
+// steps takes the place of the one it was given before, 0 keeps that. A finished run that is to make no more steps than it
+// has made stays as it is; one that is not finished cannot be given fewer (*UsageError). The warnings say what of it was
+// damaged.
 func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Training, warnings []string, err error) {
 	m, err := describe(dir, true)
 	if err != nil {
@@ -290,10 +299,13 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 	if err != nil {
 		return t, warnings, err
 	}
-	if raised {
-		err = t.run.WriteConfig(t.configFile)
+	if !raised || t.Loop.Finished() {
+		return t, warnings, nil
 	}
-	return t, warnings, err
+	if done := t.Loop.Trainer.Steps(); steps < done {
+		return t, warnings, usage("--steps %d: %s has made %d steps already: want %d or more", steps, dir, done, done)
+	}
+	return t, warnings, t.run.WriteConfig(t.configFile)
 }
 
 // raise gives the run another number of steps, which counts instead of minutes, and reports whether it is another.

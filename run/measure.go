@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
@@ -148,14 +149,15 @@ func (t Text) String() string {
 	return t.Part + " of " + strings.Join(t.Data, ", ")
 }
 
-// Evaluate measures the model.
+// Evaluate measures the model. That the run's own text has changed since is a *UsageError.
 func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
-	paths := o.Data
-	if len(paths) == 0 {
-		paths = m.Data
+	out := Result{Run: m.Dir, Text: Text{PartHeldOut, append([]string{}, m.Data...)}, DType: m.DType}
+	load := m.ownText
+	if len(o.Data) > 0 {
+		out.Text.Data = o.Data
+		load = func(ctx context.Context) (*corpus.Corpus, error) { return m.text(ctx, o.Data) }
 	}
-	out := Result{Run: m.Dir, Text: Text{PartHeldOut, append([]string{}, paths...)}, DType: m.DType}
-	text, err := m.text(ctx, paths)
+	text, err := load(ctx)
 	if err != nil {
 		return out, err
 	}
@@ -188,6 +190,32 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	r, err := eval.AR(ctx, eng, m.AR, blocks, o.Options)
 	out.AR = &r
 	return out, err
+}
+
+// ownText loads the run's text, and refuses one that has changed since the run was trained on it: of what would be held
+// out now, much may have been for training. A run without checkpoints, one that was imported, cannot tell.
+func (m *Model) ownText(ctx context.Context) (*corpus.Corpus, error) {
+	text, err := m.text(ctx, m.Data)
+	if err != nil {
+		return nil, err
+	}
+	r, err := checkpoint.OpenRun(m.Dir)
+	if err != nil {
+		return nil, errors.Join(err, text.Close())
+	}
+	switch was, err := train.TrainedOn(r); {
+	case errors.Is(err, checkpoint.ErrNoCheckpoint):
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("compare the text with what %s was trained on: %w", m.Dir, err), text.Close())
+	case was != text.Fingerprint():
+		of := "the embedded book"
+		if len(m.Data) > 0 {
+			of = strings.Join(m.Data, ", ")
+		}
+		return nil, errors.Join(usage("%s has changed since %s was trained on it (fingerprint %.12s, not %.12s), so that what it would hold out now may have been for training: put back what it was, or measure on other text with --data FILE",
+			of, m.Dir, text.Fingerprint(), was), text.Close())
+	}
+	return text, nil
 }
 
 // text loads text for measuring. A run without a tokenizer reads what is prepared: ids.
@@ -229,7 +257,7 @@ func (m *Model) Layout() corpus.Layout {
 // Baselines scores models that know little on the positions where Evaluate measures a language model: the unigram of
 // the training text, and one that knows nothing.
 func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineResult, error) {
-	text, err := m.text(ctx, m.Data)
+	text, err := m.ownText(ctx)
 	if err != nil {
 		return eval.BaselineResult{}, err
 	}

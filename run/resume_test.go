@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,11 +95,42 @@ func TestMoreSteps(t *testing.T) {
 	if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
 		t.Errorf("metrics of the raised run (+) differ:\n%s", d)
 	}
-	o.Steps = 5
+	o.Steps, before = 5, tree(t, o.Out)
 	if out := trainTo(t, 2, 0, o); !out.Finished || out.Steps != 8 {
 		t.Errorf("lowered to 5 steps after 8: %+v", out)
 	}
-	sameCheckpoint(t, "lowered", checkpointOf(t, o.Out, 8), whole)
+	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
+		t.Errorf("lowering the steps of a finished run changed it:\n%s", d)
+	}
+}
+
+// TestFewerSteps gives a run that was stopped in the middle other numbers of steps: fewer than it has made are refused,
+// as many end it there, and its configuration says so.
+func TestFewerSteps(t *testing.T) {
+	o := run.Options{Kind: run.AR, Set: tinyAR, Data: []string{tinyText(t)}, Steps: 8, Out: filepath.Join(t.TempDir(), "run")}
+	if out := trainTo(t, 1, 4, o); out.Finished || out.Steps != 4 {
+		t.Fatalf("stopped: %+v", out)
+	}
+	before := tree(t, o.Out)
+	_, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, 3)
+	if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), "has made 4 steps") {
+		t.Errorf("3 steps after 4: %v", err)
+	}
+	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
+		t.Errorf("what was refused changed the run:\n%s", d)
+	}
+	o.Steps = 4
+	if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 4 {
+		t.Errorf("4 steps after 4: %+v", out)
+	}
+	o.Steps = 0
+	if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 4 {
+		t.Errorf("resumed: %+v", out)
+	}
+	o.Steps = 6
+	if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 6 {
+		t.Errorf("6 steps after 4: %+v", out)
+	}
 }
 
 // tree returns the files of a directory with what is in them.

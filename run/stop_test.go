@@ -119,6 +119,14 @@ func TestMinutes(t *testing.T) {
 	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
 		t.Errorf("resuming the finished run changed it:\n%s", d)
 	}
+	for _, o.Steps = range []int{decided, decided - 1} { // no more than it has made: it stays a run of minutes
+		if again := trainTo(t, 1, 0, o); !again.Finished || again.Steps != decided {
+			t.Errorf("%d steps asked for: %+v", o.Steps, again)
+		}
+	}
+	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
+		t.Errorf("asking the finished run for no more steps changed it:\n%s", d)
+	}
 	o.Steps = decided + 3
 	if more := trainTo(t, 1, 0, o); !more.Finished || more.Steps != decided+3 {
 		t.Errorf("%d steps asked for: %+v", decided+3, more)

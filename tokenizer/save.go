@@ -4,55 +4,23 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 	"strconv"
+
+	"github.com/calm-go/calm/checkpoint/atomicfile"
 )
 
 // Save writes t as a Hugging Face tokenizer.json, which [Load] and the tokenizers
 // library read. The same tokenizer gives the same bytes. The file is written
 // beside path and renamed, so path never holds half of it.
 func (t *Tokenizer) Save(path string) error {
-	if err := writeFile(path, t.JSON()); err != nil {
-		return fmt.Errorf("tokenizer: save: %w", err)
-	}
-	return nil
-}
-
-// writeFile puts data at path, all or nothing.
-func writeFile(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".*.tmp")
+	err := atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(t.JSON())
+		return err
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("tokenizer: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil // renamed; a directory that cannot be read cannot be synced
-	}
-	defer d.Close()
-	_ = d.Sync() // not every file system can
 	return nil
 }
 

@@ -51,12 +51,12 @@ type loopState struct {
 	Without   int                `json:"without_auxiliary,omitzero"` // steps made with auxiliary losses off
 }
 
-// WithoutAuxiliary returns how many steps of a checkpoint's were made with auxiliary losses off; 0 of one from before
-// they were counted.
-func WithoutAuxiliary(saved *checkpoint.Saved) (int, error) {
-	var state loopState
-	err := saved.Trainer(&state)
-	return state.Without, err
+// WithoutAuxiliary returns how many of a run's steps were made with auxiliary losses off; 0 of one from before they were
+// counted. The error is checkpoint.ErrNoCheckpoint where it has no checkpoint.
+func WithoutAuxiliary(r *checkpoint.Run) (int, error) {
+	var s loopState
+	err := r.Trainer(&s)
+	return s.Without, err
 }
 
 // Decision is what a run under max_minutes decided by the clock: at step Step it was to make Total steps in all. With
@@ -77,6 +77,14 @@ type Outcome struct {
 
 // ErrData says that a run is to go on with another text than it began with.
 var ErrData = errors.New("the data has changed since the run began")
+
+// TrainedOn returns the fingerprint of the text that a run trains on, which stands in its checkpoints. The error is
+// checkpoint.ErrNoCheckpoint where it has none.
+func TrainedOn(r *checkpoint.Run) (corpus.Fingerprint, error) {
+	var s loopState
+	err := r.Trainer(&s)
+	return s.Data, err
+}
 
 // Resume takes up the newest checkpoint of the run, if there is one.
 func (l *Loop) Resume() (warnings []string, err error) {
@@ -107,10 +115,15 @@ func (l *Loop) Resume() (warnings []string, err error) {
 	return saved.Warnings, err
 }
 
+// Finished reports whether the run was finished before, and still is with the steps it is given now.
+func (l *Loop) Finished() bool { return l.state.Finished }
+
 // askedAnew takes up that the run has been given another number of steps than when the checkpoint was made. Where steps
-// count and no minutes, what the clock decided is void.
+// count and no minutes, what the clock decided is void. A run that is finished stays so unless it is to make more steps
+// than it has made.
 func (l *Loop) askedAnew() {
-	if l.Trainer.Config.MaxMinutes == 0 && len(l.state.Decisions) > 0 || l.Trainer.Config.MaxSteps != l.state.MaxSteps {
+	other := l.Trainer.Config.MaxMinutes == 0 && len(l.state.Decisions) > 0 || l.Trainer.Config.MaxSteps != l.state.MaxSteps
+	if more := l.Trainer.Config.MaxSteps == 0 || l.Trainer.Config.MaxSteps > l.Trainer.Steps(); other && more {
 		l.state.Finished = false
 	}
 	if l.Trainer.Config.MaxMinutes == 0 {

@@ -1,33 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/spf13/cobra"
 )
 
 // benchRun runs `calm bench` in this process.
 func benchRun(ctx context.Context, args ...string) result {
-	root := newRoot()
-	if !slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "bench" }) {
-		root.AddCommand(newBench())
-	}
-	var out, errOut bytes.Buffer
-	root.SetArgs(append([]string{"bench"}, args...))
-	root.SetOut(&out)
-	root.SetErr(&errOut)
-	r := result{status: exitDone}
-	if err := root.ExecuteContext(ctx); err != nil {
-		r.status = status(err)
-		errOut.WriteString("calm: " + err.Error() + "\n")
-	}
-	r.out, r.errOut = out.String(), errOut.String()
-	return r
+	return calmUnder(ctx, append([]string{"bench"}, args...)...)
 }
 
 // tinyBench are settings that make lm-bytes small.

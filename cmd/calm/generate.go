@@ -110,7 +110,6 @@ func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) err
 	w := cmd.OutOrStdout()
 	var (
 		result calm.Result
-		failed error
 		last   string
 		begun  bool
 	)
@@ -121,18 +120,18 @@ func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) err
 		if text != "" {
 			last = text
 		}
-		_, failed = io.WriteString(w, text)
-		return failed == nil
+		_, err := io.WriteString(w, text)
+		return err == nil
 	}
 	err := m.Write(cmd.Context(), prompt, o, put, &result)
 	if !begun && status(err) != exitUsage {
 		put("") // nothing came of it, and the prompt stands
 	}
-	if begun && failed == nil && !strings.HasSuffix(last, "\n") {
-		_, failed = fmt.Fprintln(w)
+	if begun && !strings.HasSuffix(last, "\n") {
+		fmt.Fprintln(w)
 	}
 	sayEnd(cmd, result, err)
-	return errors.Join(failed, err)
+	return err
 }
 
 // sayEnd says why a text ended, where that does not show.
@@ -147,7 +146,6 @@ func writeIDs(cmd *cobra.Command, m *calm.Model, prompt []int32, o calm.Options)
 	w := cmd.OutOrStdout()
 	var (
 		result calm.Result
-		failed error
 		begun  bool
 	)
 	put := func(list []int32) bool {
@@ -159,7 +157,7 @@ func writeIDs(cmd *cobra.Command, m *calm.Model, prompt []int32, o calm.Options)
 			if !begun {
 				comma, begun = "", true
 			}
-			if _, failed = fmt.Fprintf(w, "%s%d", comma, id); failed != nil {
+			if _, err := fmt.Fprintf(w, "%s%d", comma, id); err != nil {
 				return false
 			}
 		}
@@ -169,9 +167,9 @@ func writeIDs(cmd *cobra.Command, m *calm.Model, prompt []int32, o calm.Options)
 	if !begun && status(err) != exitUsage {
 		put(nil) // nothing came of it, and the prompt stands
 	}
-	if begun && failed == nil {
-		_, failed = fmt.Fprintln(w)
+	if begun {
+		fmt.Fprintln(w)
 	}
 	sayEnd(cmd, result, err)
-	return errors.Join(failed, err)
+	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -51,6 +52,22 @@ func calmWith(in string, args ...string) result {
 }
 
 func calmRun(args ...string) result { return calmWith("", args...) }
+
+// calmUnder runs the command under a context, which a test can end.
+func calmUnder(ctx context.Context, args ...string) result {
+	var out, errOut bytes.Buffer
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(&out)
+	root.SetErr(&errOut)
+	r := result{status: exitDone}
+	if err := root.ExecuteContext(ctx); err != nil {
+		r.status = status(err)
+		errOut.WriteString("calm: " + err.Error() + "\n")
+	}
+	r.out, r.errOut = out.String(), errOut.String()
+	return r
+}
 
 // must runs a command that has to succeed.
 func must(t *testing.T, args ...string) result {

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,8 +46,10 @@ write text with them. Needs nothing but this program.`,
 			if !slices.Contains(quickstart.Heads(), o.Head) {
 				return badUsage("--head %q: want %s", o.Head, strings.Join(quickstart.Heads(), " or "))
 			}
-			if err := writable(jsonFile); err != nil {
-				return err
+			if jsonFile != "" {
+				if err := atomicfile.CanWrite(jsonFile); err != nil {
+					return badUsage("--json %s: %w", jsonFile, err)
+				}
 			}
 			if !cmd.Flags().Changed("out") {
 				o.Out = quickstart.FreeDir(o.Out)
@@ -66,20 +66,6 @@ write text with them. Needs nothing but this program.`,
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&jsonFile, "json", "", "write the final figures to this file")
 	return cmd
-}
-
-// writable looks before four minutes of work whether its figures can be written where they are wanted.
-func writable(jsonFile string) error {
-	if jsonFile == "" {
-		return nil
-	}
-	if info, err := os.Stat(jsonFile); err == nil && info.IsDir() {
-		return badUsage("--json %s: it is a directory; want a file", jsonFile)
-	}
-	if info, err := os.Stat(filepath.Dir(jsonFile)); err != nil || !info.IsDir() {
-		return badUsage("--json %s: there is no directory %s", jsonFile, filepath.Dir(jsonFile))
-	}
-	return nil
 }
 
 func parseSteps(text string, o *quickstart.Options) error {

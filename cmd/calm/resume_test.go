@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -170,7 +171,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestResumeNeedsItsText: a run whose text is gone or has changed says so and stays as it is.
+// TestResumeNeedsItsText: a run whose text is gone or has changed says so and stays as it is; nor is it measured on it.
 func TestResumeNeedsItsText(t *testing.T) {
 	text, out := tinyText(t), filepath.Join(t.TempDir(), "ae")
 	must(t, trainTiny("ae", out, text, "--steps", "3")...)
@@ -188,6 +189,11 @@ func TestResumeNeedsItsText(t *testing.T) {
 		t.Errorf("want status 2: %v", got)
 	}
 	checkSentence(t, got, "the data has changed")
+	if got = calmRun("eval", out); got.status != exitUsage { // what it would hold out is not what training left alone
+		t.Errorf("want status 2: %v", got)
+	}
+	checkSentence(t, got, "has changed since "+out)
+	must(t, "eval", out, "--data", text)
 	if err := os.Remove(text); err != nil {
 		t.Fatal(err)
 	}
@@ -200,6 +206,7 @@ func TestResumeNeedsItsText(t *testing.T) {
 		t.Errorf("the configuration was changed to\n%s", now)
 	}
 	replaceMissing(t, text, good)
+	must(t, "eval", out)
 	must(t, "train", "--resume", out, "--steps", "9")
 }
 
@@ -207,5 +214,23 @@ func replaceMissing(t *testing.T, path string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, data, 0o666); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestResumeFinished: a finished run is left alone, whether it is given no number of steps, its own or fewer.
+func TestResumeFinished(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "ae")
+	must(t, trainTiny("ae", out, tinyText(t), "--steps", "3")...)
+	before := files(t, out)
+	delete(before, filepath.Join(out, ".lock")) // which names the process
+	for _, steps := range [][]string{nil, {"--steps", "3"}, {"--steps", "2"}} {
+		if got := must(t, append([]string{"train", "--resume", out}, steps...)...); !strings.Contains(got.out, "3 steps in") || got.errOut != "" {
+			t.Errorf("%v: %v", steps, got)
+		}
+		after := files(t, out)
+		delete(after, filepath.Join(out, ".lock"))
+		if !maps.Equal(before, after) {
+			t.Errorf("%v changed the run", steps)
+		}
 	}
 }

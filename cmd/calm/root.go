@@ -33,20 +33,23 @@ const (
 	exitInterrupted = 130 // state saved
 )
 
-// errInterrupted is what a verb returns when Ctrl-C ended it in good order.
-var errInterrupted = errors.New("interrupted; what was done is saved")
+// What a verb returns when Ctrl-C ended it in good order.
+var (
+	errInterrupted = errors.New("interrupted; what was done is saved")
+	errStopped     = errors.New("interrupted; there was nothing to save yet")
+)
 
 // execute runs the command and returns its exit status.
 func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	root := newRoot()
+	root, stdout := newRoot(), &output{w: out}
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
+	root.SetOut(stdout)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
+	err := stdout.failed(root.ExecuteContext(ctx))
 	if err == nil {
 		return exitDone
 	}
@@ -77,7 +80,7 @@ func status(err error) int {
 		badInput  *generate.InputError
 	)
 	switch {
-	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+	case errors.Is(err, errInterrupted), errors.Is(err, errStopped), errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &badConfig), errors.As(err, &badUse), errors.As(err, &badInput):
 		return exitUsage

@@ -7,12 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
@@ -45,6 +46,9 @@ func newTokenizerTrain() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
 				return badUsage("tokenizer train needs --out FILE, the tokenizer.json to write")
+			}
+			if err := atomicfile.CanWrite(out); err != nil { // before the text is read
+				return badUsage("--out %s: %w", out, err)
 			}
 			docs := corpus.Book()
 			if len(data) > 0 {
@@ -120,8 +124,8 @@ func newTokenizerEncode() *cobra.Command {
 			if specials {
 				tok = tok.TakingLiterals()
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.Trim(fmt.Sprint(tok.AppendEncode(nil, text)), "[]"))
-			return err
+			fmt.Fprintln(cmd.OutOrStdout(), strings.Trim(fmt.Sprint(tok.AppendEncode(nil, text)), "[]"))
+			return nil
 		},
 	}
 	f.add(cmd)
@@ -155,8 +159,8 @@ generate --ids print them, or as a JSON array.`,
 			if err != nil {
 				return badUsage("%w", err)
 			}
-			_, err = io.WriteString(cmd.OutOrStdout(), text)
-			return err
+			fmt.Fprint(cmd.OutOrStdout(), text)
+			return nil
 		},
 	}
 	f.add(cmd)
@@ -221,11 +225,13 @@ taken up where it was.`,
 			if err != nil {
 				return err
 			}
+			if err := corpus.Free(out); err != nil {
+				return badUsage("%w", err)
+			}
 			size, err := corpus.Size(data...) // before a directory is made
 			if err != nil {
 				return badUsage("--data: %w", err)
 			}
-			_, missing := os.Lstat(out)
 			shown := false
 			share, line := newShare(size), newProgress(cmd.ErrOrStderr(), "")
 			progress := func(p corpus.Progress) {
@@ -237,16 +243,16 @@ taken up where it was.`,
 			}
 			c, err := corpus.Prepare(cmd.Context(), readText(cmd.Context(), data), tok, out, corpus.PrepareOptions{Progress: progress})
 			line.end()
-			if errors.Is(err, context.Canceled) {
+			if errors.Is(err, context.Canceled) && corpus.Begun(out) {
 				return errInterrupted
+			}
+			if errors.Is(err, context.Canceled) {
+				return errStopped
 			}
 			if _, system := errors.AsType[*fs.PathError](err); err != nil && !system {
 				err = badText(cmd.Context(), err)
 			}
 			if err != nil {
-				if missing != nil && !shown { // nothing that running again could take up
-					err = errors.Join(err, os.RemoveAll(out))
-				}
 				return err
 			}
 			describeCorpus(cmd.OutOrStdout(), out, c)
@@ -263,7 +269,7 @@ func newDataInfo() *cobra.Command {
 	var f tokenizerFlag
 	cmd := &cobra.Command{
 		Use:     "info PATH",
-		Short:   "Show how much text there is and how it is split",
+		Short:   "Show how much text there is and how it is split, and verify what is prepared",
 		Example: "  calm data info prepared",
 		Args:    exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -275,8 +281,11 @@ func newDataInfo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if corpus.IsPrepared(args[0]) {
-				c, err = corpus.Open(args[0])
+			prepared := corpus.IsPrepared(args[0])
+			if prepared {
+				if c, err = corpus.Open(args[0]); err == nil {
+					err = verifyCorpus(cmd, c)
+				}
 			} else {
 				c, err = corpus.Load(cmd.Context(), tok, args[0])
 			}
@@ -284,11 +293,34 @@ func newDataInfo() *cobra.Command {
 				return badText(cmd.Context(), fmt.Errorf("data info %s: %w", args[0], err))
 			}
 			describeCorpus(cmd.OutOrStdout(), args[0], c)
+			if prepared {
+				fmt.Fprintln(cmd.OutOrStdout(), "  all tokens match their checksums")
+			}
 			return c.Close()
 		},
 	}
 	f.add(cmd)
 	return cmd
+}
+
+// verifyCorpus reads all tokens of a prepared corpus, which it closes where they are damaged.
+func verifyCorpus(cmd *cobra.Command, c *corpus.Corpus) error {
+	line := newProgress(cmd.ErrOrStderr(), "")
+	line.shown = time.Now() // most are verified before anybody would look
+	var done *share
+	err := c.Verify(cmd.Context(), func(n, total int64) {
+		if done == nil {
+			done = newShare(total)
+		}
+		if line.due(false) {
+			line.show("verified " + done.line(n, false))
+		}
+	})
+	line.end()
+	if err != nil {
+		return errors.Join(err, c.Close())
+	}
+	return nil
 }
 
 // readText is corpus.Read with errors that are the user's to set right.

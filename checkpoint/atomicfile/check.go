@@ -1,0 +1,63 @@
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// CanWrite reports why Write would fail at path, for work that is long to know before it begins: a directory is there,
+// or nothing can be made in the directory that path is in.
+func CanWrite(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return errors.New("it is a directory; want a file")
+	case err == nil && !info.Mode().IsRegular():
+		return nil // a device or a pipe
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("there is no directory %s", dir)
+	}
+	return probe(dir)
+}
+
+// CanMake reports why nothing could be written to the directory dir, which may have to be made first, and those that it
+// is in.
+func CanMake(dir string) error {
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		if err == nil && info.IsDir() {
+			return probe(at)
+		}
+		if err == nil {
+			return fmt.Errorf("%s is a file", at)
+		}
+		if _, lerr := os.Lstat(at); lerr == nil && errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is a link to nothing", at)
+		}
+		if at == filepath.Dir(at) {
+			return err
+		}
+	}
+}
+
+// probe makes a file and removes it. What permissions say is not enough: some file systems have none, and some let
+// nobody make a file.
+func probe(dir string) error {
+	name := TempName(filepath.Join(dir, "probe"))
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("nothing can be made in %s: %w", dir, path.Err)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(name))
+}

@@ -1,0 +1,57 @@
+package corpus
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/filelock"
+)
+
+// Free makes sure that [Prepare] can write to dir without anything getting lost,
+// and changes nothing: the directory is missing, empty, or holds a prepared corpus
+// or the beginning of one and, where that is not complete, no other file.
+func Free(dir string) error {
+	if err := atomicfile.CanMake(dir); err != nil {
+		return fmt.Errorf("prepare corpus: %w", err)
+	}
+	if IsPrepared(dir) {
+		_, err := readManifest(dir) // a file of that name may be another's
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("prepare corpus: %w", err)
+	}
+	begun := Begun(dir)
+	for _, e := range entries {
+		if !ours(e.Name(), begun) {
+			return fmt.Errorf("prepare corpus: %s is in the way: choose a directory that is empty or does not exist", filepath.Join(dir, e.Name()))
+		}
+	}
+	return nil
+}
+
+// ours tells of a file in a directory without a manifest whether a preparation
+// makes it. The tokenizer is written behind the shards.
+func ours(name string, begun bool) bool {
+	switch {
+	case name == filelock.Name, name == manifestName+".tmp", isShardName(name), atomicfile.IsLeftover(name):
+		return true
+	}
+	return begun && (name == tokenizerName || strings.HasPrefix(name, tokenizerName+".") && strings.HasSuffix(name, ".tmp"))
+}
+
+// Begun reports whether there are shards in dir, which a preparation that was
+// stopped has written, or a complete one.
+func Begun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, shardName(0)))
+	return err == nil
+}
