@@ -66,8 +66,15 @@ func TestPrepareIsTokenize(t *testing.T) {
 			if size == 500 && len(c.shards) < 2 && name == "documents" {
 				t.Errorf("%s: %d shards", name, len(c.shards))
 			}
-			if c.Fingerprint() != want.Fingerprint() || c.upTo != want.upTo || !slices.Equal(c.Sources(), want.Sources()) {
+			if c.Fingerprint() != want.Fingerprint() || c.upTo != want.upTo {
 				t.Errorf("%s, shards of %d: another corpus", name, size)
+			}
+			m, err := readManifest(c.dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if from := []source{{"test", int64(len(texts)), int64(len(strings.Join(texts, "")))}}; !slices.Equal(m.Sources, from) {
+				t.Errorf("%s, shards of %d: sources %+v, want %+v", name, size, m.Sources, from)
 			}
 			for _, parts := range [][2]*Part{{c.All(), want.All()}, {c.Train(), want.Train()}, {c.HeldOut(), want.HeldOut()}} {
 				if !slices.Equal(partTexts(t, parts[0]), partTexts(t, parts[1])) {
@@ -317,7 +324,7 @@ func TestPreparedTokenizer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if TokenizerFingerprint(back) != c.Tokenizer() || TokenizerFingerprint(back) != TokenizerFingerprint(tok) {
+		if TokenizerFingerprint(back) != c.tokenizer || TokenizerFingerprint(back) != TokenizerFingerprint(tok) {
 			t.Error("another tokenizer")
 		}
 		for i, ids := range collect(t, c.All()) {

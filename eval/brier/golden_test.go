@@ -56,7 +56,7 @@ func compareSet(t *testing.T, c testkit.Case, set string) {
 			t.Errorf("Brier-%d %v, want %v", n+1, got[n], w)
 		}
 	}
-	if lm := got.ReferenceLM(); math.Abs(lm-wantLM) > max(1e-5*wantLM, 1e-7) {
+	if lm := testkit.ReferenceBrierLM(got); math.Abs(lm-wantLM) > max(1e-5*wantLM, 1e-7) {
 		t.Errorf("BrierLM by the reference's rule %v, want %v", lm, wantLM)
 	}
 	if lm, ok := got.LM(); ok && math.Abs(lm/100-wantLM) > 1e-5*wantLM {
