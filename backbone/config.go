@@ -34,15 +34,15 @@ func (c Config) HeadSize() int { return c.HiddenSize / c.NumAttentionHeads }
 // Validate reports everything that is wrong, as a *config.Error.
 func (c Config) Validate() error {
 	var p config.Problems
-	config.AtLeast(&p, "hidden_size", c.HiddenSize, 1)
-	config.AtLeast(&p, "intermediate_size", c.IntermediateSize, 1)
-	config.AtLeast(&p, "num_hidden_layers", c.NumHiddenLayers, 1)
-	config.AtLeast(&p, "num_attention_heads", c.NumAttentionHeads, 1)
-	config.AtLeast(&p, "num_key_value_heads", c.NumKeyValueHeads, 1)
-	config.AtLeast(&p, "max_position_embeddings", c.MaxPositionEmbeddings, 1)
-	config.Above(&p, "rms_norm_eps", c.RMSNormEps, 0)
-	config.Above(&p, "rope_theta", c.RopeTheta, 0)
-	config.Above(&p, "initializer_range", c.InitializerRange, 0)
+	config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MostWidth)
+	config.Within(&p, "intermediate_size", c.IntermediateSize, 1, config.MostWidth)
+	config.Within(&p, "num_hidden_layers", c.NumHiddenLayers, 1, config.MostLayers)
+	config.Within(&p, "num_attention_heads", c.NumAttentionHeads, 1, config.MostWidth)
+	config.Within(&p, "num_key_value_heads", c.NumKeyValueHeads, 1, config.MostWidth)
+	config.Within(&p, "max_position_embeddings", c.MaxPositionEmbeddings, 1, config.MostTokens)
+	config.Positive(&p, "rms_norm_eps", c.RMSNormEps, 1)
+	config.Positive(&p, "rope_theta", c.RopeTheta, 1e15)
+	config.Positive(&p, "initializer_range", c.InitializerRange, config.MostWeight)
 	if h := c.NumAttentionHeads; h >= 1 && c.HiddenSize >= 1 {
 		p.Check(c.HiddenSize%(2*h) == 0, "num_attention_heads", h,
 			fmt.Sprintf("want a number that divides hidden_size = %d into heads of even size", c.HiddenSize))

@@ -78,6 +78,9 @@ func (o TrainOptions) sets() []string {
 // measure measures one model.
 func (o TrainOptions) measure(ctx context.Context, m *model) error {
 	forgetPeakRSS()
+	if err := train.Enough(m.Params); err != nil {
+		return &run.UsageError{Err: err}
+	}
 	m.randomize()
 	objective, err := m.Objective()
 	if err != nil {
@@ -85,7 +88,10 @@ func (o TrainOptions) measure(ctx context.Context, m *model) error {
 	}
 	eng := o.engine(o.Threads)
 	defer eng.Close()
-	t := train.New(eng, objective, m.TrainConfig)
+	t, err := train.New(eng, objective, m.TrainConfig)
+	if err != nil {
+		return &run.UsageError{Err: err}
+	}
 	next := randomBatches(m)
 	s := &series{peak: fmaPeak(eng.ISA(), eng.Threads()), run: func() error {
 		_, err := t.Step(0, next)

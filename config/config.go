@@ -33,6 +33,13 @@ type Validator interface {
 // Its error is an *Error that holds everything found at all three; values that failed validation are shown with the
 // place they came from. Keys in ignore may stand in the file without being in T: see Ignored.
 func Compose[T Validator](preset T, path string, sets []string, ignore ...Ignored) (T, error) {
+	validate := func(c *T, _ func(string) bool) error { return (*c).Validate() }
+	return ComposeWith(preset, path, sets, validate, ignore...)
+}
+
+// ComposeWith is Compose where more than the configuration itself says what is right: finish stands in for Validate. It
+// may change defaults that hang on other keys; given tells it which keys the file or the sets gave a value.
+func ComposeWith[T any](preset T, path string, sets []string, finish func(c *T, given func(key string) bool) error, ignore ...Ignored) (T, error) {
 	c := newComposer(preset)
 	if path != "" {
 		data, err := readFile(path)
@@ -44,7 +51,7 @@ func Compose[T Validator](preset T, path string, sets []string, ignore ...Ignore
 	c.set(sets)
 	var all Problems
 	all.list = c.problems
-	all.Join(c.value.Validate())
+	all.Join(finish(&c.value, func(key string) bool { return c.origin[key] != "" }))
 	problems := c.explain(all.list)
 	if len(problems) > 0 {
 		return preset, &Error{Problems: problems}

@@ -34,8 +34,8 @@ type Example struct {
 
 func (e Example) Validate() error {
 	var p Problems
-	AtLeast(&p, "hidden_size", e.HiddenSize, 1)
-	Above(&p, "rms_norm_eps", e.Eps, 0)
+	Within(&p, "hidden_size", e.HiddenSize, 1, MostWidth)
+	Positive(&p, "rms_norm_eps", e.Eps, 1)
 	Within(&p, "learning_rate", e.Rate, 0, 1)
 	OneOf(&p, "name", e.Name, "energy", "diffusion", "flow")
 	p.Check(len(e.Noise) < 3, "noise", e.Noise, "want at most 2")
@@ -144,8 +144,8 @@ func TestComposeTellsAll(t *testing.T) {
   my.json:3: tied = 1: want true or false
   --set: noise = x: want a list of numbers, with commas between them
   --set: seeed: unknown key; did you mean seed?
-  my.json:2: hidden_size = -3: want at least 1
-  rms_norm_eps = NaN: want more than 0
+  my.json:2: hidden_size = -3: want 1 to 131072
+  rms_norm_eps = NaN: want more than 0, at most 1
   --set: learning_rate = 7: want 0 to 1
   my.json:4: name = "enery": want one of energy, diffusion, flow; did you mean "energy"?`
 	if diff := cmp.Diff(want, strings.ReplaceAll(err.Error(), filepath.Dir(path)+"/", "")); diff != "" {
@@ -228,7 +228,7 @@ func TestJoin(t *testing.T) {
 	bad.HiddenSize = 0
 	p.Join(bad.Validate())
 	p.Join(errors.New("and this"))
-	want := "2 problems in the configuration:\n  hidden_size = 0: want at least 1\n  and this"
+	want := "2 problems in the configuration:\n  hidden_size = 0: want 1 to 131072\n  and this"
 	if err := p.Err(); err == nil || err.Error() != want {
 		t.Errorf("%v; want %s", err, want)
 	}

@@ -18,7 +18,7 @@ type model struct {
 
 func (m model) Validate() error {
 	var p config.Problems
-	config.AtLeast(&p, "hidden_size", m.HiddenSize, 1)
+	config.Within(&p, "hidden_size", m.HiddenSize, 1, config.MostWidth)
 	config.Within(&p, "beta", m.Beta, 0.5, 2)
 	return p.Err()
 }

@@ -56,7 +56,7 @@ func (e *Error) Error() string {
 //
 //	func (c Config) Validate() error {
 //		var p config.Problems
-//		config.AtLeast(&p, "hidden_size", c.HiddenSize, 1)
+//		config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MostWidth)
 //		p.Check(c.HiddenSize%c.Heads == 0, "num_attention_heads", c.Heads, "want a divisor of hidden_size")
 //		return p.Err()
 //	}
@@ -96,14 +96,19 @@ func (p *Problems) Err() error {
 	return &Error{Problems: slices.Clone(p.list)}
 }
 
-// AtLeast records a problem unless v >= lo. NaN is a problem.
-func AtLeast[N cmp.Ordered](p *Problems, key string, v, lo N) {
-	p.Check(v >= lo, key, v, fmt.Sprintf("want at least %v", lo))
-}
+// Bounds of sizes and weights: far above those of any model there is, and low enough that no product of a few of them
+// overflows and that a slip of the pen is told from a wish.
+const (
+	MostWidth  = 1 << 17 // of a layer or a latent
+	MostLayers = 1000
+	MostPatch  = 64      // tokens of a patch, K
+	MostTokens = 1 << 24 // of a vocabulary, a context, a batch
+	MostWeight = 1e6     // of a term of a loss, or a learning rate
+)
 
-// Above records a problem unless v > lo. NaN is a problem.
-func Above[N cmp.Ordered](p *Problems, key string, v, lo N) {
-	p.Check(v > lo, key, v, fmt.Sprintf("want more than %v", lo))
+// Positive records a problem unless 0 < v <= hi. NaN is a problem.
+func Positive(p *Problems, key string, v, hi float64) {
+	p.Check(v > 0 && v <= hi, key, v, fmt.Sprintf("want more than 0, at most %v", hi))
 }
 
 // Within records a problem unless lo <= v <= hi. NaN is a problem.

@@ -2,8 +2,8 @@
 // formulas that the counts of calm's models come to.
 //
 // A multiplication and an addition are two operations. Counted are the products of matrices: linear maps, products with
-// the vocabulary, attention. Elementwise work, norms, the energy score, looking up embeddings, the optimizer and what a
-// program computes twice are not.
+// the vocabulary, attention. Elementwise work, norms, the heads' losses, looking up embeddings, the optimizer and what a
+// backward run computes again are not.
 package flops
 
 import "github.com/calm-go/calm/nn"

@@ -7,70 +7,55 @@ import (
 
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
-	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/flops"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 )
 
-// The formulas of docs/flops.md, in its letters, as multiply-adds of a position.
-
-// layers is W: the linear maps of the backbone.
-func layers(c backbone.Config) float64 {
-	d, f := float64(c.HiddenSize), float64(c.IntermediateSize)
-	keys := float64(c.HeadSize() * c.NumKeyValueHeads)
-	return float64(c.NumHiddenLayers) * (2*d*d + 2*d*keys + 3*d*f)
+// shape is a language model with its autoencoder, without its head's kind and its input.
+type shape struct {
+	c  lm.Config
+	ae autoencoder.Config
 }
 
-// attention is what attending to that many positions takes.
-func attention(c backbone.Config, positions float64) float64 {
-	return 2 * float64(c.NumHiddenLayers*c.HiddenSize) * positions
-}
-
-// input is I: K embeddings to a vector.
-func input(c lm.Config) float64 {
-	d := float64(c.HiddenSize)
-	return (2*float64(c.PatchSize) + 2) * d * d
-}
-
-// energy is the head: S of the position and E of each sample, the noise's part of which needs no gradient of its input.
-func energy(c lm.Config) (shared, each, noise float64) {
-	d, h := float64(c.HiddenSize), float64(c.NumMLPLayers)
-	noise = float64(c.NoiseSize) * d
-	return (1 + h) * d * d, noise + (5*h+1)*d*d + d*float64(c.LatentSize), noise
-}
-
-// coder is the encoder and the decoder, of a patch.
-func coder(c autoencoder.Config) (encoder, decoder float64) {
-	d, f, z, k := float64(c.HiddenSize), float64(c.IntermediateSize), float64(c.LatentSize), float64(c.PatchSize)
-	half := func(n int) float64 { return float64(n/2) * 3 * d * f }
-	squeeze := k * d * d
-	encoder = (k+1)*half(c.NumEncoderLayers) + squeeze + 2*z*d
-	decoder = (k+1)*half(c.NumDecoderLayers) + squeeze + z*d + k*d*float64(c.VocabSize)
-	return encoder, decoder
-}
-
-// TestClosedFormulas: what is documented is what is counted, for every preset and for odd shapes.
-func TestClosedFormulas(t *testing.T) {
-	type pair struct {
-		c  lm.Config
-		ae autoencoder.Config
-	}
-	lms := map[string]pair{"tiny": {testkit.TinyLM(), testkit.TinyAutoencoder()}}
+// shapes are those of presets, and odd ones: as many key-value heads as heads, fewer, one; each K; one layer and more;
+// halves of odd numbers of the autoencoder's layers; more blocks; the token loss.
+func shapes() map[string]shape {
+	all := map[string]shape{"tiny": {testkit.TinyLM(), testkit.TinyAutoencoder()}}
 	for _, name := range []string{"calm-m", "calm-xl"} {
-		lms[name] = pair{lm.Presets()[name], autoencoder.Default()}
+		all[name] = shape{lm.Presets()[name], autoencoder.Default()}
 	}
 	for _, name := range []string{"proto", "bytes"} {
-		lms[name] = pair{lm.Presets()["lm-"+name], autoencoder.Presets()["ae-"+name]}
+		all[name] = shape{lm.Presets()["lm-"+name], autoencoder.Presets()["ae-"+name]}
 	}
-	odd := lms["tiny"]
-	odd.ae.NumEncoderLayers, odd.ae.NumDecoderLayers, odd.ae.PatchSize = 5, 3, 3
-	odd.c.PatchSize, odd.c.NumMLPLayers, odd.c.TokenLossWeight = 3, 3, 1
-	lms["odd"] = odd
-	for name, p := range lms {
-		t.Run("lm/"+name, func(t *testing.T) { closedLM(t, p.c, p.ae) })
-		t.Run("ae/"+name, func(t *testing.T) { closedAE(t, p.ae) })
+	for k := 1; k <= 8; k++ {
+		s := all["tiny"]
+		s.c.PatchSize, s.ae.PatchSize = k, k
+		s.c.NumHiddenLayers, s.c.NumMLPLayers, s.c.NumSamples = 1+k%3, k, 2+k%5
+		s.c.NumKeyValueHeads = []int{1, 2, 4}[k%3]
+		s.ae.NumEncoderLayers, s.ae.NumDecoderLayers = k, 9-k
+		s.c.TokenLossWeight = float64(k % 2)
+		all[fmt.Sprintf("K=%d", k)] = s
+	}
+	return all
+}
+
+// TestClosedFormulas: what is documented is what is counted, for every head on every input, for shapes of presets and odd
+// ones.
+func TestClosedFormulas(t *testing.T) {
+	for name, s := range shapes() {
+		t.Run("ae/"+name, func(t *testing.T) { closedAE(t, s.ae) })
+		for _, kind := range heads {
+			for _, input := range []string{lm.Tokens, lm.Latents, lm.Both} {
+				s.c.ModelType, s.c.Input = kind, input
+				if err := s.c.ValidateWith(s.ae); err != nil {
+					t.Fatal(err)
+				}
+				t.Run("lm/"+name+"/"+kind+"/"+input, func(t *testing.T) { closedLM(t, s.c, s.ae) })
+			}
+		}
 	}
 	ars := ar.Presets()
 	ars["tiny"] = testkit.TinyAR()
@@ -79,54 +64,94 @@ func TestClosedFormulas(t *testing.T) {
 	}
 }
 
+var heads = []string{head.EnergyType, head.DiffusionType, head.FlowType}
+
 func closedLM(t *testing.T, c lm.Config, ae autoencoder.Config) {
 	m := lm.New(c, ae, nn.NewParams())
-	const rows, patches = 2, 9
-	k, p, l := float64(c.PatchSize), float64(rows*(patches-1)), float64(patches-1)
-	shared, each, noise := energy(c)
-	encoder, decoder := coder(ae)
-	per := 6*(layers(c.Config)+input(c)+shared+float64(c.NumSamples)*each) - 2*float64(c.NumSamples)*noise + 2*encoder
-	if c.TokenLossWeight > 0 {
-		per += 6 * k * float64(c.VocabSize*c.HiddenSize)
-	}
-	g := m.Training(rows, patches*c.PatchSize).Graph
-	near(t, "training", flops.Training(g), flops.Count{Products: p * per, Attention: 6 * p * attention(c.Config, (l+1)/2)})
+	const rows, patches, context = 2, 9, 21
+	positions, l := float64(rows*(patches-1)), float64(patches)
+	g, u := coder(ae)
+	read, reading := input(c, ae)
+	near(t, "training", flops.Training(m.Training(rows, patches*c.PatchSize).Graph), flops.Count{
+		Products:  positions * (6*layers(c.Config) + read + scoring(c) + 2*g + tokenLoss(c)),
+		Attention: positions * 6 * attention(c.Config, l/2),
+	})
+	compareParts(t, m.Generation(context), map[string]flops.Count{
+		"backbone": {Products: 2*layers(c.Config) + reading, Attention: 2 * attention(c.Config, context)},
+		"head":     {Products: drawing(c, 1)},
+		"decoder":  {Products: 2 * u},
+	})
+}
 
-	const context = 21
-	want := []flops.Count{
-		{Products: 2 * (layers(c.Config) + input(c)), Attention: 2 * attention(c.Config, context)},
-		{Products: 2 * (shared + each)},
-		{Products: 2 * decoder},
+// TestClosedDrawing: numbers of evaluations around and beyond those whose conditions are computed at a time, both solvers,
+// and several draws from one hidden state.
+func TestClosedDrawing(t *testing.T) {
+	s := shapes()["tiny"]
+	_, u := coder(s.ae)
+	check := func(c lm.Config) {
+		t.Helper()
+		if err := c.ValidateWith(s.ae); err != nil {
+			t.Fatal(err)
+		}
+		m := lm.New(c, s.ae, nn.NewParams())
+		for _, draws := range []int{1, 2, 7} {
+			t.Run(fmt.Sprintf("%s/%s/steps=%d/draws=%d", c.ModelType, c.Solver, c.SamplingSteps, draws), func(t *testing.T) {
+				n := float64(draws)
+				compareParts(t, m.Drawing(draws), map[string]flops.Count{"head": {Products: drawing(c, n)}, "decoder": {Products: n * 2 * u}})
+			})
+		}
 	}
-	for i, part := range m.Generation(context) {
-		near(t, part.Name, part.Count(), want[i])
+	s.c.ModelType = head.EnergyType
+	check(s.c)
+	for _, steps := range []int{0, 2, 3, 128, 129, 255, 256, 257, 511, 512, 513, 777, 1000} {
+		s.c.SamplingSteps, s.c.ModelType = steps, head.DiffusionType
+		check(s.c)
+		s.c.ModelType = head.FlowType
+		for _, s.c.Solver = range []string{"midpoint", "euler"} {
+			check(s.c)
+		}
+	}
+	s.c.SamplingSteps = 100_003 // so many that chunks are left over
+	check(s.c)
+}
+
+// compareParts compares the sums of parts of one name.
+func compareParts(t *testing.T, parts []flops.Part, want map[string]flops.Count) {
+	t.Helper()
+	got := map[string]flops.Count{}
+	for _, part := range parts {
+		got[part.Name] = got[part.Name].Plus(part.Count())
+	}
+	for name := range want {
+		near(t, name, got[name], want[name])
+	}
+	if len(got) != len(want) {
+		t.Errorf("parts %v, want %v", got, want)
 	}
 }
 
 func closedAE(t *testing.T, c autoencoder.Config) {
 	m := autoencoder.New(c, nn.NewParams(), "")
-	encoder, decoder := coder(c)
-	near(t, "training", flops.Training(m.Training(7).Graph), flops.Count{Products: 7 * 6 * (encoder + decoder)})
-	for i, part := range m.RoundTrip() {
-		near(t, part.Name, part.Count(), flops.Count{Products: 2 * []float64{encoder, decoder}[i]})
-	}
+	g, u := coder(c)
+	near(t, "training", flops.Training(m.Training(7).Graph), flops.Count{Products: 7 * 6 * (g + u)})
+	compareParts(t, m.RoundTrip(), map[string]flops.Count{"encoder": {Products: 2 * g}, "decoder": {Products: 2 * u}})
 }
 
 func closedAR(t *testing.T, c ar.Config) {
 	m := ar.New(c, nn.NewParams())
 	const rows, tokens, context = 2, 9, 21
-	head := float64(c.VocabSize * c.HiddenSize)
+	vd := float64(c.VocabSize * c.HiddenSize)
 	near(t, "training", flops.Training(m.Training(rows, tokens).Graph),
-		flops.Count{Products: rows * tokens * 6 * (layers(c.Config) + head), Attention: rows * tokens * 6 * attention(c.Config, (tokens+1)/2)})
-	want := []flops.Count{{Products: 2 * layers(c.Config), Attention: 2 * attention(c.Config, context)}, {Products: 2 * head}}
-	for i, part := range m.Generation(context) {
-		near(t, part.Name, part.Count(), want[i])
-	}
+		flops.Count{Products: rows * tokens * 6 * (layers(c.Config) + vd), Attention: rows * tokens * 6 * attention(c.Config, (tokens+1)/2)})
+	compareParts(t, m.Generation(context), map[string]flops.Count{
+		"backbone": {Products: 2 * layers(c.Config), Attention: 2 * attention(c.Config, context)},
+		"head":     {Products: 2 * vd},
+	})
 }
 
 func near(t *testing.T, what string, got, want flops.Count) {
 	t.Helper()
-	off := func(a, b float64) bool { return math.Abs(a-b) > 1e-12*b }
+	off := func(a, b float64) bool { return !(math.Abs(a-b) <= 1e-12*b) }
 	if off(got.Products, want.Products) || off(got.Attention, want.Attention) {
 		t.Errorf("%s: counted %v, the formula says %v", what, got, want)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // NewAR makes a generator of the token-level baseline's text. Its patches are tokens, and it has logits to divide by
-// the temperature; so it is always exact, takes one draw a token, and refuses the batch sampler. What options cannot be
+// the temperature; so it is always exact, takes one draw a token, and refuses the batch sampler and a number of draws. What options cannot be
 // met is an *InputError.
 func NewAR(e *cpu.Engine, m *ar.Model, tok *tokenizer.Tokenizer, o Options) (*Generator, error) {
 	c := m.Config
@@ -23,6 +23,8 @@ func NewAR(e *cpu.Engine, m *ar.Model, tok *tokenizer.Tokenizer, o Options) (*Ge
 	switch T := o.Temperature; {
 	case o.Sampler == Batch:
 		return nil, inputError("generate: the batch sampler is for models that can only draw; the token-level baseline divides its logits: leave the sampler out")
+	case o.Draws > 0:
+		return nil, inputError("generate: %d draws: the token-level baseline takes one draw a token at any temperature: leave the draws out", o.Draws)
 	case !(T > 0 && T <= 1):
 		return nil, &InputError{&temperature.RangeError{T: T, Reason: "must be in (0, 1]"}}
 	}

@@ -30,6 +30,17 @@ func Default() Config {
 // SamplingKeys are the keys that can be set anew for a trained model.
 func SamplingKeys() []string { return []string{"sampling_steps", "solver"} }
 
+// SamplingKeys are those of them that change how this head draws.
+func (c Config) SamplingKeys() []string {
+	switch c.ModelType {
+	case FlowType:
+		return SamplingKeys()
+	case DiffusionType:
+		return []string{"sampling_steps"}
+	}
+	return nil
+}
+
 // Steps returns the number of steps of a draw: SamplingSteps, or the paper's: 100 of diffusion, 10 of flow; 1 of energy.
 func (c Config) Steps() int {
 	switch {
@@ -47,22 +58,26 @@ func (c Config) Steps() int {
 func (c Config) Validate() error {
 	var p config.Problems
 	config.OneOf(&p, "model_type", c.ModelType, EnergyType, DiffusionType, FlowType)
-	config.AtLeast(&p, "num_mlp_layers", c.NumMLPLayers, 1)
+	config.Within(&p, "num_mlp_layers", c.NumMLPLayers, 1, config.MostLayers)
 	if c.ModelType == DiffusionType || c.ModelType == FlowType {
-		config.AtLeast(&p, "num_samples", c.NumSamples, 1)
+		config.Within(&p, "num_samples", c.NumSamples, 1, mostSamples)
 	} else {
-		config.AtLeast(&p, "num_samples", c.NumSamples, 2)
+		config.Within(&p, "num_samples", c.NumSamples, 2, mostSamples)
 	}
 	p.Check(c.Beta > 0 && c.Beta <= 2, "beta", c.Beta, "want more than 0 and at most 2: elsewhere the score is no score")
-	config.AtLeast(&p, "noise_size", c.NoiseSize, 1)
-	config.AtLeast(&p, "target_samples", c.TargetSamples, 1)
+	config.Within(&p, "noise_size", c.NoiseSize, 1, config.MostWidth)
+	config.Within(&p, "target_samples", c.TargetSamples, 1, mostTargets)
 	c.validateSteps(&p)
 	config.OneOf(&p, "solver", c.Solver, string(flow.Midpoint), string(flow.Euler))
 	return p.Err()
 }
 
-// mostFlowSteps bounds the time that a slip of the pen can take.
-const mostFlowSteps = 1_000_000
+// What bounds the time and the memory that a slip of the pen can take.
+const (
+	mostFlowSteps = 1_000_000
+	mostSamples   = 4096
+	mostTargets   = 65_536
+)
 
 func (c Config) validateSteps(p *config.Problems) {
 	n := c.SamplingSteps

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
@@ -31,6 +32,7 @@ type Options struct {
 	Seed    uint64
 
 	Say      io.Writer                           // what is told to the reader
+	Command  func(words ...string) string        // the line by which he starts calm with these arguments; nil: calm and the words
 	Progress func(phase run.Kind, e train.Event) // nil: nobody
 	PhaseEnd func()                              // nil, or called when a phase of training is over
 }
@@ -78,7 +80,7 @@ func AEDir(dir string) string { return filepath.Clean(dir) + "-ae" }
 // ErrGoal says that the autoencoder did not become good enough in the time it had.
 var ErrGoal = errors.New("the autoencoder gives back too few tokens")
 
-// Run does it all. When ctx ends in training, what is trained so far is saved and the error is ctx's.
+// Run does it all. When ctx ends, what is trained so far is saved, the reader is told how to go on, and the error is ctx's.
 func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
 	for _, dir := range []string{AEDir(o.Out), o.Out} {
 		_, err := os.Lstat(dir)
@@ -87,6 +89,9 @@ func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
 			return Figures{}, &run.UsageError{Err: fmt.Errorf("quickstart: %s is there already: choose another directory with --out", dir)}
 		}
 	}
+	if o.Command == nil {
+		o.Command = func(words ...string) string { return "calm " + strings.Join(words, " ") }
+	}
 	q := &quickstart{Options: o, eng: eng, started: time.Now()}
 	defer func() {
 		if q.model != nil {
@@ -94,10 +99,14 @@ func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{q.trainAE, q.trainLM, q.measure, q.write} {
-		if err := step(ctx); err != nil {
-			return q.figures, err
+		err := step(ctx)
+		if err == nil {
+			err = ctx.Err()
 		}
-		if err := ctx.Err(); err != nil {
+		if errors.Is(err, context.Canceled) {
+			q.stopped()
+		}
+		if err != nil {
 			return q.figures, err
 		}
 	}
@@ -132,14 +141,14 @@ func (q *quickstart) trainAE(ctx context.Context) error {
 	q.say("   Training text: %d documents, %d bytes; held out: %d documents, %d bytes.",
 		t.Corpus().Train().Documents(), t.Corpus().Train().Tokens(), t.Corpus().HeldOut().Documents(), t.Corpus().HeldOut().Tokens())
 	out, err := q.train(ctx, t)
-	if err = errors.Join(err, t.Close()); err != nil || !out.Finished {
-		return errors.Join(err, ctx.Err())
+	if err != nil {
+		return err
 	}
 	accuracy := figure(out.Measured, run.Accuracy)
 	for q.AESteps == 0 && accuracy < goal && q.elapsed() < 60*aeMost*q.Minutes {
 		q.say("   %.2f %% of the held-out bytes come back: not enough yet.", 100*accuracy)
-		if out, err = q.more(ctx, out.Steps+out.Steps/2); err != nil || !out.Finished {
-			return errors.Join(err, ctx.Err())
+		if out, err = q.more(ctx, out.Steps+out.Steps/2); err != nil {
+			return err
 		}
 		accuracy = figure(out.Measured, run.Accuracy)
 	}
@@ -156,10 +165,10 @@ func (q *quickstart) more(ctx context.Context, steps int) (train.Outcome, error)
 	if err != nil {
 		return train.Outcome{}, err
 	}
-	out, err := q.train(ctx, t)
-	return out, errors.Join(err, t.Close())
+	return q.train(ctx, t)
 }
 
+// train trains to the end, or fails, with ctx's error if that ended it; and closes t.
 func (q *quickstart) train(ctx context.Context, t *run.Training) (train.Outcome, error) {
 	if q.Progress != nil {
 		t.Loop.Progress = func(e train.Event) { q.Progress(t.Kind, e) }
@@ -167,6 +176,9 @@ func (q *quickstart) train(ctx context.Context, t *run.Training) (train.Outcome,
 	out, err := t.Do(ctx)
 	if q.PhaseEnd != nil {
 		q.PhaseEnd()
+	}
+	if err = errors.Join(err, t.Close()); err == nil && !out.Finished {
+		err = ctx.Err()
 	}
 	return out, err
 }
@@ -190,8 +202,8 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 		q.say("   Its head carries noise to that vector in %d steps; the paper's takes one and learns more slowly (--head energy).", t.LM.Config.Steps())
 	}
 	out, err := q.train(ctx, t)
-	if err = errors.Join(err, t.Close()); err != nil || !out.Finished {
-		return errors.Join(err, ctx.Err())
+	if err != nil {
+		return err
 	}
 	q.figures.Steps[1] = out.Steps
 	q.figures.TokensPerS = float64(out.Steps*t.BatchSize*t.BlockSize) / out.Seconds
@@ -285,15 +297,51 @@ func (q *quickstart) farewell() {
 	q.figures.Run = q.Out
 	q.say("\nDone in %s: %d + %d steps, %.0f bytes a second. The run is %s. Next:",
 		time.Duration(q.figures.Seconds*float64(time.Second)).Round(time.Second), q.figures.Steps[0], q.figures.Steps[1], q.figures.TokensPerS, q.Out)
-	for _, c := range []string{
-		"calm generate " + q.Out + ` --prompt "Call me " --seed 7`,
-		"calm eval " + q.Out,
-		"calm train --resume " + q.Out + " --steps " + strconv.Itoa(2*q.figures.Steps[1]) + "     (twice as long)",
-		"calm train ae --out runs/mine-ae --data my.txt && calm train lm --preset " + preset(q.Head) + " --ae runs/mine-ae --out runs/mine --data my.txt",
-	} {
-		q.say("  %s", c)
-	}
+	q.sayCommand("generate", q.Out, "--prompt", "Call me ", "--seed", "7")
+	q.sayCommand("eval", q.Out)
+	q.say("  %s     (twice as long)", q.Command("train", "--resume", q.Out, "--steps", strconv.Itoa(2*q.figures.Steps[1])))
+	q.say("  %s && %s", q.Command("train", "ae", "--out", "runs/mine-ae", "--data", "my.txt"),
+		q.Command("train", "lm", "--preset", preset(q.Head), "--ae", "runs/mine-ae", "--out", "runs/mine", "--data", "my.txt"))
 	q.say("A model that predicts byte after byte learns faster at this size; calm's gain is in the steps that a text takes.")
+}
+
+func (q *quickstart) sayCommand(words ...string) { q.say("  %s", q.Command(words...)) }
+
+// stopped says what there is, and which commands do the rest.
+func (q *quickstart) stopped() {
+	ae := AEDir(q.Out)
+	switch {
+	case q.figures.Steps[1] > 0:
+		q.say("\nStopped. The language model is trained: %s. It is to be measured and to write:", q.Out)
+		q.sayCommand("eval", q.Out)
+		q.sayCommand("generate", q.Out)
+	case isRun(q.Out):
+		q.say("\nStopped. The language model is half trained, in %s. Go on with:", q.Out)
+		q.sayCommand("train", "--resume", q.Out)
+	case q.figures.Steps[0] > 0:
+		q.say("\nStopped. The autoencoder is trained: %s. Go on with the language model:", ae)
+		q.sayCommand(q.lmCommand()...)
+	case isRun(ae):
+		q.say("\nStopped. The autoencoder is half trained, in %s. Go on with it, then with the language model:", ae)
+		q.sayCommand("train", "--resume", ae)
+		q.sayCommand(q.lmCommand()...)
+	default:
+		q.say("\nStopped before anything was trained: start again.")
+	}
+}
+
+func isRun(dir string) bool {
+	_, err := checkpoint.OpenRun(dir)
+	return err == nil
+}
+
+// lmCommand are the arguments that train the language model as the quickstart would have.
+func (q *quickstart) lmCommand() []string {
+	words := []string{"train", "lm", "--preset", preset(q.Head), "--ae", AEDir(q.Out), "--out", q.Out, "--seed", strconv.FormatUint(q.Seed, 10)}
+	if q.LMSteps > 0 {
+		return append(words, "--steps", strconv.Itoa(q.LMSteps))
+	}
+	return append(words, "--minutes", strconv.FormatFloat(q.Minutes*(1-aeShare-measureShare), 'g', 3, 64))
 }
 
 func figure(figures []train.Figure, name string) float64 {

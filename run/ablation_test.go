@@ -1,10 +1,8 @@
 package run_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,50 +89,5 @@ func TestAblations(t *testing.T) {
 		if !strings.Contains(sets, "diffusion") { // whose sampler diverges until it has learned
 			readAndWrite(t, o.Out)
 		}
-	}
-}
-
-// TestTokenLossByTheClock: under max_minutes the number of steps is decided by the time the token loss is to end, and it
-// ends where that number says.
-func TestTokenLossByTheClock(t *testing.T) {
-	const until = .3
-	text := tinyText(t)
-	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Set: tinyAE, Data: []string{text}, Steps: 2}
-	trainTo(t, 1, 0, ae)
-	o := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), "lm"), Data: []string{text}, AE: ae.Out, Minutes: .5 / 60,
-		Set: append(slices.Clone(tinyLM), "token_loss_weight=1", fmt.Sprintf("token_loss_until=%g", until), "eval_steps=0", "save_steps=0")}
-	out := trainTo(t, 1, 0, o)
-	state := stateOf(t, o.Out, out.Steps)
-	if !out.Finished || len(state.Decisions) != 1 {
-		t.Fatalf("%+v with the decisions %v", out, state.Decisions)
-	}
-	d := state.Decisions[0]
-	if d.Seconds < until*.5 || d.Total != out.Steps {
-		t.Errorf("decided on %d of %d steps after %g s", d.Total, out.Steps, d.Seconds)
-	}
-	off := max(float64(d.Step), until*float64(d.Total)) // the first step, from 0, without the token loss
-	lines, with := 0, 0
-	data, err := os.ReadFile(filepath.Join(o.Out, "metrics.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(data)) {
-		var m map[string]any
-		if err := json.Unmarshal([]byte(line), &m); err != nil {
-			t.Fatal(err)
-		}
-		if m["loss"] == nil {
-			continue
-		}
-		lines++
-		_, on := m["token_loss"]
-		if step := m["step"].(float64) - 1; on != (step < off) {
-			t.Errorf("step %v of %d: with the token loss: %t, it is to end at %v", step, d.Total, on, off)
-		} else if on {
-			with++
-		}
-	}
-	if lines != out.Steps || with == 0 || with == lines {
-		t.Errorf("%d of %d steps have the token loss, %d were made", with, lines, out.Steps)
 	}
 }

@@ -72,6 +72,15 @@ func (c LMConfig) Validate() error {
 	return validate(c.TrainConfig.Validate(), c.LanguageConfig.Validate(), c.WholePatches(c.PatchSize, 2))
 }
 
+// ValidateWith reports everything that is wrong with the configuration together with its autoencoder's.
+func (c LMConfig) ValidateWith(ae autoencoder.Config) error {
+	var patches error
+	if c.PatchSize == ae.PatchSize { // else that is what is wrong
+		patches = c.WholePatches(c.PatchSize, 2)
+	}
+	return validate(c.TrainConfig.Validate(), c.LanguageConfig.ValidateWith(ae), patches)
+}
+
 // Validate reports everything that is wrong, as a *config.Error.
 func (c ARConfig) Validate() error {
 	return validate(c.TrainConfig.Validate(), c.BaselineConfig.Validate(), c.WholePatches(1, 2))
@@ -154,10 +163,15 @@ func LMPreset(name string, ae autoencoder.Config) (LMConfig, error) {
 	m, err := pick(lm.Presets(), name)
 	m.VocabSize, m.BOSTokenID, m.EOSTokenID, m.PadTokenID = ae.VocabSize, ae.BOSTokenID, ae.EOSTokenID, ae.PadTokenID
 	m.PatchSize, m.LatentSize = ae.PatchSize, ae.LatentSize
+	settleEmbeddings(&m, ae)
+	return LMConfig{common(LM, name), m}, err
+}
+
+// settleEmbeddings has embeddings drawn that would begin as the autoencoder's and have another width.
+func settleEmbeddings(m *lm.Config, ae autoencoder.Config) {
 	if m.InitEmbeddings == lm.FromAutoencoder && m.HiddenSize != ae.HiddenSize {
 		m.InitEmbeddings = lm.FromNormal
 	}
-	return LMConfig{common(LM, name), m}, err
 }
 
 // ARPreset returns the named configuration over a tokenizer's vocabulary.

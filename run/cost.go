@@ -1,11 +1,14 @@
 package run
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/train"
 )
 
 // Cost is the size of a model and the arithmetic it takes, in multiplications and additions as package flops counts
@@ -17,8 +20,11 @@ type Cost struct {
 
 	Step      flops.Count // a training step, all its batches
 	StepToken float64     // the same for each token of its batches
+	TokenLoss flops.Count // of a step: the auxiliary token loss, which steps after token_loss_until do without
 	Steps     int         // made so far; 0 without a run
 	MaxSteps  int         // 0 where minutes decide
+	SoFar     float64     // FLOPs of the steps made
+	Planned   float64     // these, and what is left to MaxSteps
 
 	Context int      // positions of the context that a token is written in; 0 for an autoencoder
 	Token   []Amount // FLOPs of a token written, by part; of an autoencoder, of a token encoded and decoded
@@ -50,10 +56,63 @@ func (m *Model) Cost(context int) (Cost, error) {
 	if err != nil {
 		return c, err
 	}
+	m.countWriting(&c, objective.Layout.PatchSize, context)
+	return c, m.countTraining(&c, objective)
+}
+
+// countTraining counts a step, and the steps that are made and planned.
+func (m *Model) countTraining(c *Cost, o *train.Objective) error {
 	batches := float64(m.GradientAccumulationSteps)
-	c.Step = flops.Training(objective.Graph).Times(batches)
+	c.Step = flops.Training(o.Graph).Times(batches)
 	c.StepToken = c.Step.Total() / batches / float64(m.BatchSize*m.BlockSize)
-	patch := objective.Layout.PatchSize
+	if o.Auxiliary != nil {
+		plain := m.LM.Config
+		plain.TokenLossWeight = 0
+		without := lm.New(plain, m.LM.Autoencoder.Config, nn.NewParams()).Training(m.BatchSize, m.BlockSize)
+		c.TokenLoss = c.Step.Plus(flops.Training(without.Graph).Times(-batches))
+	}
+	without, err := m.stepsMade(c, o)
+	if err != nil {
+		return err
+	}
+	steps := func(all, without int) float64 {
+		return float64(all)*c.Step.Total() - float64(without)*c.TokenLoss.Total()
+	}
+	c.SoFar, c.Planned = steps(c.Steps, without), steps(c.Steps, without)
+	if left := c.MaxSteps - c.Steps; left > 0 {
+		c.Planned += steps(left, min(left, c.MaxSteps-o.AuxiliarySteps(c.MaxSteps)))
+	}
+	return nil
+}
+
+// stepsMade sets the number of steps of the run, and says how many of them were made after token_loss_until.
+func (m *Model) stepsMade(c *Cost, o *train.Objective) (without int, err error) {
+	if m.Dir == "" {
+		return 0, nil
+	}
+	r, err := checkpoint.OpenRun(m.Dir)
+	if err != nil {
+		return 0, err
+	}
+	steps, err := r.Steps()
+	if err != nil || len(steps) == 0 {
+		return 0, err
+	}
+	c.Steps = steps[len(steps)-1]
+	if o.Auxiliary == nil || o.AuxiliaryUntil >= 1 {
+		return 0, nil
+	}
+	saved, err := r.Latest()
+	if err != nil {
+		return 0, err
+	}
+	c.Steps = saved.Step
+	without, err = train.WithoutAuxiliary(saved)
+	return without, errors.Join(err, saved.Close())
+}
+
+// countWriting counts a token written, or of an autoencoder encoded and decoded.
+func (m *Model) countWriting(c *Cost, patch, context int) {
 	if context == 0 {
 		context = m.BlockSize / patch
 	}
@@ -75,18 +134,6 @@ func (m *Model) Cost(context int) (Cost, error) {
 		}
 		c.Token = append(c.Token, Amount{part.Name, n})
 	}
-	if m.Dir == "" {
-		return c, nil
-	}
-	r, err := checkpoint.OpenRun(m.Dir)
-	if err != nil {
-		return c, err
-	}
-	steps, err := r.Steps()
-	if len(steps) > 0 {
-		c.Steps = steps[len(steps)-1]
-	}
-	return c, err
 }
 
 func (m *Model) countParameters(c *Cost) {

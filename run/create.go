@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
-	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
@@ -49,7 +48,7 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	if o.Preset == "" {
 		o.Preset = DefaultPreset
 	}
-	if err := errors.Join(onlyInference(o.Set), free(o.Out)); err != nil {
+	if err := free(o.Out); err != nil {
 		return nil, err
 	}
 	if o.Kind == LM {
@@ -65,25 +64,22 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	m := newModel(o.Out, tok)
 	switch o.Kind {
 	case AE:
-		c, err := compose(o, func() (AEConfig, error) { return AEPreset(o.Preset, tok) }, func(c *AEConfig) *Common { return &c.Common })
+		c, err := composeAE(o, tok)
 		if err != nil {
-			return nil, err
-		}
-		if err := fits(c.VocabSize, tok); err != nil {
 			return nil, err
 		}
 		m.useAE(c)
 	case AR:
-		c, err := compose(o, func() (ARConfig, error) { return ARPreset(o.Preset, tok) }, func(c *ARConfig) *Common { return &c.Common })
+		c, err := composeAR(o, tok)
 		if err != nil {
-			return nil, err
-		}
-		if err := fits(c.VocabSize, tok); err != nil {
 			return nil, err
 		}
 		m.useAR(c)
 	default:
 		return nil, usage("cannot train %q: want ae, lm or ar", o.Kind)
+	}
+	if err := train.Enough(m.Params); err != nil {
+		return nil, &UsageError{err}
 	}
 	m.Params.Initialize(m.Seed)
 	return begin(ctx, eng, m, nil)
@@ -120,15 +116,15 @@ func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error
 	if err := ae.needTokenizer("train over"); err != nil {
 		return nil, err
 	}
-	c, err := compose(o, func() (LMConfig, error) { return LMPreset(o.Preset, ae.AE.Config) }, func(c *LMConfig) *Common { return &c.Common })
+	c, err := composeLM(o, ae.AE.Config)
 	if err != nil {
-		return nil, err
-	}
-	if err := c.ValidateWith(ae.AE.Config); err != nil {
 		return nil, err
 	}
 	m := newModel(o.Out, ae.Tokenizer)
 	m.useLM(c, ae.AE.Config, true)
+	if err := train.Enough(m.Params); err != nil {
+		return nil, &UsageError{err}
+	}
 	for _, p := range ae.Params.All() {
 		// A copy: what is trained outlives the file.
 		if err := m.Params.SetData(lm.AEPrefix+p.Name, p.Shape, slices.Clone(p.Data)); err != nil {
@@ -137,55 +133,6 @@ func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error
 	}
 	m.LM.Initialize(m.Seed)
 	return begin(ctx, eng, m, ae)
-}
-
-// compose is preset -> file -> sets -> flags -> validation.
-func compose[T config.Validator](o Options, preset func() (T, error), part func(*T) *Common) (T, error) {
-	c, err := preset()
-	if err != nil {
-		return c, err
-	}
-	for _, s := range o.Set {
-		if key, _, _ := strings.Cut(s, "="); slices.Contains(owned, strings.TrimSpace(key)) {
-			return c, usage("--set %s: %s is not set by hand: it follows from the command and --data", s, strings.TrimSpace(key))
-		}
-	}
-	own := *part(&c)
-	var flags []string
-	if o.Steps > 0 {
-		flags = append(flags, fmt.Sprintf("max_steps=%d", o.Steps))
-	}
-	if o.Minutes > 0 {
-		flags = append(flags, fmt.Sprintf("max_minutes=%g", o.Minutes))
-		if o.Steps == 0 {
-			flags = append(flags, "max_steps=0")
-		}
-	}
-	if o.Seed != nil {
-		flags = append(flags, fmt.Sprintf("seed=%d", *o.Seed))
-	}
-	c, err = config.Compose(c, o.Config, append(append([]string{}, o.Set...), flags...))
-	if _, ok := errors.AsType[*config.Error](err); err != nil && !ok {
-		err = usage("--config: %w", err)
-	}
-	p := part(&c) // a run's config.json, given as --config, has another's
-	p.Kind, p.Data, p.Tail, p.Imported = own.Kind, absolute(o.Data), own.Tail, own.Imported
-	return c, err
-}
-
-// owned are the keys of config.json that say what a run is and is trained on, which is the command's to say.
-var owned = []string{"kind", "data", "tail", "imported"}
-
-// absolute makes paths independent of the directory the command runs in, for resuming from another.
-func absolute(paths []string) []string {
-	out := []string{}
-	for _, p := range paths {
-		if abs, err := filepath.Abs(p); err == nil {
-			p = abs
-		}
-		out = append(out, p)
-	}
-	return out
 }
 
 // tokenizerFor returns the tokenizer that is asked for, else that of prepared text, else bytes.
@@ -213,14 +160,6 @@ func ChooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
 		return nil, usage("--tokenizer: %w", err)
 	}
 	return tok, nil
-}
-
-// fits checks that every token of the tokenizer has a row in the model's table.
-func fits(vocab int, tok *tokenizer.Tokenizer) error {
-	if vocab < tok.VocabSize() {
-		return usage("vocab_size is %d, but the tokenizer has %d tokens", vocab, tok.VocabSize())
-	}
-	return nil
 }
 
 func newModel(dir string, tok *tokenizer.Tokenizer) *Model {
@@ -306,7 +245,11 @@ func (t *Training) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.Loop = &train.Loop{Trainer: train.New(t.eng, objective, t.TrainConfig), Batches: batches, Data: t.corpus.Fingerprint(), Evaluate: measure}
+	trainer, err := train.New(t.eng, objective, t.TrainConfig)
+	if err != nil {
+		return &UsageError{err}
+	}
+	t.Loop = &train.Loop{Trainer: trainer, Batches: batches, Data: t.corpus.Fingerprint(), Evaluate: measure}
 	return nil
 }
 
@@ -329,6 +272,9 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 	}()
 	if t.run, err = checkpoint.ResumeRun(dir); err != nil {
 		return t, nil, err
+	}
+	if err = train.Enough(t.Params); err != nil {
+		return t, nil, &UsageError{err}
 	}
 	raised := t.raise(steps)
 	if err := t.initialize(); err != nil {

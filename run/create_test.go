@@ -25,7 +25,7 @@ func TestCreateLeavesNothing(t *testing.T) {
 		"preset":  {run.Options{Kind: run.AE, Preset: "none"}, "no preset"},
 		"lm":      {run.Options{Kind: run.LM}, "needs an autoencoder"},
 		"text":    {run.Options{Kind: run.AE, Data: []string{text + "x"}}, "--data"},
-		"short":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"block_size=9000"}}, "not enough text"},
+		"short":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"block_size=8192"}}, "not enough text"},
 		"batch":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"batch_size=9000"}}, "not enough text"},
 		"vocab":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"vocab_size=258"}}, "vocab_size"},
 		"heads":   {run.Options{Kind: run.AR, Data: []string{text}, Set: []string{"num_attention_heads=3"}}, "num_attention_heads"},

@@ -36,7 +36,11 @@ func TestOpenWithSteps(t *testing.T) {
 	if m, err = run.Open(flow.Out); err != nil || m.LM.Config.SamplingSteps != 0 || m.LM.Config.Solver != "midpoint" {
 		t.Fatalf("the setting stayed: %+v, %v", m, err)
 	}
-	for set, dir := range map[string]string{"beta=1.5": flow.Out, "hidden_size=8": flow.Out, "sampling_steps": flow.Out, "sampling_steps=-1": flow.Out,
+	diffusion, energy := tinyHead(t, "diffusion"), tinyHead(t, "energy")
+	if m, err = run.Open(diffusion.Out, "sampling_steps=3"); err != nil || m.LM.Config.SamplingSteps != 3 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	for set, dir := range map[string]string{"solver = midpoint": diffusion.Out, "solver=midpoint": energy.Out, "sampling_steps=0": energy.Out, "beta=1.5": flow.Out, "hidden_size=8": flow.Out, "sampling_steps": flow.Out, "sampling_steps=-1": flow.Out,
 		"sampling_steps=2000000": flow.Out, "solver=magic": flow.Out, "solver=euler": flow.AE} {
 		_, err := run.Open(dir, set)
 		_, usage := errors.AsType[*run.UsageError](err)

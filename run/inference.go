@@ -53,14 +53,6 @@ func SplitSets(sets []string) (inference, others []string) {
 	return inference, others
 }
 
-// onlyInference refuses training in another format.
-func onlyInference(sets []string) error {
-	if inference, _ := SplitSets(sets); len(inference) > 0 {
-		return usage("--set %s: training is in float32; dtype is for generate, eval and bench generate", inference[0])
-	}
-	return nil
-}
-
 // load gives every parameter its values from a file that must have it in the right shape, and nothing else. What lies
 // there as it is wanted stays there: then views is true, and the file has to stay open.
 func (m *Model) load(f *checkpoint.File, d DType) (views bool, err error) {

@@ -112,7 +112,7 @@ func TestDType(t *testing.T) {
 	}
 	o := run.Options{Kind: run.AE, Set: []string{"dtype=bfloat16"}, Out: filepath.Join(t.TempDir(), "run")}
 	_, err := run.Create(t.Context(), engine(t, 1), o)
-	if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), "training is in float32") {
+	if _, ok := errors.AsType[*config.Error](err); !ok || !strings.Contains(err.Error(), "training is in float32") {
 		t.Errorf("training: %v", err)
 	}
 	if _, err := run.Open(o.Out, "dtype=half"); err == nil || !strings.Contains(err.Error(), "dtype") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
@@ -119,7 +120,7 @@ type Evaluation struct {
 // Result is what Evaluate measured: exactly one of AE, LM and AR is set.
 type Result struct {
 	Run  string `json:"run"`
-	Text string `json:"text"` // what was measured on
+	Text Text   `json:"text"` // what was measured on
 	// DType is the format of the weights in memory.
 	DType DType          `json:"dtype"`
 	AE    *eval.AEResult `json:"ae,omitempty"`
@@ -127,27 +128,41 @@ type Result struct {
 	AR    *eval.ARResult `json:"ar,omitempty"`
 }
 
+// Text names a text, or the part of it that is held out of training.
+type Text struct {
+	Part string   `json:"part"` // PartHeldOut or PartAll
+	Data []string `json:"data"` // its paths; none for the embedded book
+}
+
+// Values of Text.Part.
+const (
+	PartHeldOut = "held out"
+	PartAll     = "all"
+)
+
+// String names it for people: held out of a.txt, b.txt.
+func (t Text) String() string {
+	if len(t.Data) == 0 {
+		return t.Part + " of the embedded book"
+	}
+	return t.Part + " of " + strings.Join(t.Data, ", ")
+}
+
 // Evaluate measures the model.
 func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
-	out := Result{Run: m.Dir, Text: "held out of the embedded book", DType: m.DType}
 	paths := o.Data
 	if len(paths) == 0 {
 		paths = m.Data
 	}
+	out := Result{Run: m.Dir, Text: Text{PartHeldOut, append([]string{}, paths...)}, DType: m.DType}
 	text, err := m.text(ctx, paths)
 	if err != nil {
 		return out, err
 	}
 	defer text.Close()
 	part := text.HeldOut()
-	switch {
-	case len(o.Data) > 0:
-		part = text.All()
-		out.Text = fmt.Sprintf("all of %v", o.Data)
-	case len(m.Data) > 0:
-		out.Text = fmt.Sprintf("held out of %v", m.Data)
-	case m.Imported != "": // nothing of it was for training
-		part, out.Text = text.All(), "all of the embedded book"
+	if len(o.Data) > 0 || len(m.Data) == 0 && m.Imported != "" { // nothing of it was for training
+		part, out.Text.Part = text.All(), PartAll
 	}
 	layout := m.Layout()
 	if o.Block > 0 {

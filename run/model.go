@@ -163,19 +163,33 @@ func (m *Model) useAE(c AEConfig) {
 }
 
 func (m *Model) describeLM(path string, training bool, set []string) error {
-	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
-	c, err := config.Compose(over, path, set)
-	if err != nil {
-		return err
-	}
 	ae, err := config.Compose(AEConfig{}, filepath.Join(filepath.Dir(path), checkpoint.AutoencoderIn, checkpoint.ConfigFile), nil)
 	if err != nil {
 		return err
 	}
-	if err := c.ValidateWith(ae.AutoencoderConfig); err != nil {
+	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
+	c, err := config.ComposeWith(over, path, set, func(c *LMConfig, _ func(string) bool) error { return c.ValidateWith(ae.AutoencoderConfig) })
+	if err != nil {
+		return err
+	}
+	if err := drawsBy(c, set); err != nil {
 		return err
 	}
 	m.useLM(c, ae.AutoencoderConfig, training)
+	return nil
+}
+
+// drawsBy refuses assignments of how another head draws.
+func drawsBy(c LMConfig, set []string) error {
+	keys := c.SamplingKeys()
+	for _, s := range set {
+		switch key, _, _ := strings.Cut(s, "="); {
+		case len(keys) == 0:
+			return usage("--set %s: the %s head draws in one step: leave it out", s, c.ModelType)
+		case !slices.Contains(keys, strings.TrimSpace(key)):
+			return usage("--set %s: the %s head has no such key, only %s: leave it out", s, c.ModelType, strings.Join(keys, ", "))
+		}
+	}
 	return nil
 }
 

@@ -50,14 +50,16 @@ func (m *Model) shapeLM(preset LMConfig, training bool, sets []string) error {
 	if err != nil {
 		return err
 	}
-	full, err := config.Compose(preset, "", sets)
+	full, err := config.ComposeWith(preset, "", sets, func(c *LMConfig, given func(string) bool) error {
+		// What the two share can be set once.
+		a.PatchSize, a.LatentSize, a.VocabSize = c.PatchSize, c.LatentSize, c.VocabSize
+		a.BOSTokenID, a.EOSTokenID, a.PadTokenID = c.BOSTokenID, c.EOSTokenID, c.PadTokenID
+		if !given("init_embeddings") {
+			settleEmbeddings(&c.LanguageConfig, a)
+		}
+		return c.ValidateWith(a)
+	})
 	if err != nil {
-		return err
-	}
-	// What the two share can be set once.
-	a.PatchSize, a.LatentSize, a.VocabSize = full.PatchSize, full.LatentSize, full.VocabSize
-	a.BOSTokenID, a.EOSTokenID, a.PadTokenID = full.BOSTokenID, full.EOSTokenID, full.PadTokenID
-	if err := full.ValidateWith(a); err != nil {
 		return err
 	}
 	m.useLM(full, a, training)

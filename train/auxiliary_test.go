@@ -29,7 +29,11 @@ func tinyLMTrainer(t *testing.T, change func(*lm.Config)) *train.Trainer {
 	}
 	eng := cpu.New(cpu.Options{Threads: 1})
 	t.Cleanup(eng.Close)
-	return train.New(eng, o, c)
+	tr, err := train.New(eng, o, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
 }
 
 func mustStep(t *testing.T, trainer *train.Trainer, total int) train.Report {

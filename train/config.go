@@ -52,36 +52,46 @@ func Default() Config {
 	}
 }
 
+// What bounds numbers that are multiplied with others: a step's draws are numbered, minutes become nanoseconds.
+const (
+	mostSteps   = 1_000_000_000_000
+	mostMinutes = 100_000_000
+)
+
 // Validate reports everything that is wrong, as a *config.Error.
 func (c Config) Validate() error {
 	var p config.Problems
-	config.Above(&p, "learning_rate", c.LearningRate, 0)
+	config.Positive(&p, "learning_rate", c.LearningRate, config.MostWeight)
 	p.Check(c.AdamBeta1 >= 0 && c.AdamBeta1 < 1, "adam_beta1", c.AdamBeta1, "want 0 or more and less than 1")
 	p.Check(c.AdamBeta2 >= 0 && c.AdamBeta2 < 1, "adam_beta2", c.AdamBeta2, "want 0 or more and less than 1")
-	config.Above(&p, "adam_epsilon", c.AdamEpsilon, 0)
-	config.AtLeast(&p, "weight_decay", c.WeightDecay, 0)
-	config.AtLeast(&p, "max_grad_norm", c.MaxGradNorm, 0)
+	config.Positive(&p, "adam_epsilon", c.AdamEpsilon, 1)
+	config.Within(&p, "weight_decay", c.WeightDecay, 0, config.MostWeight)
+	config.Within(&p, "max_grad_norm", c.MaxGradNorm, 0, 1e15)
 	config.OneOf(&p, "lr_scheduler_type", c.LRSchedulerType, Constant, ConstantWithWarmup, Cosine, WarmupStableDecay)
-	config.AtLeast(&p, "warmup_steps", c.WarmupSteps, 0)
+	config.Within(&p, "warmup_steps", c.WarmupSteps, 0, mostSteps)
 	config.Within(&p, "decay_fraction", c.DecayFraction, 0, 1)
-	config.AtLeast(&p, "max_steps", c.MaxSteps, 0)
-	config.AtLeast(&p, "max_minutes", c.MaxMinutes, 0)
+	config.Within(&p, "max_steps", c.MaxSteps, 0, mostSteps)
+	config.Within(&p, "max_minutes", c.MaxMinutes, 0, mostMinutes)
 	p.Check(c.MaxSteps > 0 || c.MaxMinutes > 0, "max_steps", c.MaxSteps, "want 1 or more, or max_minutes above 0")
-	config.AtLeast(&p, "batch_size", c.BatchSize, 1)
-	config.AtLeast(&p, "block_size", c.BlockSize, 1)
-	config.AtLeast(&p, "gradient_accumulation_steps", c.GradientAccumulationSteps, 1)
-	config.AtLeast(&p, "logging_steps", c.LoggingSteps, 1)
-	config.AtLeast(&p, "eval_steps", c.EvalSteps, 0)
-	config.AtLeast(&p, "eval_blocks", c.EvalBlocks, 0)
-	config.AtLeast(&p, "save_steps", c.SaveSteps, 0)
+	config.Within(&p, "batch_size", c.BatchSize, 1, config.MostTokens)
+	config.Within(&p, "block_size", c.BlockSize, 1, config.MostTokens)
+	if b, t := c.BatchSize, c.BlockSize; b >= 1 && b <= config.MostTokens && t >= 1 && t <= config.MostTokens {
+		p.Check(b*t <= config.MostTokens, "batch_size", b, fmt.Sprintf(
+			"want at most %d tokens in a batch, with block_size = %d: larger ones are made of several (gradient_accumulation_steps)", config.MostTokens, t))
+	}
+	config.Within(&p, "gradient_accumulation_steps", c.GradientAccumulationSteps, 1, 1_000_000)
+	config.Within(&p, "logging_steps", c.LoggingSteps, 1, mostSteps)
+	config.Within(&p, "eval_steps", c.EvalSteps, 0, mostSteps)
+	config.Within(&p, "eval_blocks", c.EvalBlocks, 0, mostSteps)
+	config.Within(&p, "save_steps", c.SaveSteps, 0, mostSteps)
 	return p.Err()
 }
 
 // WholePatches reports a block_size that is no whole patches of that many tokens, or fewer than least, as a *config.Error.
-// It leaves a patch size below 1 for others to report.
+// It leaves a patch size that none can be for others to report.
 func (c Config) WholePatches(patch, least int) error {
 	var p config.Problems
-	if patch > 0 {
+	if patch >= 1 && patch <= config.MostPatch {
 		p.Check(c.BlockSize%patch == 0 && c.BlockSize >= least*patch, "block_size", c.BlockSize,
 			fmt.Sprintf("want a multiple of patch_size = %d, at least %d", patch, least*patch))
 	}

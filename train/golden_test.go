@@ -78,7 +78,10 @@ func goldenTraining(t *testing.T, c testkit.Case, e *cpu.Engine, objective func(
 		t.Fatal(err)
 	}
 	checkDecay(t, o.Params, s)
-	trainer := train.New(e, o, cfg)
+	trainer, err := train.New(e, o, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ids := c.Ints(t, "in.input_ids")
 	var loss, norm, lr []float32
 	for step := range shape[0] {

@@ -49,6 +49,15 @@ type loopState struct {
 	MaxSteps  int                `json:"max_steps"` // that it was to make
 	Measured  int                `json:"measured"`  // the step after which it was last measured
 	Finished  bool               `json:"finished"`
+	Without   int                `json:"without_auxiliary,omitzero"` // steps made with auxiliary losses off
+}
+
+// WithoutAuxiliary returns how many steps of a checkpoint's were made with auxiliary losses off; 0 of one from before
+// they were counted.
+func WithoutAuxiliary(saved *checkpoint.Saved) (int, error) {
+	var state loopState
+	err := saved.Trainer(&state)
+	return state.Without, err
 }
 
 // Decision is what a run under max_minutes decided by the clock: at step Step it was to make Total steps in all. With
@@ -175,6 +184,9 @@ func (l *Loop) step() (Event, error) {
 	report, err := l.Trainer.Step(l.scheduled(), l.Batches.Next)
 	if err != nil {
 		return Event{}, errors.Join(err, l.Batches.Seek(before), l.save())
+	}
+	if report.Without {
+		l.state.Without++
 	}
 	e := l.event(report, l.meter.step(l.seconds()))
 	return e, l.log(e)

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
@@ -30,7 +31,12 @@ type Objective struct {
 // auxiliary reports whether auxiliary losses are on in step s, counted from 0, of a run of total steps; 0 stands for a
 // run whose end is not known yet.
 func (o *Objective) auxiliary(s, total int) bool {
-	return total <= 0 || o.AuxiliaryUntil >= 1 || float64(s) < o.AuxiliaryUntil*float64(total)
+	return total <= 0 || o.AuxiliaryUntil >= 1 || s < o.AuxiliarySteps(total)
+}
+
+// AuxiliarySteps returns how many of total steps have auxiliary losses on: the first so many.
+func (o *Objective) AuxiliarySteps(total int) int {
+	return int(math.Ceil(o.AuxiliaryUntil * float64(total)))
 }
 
 // Figure is one measured number, under the name it has in metrics.jsonl.

@@ -31,14 +31,30 @@ type Report struct {
 	GradNorm     float64 // before clipping
 	LearningRate float64
 	Figures      []Figure // of the last accumulated batch
+	Without      bool     // auxiliary losses were off; false where there are none
 }
 
-// New compiles the objective for training from its parameters' present values, which must be there.
-func New(eng *cpu.Engine, o *Objective, c Config) *Trainer {
-	t := &Trainer{Config: c, Objective: o, Program: eng.Compile(o.Graph, cpu.Training)}
+// New compiles the objective for training from its parameters' present values, which must be there. It returns a
+// *cpu.MemoryError where a batch does not fit beside them.
+func New(eng *cpu.Engine, o *Objective, c Config) (*Trainer, error) {
+	all, trained := o.Params.Count()
+	program, err := eng.CompileWithin(o.Graph, cpu.Training, cpu.Memory()-4*float64(all)-momentBytes*float64(trained))
+	if err != nil {
+		return nil, fmt.Errorf("%w: make batch_size or block_size smaller, and gradient_accumulation_steps larger", err)
+	}
+	t := &Trainer{Config: c, Objective: o, Program: program}
 	t.optimizer = cpu.NewAdamW(t.Program)
 	t.batch = make([]int32, c.BatchSize*c.BlockSize)
-	return t
+	return t, nil
+}
+
+// momentBytes are those of AdamW's two for each weight.
+const momentBytes = 8
+
+// Enough returns a *cpu.MemoryError where there is too little memory for weights, gradients and AdamW's moments.
+func Enough(params *nn.Params) error {
+	all, trained := params.Count()
+	return cpu.Enough(fmt.Sprintf("training %.3g parameters", float64(trained)), 4*float64(all)+(4+momentBytes)*float64(trained))
 }
 
 // Steps returns the number of steps made.
@@ -50,7 +66,8 @@ func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) 
 	c := t.Config
 	r := Report{Step: t.step, LearningRate: c.LearningRateAt(t.step, total)}
 	if o := t.Objective; o.Auxiliary != nil {
-		o.Auxiliary(o.auxiliary(t.step, total))
+		r.Without = !o.auxiliary(t.step, total)
+		o.Auxiliary(!r.Without)
 	}
 	for i := range c.GradientAccumulationSteps {
 		if err := next(t.batch); err != nil {

@@ -28,7 +28,11 @@ func tinyTrainer(t *testing.T, change func(*train.Config)) *train.Trainer {
 	}
 	eng := cpu.New(cpu.Options{Threads: 1})
 	t.Cleanup(eng.Close)
-	return train.New(eng, o, c)
+	tr, err := train.New(eng, o, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
 }
 
 func counting(dst []int32) error {

@@ -18,8 +18,8 @@ type badCase struct {
 // badInput is what commands can be given by mistake: beside good runs, files that are none of what they should be.
 type badInput struct {
 	runs
-	work, gone                                                    string // the directory they run in, and a file it has not
-	empty, noText, short, badJSON, unknown, jsonl, zeros, parquet string
+	work, gone                                                              string // the directory they run in, and a file it has not
+	empty, noText, short, badJSON, unknown, jsonl, zeros, parquet, prepared string
 }
 
 // TestBadInput: one clear sentence, status 2, nothing written.
@@ -30,8 +30,9 @@ func TestBadInput(t *testing.T) {
 		empty: file(t, "empty.txt", ""), noText: t.TempDir(), short: file(t, "short.txt", "Call me Ishmael."),
 		badJSON: file(t, "bad.json", "{"), unknown: file(t, "unknown.json", `{"hidden_sice": 3}`),
 		jsonl: file(t, "bad.jsonl", "{\"text\": \"fine\"}\nnot json\n"), zeros: file(t, "binary.dat", "PK\x00\x00\x00"),
-		parquet: file(t, "bad.parquet", "PAR1 this is none"),
+		parquet: file(t, "bad.parquet", "PAR1 this is none"), prepared: filepath.Join(t.TempDir(), "prepared"),
 	}
+	must(t, "data", "prepare", "--data", b.text, "--out", b.prepared)
 	t.Chdir(work)
 	cases := slices.Concat(b.training(), b.measuring(), b.writing(), b.others())
 	for _, c := range cases {
@@ -120,6 +121,14 @@ func (b badInput) measuring() []badCase {
 		{"empty text to measure", "--data", []string{"eval", b.lm, "--data", b.empty}},
 		{"steps of an energy head", "in one step", []string{"eval", b.lm, "--set", "sampling_steps=4"}},
 		{"steps of a baseline", "only language models", []string{"eval", b.ar, "--set", "sampling_steps=4"}},
+		{"a step of an energy head", "in one step", []string{"eval", b.lm, "--set", "sampling_steps=0"}},
+		{"samples of an autoencoder", "--samples", []string{"eval", b.ae, "--samples", "4"}},
+		{"samples of the baseline", "--samples", []string{"eval", b.ar, "--samples", "8"}},
+		{"noise of a language model", "--noise", []string{"eval", b.lm, "--noise", "0.1,0.3"}},
+		{"noise of the baseline", "--noise", []string{"eval", b.ar, "--noise", "0.1"}},
+		{"windows of an autoencoder", "--windows", []string{"eval", b.ae, "--windows", "all"}},
+		{"windows of the baseline", "--windows", []string{"eval", b.ar, "--windows", "reference"}},
+		{"windows of patches of four", "--windows", []string{"eval", b.lm, "--windows", "reference"}},
 	}
 }
 
@@ -140,6 +149,11 @@ func (b badInput) writing() []badCase {
 		{"negative threads to write", "--threads", []string{"generate", b.lm, "--threads", "-2"}},
 		{"solver that is none", "solver", []string{"generate", b.lm, "--set", "solver=magic"}},
 		{"other keys of a trained model", "only dtype, sampling_steps, solver", []string{"generate", b.lm, "--set", "beta=.5"}},
+		{"solver of an energy head", "in one step", []string{"generate", b.lm, "--set", "solver=euler"}},
+		{"draws at temperature 1", "one draw", []string{"generate", b.lm, "--draws", "50"}},
+		{"batch sampler at temperature 1", "below 1", []string{"generate", b.lm, "--sampler", "batch"}},
+		{"fewer draws than 1/T", "at least 2 draws", []string{"generate", b.lm, "--temperature", "0.5", "--sampler", "batch", "--draws", "1"}},
+		{"draws of the baseline", "one draw a token", []string{"generate", b.ar, "--temperature", "0.5", "--draws", "50"}},
 	}
 }
 
@@ -167,5 +181,6 @@ func (b badInput) others() []badCase {
 		{"prepare empty text", "no text", []string{"data", "prepare", "--out", "x", "--data", b.empty}},
 		{"info of missing text", "gone.txt", []string{"data", "info", b.gone}},
 		{"info of empty text", "empty", []string{"data", "info", b.empty}},
+		{"tokenizer of prepared text", "--tokenizer", []string{"data", "info", b.prepared, "--tokenizer", "bytes"}},
 	}
 }

@@ -63,6 +63,7 @@ func TestBenchJSON(t *testing.T) {
 					t.Errorf("%s: no %q in %s", name, key, line)
 				}
 			}
+			checkDocumented(t, "calm bench --json", r)
 			if s, _ := r["shape"].(string); s == "" {
 				t.Errorf("%s: no shape in %s", name, line)
 			}

@@ -59,6 +59,9 @@ these are equal; "rollouts" counts at how many positions.`,
 				return err
 			}
 			defer m.Close()
+			if err := withoutEffect(cmd, m, o); err != nil {
+				return err
+			}
 			eng, err := f.engine()
 			if err != nil {
 				return err
@@ -87,6 +90,27 @@ these are equal; "rollouts" counts at how many positions.`,
 	samplingFlag(cmd, &set)
 	fl.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// withoutEffect refuses flags that change nothing of what is measured of such a run.
+func withoutEffect(cmd *cobra.Command, m *run.Model, o run.Evaluation) error {
+	kind := map[run.Kind]string{run.AE: "an autoencoder", run.LM: "a language model", run.AR: "the token-level baseline"}[m.Kind]
+	short := m.LM != nil && m.LM.Config.PatchSize < brier.N // whose n-grams reach into further patches
+	for _, c := range []struct {
+		flag      string
+		no        bool
+		otherwise string
+	}{
+		{"noise", m.AE == nil, "noise is added to an autoencoder's latent vectors"},
+		{"samples", m.LM == nil, "samples are drawn of a language model"},
+		{"samples", short && o.Samples != 2, "samples are always 2 where a patch has fewer than 4 tokens"},
+		{"windows", !short, "windows differ for a language model whose patches have fewer than 4 tokens"},
+	} {
+		if c.no && cmd.Flags().Changed(c.flag) {
+			return badUsage("--%s: %s, and %s is %s: leave it out", c.flag, c.otherwise, m.Dir, kind)
+		}
+	}
+	return nil
 }
 
 func parseSigmas(list string) ([]float64, error) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,13 +49,19 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 			var list []int32
 			if byIDs {
 				var err error
-				if list, err = parseIDs(ids); err != nil {
-					return err
+				if list, err = parseIDs(ids); err == nil && len(list) == 0 {
+					err = errors.New("there is no id in it")
+				}
+				if err != nil {
+					return badUsage("--ids: %w", err)
 				}
 			}
 			o.Sampler = generate.Sampler(sampler)
+			if err := needless(o); err != nil {
+				return err
+			}
 			if prompt == "-" {
-				data, err := io.ReadAll(cmd.InOrStdin())
+				data, err := readInput(cmd)
 				if err != nil {
 					return fmt.Errorf("read the prompt: %w", err)
 				}
@@ -82,23 +87,23 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
 	fl.StringVar(&sampler, "sampler", string(generate.Exact), "exact or batch, below temperature 1")
-	fl.IntVar(&o.Draws, "draws", 0, "draws a patch: at most with exact (default 10000), always with batch (default 200)")
+	fl.IntVar(&o.Draws, "draws", 0, "draws a patch, below temperature 1: at most with exact (default 10000), always with batch (default 200)")
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the draws")
 	samplingFlag(cmd, &set)
 	return cmd
 }
 
-// parseIDs reads what --ids says.
-func parseIDs(s string) ([]int32, error) {
-	var ids []int32
-	for word := range strings.SplitSeq(s, ",") {
-		id, err := strconv.ParseInt(strings.TrimSpace(word), 10, 32)
-		if err != nil {
-			return nil, badUsage("--ids %q: want token ids with commas between them, as in 791,42,1053", s)
-		}
-		ids = append(ids, int32(id))
+// needless refuses settings of samplers where there is nothing to set: people who give them expect more of them.
+func needless(o calm.Options) error {
+	switch {
+	case o.Temperature != 1:
+		return nil
+	case o.Draws > 0:
+		return badUsage("--draws %d: at --temperature 1 a patch takes one draw: leave --draws out", o.Draws)
+	case o.Sampler == generate.Batch:
+		return badUsage("--sampler %s is for temperatures below 1: give one, such as --temperature 0.5, or leave it out", o.Sampler)
 	}
-	return ids, nil
+	return nil
 }
 
 func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) error {

@@ -87,10 +87,10 @@ func infoJSON(m *run.Model, c run.Cost) map[string]any {
 	}
 	arithmetic := map[string]any{
 		"train_step": c.Step.Total(), "train_step_attention": c.Step.Attention, "train_token": c.StepToken,
-		"trained": c.Step.Total() * float64(c.Steps), "token_by_part": byPart(c.Token),
+		"train_step_token_loss": c.TokenLoss.Total(), "trained": c.SoFar, "token_by_part": byPart(c.Token),
 	}
 	if c.MaxSteps > 0 {
-		arithmetic["planned"] = c.Step.Total() * float64(c.MaxSteps)
+		arithmetic["planned"] = c.Planned
 	}
 	if c.Context > 0 {
 		arithmetic["token"], arithmetic["context"] = c.TokenTotal(), c.Context
@@ -119,11 +119,14 @@ func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost) error {
 	fmt.Fprintf(w, "  parameters  %s\n", amounts(c.Parameters))
 	fmt.Fprintf(w, "  training    %s FLOPs a token, %s a step (%.3g %% in attention)\n",
 		quantity(c.StepToken), quantity(c.Step.Total()), 100*c.Step.Attention/c.Step.Total())
+	if n := c.TokenLoss.Total(); n > 0 {
+		fmt.Fprintf(w, "              %s of a step in the token loss, on for the first %.4g %% of the steps\n", quantity(n), 100*m.LM.Config.TokenLossUntil)
+	}
 	if m.Dir != "" {
-		fmt.Fprintf(w, "              %s FLOPs in %d steps so far\n", quantity(c.Step.Total()*float64(c.Steps)), c.Steps)
+		fmt.Fprintf(w, "              %s FLOPs in %d steps so far\n", quantity(c.SoFar), c.Steps)
 	}
 	if c.MaxSteps > 0 {
-		fmt.Fprintf(w, "              %s FLOPs in %d steps in all\n", quantity(c.Step.Total()*float64(c.MaxSteps)), c.MaxSteps)
+		fmt.Fprintf(w, "              %s FLOPs in %d steps in all\n", quantity(c.Planned), max(c.MaxSteps, c.Steps))
 	}
 	if c.Context == 0 {
 		fmt.Fprintf(w, "  use         FLOPs a token: %s\n", amounts(c.Token))

@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // checkSentence wants one line on standard error that says want, and nothing on standard output.
@@ -126,5 +130,44 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 	if got := calmRun("train", "--resume", out); got.status != exitFailed || !strings.Contains(got.errOut, "no checkpoint of") {
 		t.Errorf("all checkpoints are damaged: %v", got)
+	}
+}
+
+// TestShortPatches: what has an effect only where patches are short is taken there, and the other way round.
+func TestShortPatches(t *testing.T) {
+	text, dir := tinyText(t), t.TempDir()
+	ae, lm := filepath.Join(dir, "ae"), filepath.Join(dir, "lm")
+	must(t, trainTiny("ae", ae, text, "--steps", "2", "--set", "patch_size=2")...)
+	must(t, trainTiny("lm", lm, text, "--ae", ae, "--steps", "2")...)
+	fewer := must(t, "eval", lm, "--samples", "2", "--windows", "reference").out
+	if all := must(t, "eval", lm, "--windows", "all").out; fewer == all || !strings.Contains(all, "rollouts") {
+		t.Errorf("the reference's windows give\n%sall give\n%s", fewer, all)
+	}
+	got := calmRun("eval", lm, "--samples", "8")
+	if got.status != exitUsage {
+		t.Errorf("want status 2: %v", got)
+	}
+	checkSentence(t, got, "always 2")
+}
+
+// TestFlagsThatAreNoNumbers: every flag with a number, of every command, says in words what it wants.
+func TestFlagsThatAreNoNumbers(t *testing.T) {
+	checked := map[string]bool{}
+	each(newRoot(), func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			bad := map[string][]string{"int": {"many", "1.5", "99999999999999999999"}, "uint64": {"-1", "99999999999999999999"}, "float64": {"many", "1e999"},
+				"intSlice": {"1,x"}, "bool": {"maybe"}}[f.Value.Type()]
+			for _, value := range bad {
+				checked[f.Value.Type()] = true
+				got := calmRun(append(strings.Fields(cmd.CommandPath())[1:], "--"+f.Name+"="+value)...)
+				if got.status != exitUsage || strings.Contains(got.errOut, "strconv") || strings.Contains(got.errOut, "parsing") {
+					t.Errorf("%s --%s: %v", cmd.CommandPath(), f.Name, got)
+				}
+				checkSentence(t, got, fmt.Sprintf("--%s %q: want ", f.Name, value))
+			}
+		})
+	})
+	if len(checked) != 5 {
+		t.Errorf("only flags of %v", checked)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // object reads one JSON object.
@@ -32,18 +34,22 @@ func wantKeys(t *testing.T, what string, m map[string]any, keys ...string) {
 
 func TestEvalJSON(t *testing.T) {
 	r := tinyRuns(t)
+	other := file(t, "another file.txt", strings.Repeat("old men sang to it\n", 20))
 	for _, c := range []struct {
 		kind, dir string
+		flags     []string
 		keys      []string
 	}{
-		{"ae", r.ae, []string{"cross_entropy", "accuracy", "noise", "collapsed", "tokens"}},
-		{"lm", r.lm, []string{"energy_loss", "brier", "brier_lm", "brier_interval", "brier_lm_interval", "samples", "positions"}},
-		{"ar", r.ar, []string{"cross_entropy", "perplexity", "accuracy", "brier", "brier_lm", "brier_lm_interval", "positions", "rollouts"}},
+		{"ae", r.ae, []string{"--noise", "0.1,0.5"}, []string{"cross_entropy", "accuracy", "noise", "collapsed", "tokens"}},
+		{"lm", r.lm, []string{"--samples", "4"}, []string{"energy_loss", "brier", "brier_lm", "brier_interval", "brier_lm_interval", "samples", "positions"}},
+		{"ar", r.ar, nil, []string{"cross_entropy", "perplexity", "accuracy", "brier", "brier_lm", "brier_lm_interval", "positions", "rollouts"}},
 	} {
-		got := object(t, must(t, "eval", c.dir, "--json", "--noise", "0.1,0.5").out)
+		args := append([]string{"eval", c.dir, "--json"}, c.flags...)
+		got := object(t, must(t, args...).out)
 		wantKeys(t, "eval", got, "run", "text", "dtype", c.kind)
 		figures, _ := got[c.kind].(map[string]any)
 		wantKeys(t, "eval of "+c.kind, figures, c.keys...)
+		checkDocumented(t, "calm eval --json", got)
 		if len(got) != 4 || got["dtype"] != "float32" {
 			t.Errorf("eval of %s has %v", c.kind, slices.Sorted(maps.Keys(got)))
 		}
@@ -52,7 +58,7 @@ func TestEvalJSON(t *testing.T) {
 				t.Errorf("two sigmas gave %v", figures["noise"])
 			}
 		}
-		again := object(t, must(t, "eval", c.dir, "--json", "--noise", "0.1,0.5", "--threads", "1").out)
+		again := object(t, must(t, append(args, "--threads", "1")...).out)
 		for _, m := range []any{figures, again[c.kind]} {
 			delete(m.(map[string]any), "seconds")
 		}
@@ -61,11 +67,17 @@ func TestEvalJSON(t *testing.T) {
 		if string(a) != string(b) {
 			t.Errorf("measured again, on one thread, %s gives\n%s, not\n%s", c.kind, b, a)
 		}
-		whole := object(t, must(t, "eval", c.dir, "--json", "--data", r.text).out)
-		if text, _ := whole["text"].(string); !strings.Contains(text, "all of") {
-			t.Errorf("measured on %q", text)
+		if want := map[string]any{"part": "held out", "data": []any{r.text}}; !cmp.Equal(got["text"], want) {
+			t.Errorf("measured on %v, want %v", got["text"], want)
 		}
-		if text := must(t, "eval", c.dir).out; !strings.HasPrefix(text, c.dir+", held out of ") {
+		whole := object(t, must(t, "eval", c.dir, "--json", "--data", r.text, "--data", other).out)
+		if want := map[string]any{"part": "all", "data": []any{r.text, other}}; !cmp.Equal(whole["text"], want) {
+			t.Errorf("measured on %v, want %v", whole["text"], want)
+		}
+		if text := must(t, "eval", c.dir).out; !strings.HasPrefix(text, c.dir+", held out of "+r.text+", float32 weights\n") {
+			t.Errorf("eval printed %q", text)
+		}
+		if text := must(t, "eval", c.dir, "--data", r.text, "--data", other).out; !strings.HasPrefix(text, c.dir+", all of "+r.text+", "+other+", float32 weights\n") {
 			t.Errorf("eval printed %q", text)
 		}
 	}
@@ -97,7 +109,7 @@ func TestInfoJSON(t *testing.T) {
 func checkArithmetic(t *testing.T, kind string, info map[string]any) {
 	t.Helper()
 	flops, _ := info["flops"].(map[string]any)
-	wantKeys(t, "the arithmetic", flops, "train_step", "train_step_attention", "train_token", "trained", "planned", "token_by_part")
+	wantKeys(t, "the arithmetic", flops, "train_step", "train_step_attention", "train_step_token_loss", "train_token", "trained", "planned", "token_by_part")
 	number := func(m map[string]any, key string) float64 { n, _ := m[key].(float64); return n }
 	config, _ := info["config"].(map[string]any)
 	step := number(flops, "train_step")
@@ -148,6 +160,16 @@ func TestInfoPreset(t *testing.T) {
 	if token, _ := flops["token"].(float64); math.Round(token/1e6) != 971 {
 		t.Errorf("a token takes %v", token)
 	}
+	half := []string{"info", "--preset", "quickstart", "--model", "lm", "--set", "token_loss_until=0.5", "--set", "max_steps=1000"}
+	flops, _ = object(t, must(t, append(half, "--json")...).out)["flops"].(map[string]any)
+	step, _ := flops["train_step"].(float64)
+	loss, _ := flops["train_step_token_loss"].(float64)
+	if planned, _ := flops["planned"].(float64); loss <= 0 || math.Abs(planned-(1000*step-500*loss)) > 1e-9*planned {
+		t.Errorf("with half of 1000 steps without the token loss %v", flops)
+	}
+	if text := must(t, half...).out; !strings.Contains(text, " of a step in the token loss, on for the first 50 % of the steps\n") {
+		t.Errorf("nothing of the token loss's end in\n%s", text)
+	}
 	text := must(t, "info", "--preset", "quickstart", "--model", "lm").out
 	for _, want := range []string{"preset quickstart: lm, ", "token heads ", "in a context of 32 positions: backbone "} {
 		if !strings.Contains(text, want) {
@@ -190,7 +212,7 @@ func TestQuickstart(t *testing.T) {
 	dir := t.TempDir()
 	out, figures := filepath.Join(dir, "q"), filepath.Join(dir, "figures.json")
 	got := must(t, "quickstart", "--steps", "3,3", "--out", out, "--json", figures)
-	for _, want := range []string{"1. An autoencoder", "2. A language model", "3. Measured", "4. It writes", "5. It writes", "The whale ", "calm generate " + out} {
+	for _, want := range []string{"1. An autoencoder", "2. A language model", "3. Measured", "4. It writes", "5. It writes", "The whale ", "\n  " + program() + " generate " + out + " --prompt 'Call me ' --seed 7\n"} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("there is no %q in\n%s", want, got.out)
 		}
@@ -201,6 +223,7 @@ func TestQuickstart(t *testing.T) {
 	}
 	m := object(t, string(data))
 	wantKeys(t, "quickstart", m, "ae_accuracy", "ae_accuracy_noise03", "brier", "brier_lm", "steps", "seconds", "tokens_per_s")
+	checkDocumented(t, "calm quickstart --json FILE", m)
 	if brier, _ := m["brier"].([]any); len(brier) != 4 {
 		t.Errorf("brier is %v", m["brier"])
 	}

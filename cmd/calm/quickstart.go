@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -105,7 +102,7 @@ func runQuickstart(cmd *cobra.Command, f engineFlags, o quickstart.Options, json
 		return err
 	}
 	defer eng.Close()
-	o.Say = cmd.OutOrStdout()
+	o.Say, o.Command = cmd.OutOrStdout(), commandLine
 	lines := map[run.Kind]*progress{}
 	for kind, name := range map[run.Kind]string{run.AE: "   autoencoder", run.LM: "   language model"} {
 		lines[kind] = newProgress(cmd.ErrOrStderr(), name)
@@ -117,10 +114,6 @@ func runQuickstart(cmd *cobra.Command, f engineFlags, o quickstart.Options, json
 		}
 	}
 	figures, err := quickstart.Run(cmd.Context(), eng, o)
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintf(cmd.OutOrStdout(), "\nstopped; what is trained is in %s and %s\n", quickstart.AEDir(o.Out), o.Out)
-		return errInterrupted
-	}
 	if err != nil || jsonFile == "" {
 		return err
 	}

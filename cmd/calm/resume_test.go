@@ -152,7 +152,7 @@ func TestInterrupt(t *testing.T) {
 		if err := cmd.Wait(); !errors.As(err, &ended) || ended.ExitCode() != exitInterrupted {
 			t.Fatalf("%v: %v, want status %d\n%s%s", signal, err, exitInterrupted, &out, &errOut)
 		}
-		if !strings.Contains(out.String(), "go on with: calm train --resume "+stopped) {
+		if !strings.Contains(out.String(), "go on with: "+cmd.Path+" train --resume "+stopped+"\n") {
 			t.Errorf("%v: it said %q", signal, &out)
 		}
 		logged := loggedSteps(t, stopped)

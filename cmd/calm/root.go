@@ -7,9 +7,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/checkpoint"
@@ -46,8 +50,23 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(errOut, "calm: %v\n", err)
+	fmt.Fprintf(errOut, "calm: %s\n", inWords(err))
 	return status(err)
+}
+
+// inWords is what a person is told of an error: of an interruption that it was one, wherever it struck, and what behind
+// it says what is kept.
+func inWords(err error) string {
+	var lines []string
+	for line := range strings.SplitSeq(err.Error(), "\n") { // of several errors that were joined
+		if _, after, ok := strings.Cut(line, context.Canceled.Error()); ok {
+			line = "interrupted" + after
+		}
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // status maps an error to an exit status.
@@ -89,12 +108,27 @@ with them. Start with
 		Args:          cobra.ArbitraryArgs,
 		RunE:          onlyHelp,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return badUsage("%w: see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newImport(), newExport(), newTokenizer(), newData(), newBench())
 	return root
+}
+
+// flagError says what is wrong with a flag, of a number without what the parser of numbers calls it.
+func flagError(cmd *cobra.Command, err error) error {
+	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return badUsage("%w: see %s --help", err, cmd.CommandPath())
+	}
+	want := map[string]string{"int": "a whole number", "uint64": "a whole number from 0 on", "float64": "a number",
+		"intSlice": "whole numbers with commas between them", "bool": "true or false"}[bad.GetFlag().Value.Type()]
+	switch {
+	case want == "":
+		return badUsage("%w: see %s --help", err, cmd.CommandPath())
+	case errors.Is(err, strconv.ErrRange):
+		want += ", and closer to 0"
+	}
+	return badUsage("--%s %q: want %s: see %s --help", bad.GetFlag().Name, bad.GetValue(), want, cmd.CommandPath())
 }
 
 // onlyHelp is what a command does that has nothing but others below it.
@@ -115,6 +149,25 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 			return badUsage("%s takes %s: see %s --help", cmd.CommandPath(), usage, cmd.CommandPath())
 		}
 		return nil
+	}
+}
+
+// readInput reads standard input to its end, or to Ctrl-C: a terminal's end may never come.
+func readInput(cmd *cobra.Command) ([]byte, error) {
+	var (
+		data []byte
+		err  error
+		read = make(chan struct{})
+	)
+	go func() {
+		data, err = io.ReadAll(cmd.InOrStdin())
+		close(read)
+	}()
+	select {
+	case <-read:
+		return data, err
+	case <-cmd.Context().Done():
+		return nil, cmd.Context().Err()
 	}
 }
 

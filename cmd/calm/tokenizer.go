@@ -113,7 +113,7 @@ func newTokenizerEncode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := io.ReadAll(cmd.InOrStdin())
+			text, err := readInput(cmd)
 			if err != nil {
 				return err
 			}
@@ -132,8 +132,10 @@ func newTokenizerEncode() *cobra.Command {
 func newTokenizerDecode() *cobra.Command {
 	var f tokenizerFlag
 	cmd := &cobra.Command{
-		Use:     "decode",
-		Short:   "Turn the ids of standard input into text",
+		Use:   "decode",
+		Short: "Turn the ids of standard input into text",
+		Long: `Turn the ids of standard input into text: whole numbers with spaces, line breaks or commas between them, as encode and
+generate --ids print them, or as a JSON array.`,
 		Example: "  echo 67 97 108 108 | calm tokenizer decode",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -141,17 +143,13 @@ func newTokenizerDecode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in, err := io.ReadAll(cmd.InOrStdin())
+			in, err := readInput(cmd)
 			if err != nil {
 				return err
 			}
-			var ids []int32
-			for _, word := range strings.Fields(string(in)) {
-				id, err := strconv.ParseInt(word, 10, 32)
-				if err != nil {
-					return badUsage("%q is no id", word)
-				}
-				ids = append(ids, int32(id))
+			ids, err := parseIDs(string(in))
+			if err != nil {
+				return badUsage("tokenizer decode: %w", err)
 			}
 			text, err := tok.Decode(ids)
 			if err != nil {
@@ -163,6 +161,30 @@ func newTokenizerDecode() *cobra.Command {
 	}
 	f.add(cmd)
 	return cmd
+}
+
+// parseIDs reads a list of ids: with spaces or commas between them, and in brackets or not.
+func parseIDs(text string) (ids []int32, err error) {
+	text = strings.TrimSpace(text)
+	if inside, ok := strings.CutPrefix(text, "["); ok {
+		if text, ok = strings.CutSuffix(inside, "]"); !ok {
+			return nil, errors.New("the list begins with [ and does not end with ]")
+		}
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		words := strings.Fields(part)
+		if len(words) == 0 && part != text { // but nothing at all is an empty list
+			return nil, errors.New("there is no id before or after a comma")
+		}
+		for _, word := range words {
+			id, err := strconv.ParseInt(word, 10, 32)
+			if err != nil {
+				return nil, fmt.Errorf("%.40q is no id: want whole numbers with spaces or commas between them, as in 791,42,1053", word)
+			}
+			ids = append(ids, int32(id))
+		}
+	}
+	return ids, nil
 }
 
 func newData() *cobra.Command {
@@ -245,6 +267,9 @@ func newDataInfo() *cobra.Command {
 		Example: "  calm data info prepared",
 		Args:    exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if corpus.IsPrepared(args[0]) && cmd.Flags().Changed("tokenizer") {
+				return badUsage("--tokenizer: %s is prepared, with a tokenizer of its own: leave it out", args[0])
+			}
 			var c *corpus.Corpus
 			tok, err := run.ChooseTokenizer(f.name)
 			if err != nil {

@@ -104,7 +104,7 @@ func trainToEnd(ctx context.Context, cmd *cobra.Command, t *run.Training) error 
 	}
 	w := cmd.OutOrStdout()
 	if !out.Finished {
-		fmt.Fprintf(w, "stopped after step %d; go on with: calm train --resume %s\n", out.Steps, t.Dir)
+		fmt.Fprintf(w, "stopped after step %d; go on with: %s\n", out.Steps, commandLine("train", "--resume", t.Dir))
 		return errInterrupted
 	}
 	fmt.Fprintf(w, "%s: %d steps in %s\n", t.Dir, out.Steps, seconds(out.Seconds))

@@ -235,14 +235,19 @@ func overlapping(list []*contribution) bool {
 	return false
 }
 
-// layout gives every planned buffer a place in one arena, so that buffers alive at the same time do not overlap:
-// largest first, each at the lowest address where it fits.
-func (c *compiler) layout() {
-	const align = 16 // a cache line
-	type block struct {
-		b      *buf
-		offset int
-	}
+// block is the place of a buffer in the arena.
+type block struct {
+	b      *buf
+	offset int
+}
+
+// aligned rounds a number of elements up to whole cache lines.
+func aligned(size int) int { return (size + 15) / 16 * 16 }
+
+// layout finds every planned buffer a place in one arena, so that buffers alive at the same time do not overlap: largest
+// first, each at the lowest address where it fits. It returns the arena's size in elements, and stops where that is more
+// than most.
+func (c *compiler) layout(most float64) (total float64, placed []block) {
 	var live []*buf
 	for _, b := range c.planned {
 		if b.merged == nil && b.last >= 0 {
@@ -250,11 +255,8 @@ func (c *compiler) layout() {
 		}
 	}
 	slices.SortStableFunc(live, func(a, b *buf) int { return cmp.Compare(b.size, a.size) })
-	var placed []block // by offset
-	total := 0
-	for _, b := range live {
-		size := (b.size + align - 1) / align * align
-		at := 0
+	for _, b := range live { // placed is kept in order of the offsets
+		size, at := aligned(b.size), 0
 		for _, p := range placed {
 			if p.b.last < b.first || b.last < p.b.first {
 				continue
@@ -262,13 +264,19 @@ func (c *compiler) layout() {
 			if at+size <= p.offset {
 				break
 			}
-			at = max(at, p.offset+(p.b.size+align-1)/align*align)
+			at = max(at, p.offset+aligned(p.b.size))
 		}
 		i, _ := slices.BinarySearchFunc(placed, at, func(p block, at int) int { return cmp.Compare(p.offset, at) })
 		placed = slices.Insert(placed, i, block{b, at})
-		total = max(total, at+size)
+		if total = max(total, float64(at)+float64(size)); total > most {
+			break
+		}
 	}
-	arena := alignedFloats(total)
+	return total, placed
+}
+
+func (c *compiler) allocateArena(size int, placed []block) {
+	arena := alignedFloats(size)
 	for _, p := range placed {
 		p.b.f = arena[p.offset : p.offset+p.b.size : p.offset+p.b.size]
 	}

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/calm-go/calm/nn"
@@ -46,6 +47,16 @@ type paramGrad struct {
 // Compile plans g's memory and prepares its run. The parameters it reads must have their values; a program keeps
 // reading the slices they have now. A graph that no engine can run is the programmer's mistake and panics.
 func (e *Engine) Compile(g *nn.Graph, mode Mode) *Program {
+	p, err := e.CompileWithin(g, mode, math.Inf(1))
+	if err != nil {
+		panic(err) // the system would have ended the process
+	}
+	return p
+}
+
+// CompileWithin is Compile that returns a *MemoryError, and allocates next to nothing, where the values and gradients of
+// the program would take more than so many bytes.
+func (e *Engine) CompileWithin(g *nn.Graph, mode Mode, bytes float64) (*Program, error) {
 	p := &Program{eng: e, graph: g, training: mode == Training, random: map[*nn.Tensor]*fill{}}
 	ops, tensors := g.Ops(), g.Tensors()
 	c := &compiler{Program: p, n: len(ops), need: make([]bool, len(tensors)), contrib: map[*nn.Tensor][]*contribution{}}
@@ -73,9 +84,17 @@ func (e *Engine) Compile(g *nn.Graph, mode Mode) *Program {
 		p.steps = append(p.steps, c.compileOp(op))
 	}
 	c.resolve()
-	c.layout()
-	c.allocateGrads()
-	return p
+	gradients := 0
+	for _, g := range c.paramGrads {
+		gradients += aligned(g.size)
+	}
+	arena, placed := c.layout(bytes/4 - float64(gradients))
+	if need := 4 * (arena + float64(gradients)); need > bytes {
+		return nil, &MemoryError{"values and gradients of a batch", need, bytes}
+	}
+	c.allocateArena(int(arena), placed)
+	c.allocateGrads(gradients)
+	return p, nil
 }
 
 // allocate gives a tensor its buffer; those that hold values across runs get memory of their own.
@@ -109,15 +128,11 @@ func (c *compiler) allocate(t *nn.Tensor) {
 }
 
 // allocateGrads gives the parameters' gradients one stretch of memory, in the order of paramGrads.
-func (c *compiler) allocateGrads() {
-	total := 0
-	for _, g := range c.paramGrads {
-		total += (g.size + 15) / 16 * 16
-	}
+func (c *compiler) allocateGrads(total int) {
 	arena := alignedFloats(total)
 	for _, g := range c.paramGrads {
 		g.buf.f = arena[:g.size:g.size]
-		arena = arena[(g.size+15)/16*16:]
+		arena = arena[aligned(g.size):]
 	}
 }
 

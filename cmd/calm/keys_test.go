@@ -1,0 +1,111 @@
+package main
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/bench"
+	"github.com/calm-go/calm/quickstart"
+	"github.com/calm-go/calm/run"
+)
+
+var backticked = regexp.MustCompile("`([a-z0-9_]+)`")
+
+// documentedKeys returns the keys in the first column of a section's table in docs/formats.md.
+func documentedKeys(t *testing.T, section string) map[string]bool {
+	t.Helper()
+	data, err := os.ReadFile("../../docs/formats.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, ok := strings.Cut(string(data), "\n### "+section+"\n")
+	if !ok {
+		t.Fatalf("docs/formats.md has no section %q", section)
+	}
+	keys := map[string]bool{}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "#") {
+			break
+		}
+		if !strings.HasPrefix(line, "| `") {
+			continue
+		}
+		for _, match := range backticked.FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
+			if keys[match[1]] {
+				t.Errorf("%s: %s stands there twice", section, match[1])
+			}
+			keys[match[1]] = true
+		}
+	}
+	return keys
+}
+
+// checkDocumented finds keys of a JSON value that the section of docs/formats.md lacks.
+func checkDocumented(t *testing.T, section string, value any) {
+	t.Helper()
+	documented := documentedKeys(t, section)
+	var look func(any)
+	look = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, below := range v {
+				if !documented[key] {
+					t.Errorf("%s: docs/formats.md does not say what %q is", section, key)
+				}
+				look(below)
+			}
+		case []any:
+			for _, below := range v {
+				look(below)
+			}
+		}
+	}
+	look(value)
+}
+
+// TestKeysAreDocumented: docs/formats.md has all keys that can be printed, and no others.
+func TestKeysAreDocumented(t *testing.T) {
+	for section, c := range map[string]struct {
+		of     reflect.Type
+		hidden []string // keys of trainings, which the command does not print
+	}{
+		"calm eval --json":            {reflect.TypeFor[run.Result](), []string{"token_loss", "token_brier"}},
+		"calm quickstart --json FILE": {reflect.TypeFor[quickstart.Figures](), nil},
+		"calm bench --json":           {reflect.TypeFor[bench.Result](), nil},
+	} {
+		documented, printed := documentedKeys(t, section), map[string]bool{}
+		jsonKeys(c.of, printed)
+		for key := range printed {
+			if documented[key] == slices.Contains(c.hidden, key) {
+				t.Errorf("%s: %q is in the document: %v", section, key, documented[key])
+			}
+		}
+		for key := range documented {
+			if !printed[key] {
+				t.Errorf("%s: docs/formats.md has %q, which is never printed", section, key)
+			}
+		}
+		if len(printed) < 10 {
+			t.Errorf("%s: only the keys %v", section, printed)
+		}
+	}
+}
+
+// jsonKeys collects the keys that a type has in JSON, at any depth.
+func jsonKeys(of reflect.Type, keys map[string]bool) {
+	switch of.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		jsonKeys(of.Elem(), keys)
+	case reflect.Struct:
+		for i := range of.NumField() {
+			if name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ","); name != "" {
+				keys[name] = true
+			}
+			jsonKeys(of.Field(i).Type, keys)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+// Memory returns how many bytes of memory a process can have here: what the machine has, or what its control group (that
+// of a container) allows; infinity where the system does not tell.
+var Memory = sync.OnceValue(func() float64 {
+	most := math.Inf(1)
+	for _, ask := range []func() (uint64, error){memlimit.FromSystem, memlimit.FromCgroup} {
+		if n, err := ask(); err == nil {
+			most = min(most, float64(n))
+		}
+	}
+	return most
+})
+
+// MemoryError says that something takes more memory than there is. Nothing was allocated.
+type MemoryError struct {
+	What       string  // what takes it
+	Need, Have float64 // bytes
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("%s: needs %.3g GB of memory, and this process can have %.3g GB", e.What, e.Need/1e9, e.Have/1e9)
+}
+
+// Enough returns a *MemoryError where there are not as many bytes of memory in all. It does not ask how many are free:
+// what other programs hold changes.
+func Enough(what string, bytes float64) error {
+	if have := Memory(); bytes > have {
+		return &MemoryError{what, bytes, have}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/tokenizer"
+)
+
+// composeAE, composeLM and composeAR resolve the configuration of a new run: preset, then file, then sets, then flags, and
+// one validation of it all, alone and together with the tokenizer or the autoencoder that it is to be trained over.
+
+func composeAE(o Options, tok *tokenizer.Tokenizer) (AEConfig, error) {
+	preset, err := AEPreset(o.Preset, tok)
+	if err != nil {
+		return preset, err
+	}
+	return compose(o, preset, func(c *AEConfig) *Common { return &c.Common }, func(c *AEConfig, _ func(string) bool) error {
+		return validate(c.Validate(), reads(tok, c.VocabSize, c.BOSTokenID, c.EOSTokenID), same("the tokenizer", "pad_token_id", c.PadTokenID, int(tok.PAD())))
+	})
+}
+
+func composeAR(o Options, tok *tokenizer.Tokenizer) (ARConfig, error) {
+	preset, err := ARPreset(o.Preset, tok)
+	if err != nil {
+		return preset, err
+	}
+	return compose(o, preset, func(c *ARConfig) *Common { return &c.Common }, func(c *ARConfig, _ func(string) bool) error {
+		return validate(c.Validate(), reads(tok, c.VocabSize, c.BOSTokenID, c.EOSTokenID), positions(c.BlockSize, 1, c.MaxPositionEmbeddings))
+	})
+}
+
+func composeLM(o Options, ae autoencoder.Config) (LMConfig, error) {
+	preset, err := LMPreset(o.Preset, ae)
+	if err != nil {
+		return preset, err
+	}
+	return compose(o, preset, func(c *LMConfig) *Common { return &c.Common }, func(c *LMConfig, given func(string) bool) error {
+		if !given("init_embeddings") {
+			settleEmbeddings(&c.LanguageConfig, ae)
+		}
+		return validate(c.ValidateWith(ae),
+			same("the autoencoder", "bos_token_id", c.BOSTokenID, ae.BOSTokenID),
+			same("the autoencoder", "eos_token_id", c.EOSTokenID, ae.EOSTokenID),
+			same("the autoencoder", "pad_token_id", c.PadTokenID, ae.PadTokenID),
+			positions(c.BlockSize, ae.PatchSize, c.MaxPositionEmbeddings))
+	})
+}
+
+// compose lays file, sets and flags over a preset. check stands for Validate.
+func compose[T any](o Options, preset T, part func(*T) *Common, check func(c *T, given func(string) bool) error) (T, error) {
+	own := *part(&preset)
+	sets, refused := settable(o.Set)
+	if o.Steps > 0 {
+		sets = append(sets, fmt.Sprintf("max_steps=%d", o.Steps))
+	}
+	if o.Minutes > 0 {
+		sets = append(sets, fmt.Sprintf("max_minutes=%g", o.Minutes))
+		if o.Steps == 0 {
+			sets = append(sets, "max_steps=0")
+		}
+	}
+	if o.Seed != nil {
+		sets = append(sets, fmt.Sprintf("seed=%d", *o.Seed))
+	}
+	c, err := config.ComposeWith(preset, o.Config, sets, func(c *T, given func(string) bool) error {
+		return validate(refused, check(c, given))
+	})
+	if _, ok := errors.AsType[*config.Error](err); err != nil && !ok {
+		err = usage("--config: %w", err)
+	}
+	p := part(&c) // a run's config.json, given as --config, has another's
+	p.Kind, p.Data, p.Tail, p.Imported = own.Kind, absolute(o.Data), own.Tail, own.Imported
+	return c, err
+}
+
+// notSet are the keys that no --set has in training, with the reason.
+var notSet = map[string]string{
+	"kind": owned, "data": owned, "tail": owned, "imported": owned,
+	"dtype": "training is in float32: dtype is for generate, eval and bench generate",
+}
+
+// owned is said of the keys of config.json that tell what a run is and is trained on, which is the command's to say.
+const owned = "not set by hand: it follows from the command and --data"
+
+// settable returns the assignments that a new run can have, and as a *config.Error the others.
+func settable(sets []string) (kept []string, err error) {
+	var refused []config.Problem
+	for _, s := range sets {
+		key, value, _ := strings.Cut(s, "=")
+		key = strings.TrimSpace(key)
+		if reason := notSet[key]; reason != "" {
+			refused = append(refused, config.Problem{Where: "--set", Key: key, Value: value, Want: reason})
+		} else {
+			kept = append(kept, s)
+		}
+	}
+	if refused != nil {
+		err = &config.Error{Problems: refused}
+	}
+	return kept, err
+}
+
+// reads checks that every token of the tokenizer has a row in the model's table, and that both begin and end texts alike.
+func reads(tok *tokenizer.Tokenizer, vocab, bos, eos int) error {
+	var p config.Problems
+	p.Check(vocab >= tok.VocabSize(), "vocab_size", vocab, fmt.Sprintf("want at least %d, the tokens that the tokenizer has", tok.VocabSize()))
+	p.Join(same("the tokenizer", "bos_token_id", bos, int(tok.BOS())))
+	p.Join(same("the tokenizer", "eos_token_id", eos, int(tok.EOS())))
+	return p.Err()
+}
+
+// same checks a number that another part of the run has too.
+func same(whose, key string, got, want int) error {
+	var p config.Problems
+	p.Check(got == want, key, got, fmt.Sprintf("want %d, as %s has", want, whose))
+	return p.Err()
+}
+
+// positions checks that a model can read and write texts as long as those it is trained on.
+func positions(block, patch, most int) error {
+	var p config.Problems
+	if patch == 1 {
+		p.Check(block <= most, "block_size", block, fmt.Sprintf("want at most max_position_embeddings = %d tokens", most))
+	} else {
+		p.Check(block/patch <= most, "block_size", block, fmt.Sprintf("want at most %d tokens, max_position_embeddings = %d patches of %d", most*patch, most, patch))
+	}
+	return p.Err()
+}
+
+// absolute makes paths independent of the directory the command runs in, for resuming from another.
+func absolute(paths []string) []string {
+	out := []string{}
+	for _, p := range paths {
+		if abs, err := filepath.Abs(p); err == nil {
+			p = abs
+		}
+		out = append(out, p)
+	}
+	return out
+}

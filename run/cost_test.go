@@ -1,0 +1,139 @@
+package run_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/run"
+)
+
+// costOf describes the run in dir and compares what its steps take with so many of them, and of all planned ones, with the
+// token loss; n, planned are numbers of steps.
+func costOf(t *testing.T, dir string, n, with, planned, plannedWith int) {
+	t.Helper()
+	m, err := run.Describe(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := m.Cost(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 6 KVD a position (docs/flops.md), from the configuration alone.
+	k := m.LM.Config.PatchSize
+	positions := m.GradientAccumulationSteps * m.BatchSize * (m.BlockSize/k - 1)
+	loss := 6 * float64(positions*k*m.LM.Config.VocabSize*m.LM.Config.HiddenSize)
+	same := func(what string, got, want float64) {
+		t.Helper()
+		if !(math.Abs(got-want) <= 1e-9*want) {
+			t.Errorf("%s of %d steps, %d planned: %v, want %v", what, n, planned, got, want)
+		}
+	}
+	same("the token loss", c.TokenLoss.Total(), loss)
+	if c.Steps != n || c.TokenLoss.Attention != 0 || loss >= c.Step.Total() {
+		t.Errorf("%d steps, %d made: %+v", c.Steps, n, c)
+	}
+	plain := c.Step.Total() - loss
+	same("so far", c.SoFar, float64(n)*plain+float64(with)*loss)
+	same("planned", c.Planned, float64(planned)*plain+float64(plannedWith)*loss)
+}
+
+// tinyTokenLoss trains an autoencoder and says how to train a language model on it whose token loss ends.
+func tinyTokenLoss(t *testing.T, until float64) run.Options {
+	t.Helper()
+	text := tinyText(t)
+	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Set: tinyAE, Data: []string{text}, Steps: 2}
+	trainTo(t, 1, 0, ae)
+	return run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), "lm"), Data: []string{text}, AE: ae.Out,
+		Set: append(slices.Clone(tinyLM), "token_loss_weight=1", fmt.Sprintf("token_loss_until=%g", until), "eval_steps=0", "save_steps=0")}
+}
+
+// TestCostOfTokenLoss: steps after token_loss_until are counted without the loss, those made as they were made, where the
+// run was given another number of steps since, too.
+func TestCostOfTokenLoss(t *testing.T) {
+	o := tinyTokenLoss(t, .5)
+	o.Set = append(o.Set, "gradient_accumulation_steps=2")
+	for _, c := range []struct{ steps, stopAt, n, with, plannedWith int }{
+		{5, 2, 2, 2, 3}, // step s has the loss while s < 2.5
+		{5, 4, 4, 3, 3},
+		{5, 0, 5, 3, 3},
+		{9, 7, 7, 3, 3},   // while s < 4.5: none of those that are left
+		{20, 0, 20, 6, 6}, // while s < 10: 7, 8 and 9
+		{20, 0, 20, 6, 6},
+		{12, 0, 20, 6, 6}, // shortened when it was over
+	} {
+		o.Steps = c.steps
+		trainTo(t, 1, c.stopAt, o)
+		costOf(t, o.Out, c.n, c.with, max(c.n, c.steps), c.plannedWith)
+	}
+}
+
+// TestCostOfPreset: of a preset nothing is made, and all is planned.
+func TestCostOfPreset(t *testing.T) {
+	for _, c := range []struct {
+		weight, until string
+		with          float64 // of 1000 steps
+	}{{"4", "1", 1000}, {"4", "0.67", 670}, {"4", "0.0001", 1}, {"0", "0.5", 0}} {
+		m, err := run.Shape("quickstart", run.LM, true, []string{"max_steps=1000", "token_loss_weight=" + c.weight, "token_loss_until=" + c.until})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cost, err := m.Cost(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 1000*(cost.Step.Total()-cost.TokenLoss.Total()) + c.with*cost.TokenLoss.Total()
+		if math.Abs(cost.Planned-want) > 1e-9*want || cost.SoFar != 0 || (cost.TokenLoss.Total() > 0) != (c.weight == "4") {
+			t.Errorf("weight %s until %s: %+v, want %v planned", c.weight, c.until, cost, want)
+		}
+	}
+}
+
+// TestTokenLossByTheClock: under max_minutes the number of steps is decided by the time the token loss is to end, and it
+// ends where that number says. What the steps took follows.
+func TestTokenLossByTheClock(t *testing.T) {
+	const until = .3
+	o := tinyTokenLoss(t, until)
+	o.Minutes = .5 / 60
+	out := trainTo(t, 1, 0, o)
+	state := stateOf(t, o.Out, out.Steps)
+	if !out.Finished || len(state.Decisions) != 1 {
+		t.Fatalf("%+v with the decisions %v", out, state.Decisions)
+	}
+	d := state.Decisions[0]
+	if d.Seconds < until*.5 || d.Total != out.Steps {
+		t.Errorf("decided on %d of %d steps after %g s", d.Total, out.Steps, d.Seconds)
+	}
+	off := max(float64(d.Step), until*float64(d.Total)) // the first step, from 0, without the token loss
+	lines, with := 0, 0
+	data, err := os.ReadFile(filepath.Join(o.Out, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
+		}
+		if m["loss"] == nil {
+			continue
+		}
+		lines++
+		_, on := m["token_loss"]
+		if step := m["step"].(float64) - 1; on != (step < off) {
+			t.Errorf("step %v of %d: with the token loss: %t, it is to end at %v", step, d.Total, on, off)
+		} else if on {
+			with++
+		}
+	}
+	if lines != out.Steps || with == 0 || with == lines {
+		t.Errorf("%d of %d steps have the token loss, %d were made", with, lines, out.Steps)
+	}
+	costOf(t, o.Out, out.Steps, with, out.Steps, with)
+}
