@@ -26,7 +26,7 @@ func official(layers, hidden, intermediate, heads int) Config {
 // Presets returns the named configurations; the small ones are over calm's byte tokenizer or a trained one of 4096.
 func Presets() map[string]Config {
 	return map[string]Config{
-		"ar-s":       official(12, 768, 2048, 16),
+		"ar-s":       Default(),
 		"ar-m":       official(16, 1024, 2752, 16),
 		"ar-l":       official(16, 1536, 4096, 16),
 		"ar-bytes":   small(259, 3, 128, 320, 4),

@@ -71,15 +71,6 @@ func small(vocab, hidden, intermediate, latent int) Config {
 	return c
 }
 
-// ReferenceKeys returns the keys that the reference's config.json of an autoencoder may have besides those of Config:
-// positions, which it has none of, and tie_word_embeddings, false in its files though its table is always tied.
-func ReferenceKeys() config.Ignored {
-	keys := config.Reference()
-	keys["max_position_embeddings"] = ""
-	keys["tie_word_embeddings"] = ""
-	return keys
-}
-
 // Validate reports everything that is wrong, as a *config.Error.
 func (c Config) Validate() error {
 	var p config.Problems

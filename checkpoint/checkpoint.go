@@ -41,6 +41,7 @@ type DamagedError struct {
 	Err  error // what is wrong, with the byte or the tensor
 }
 
+// Error names the file and what is wrong with it.
 func (e *DamagedError) Error() string { return e.Path + ": " + e.Err.Error() }
 
 // Unwrap returns what is wrong.

@@ -16,6 +16,7 @@ type Problem struct {
 	Want  string // what would be right
 }
 
+// String returns the problem as a line: where: key = value: what is wanted.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.Where != "" {
@@ -38,6 +39,7 @@ type Error struct {
 	Problems []Problem // at least one
 }
 
+// Error lists the problems, one a line below a heading where there are several.
 func (e *Error) Error() string {
 	if len(e.Problems) == 1 {
 		return e.Problems[0].String()

@@ -106,9 +106,6 @@ func (b *Blocks) Layout() Layout { return b.layout }
 // Len returns the number of blocks.
 func (b *Blocks) Len() int64 { return b.tokens / int64(b.layout.BlockSize) }
 
-// Tokens returns the length S of the stream, special tokens and remainder included.
-func (b *Blocks) Tokens() int64 { return b.tokens }
-
 // Fill writes consecutive blocks from number first on into dst, [rows, T], until
 // dst is full or the blocks are at their end, and returns the rows written.
 func (b *Blocks) Fill(first int64, dst []int32) (rows int, err error) {

@@ -55,8 +55,8 @@ func TestLayoutsByHand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if blocks.Tokens() != int64(len(test.want)) || blocks.Len() != test.blocks {
-				t.Errorf("%d tokens in %d blocks, want %d in %d", blocks.Tokens(), blocks.Len(), len(test.want), test.blocks)
+			if blocks.tokens != int64(len(test.want)) || blocks.Len() != test.blocks {
+				t.Errorf("%d tokens in %d blocks, want %d in %d", blocks.tokens, blocks.Len(), len(test.want), test.blocks)
 			}
 			got := make([]int32, len(test.want)/test.layout.BlockSize*test.layout.BlockSize)
 			rows, err := blocks.Fill(0, got)
@@ -112,8 +112,8 @@ func TestBlocksAreTheStream(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		blocks, want := drawBlocks(t)
 		size := blocks.Layout().BlockSize
-		if blocks.Tokens() != int64(len(want)) || blocks.Len() != int64(len(want)/size) {
-			t.Fatalf("%d tokens, %d blocks; want %d, %d", blocks.Tokens(), blocks.Len(), len(want), len(want)/size)
+		if blocks.tokens != int64(len(want)) || blocks.Len() != int64(len(want)/size) {
+			t.Fatalf("%d tokens, %d blocks; want %d, %d", blocks.tokens, blocks.Len(), len(want), len(want)/size)
 		}
 		first := rapid.Int64Range(0, blocks.Len()).Draw(t, "first")
 		dst := make([]int32, size*rapid.IntRange(1, 5).Draw(t, "rows"))

@@ -23,7 +23,6 @@ type Corpus struct {
 
 	tokenizer Fingerprint
 	data      Fingerprint
-	sources   []Source
 	cut       bool   // every document gives its tail
 	upTo      uint64 // else: the greatest hash that is held out
 
@@ -31,13 +30,6 @@ type Corpus struct {
 }
 
 type specials struct{ bos, eos, pad int32 }
-
-// A Source is a file that documents came from.
-type Source struct {
-	Path      string `json:"path"`
-	Documents int64  `json:"documents"`
-	Bytes     int64  `json:"bytes"` // of text
-}
 
 // Load gives what a command's --data means: without paths the embedded book, for
 // a prepared directory what is in it (ready-made by the same tokenizer, else an
@@ -68,9 +60,8 @@ func Tokenize(ctx context.Context, docs iter.Seq2[Document, error], tok *tokeniz
 		return nil, err
 	}
 	var buf bytes.Buffer
-	var count tally
 	b := newBuilder(&buf, tok.VocabSize())
-	err := encodePieces(ctx, count.pieces(pieces(docs)), tok, func(p jobPart, ids []int32) error {
+	err := encodePieces(ctx, pieces(docs), tok, func(p jobPart, ids []int32) error {
 		err := b.add(ids)
 		if p.last {
 			b.end(p.piece)
@@ -81,7 +72,6 @@ func Tokenize(ctx context.Context, docs iter.Seq2[Document, error], tok *tokeniz
 		return nil, err
 	}
 	c := newTokenized(tok)
-	c.sources = count.sources
 	records, _ := b.tables()
 	c.shards = []*shard{{
 		name: "memory", vocab: c.vocab, width: b.width,
@@ -181,12 +171,6 @@ func (c *Corpus) BOS() int32 { return c.special.bos }
 // run that is resumed compares it.
 func (c *Corpus) Fingerprint() Fingerprint { return c.data }
 
-// Tokenizer returns the [TokenizerFingerprint] of the tokenizer.
-func (c *Corpus) Tokenizer() Fingerprint { return c.tokenizer }
-
-// Sources lists the files the documents came from.
-func (c *Corpus) Sources() []Source { return slices.Clone(c.sources) }
-
 // HoldingOut says in a sentence what is held out.
 func (c *Corpus) HoldingOut() string {
 	if c.cut {
@@ -227,39 +211,4 @@ func (c *Corpus) Close() error {
 		errs = append(errs, s.close())
 	}
 	return errors.Join(errs...)
-}
-
-// A tally counts the sources of pieces that pass.
-type tally struct {
-	sources []Source
-	index   map[string]int
-}
-
-func (t *tally) pieces(in iter.Seq2[piece, error]) iter.Seq2[piece, error] {
-	return func(yield func(piece, error) bool) {
-		for p, err := range in {
-			if err == nil {
-				t.add(p)
-			}
-			if !yield(p, err) {
-				return
-			}
-		}
-	}
-}
-
-func (t *tally) add(p piece) {
-	i, ok := t.index[p.Source]
-	if !ok {
-		if t.index == nil {
-			t.index = map[string]int{}
-		}
-		i = len(t.sources)
-		t.index[p.Source] = i
-		t.sources = append(t.sources, Source{Path: p.Source})
-	}
-	t.sources[i].Bytes += int64(len(p.Text))
-	if p.role != tail {
-		t.sources[i].Documents++
-	}
 }

@@ -56,7 +56,7 @@ func TestGoldenWikitext(t *testing.T) {
 			starts++
 		}
 	}
-	if starts != 62 || ids[0] != 128000 || blocks.Tokens() != c.All().Tokens()+62 {
+	if starts != 62 || ids[0] != 128000 || blocks.tokens != c.All().Tokens()+62 {
 		t.Errorf("%d documents begin in %d blocks", starts, blocks.Len())
 	}
 }

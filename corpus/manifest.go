@@ -42,7 +42,7 @@ type manifest struct {
 	Documents   int64           `json:"documents"`
 	Tokens      int64           `json:"tokens"`
 	Shards      []manifestShard `json:"shards"`
-	Sources     []Source        `json:"sources"`
+	Sources     []source        `json:"sources"`
 }
 
 type manifestShard struct {
@@ -65,7 +65,7 @@ func Open(dir string) (*Corpus, error) {
 	}
 	c := &Corpus{
 		dir: dir, vocab: m.VocabSize, special: specials{m.BOS, m.EOS, m.PAD},
-		tokenizer: m.Tokenizer, sources: m.Sources,
+		tokenizer: m.Tokenizer,
 	}
 	if err := c.openShards(m); err != nil {
 		c.Close()

@@ -43,6 +43,7 @@ func readParquet(path string, read *int64, each func(Document) error) (err error
 // rows is how far a file is read.
 type rows struct{ row, of int64 }
 
+// scanParquet gives the column text of a file of that many bytes, and notes in at which row it is reading.
 func scanParquet(r io.ReaderAt, size int64, path string, at *rows, each func(Document) error) (err error) {
 	calling := false
 	defer func() { // the library panics on some damaged files
@@ -53,51 +54,20 @@ func scanParquet(r io.ReaderAt, size int64, path string, at *rows, each func(Doc
 			err = fmt.Errorf("a damaged Parquet file: %v", p)
 		}
 	}()
-	if err := checkFooter(r, size); err != nil {
+	f, column, err := openParquet(r, size)
+	if err != nil {
 		return err
 	}
-	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-	if err != nil {
-		return fmt.Errorf("not a readable Parquet file: %w", err)
-	}
 	at.of = f.NumRows()
-	column, ok := f.Schema().Lookup("text")
-	switch {
-	case !ok:
-		return fmt.Errorf(`no column "text"; the columns are %v`, f.Schema().Columns())
-	case column.MaxRepetitionLevel > 0 || column.Node.Type().Kind() != parquet.ByteArray:
-		return fmt.Errorf(`the column "text" holds %v; expected strings`, column.Node)
-	}
 	var values [64]parquet.Value
-	for i, group := range f.RowGroups() {
-		// The library's decoder of LZ4 doubles its buffer until damaged data fit, which they never do.
-		if f.Metadata().RowGroups[i].Columns[column.ColumnIndex].MetaData.Codec == parquetformat.Lz4Raw {
-			return errors.New(`the column "text" is compressed with LZ4, which calm does not read: write it with zstd, snappy, gzip or brotli`)
-		}
-		pages := group.ColumnChunks()[column.ColumnIndex].Pages()
-		err := func() error {
-			defer pages.Close()
-			for {
-				page, err := pages.ReadPage()
-				if errors.Is(err, io.EOF) {
-					return nil
-				}
-				if err != nil {
-					return err
-				}
-				err = scanPage(page, values[:], func(text []byte) error {
-					at.row++
-					calling = true
-					err := each(Document{Text: text, Source: path, Line: int(at.row)})
-					calling = false
-					return err
-				})
-				parquet.Release(page)
-				if err != nil {
-					return err
-				}
-			}
-		}()
+	for _, group := range f.RowGroups() {
+		err := scanPages(group.ColumnChunks()[column].Pages(), values[:], func(text []byte) error {
+			at.row++
+			calling = true
+			err := each(Document{Text: text, Source: path, Line: int(at.row)})
+			calling = false
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -106,6 +76,31 @@ func scanParquet(r io.ReaderAt, size int64, path string, at *rows, each func(Doc
 		return fmt.Errorf("the file ends after %d of %d rows", at.row, at.of)
 	}
 	return nil
+}
+
+// openParquet returns the file and the index of its column text.
+func openParquet(r io.ReaderAt, size int64) (f *parquet.File, column int, err error) {
+	if err := checkFooter(r, size); err != nil {
+		return nil, 0, err
+	}
+	f, err = parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, 0, fmt.Errorf("not a readable Parquet file: %w", err)
+	}
+	text, ok := f.Schema().Lookup("text")
+	switch {
+	case !ok:
+		return nil, 0, fmt.Errorf(`no column "text"; the columns are %v`, f.Schema().Columns())
+	case text.MaxRepetitionLevel > 0 || text.Node.Type().Kind() != parquet.ByteArray:
+		return nil, 0, fmt.Errorf(`the column "text" holds %v; expected strings`, text.Node)
+	}
+	for _, group := range f.Metadata().RowGroups {
+		// The library's decoder of LZ4 doubles its buffer until damaged data fit, which they never do.
+		if group.Columns[text.ColumnIndex].MetaData.Codec == parquetformat.Lz4Raw {
+			return nil, 0, errors.New(`the column "text" is compressed with LZ4, which calm does not read: write it with zstd, snappy, gzip or brotli`)
+		}
+	}
+	return f, text.ColumnIndex, nil
 }
 
 // checkFooter checks the marks at both ends of the file and the length that the
@@ -133,6 +128,25 @@ func checkFooter(r io.ReaderAt, size int64) error {
 		return fmt.Errorf("byte %d: a footer of %d bytes in a file of %d", size-8, n, size)
 	}
 	return nil
+}
+
+// scanPages gives the texts of a column's pages and closes them.
+func scanPages(pages parquet.Pages, values []parquet.Value, each func([]byte) error) error {
+	defer pages.Close()
+	for {
+		page, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		err = scanPage(page, values, each)
+		parquet.Release(page)
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // scanPage gives copies of the page's texts; null is nil.

@@ -96,20 +96,17 @@ func (r recorded) draw(round int, windows []int, hidden []float32) ([]int32, err
 	return tokens, nil
 }
 
-// compareScores takes what was measured in percent, and knows the reference's rule for BrierLM.
+// compareScores takes what was measured in percent.
 func compareScores(t *testing.T, c testkit.Case, r brier.Result, positions int) {
 	t.Helper()
 	if r.Positions != positions {
 		t.Errorf("%d positions, want %d", r.Positions, positions)
 	}
 	var mean brier.Score
-	var got []float32
 	for j, b := range r.Brier {
 		mean[j] = b / 100
-		got = append(got, float32(mean[j]))
 	}
-	testkit.Compare(t, "out.brier", got, c.Floats(t, "out.brier"), testkit.ForwardTolerance)
-	testkit.Compare(t, "out.brier_lm", []float32{float32(mean.ReferenceLM())}, c.Floats(t, "out.brier_lm"), testkit.ForwardTolerance)
+	c.CompareBrier(t, mean)
 }
 
 // TestGoldenARBrier compares the baseline's scores under the reference's draws.

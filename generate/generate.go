@@ -53,6 +53,7 @@ func Defaults() Options { return Options{Temperature: 1, Sampler: Exact, Seed: 1
 // range. (A patch that took too many draws is a *BudgetError instead.)
 type InputError struct{ Err error }
 
+// Error says what cannot be done, and why.
 func (e *InputError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the reason, such as a *temperature.RangeError.
@@ -70,6 +71,7 @@ type BudgetError struct {
 	err   error
 }
 
+// Error says at which patch, after how many draws, and what to do.
 func (e *BudgetError) Error() string { return fmt.Sprintf("patch %d: %v", e.Patch, e.err) }
 
 // Unwrap returns the *temperature.BudgetError.

@@ -92,6 +92,7 @@ type DivergedError struct {
 	Draws []bool // [n, R]: those that diverged
 }
 
+// Error says how many draws of how many diverged, and what to do.
 func (e *DivergedError) Error() string {
 	n := 0
 	for _, diverged := range e.Draws {

@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/filelock"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
@@ -106,18 +109,26 @@ func (e *exporter) collect(ctx context.Context, f *checkpoint.File, to checkpoin
 	return nil
 }
 
-// write fills a hidden directory and gives it its name.
+// write fills a hidden directory, which it locks meanwhile, and gives it its name.
 func (e *exporter) write(out string) (err error) {
 	disk, temp := new(atomicfile.Disk), atomicfile.TempName(out)
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return err
 	}
+	if err := removeUnfinished(disk, out); err != nil {
+		e.report.Notes = append(e.report.Notes, fmt.Sprintf("an export that was killed left something, which cannot be removed: %v", err))
+	}
 	if err := disk.Mkdir(temp); err != nil {
 		return err
 	}
+	lock, err := filelock.Acquire(filepath.Join(temp, filelock.Name))
+	if err != nil {
+		return errors.Join(err, disk.RemoveAll(temp))
+	}
+	unlock := sync.OnceValue(lock.Close)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, disk.RemoveAll(temp))
+			err = errors.Join(err, unlock(), disk.RemoveAll(temp))
 		}
 	}()
 	if e.model.LM != nil {
@@ -134,6 +145,9 @@ func (e *exporter) write(out string) (err error) {
 	if err := e.directory(temp, e.config(filepath.Join(out, checkpoint.AutoencoderIn)), e.streams); err != nil {
 		return err
 	}
+	if err := errors.Join(unlock(), disk.RemoveAll(filepath.Join(temp, filelock.Name))); err != nil {
+		return err
+	}
 	if info, err := os.Lstat(out); err == nil && info.IsDir() {
 		if err := os.Remove(out); err != nil { // it was empty
 			return fmt.Errorf("%s %w by now: %w", out, checkpoint.ErrExists, err)
@@ -143,6 +157,33 @@ func (e *exporter) write(out string) (err error) {
 		return err
 	}
 	return disk.SyncDir(filepath.Dir(out))
+}
+
+// removeUnfinished removes what killed exports to out left beside it: hidden directories with a lock that no living
+// process has.
+func removeUnfinished(disk *atomicfile.Disk, out string) error {
+	temps, err := atomicfile.Temps(out)
+	errs := []error{err}
+	for _, temp := range temps {
+		if _, err := os.Lstat(filepath.Join(temp, filelock.Name)); err != nil {
+			continue // none of ours, or one that is getting its name
+		}
+		lock, err := filelock.Acquire(filepath.Join(temp, filelock.Name))
+		if errors.Is(err, filelock.ErrHeld) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		// Under another name first: should it be alive after all, about to give the directory its name, one of both fails.
+		gone := atomicfile.TempName(out)
+		if err = errors.Join(lock.Close(), disk.Rename(temp, gone)); err == nil {
+			err = disk.RemoveAll(gone)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // under returns the tensors whose names begin with prefix, without it.

@@ -3,6 +3,7 @@ package interchange
 import (
 	"bytes"
 	"errors"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/filelock"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
@@ -214,5 +216,44 @@ func TestExportsAtOnce(t *testing.T) {
 	}
 	if _, _, err := bring(t, out, Options{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKilledExport: the next export to the same name removes what a killed one left, and neither what another process is
+// writing nor what only looks alike.
+func TestKilledExport(t *testing.T) {
+	t.Parallel()
+	from, dir := tinyRun(t, run.AE), t.TempDir()
+	lock := func(name string) io.Closer {
+		t.Helper()
+		if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		held, err := filelock.Acquire(filepath.Join(dir, name, filelock.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return held
+	}
+	if err := errors.Join(lock(".out.killed.tmp").Close(), os.WriteFile(filepath.Join(dir, ".out.killed.tmp", "config.json"), nil, 0o666),
+		lock(".out.2.other.tmp").Close(), os.Mkdir(filepath.Join(dir, ".out.notes.tmp"), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	living := lock(".out.living.tmp")
+	defer living.Close()
+	r, err := Export(t.Context(), from, filepath.Join(dir, "out"), "")
+	if err != nil || len(r.Notes) > 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	var names []string
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{".out.2.other.tmp", ".out.living.tmp", ".out.notes.tmp", "out"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("%v, %v; want %v", names, err, want)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "out", filelock.Name)); err == nil {
+		t.Error("the lock is in the export")
 	}
 }

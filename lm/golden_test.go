@@ -253,10 +253,5 @@ func goldenScore(t *testing.T, c testkit.Case, ev *lm.Evaluation, p *cpu.Program
 			mean[j] += s[j] / float64(positions)
 		}
 	}
-	var got []float32
-	for _, b := range mean {
-		got = append(got, float32(b))
-	}
-	testkit.Compare(t, "out.brier", got, c.Floats(t, "out.brier"), testkit.ForwardTolerance)
-	testkit.Compare(t, "out.brier_lm", []float32{float32(mean.ReferenceLM())}, c.Floats(t, "out.brier_lm"), testkit.ForwardTolerance)
+	c.CompareBrier(t, mean)
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
@@ -37,99 +36,6 @@ func patchesOf(ids []int32, rows, k, from, to int) (out []int32) {
 		out = append(out, ids[b*len(ids)/rows:][from*k:to*k]...)
 	}
 	return out
-}
-
-// TestSessionEqualsTraining: however a context is cut into appends, its last hidden state is that of the whole.
-func TestSessionEqualsTraining(t *testing.T) {
-	const rows, patches = 2, 363
-	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
-		for _, input := range inputs {
-			m := tiny(func(c *lm.Config) { c.Input = input })
-			sessionEqualsTraining(t, e, m, rows, patches)
-		}
-	})
-}
-
-func sessionEqualsTraining(t *testing.T, e *cpu.Engine, m *lm.Model, rows, patches int) {
-	t.Helper()
-	k, d := m.Config.PatchSize, m.Config.HiddenSize
-	ids := randomIDs(rows*(patches+1)*k, m.Config.VocabSize)
-	want := hiddenStates(t, e, m, ids, rows)
-	for _, cuts := range [][]int{{363}, {1, 2, 3, 20, 21, 85, 106, 363}, {64, 320, 363}} {
-		s := m.NewSession(e, rows, patches)
-		from := 0
-		for _, to := range cuts {
-			if err := s.Append(patchesOf(ids, rows, k, from, to)); err != nil {
-				t.Fatal(err)
-			}
-			from = to
-			var last []float32
-			for b := range rows {
-				last = append(last, want[(b*patches+to-1)*d:][:d]...)
-			}
-			testkit.Compare(t, "hidden", s.Hidden(), last, 1e-5)
-		}
-		if s.Len() != patches {
-			t.Errorf("%d patches, want %d", s.Len(), patches)
-		}
-	}
-}
-
-func TestSessionErrors(t *testing.T) {
-	e := cpu.New(cpu.Options{})
-	defer e.Close()
-	m := tiny(nil)
-	ids := randomIDs(8*4, m.Config.VocabSize)
-	s, want := m.NewSession(e, 1, 7), m.NewSession(e, 1, 7)
-	for _, s := range []*backbone.Session{s, want} {
-		if err := s.Append(ids[:5*4]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Append(ids[:3*4]); !errors.Is(err, backbone.ErrFull) {
-		t.Errorf("too much appended: %v, want ErrFull", err)
-	}
-	if err := s.Append(ids[:3]); err == nil {
-		t.Error("no error for a part of a patch")
-	}
-	bad := slices.Clone(ids[5*4 : 7*4])
-	bad[7] = int32(m.Config.VocabSize)
-	if err := s.Append(bad); err == nil {
-		t.Error("no error for an id out of range")
-	}
-	if s.Len() != 5 || !slices.Equal(s.Hidden(), want.Hidden()) {
-		t.Error("errors changed the session")
-	}
-	for _, s := range []*backbone.Session{s, want} {
-		if err := s.Append(ids[5*4 : 7*4]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !slices.Equal(s.Hidden(), want.Hidden()) {
-		t.Error("what was appended after errors differs")
-	}
-}
-
-func TestTruncate(t *testing.T) {
-	e := cpu.New(cpu.Options{})
-	defer e.Close()
-	m := tiny(nil)
-	ids := randomIDs(6*4, m.Config.VocabSize)
-	s := m.NewSession(e, 1, 6)
-	var want []float32
-	for i := range 6 {
-		if err := s.Append(ids[i*4:][:4]); err != nil {
-			t.Fatal(err)
-		}
-		want = append(want, s.Hidden()...)
-	}
-	s.Truncate(2)
-	for i := 2; i < 6; i++ {
-		if err := s.Append(ids[i*4:][:4]); err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "hidden", s.Hidden(), want[i*len(s.Hidden()):][:len(s.Hidden())])
-	}
 }
 
 func TestSampler(t *testing.T) { eachHead(t, testSampler) }
@@ -380,50 +286,6 @@ func uniform(t *nn.Tensor) []float32 {
 		out[i] = float32(v)/(1<<20) - .5
 	}
 	return out
-}
-
-// TestStepDoesNotAllocate: neither appending a patch nor drawing the next.
-func TestStepDoesNotAllocate(t *testing.T) { eachHead(t, stepDoesNotAllocate) }
-
-func stepDoesNotAllocate(t *testing.T, kind string) {
-	e := cpu.New(cpu.Options{})
-	defer e.Close()
-	m := sampling(t, kind)
-	s, sampler := m.NewSession(e, 2, 64), m.NewSampler(e, 2, 3)
-	ids := randomIDs(2*4, m.Config.VocabSize)
-	allocations := testing.AllocsPerRun(20, func() {
-		if err := s.Append(ids); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := sampler.Draw(s.Hidden(), 1, uint64(s.Len())); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if allocations != 0 {
-		t.Errorf("a step allocates %v times", allocations)
-	}
-}
-
-func TestTrainingStepDoesNotAllocate(t *testing.T) { eachHead(t, trainingStepDoesNotAllocate) }
-
-func trainingStepDoesNotAllocate(t *testing.T, kind string) {
-	e := cpu.New(cpu.Options{})
-	defer e.Close()
-	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1; c.ModelType = kind })
-	tr := m.Training(2, 16)
-	p := e.Compile(tr.Graph, cpu.Training)
-	ids := randomIDs(2*16, m.Config.VocabSize)
-	allocations := testing.AllocsPerRun(5, func() {
-		if err := tr.Fill(p, ids, nil); err != nil {
-			t.Fatal(err)
-		}
-		if err := p.Step(false); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if allocations != 0 {
-		t.Errorf("a step allocates %v times", allocations)
-	}
 }
 
 func TestByPosition(t *testing.T) {

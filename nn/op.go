@@ -46,8 +46,13 @@ func (g *Graph) Embedding(table, ids *Tensor, padID int) *Tensor {
 	return y
 }
 
-func (o *Embedding) In() []*Tensor  { return []*Tensor{o.IDs, o.Table} }
+// In implements [Op].
+func (o *Embedding) In() []*Tensor { return []*Tensor{o.IDs, o.Table} }
+
+// Out implements [Op].
 func (o *Embedding) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *Embedding) Flops() float64 { return 0 }
 
 // MaskIDs replaces dropped ids by 0, the token dropout of the autoencoder (SPEC section 2).
@@ -63,8 +68,13 @@ func (g *Graph) MaskIDs(ids, keep *Tensor) *Tensor {
 	return y
 }
 
-func (o *MaskIDs) In() []*Tensor  { return []*Tensor{o.IDs, o.Keep} }
+// In implements [Op].
+func (o *MaskIDs) In() []*Tensor { return []*Tensor{o.IDs, o.Keep} }
+
+// Out implements [Op].
 func (o *MaskIDs) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *MaskIDs) Flops() float64 { return 0 }
 
 // Linear multiplies by a weight matrix, or by a window of one, and fuses what usually follows.
@@ -112,8 +122,13 @@ func (g *Graph) Linear(x, w, b *Tensor, o LinearOptions) *Tensor {
 	return y
 }
 
-func (o *Linear) In() []*Tensor  { return present(o.X, o.W, o.B, o.Add) }
+// In implements [Op].
+func (o *Linear) In() []*Tensor { return present(o.X, o.W, o.B, o.Add) }
+
+// Out implements [Op].
 func (o *Linear) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *Linear) Flops() float64 { return 2 * float64(o.X.Size()) * float64(o.Y.Cols()) }
 
 // SwiGLU is the gate of Llama's MLP and of the energy head's blocks.
@@ -129,8 +144,13 @@ func (g *Graph) SwiGLU(gate, up *Tensor) *Tensor {
 	return y
 }
 
-func (o *SwiGLU) In() []*Tensor  { return []*Tensor{o.Gate, o.Up} }
+// In implements [Op].
+func (o *SwiGLU) In() []*Tensor { return []*Tensor{o.Gate, o.Up} }
+
+// Out implements [Op].
 func (o *SwiGLU) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *SwiGLU) Flops() float64 { return 0 }
 
 // Mul multiplies elementwise; dropout is Mul by a Bernoulli random tensor.
@@ -146,6 +166,11 @@ func (g *Graph) Mul(x, factor *Tensor) *Tensor {
 	return y
 }
 
-func (o *Mul) In() []*Tensor  { return []*Tensor{o.X, o.Factor} }
+// In implements [Op].
+func (o *Mul) In() []*Tensor { return []*Tensor{o.X, o.Factor} }
+
+// Out implements [Op].
 func (o *Mul) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *Mul) Flops() float64 { return 0 }

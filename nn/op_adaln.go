@@ -18,8 +18,13 @@ func (g *Graph) Sinusoid(t *Tensor, scale float32, width int) *Tensor {
 	return y
 }
 
-func (o *Sinusoid) In() []*Tensor  { return []*Tensor{o.T} }
+// In implements [Op].
+func (o *Sinusoid) In() []*Tensor { return []*Tensor{o.T} }
+
+// Out implements [Op].
 func (o *Sinusoid) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *Sinusoid) Flops() float64 { return 0 }
 
 // Modulate shifts and scales rows by others, which repeat where there are fewer (adaptive layer norm, SPEC section 3.2).
@@ -35,8 +40,13 @@ func (g *Graph) Modulate(x, shift, scale *Tensor) *Tensor {
 	return y
 }
 
-func (o *Modulate) In() []*Tensor  { return []*Tensor{o.X, o.Shift, o.Scale} }
+// In implements [Op].
+func (o *Modulate) In() []*Tensor { return []*Tensor{o.X, o.Shift, o.Scale} }
+
+// Out implements [Op].
 func (o *Modulate) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *Modulate) Flops() float64 { return 0 }
 
 // GatedAdd adds to a residual what a gate lets through; the gate's rows repeat where there are fewer.
@@ -52,8 +62,13 @@ func (g *Graph) GatedAdd(x, gate, h *Tensor) *Tensor {
 	return y
 }
 
-func (o *GatedAdd) In() []*Tensor  { return []*Tensor{o.X, o.Gate, o.H} }
+// In implements [Op].
+func (o *GatedAdd) In() []*Tensor { return []*Tensor{o.X, o.Gate, o.H} }
+
+// Out implements [Op].
 func (o *GatedAdd) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *GatedAdd) Flops() float64 { return 0 }
 
 // repeats reports whether the rows of part, repeated, are those of x.

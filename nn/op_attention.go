@@ -18,8 +18,13 @@ func (g *Graph) Rotary(x, start *Tensor, heads int, theta float64) *Tensor {
 	return y
 }
 
-func (o *Rotary) In() []*Tensor  { return present(o.X, o.Start) }
+// In implements [Op].
+func (o *Rotary) In() []*Tensor { return present(o.X, o.Start) }
+
+// Out implements [Op].
 func (o *Rotary) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *Rotary) Flops() float64 { return 0 }
 
 // Attention is causal softmax attention with grouped heads. No [T, T] matrix is kept.
@@ -44,7 +49,10 @@ func checkHeads(op string, q, k, v *Tensor, heads, kvHeads int) {
 	check(k.is(q.Dim(0), q.Dim(1), q.Cols()/heads*kvHeads) && v.is(k.shape...), op, "q %v, k %v, v %v", q, k, v)
 }
 
-func (o *Attention) In() []*Tensor  { return []*Tensor{o.Q, o.K, o.V} }
+// In implements [Op].
+func (o *Attention) In() []*Tensor { return []*Tensor{o.Q, o.K, o.V} }
+
+// Out implements [Op].
 func (o *Attention) Out() []*Tensor { return []*Tensor{o.Y} }
 
 // Flops counts the lower triangle only.
@@ -75,9 +83,12 @@ func (g *Graph) CachedAttention(q, k, v, kCache, vCache, start *Tensor, heads, k
 	return y
 }
 
+// In implements [Op].
 func (o *CachedAttention) In() []*Tensor {
 	return []*Tensor{o.Q, o.K, o.V, o.KCache, o.VCache, o.Start}
 }
+
+// Out implements [Op].
 func (o *CachedAttention) Out() []*Tensor { return []*Tensor{o.Y} }
 
 // Flops counts a full cache.
@@ -110,9 +121,12 @@ func (g *Graph) PrefixAttention(q, k, v, kPrefix, vPrefix, context, length *Tens
 	return y
 }
 
+// In implements [Op].
 func (o *PrefixAttention) In() []*Tensor {
 	return []*Tensor{o.Q, o.K, o.V, o.KPrefix, o.VPrefix, o.Context, o.Length}
 }
+
+// Out implements [Op].
 func (o *PrefixAttention) Out() []*Tensor { return []*Tensor{o.Y} }
 
 // Flops counts full contexts.

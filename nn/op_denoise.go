@@ -25,8 +25,13 @@ func (g *Graph) NoisyTarget(mean, logStd, eps, noise, t *Tensor, signal, sigma [
 	return o
 }
 
-func (o *NoisyTarget) In() []*Tensor  { return []*Tensor{o.Mean, o.LogStd, o.Eps, o.Noise, o.T} }
+// In implements [Op].
+func (o *NoisyTarget) In() []*Tensor { return []*Tensor{o.Mean, o.LogStd, o.Eps, o.Noise, o.T} }
+
+// Out implements [Op].
 func (o *NoisyTarget) Out() []*Tensor { return []*Tensor{o.Target, o.Y} }
+
+// Flops implements [Op].
 func (o *NoisyTarget) Flops() float64 { return 0 }
 
 // FlowLoss is the loss of the flow head (SPEC section 3.3): how far a velocity is from the straight way.
@@ -50,8 +55,13 @@ func (g *Graph) FlowLoss(v, target, noise, weight *Tensor) *FlowLoss {
 	return o
 }
 
-func (o *FlowLoss) In() []*Tensor  { return present(o.V, o.Target, o.Noise, o.Weight) }
+// In implements [Op].
+func (o *FlowLoss) In() []*Tensor { return present(o.V, o.Target, o.Noise, o.Weight) }
+
+// Out implements [Op].
 func (o *FlowLoss) Out() []*Tensor { return []*Tensor{o.Loss, o.Terms} }
+
+// Flops implements [Op].
 func (o *FlowLoss) Flops() float64 { return 0 }
 
 // DiffusionLoss is the loss of the diffusion head (SPEC section 3.2): the squared error of the noise that it predicts,
@@ -95,10 +105,15 @@ func (g *Graph) DiffusionLoss(pred, target, noise, t, weight *Tensor, tables Dif
 	return o
 }
 
+// In implements [Op].
 func (o *DiffusionLoss) In() []*Tensor {
 	return present(o.Pred, o.Target, o.Noise, o.T, o.Weight)
 }
+
+// Out implements [Op].
 func (o *DiffusionLoss) Out() []*Tensor {
 	return []*Tensor{o.Loss, o.MeanMSE, o.MeanBound, o.MSE, o.Bound}
 }
+
+// Flops implements [Op].
 func (o *DiffusionLoss) Flops() float64 { return 0 }

@@ -13,8 +13,13 @@ func (g *Graph) Reparameterize(mean, logStd, eps *Tensor) *Tensor {
 	return y
 }
 
-func (o *Reparameterize) In() []*Tensor  { return []*Tensor{o.Mean, o.LogStd, o.Eps} }
+// In implements [Op].
+func (o *Reparameterize) In() []*Tensor { return []*Tensor{o.Mean, o.LogStd, o.Eps} }
+
+// Out implements [Op].
 func (o *Reparameterize) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *Reparameterize) Flops() float64 { return 0 }
 
 // ClampedKL is the autoencoder's KL term, clamped in each dimension so that none collapses (paper section 3.2).
@@ -35,8 +40,13 @@ func (g *Graph) ClampedKL(mean, logStd *Tensor, clamp float32) *Tensor {
 	return y
 }
 
-func (o *ClampedKL) In() []*Tensor  { return []*Tensor{o.Mean, o.LogStd} }
+// In implements [Op].
+func (o *ClampedKL) In() []*Tensor { return []*Tensor{o.Mean, o.LogStd} }
+
+// Out implements [Op].
 func (o *ClampedKL) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *ClampedKL) Flops() float64 { return 0 }
 
 // WeightedSum makes a scalar of a tensor. With random weights it stands for whatever could follow an operation, which
@@ -53,8 +63,13 @@ func (g *Graph) WeightedSum(x, weights *Tensor) *Tensor {
 	return y
 }
 
-func (o *WeightedSum) In() []*Tensor  { return []*Tensor{o.X, o.Weights} }
+// In implements [Op].
+func (o *WeightedSum) In() []*Tensor { return []*Tensor{o.X, o.Weights} }
+
+// Out implements [Op].
 func (o *WeightedSum) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *WeightedSum) Flops() float64 { return 0 }
 
 // CrossEntropy is the softmax cross entropy of a linear head. Logits exist for a chunk of rows at a time only, and a
@@ -80,8 +95,13 @@ func (g *Graph) CrossEntropy(h, w, labels *Tensor) *CrossEntropy {
 	return o
 }
 
-func (o *CrossEntropy) In() []*Tensor  { return []*Tensor{o.H, o.W, o.Labels} }
+// In implements [Op].
+func (o *CrossEntropy) In() []*Tensor { return []*Tensor{o.H, o.W, o.Labels} }
+
+// Out implements [Op].
 func (o *CrossEntropy) Out() []*Tensor { return []*Tensor{o.Loss, o.Hits, o.Brier} }
+
+// Flops implements [Op].
 func (o *CrossEntropy) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.Dim(0)) }
 
 // ArgMax gives the first greatest logit of a linear head. Logits exist for a chunk at a time only.
@@ -97,8 +117,13 @@ func (g *Graph) ArgMax(h, w *Tensor) *Tensor {
 	return ids
 }
 
-func (o *ArgMax) In() []*Tensor  { return []*Tensor{o.H, o.W} }
+// In implements [Op].
+func (o *ArgMax) In() []*Tensor { return []*Tensor{o.H, o.W} }
+
+// Out implements [Op].
 func (o *ArgMax) Out() []*Tensor { return []*Tensor{o.IDs} }
+
+// Flops implements [Op].
 func (o *ArgMax) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.Dim(0)) }
 
 // Categorical is what evaluations want to know of the distributions of a linear head, row by row, and draws from them.
@@ -128,8 +153,13 @@ func (g *Graph) Categorical(h, w, labels, u *Tensor) *Categorical {
 	return o
 }
 
-func (o *Categorical) In() []*Tensor  { return []*Tensor{o.H, o.W, o.Labels, o.U} }
+// In implements [Op].
+func (o *Categorical) In() []*Tensor { return []*Tensor{o.H, o.W, o.Labels, o.U} }
+
+// Out implements [Op].
 func (o *Categorical) Out() []*Tensor { return []*Tensor{o.LogP, o.Collision, o.Best, o.Draws} }
+
+// Flops implements [Op].
 func (o *Categorical) Flops() float64 { return 2 * float64(o.H.Size()) * float64(o.W.Dim(0)) }
 
 // EnergyScore is the loss of the energy head (paper section 4.2, SPEC section 3.1): N samples of the model against M
@@ -163,10 +193,15 @@ func (g *Graph) EnergyScore(pred, mean, logStd, eps, weight *Tensor, beta float3
 	return o
 }
 
+// In implements [Op].
 func (o *EnergyScore) In() []*Tensor {
 	return present(o.Pred, o.Mean, o.LogStd, o.Eps, o.Weight)
 }
+
+// Out implements [Op].
 func (o *EnergyScore) Out() []*Tensor { return []*Tensor{o.Loss, o.DistY, o.DistX} }
+
+// Flops implements [Op].
 func (o *EnergyScore) Flops() float64 { return 0 }
 
 // MeanSquaredError is the distance of vectors to their targets.
@@ -186,6 +221,11 @@ func (g *Graph) MeanSquaredError(pred, target, weight *Tensor) *Tensor {
 	return loss
 }
 
-func (o *MeanSquaredError) In() []*Tensor  { return present(o.Pred, o.Target, o.Weight) }
+// In implements [Op].
+func (o *MeanSquaredError) In() []*Tensor { return present(o.Pred, o.Target, o.Weight) }
+
+// Out implements [Op].
 func (o *MeanSquaredError) Out() []*Tensor { return []*Tensor{o.Loss} }
+
+// Flops implements [Op].
 func (o *MeanSquaredError) Flops() float64 { return 0 }

@@ -16,8 +16,13 @@ func (g *Graph) RMSNorm(x, w *Tensor, eps float32) *Tensor {
 	return y
 }
 
-func (o *RMSNorm) In() []*Tensor  { return []*Tensor{o.X, o.W} }
+// In implements [Op].
+func (o *RMSNorm) In() []*Tensor { return []*Tensor{o.X, o.W} }
+
+// Out implements [Op].
 func (o *RMSNorm) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *RMSNorm) Flops() float64 { return 0 }
 
 // LayerNorm centres and scales each row, with the biased variance.
@@ -37,6 +42,11 @@ func (g *Graph) LayerNorm(x, w, b *Tensor, eps float32) *Tensor {
 	return y
 }
 
-func (o *LayerNorm) In() []*Tensor  { return present(o.X, o.W, o.B) }
+// In implements [Op].
+func (o *LayerNorm) In() []*Tensor { return present(o.X, o.W, o.B) }
+
+// Out implements [Op].
 func (o *LayerNorm) Out() []*Tensor { return []*Tensor{o.Y} }
+
+// Flops implements [Op].
 func (o *LayerNorm) Flops() float64 { return 0 }

@@ -20,6 +20,7 @@ const (
 	Int32
 )
 
+// String returns float32 or int32.
 func (d DType) String() string {
 	if d == Int32 {
 		return "int32"
@@ -102,6 +103,7 @@ func (t *Tensor) Param() *Param { return t.Root().param }
 // Dist returns the distribution of a tensor of role RandomVar.
 func (t *Tensor) Dist() Dist { return t.Root().dist }
 
+// String returns the name, or for want of one the number, and the shape.
 func (t *Tensor) String() string {
 	if t.name != "" {
 		return fmt.Sprintf("%s %v", t.name, t.shape)

@@ -192,6 +192,7 @@ func pick[T any](presets map[string]T, name string) (T, error) {
 // UsageError is a mistake in what the user asked for, not in what happened: commands end with exit status 2 on it.
 type UsageError struct{ Err error }
 
+// Error says what is wrong.
 func (e *UsageError) Error() string { return e.Err.Error() }
 
 // Unwrap returns what is wrong.

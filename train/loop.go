@@ -26,6 +26,7 @@ type Loop struct {
 	state   loopState
 	started time.Time
 	before  float64 // seconds of training before this process
+	meter   meter
 }
 
 // Event is a step made, or, if Measured is set, a measurement after it.
@@ -154,7 +155,7 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 		l.state.Finished = true
 		return l.outcome(nil), nil
 	}
-	meter := meter{tokens: len(l.Trainer.batch) * l.Trainer.Config.GradientAccumulationSteps}
+	l.meter = meter{tokens: len(l.Trainer.batch) * l.Trainer.Config.GradientAccumulationSteps}
 	for ctx.Err() == nil && !l.over() {
 		// A run that was stopped while it measured does so now: its metrics are those of one that was not.
 		if l.due(l.Trainer.Config.EvalSteps) && l.Trainer.Steps() > l.state.Measured {
@@ -165,21 +166,8 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 				return l.outcome(nil), err
 			}
 		}
-		if err := l.decide(); err != nil {
-			return l.outcome(nil), err
-		}
-		before := l.Batches.Position()
-		report, err := l.Trainer.Step(l.scheduled(), l.Batches.Next)
+		event, err := l.step()
 		if err != nil {
-			// The step was not made: what is saved stands before its batch.
-			return l.outcome(nil), errors.Join(err, l.Batches.Seek(before), l.save())
-		}
-		if report.Without {
-			l.state.Without++
-		}
-		rate := meter.step(l.seconds())
-		event := l.event(report, rate)
-		if err := l.log(event); err != nil {
 			return l.outcome(nil), err
 		}
 		if l.due(l.Trainer.Config.EvalSteps) && !l.over() {
@@ -194,14 +182,37 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 			if err := l.save(); err != nil {
 				return l.outcome(out.Measured), err
 			}
-			l.tell(Event{Report: Report{Step: report.Step}, Saved: true})
+			l.tell(Event{Report: Report{Step: event.Step}, Saved: true})
 		}
 	}
+	return l.finish(ctx, out.Measured)
+}
+
+// step makes a step and writes it down. One that fails was not made: what is saved stands before its batch.
+func (l *Loop) step() (Event, error) {
+	if err := l.decide(); err != nil {
+		return Event{}, err
+	}
+	before := l.Batches.Position()
+	report, err := l.Trainer.Step(l.scheduled(), l.Batches.Next)
+	if err != nil {
+		return Event{}, errors.Join(err, l.Batches.Seek(before), l.save())
+	}
+	if report.Without {
+		l.state.Without++
+	}
+	e := l.event(report, l.meter.step(l.seconds()))
+	return e, l.log(e)
+}
+
+// finish measures, if that has not been done since the last step, and saves; where ctx ended before all steps were made
+// it only saves.
+func (l *Loop) finish(ctx context.Context, measured []Figure) (out Outcome, err error) {
 	if ctx.Err() != nil && !l.over() {
-		return l.outcome(out.Measured), l.save()
+		return l.outcome(measured), l.save()
 	}
 	if l.state.Measured != l.Trainer.Steps() {
-		if out.Measured, err = l.measure(ctx, l.event(Report{Step: l.Trainer.Steps() - 1}, 0)); err != nil {
+		if measured, err = l.measure(ctx, l.event(Report{Step: l.Trainer.Steps() - 1}, 0)); err != nil {
 			if ctx.Err() != nil { // all steps are made, and resuming measures
 				err = nil
 			}
@@ -209,7 +220,7 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 		}
 	}
 	l.state.Finished = true
-	return l.outcome(out.Measured), l.save()
+	return l.outcome(measured), l.save()
 }
 
 func (l *Loop) outcome(measured []Figure) Outcome {

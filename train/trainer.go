@@ -106,6 +106,7 @@ type DivergedError struct {
 	Loss, GradNorm float64
 }
 
+// Error says at which step, counted from 1, with which loss and norm, and what to do.
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("training diverged at step %d: the loss is %v and the gradient's norm %v; lower learning_rate or max_grad_norm, or raise warmup_steps",
 		e.Step+1, e.Loss, e.GradNorm) // counted as progress and metrics count

@@ -100,6 +100,24 @@ func TempName(path string) string {
 	return filepath.Join(dir, "."+base+"."+strconv.FormatUint(uint64(rand.Uint32()), 36)+Suffix)
 }
 
+// Temps returns what lies beside path under names that TempName gave it.
+func Temps(path string) ([]string, error) {
+	dir, base := filepath.Split(path)
+	entries, err := os.ReadDir(filepath.Clean(dir))
+	if err != nil {
+		return nil, err
+	}
+	var temps []string
+	for _, e := range entries {
+		number, of := strings.CutPrefix(e.Name(), "."+base+".")
+		number, temp := strings.CutSuffix(number, Suffix)
+		if _, err := strconv.ParseUint(number, 36, 32); of && temp && err == nil {
+			temps = append(temps, filepath.Join(dir, e.Name()))
+		}
+	}
+	return temps, nil
+}
+
 func writeDirectly(path string, fill func(w io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

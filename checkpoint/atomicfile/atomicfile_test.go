@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -150,5 +151,32 @@ func TestRemoveLeftovers(t *testing.T) {
 	}
 	if got := strings.Join(left, " "); got != ".b a.tmp c" {
 		t.Errorf("left: %s", got)
+	}
+}
+
+// TestTemps: names that TempName gives, of one path and no other.
+func TestTemps(t *testing.T) {
+	dir := t.TempDir()
+	want := []string{TempName(filepath.Join(dir, "a")), TempName(filepath.Join(dir, "a"))}
+	slices.Sort(want)
+	others := []string{"a", ".a.tmp", ".a.1", ".a.no number.tmp", TempName("b"), TempName("a.1"), TempName("aa")}
+	for _, name := range others {
+		want = append(want, filepath.Join(dir, name))
+	}
+	for _, path := range want {
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want = want[:2]
+	if got, err := Temps(filepath.Join(dir, "a")); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	t.Chdir(dir)
+	if got, err := Temps("a"); err != nil || len(got) != 2 || got[0] != filepath.Base(want[0]) {
+		t.Errorf("in the directory: %v, %v", got, err)
+	}
+	if _, err := Temps("gone/a"); err == nil {
+		t.Error("no error for a directory that does not exist")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -86,20 +87,51 @@ func TestExamplesParse(t *testing.T) {
 					continue
 				}
 				lines++
-				target, rest, err := newRoot().Find(strings.Fields(after))
-				if err != nil {
-					t.Errorf("%s: %q: %v", cmd.CommandPath(), line, err)
-					continue
-				}
-				for _, word := range rest {
-					if name, ok := strings.CutPrefix(word, "--"); ok && target.Flags().Lookup(name) == nil {
-						t.Errorf("%s: %q: %s has no flag %s", cmd.CommandPath(), line, target.CommandPath(), word)
-					}
-				}
+				parse(t, cmd.CommandPath(), after)
 			}
 		}
 	})
 	if lines < 20 {
 		t.Errorf("%d lines of examples", lines)
+	}
+}
+
+// parse checks that what stands behind calm is a command, and its flags are.
+func parse(t *testing.T, where, args string) {
+	t.Helper()
+	target, rest, err := newRoot().Find(strings.Fields(args))
+	if err != nil {
+		t.Errorf("%s: %q: %v", where, args, err)
+		return
+	}
+	for _, word := range rest {
+		if name, ok := strings.CutPrefix(word, "--"); ok && target.Flags().Lookup(name) == nil {
+			t.Errorf("%s: %q: %s has no flag %s", where, args, target.CommandPath(), word)
+		}
+	}
+}
+
+// TestRecipesParse: the commands and flags of the scripts in recipes exist. What they train is tested there.
+func TestRecipesParse(t *testing.T) {
+	scripts, err := filepath.Glob("../../recipes/*/*.sh")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("scripts %v, %v", scripts, err)
+	}
+	for _, path := range scripts {
+		script, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commands := 0
+		for line := range strings.Lines(strings.ReplaceAll(string(script), "\\\n", " ")) {
+			if _, args, ok := strings.Cut(line, `/calm" `); ok {
+				commands++
+				args, _, _ = strings.Cut(args, "|")
+				parse(t, path, args)
+			}
+		}
+		if commands == 0 {
+			t.Errorf("%s runs no command", path)
+		}
 	}
 }

@@ -87,7 +87,9 @@ func (a *Accumulator) Reset() { a.runs = a.runs[:0] }
 // instead (a block's last run may be shorter), which sees only the likeness
 // within a run. They cover the randomness of the samples and that of the text.
 // The same additions and the same seed give the same intervals. A single unit
-// says nothing, and the intervals are the whole range of the scores.
+// says nothing, and neither do none: the intervals are then the whole range of
+// what may be expected, -100 to 100 and for BrierLM 0 to 100. The estimates of
+// Continued and Autoregressive may lie beyond it.
 //
 // The interval of BrierLM is that of the value calm would report, 0 where it
 // cannot be measured: it starts at 0 as soon as one resample in 40 cannot.

@@ -16,10 +16,10 @@
 //
 // the mean over all positions of each Brier-n being taken before the product.
 //
-// A Score holds the four values of one position, in [-1, 1]. Scores come from
-// an Estimator (samples of a patch), from Continued (of shorter patches), from
-// Autoregressive (a token model), from a Unigram or from Uniform; an Accumulator averages them and gives a Result,
-// which is in percent as every figure that calm prints.
+// A Score holds the four values of one position. Scores come from an Estimator
+// (samples of a patch), from Continued (of shorter patches), from Autoregressive
+// (a token model), from a Unigram or from Uniform; an Accumulator averages them
+// and gives a Result, which is in percent as every figure that calm prints.
 package brier
 
 import "math"
@@ -29,7 +29,9 @@ const N = 4
 
 // Score holds Brier-1 to Brier-N of one position, or their mean over many.
 // Its unit is the paper's before the factor of 100: a perfect model has 1, the
-// worst, always repeating one wrong answer, -1.
+// worst, always repeating one wrong answer, -1. What is known exactly, what is
+// expected and what an Estimator gives is in that range; the estimates of
+// Continued and Autoregressive, and means of few of them, reach up to 2.
 type Score [N]float64
 
 // LM returns the geometric mean of the four scores times 100, and whether it
@@ -46,28 +48,6 @@ func (s Score) LM() (percent float64, measurable bool) {
 		product *= b
 	}
 	return 100 * math.Pow(product, 1./N), true
-}
-
-// ReferenceLM returns BrierLM by the rule of the reference implementation, for
-// comparisons with its figures only: not times 100, and 0 only where the
-// product of the four scores is negative, so that two or four negative scores
-// make a good one.
-func (s Score) ReferenceLM() float64 {
-	product := 1.0
-	for _, b := range s {
-		product *= b
-	}
-	if product < 0 {
-		return 0
-	}
-	return math.Pow(product, 1./N)
-}
-
-// Exact returns the Brier score of the outcome y under the known probabilities
-// p: 2 p[y] - sum of p^2. It is Brier-1 of a token-level model at one position
-// where p is its next-token distribution [V]; the result is in [-1, 1].
-func Exact[F float32 | float64](p []F, y int) float64 {
-	return 2*float64(p[y]) - Collision(p)
 }
 
 // Collision returns the probability that two independent draws from p are
@@ -92,7 +72,8 @@ func Collision[F float32 | float64](p []F) float64 {
 //     is only looked at for j <= agree.
 //
 // The n-gram's collision probability is estimated by that of its last token
-// where the first n-1 agree, by 0 elsewhere, which is unbiased.
+// where the first n-1 agree, by 0 elsewhere, which is unbiased. So the result is in
+// [-1, 2].
 func Autoregressive(likelihood, collision [N]float64, agree int) Score {
 	var s Score
 	p := 1.0
@@ -107,7 +88,8 @@ func Autoregressive(likelihood, collision [N]float64, agree int) Score {
 }
 
 // Continued returns the score of a patch model at one position whose patches have fewer than N tokens, from two samples
-// that further patches continue (SPEC section 4). It is unbiased, like Autoregressive; unlike an expectation it may be 2.
+// that further patches continue (SPEC section 4). It is unbiased, like Autoregressive, and in [-1, 2]:
+// the samples may both be right and, further patches being drawn anew, not be equal.
 //
 //   - right[s] is how many leading tokens of the target sample s gets right, each of its patches being drawn behind the
 //     true ones before it.

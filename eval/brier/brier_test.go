@@ -21,24 +21,19 @@ func TestLM(t *testing.T) {
 		score      Score
 		lm         float64
 		measurable bool
-		reference  float64
 	}{
-		{"perfect", Score{1, 1, 1, 1}, 100, true, 1},
-		{"powers of two", Score{.5, .25, .125, .0625}, 100 * math.Exp2(-2.5), true, math.Exp2(-2.5)},
-		{"one zero", Score{.4, .2, .1, 0}, 0, false, 0},
-		{"one negative", Score{.4, .2, .1, -.01}, 0, false, 0},
-		{"two negative", Score{.4, .2, -.1, -.1}, 0, false, math.Sqrt(math.Sqrt(.4 * .2 * .01))},
-		{"always wrong and the same", Score{-1, -1, -1, -1}, 0, false, 1},
-		{"not a number", Score{.4, .2, math.NaN(), .1}, 0, false, math.NaN()},
+		{"perfect", Score{1, 1, 1, 1}, 100, true},
+		{"powers of two", Score{.5, .25, .125, .0625}, 100 * math.Exp2(-2.5), true},
+		{"one zero", Score{.4, .2, .1, 0}, 0, false},
+		{"one negative", Score{.4, .2, .1, -.01}, 0, false},
+		{"two negative", Score{.4, .2, -.1, -.1}, 0, false},
+		{"always wrong and the same", Score{-1, -1, -1, -1}, 0, false},
+		{"not a number", Score{.4, .2, math.NaN(), .1}, 0, false},
 	}
 	for _, c := range cases {
 		lm, measurable := c.score.LM()
 		if math.Abs(lm-c.lm) > 1e-12 || measurable != c.measurable {
 			t.Errorf("%s: LM = %v, %v; want %v, %v", c.name, lm, measurable, c.lm, c.measurable)
-		}
-		got := c.score.ReferenceLM()
-		if !(math.Abs(got-c.reference) <= 1e-12) && !(math.IsNaN(got) && math.IsNaN(c.reference)) {
-			t.Errorf("%s: ReferenceLM = %v, want %v", c.name, got, c.reference)
 		}
 	}
 }
@@ -57,11 +52,11 @@ func TestUniform(t *testing.T) {
 }
 
 // The Brier score is strictly proper: of all predictions the truth scores best.
-func TestExactIsProper(t *testing.T) {
+func TestCollisionMakesItProper(t *testing.T) {
 	truth := []float64{.5, .3, .2}
 	expected := func(p []float64) (sum float64) {
 		for y, q := range truth {
-			sum += q * Exact(p, y)
+			sum += q * (2*p[y] - Collision(p))
 		}
 		return sum
 	}
@@ -74,8 +69,8 @@ func TestExactIsProper(t *testing.T) {
 			t.Errorf("prediction %v scores %v, the truth %v", other, got, best)
 		}
 	}
-	if got := Exact([]float32{.5, .25, .25}, 1); got != .5-.375 {
-		t.Errorf("float32: %v, want .125", got)
+	if got := Collision([]float32{.5, .25, .25}); got != .375 {
+		t.Errorf("float32: %v, want .375", got)
 	}
 }
 

@@ -18,6 +18,7 @@ type BudgetError struct {
 	Draws int // all of the budget
 }
 
+// Error says after how many draws at which temperature, and what to do.
 func (e *BudgetError) Error() string {
 	return fmt.Sprintf("no patch was accepted in %d draws at temperature %v: allow more draws, raise the temperature, or use the batch sampler",
 		e.Draws, e.T)

@@ -49,6 +49,7 @@ type RangeError struct {
 	Reason string
 }
 
+// Error names the temperature and the reason.
 func (e *RangeError) Error() string {
 	return fmt.Sprintf("temperature %v: %s", e.T, e.Reason)
 }

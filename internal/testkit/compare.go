@@ -97,3 +97,24 @@ func EachEngine(t *testing.T, f func(t *testing.T, e *cpu.Engine)) {
 		})
 	}
 }
+
+// CompareBrier compares Brier-1 to 4, the mean over positions, and BrierLM of them with what the reference has.
+func (c Case) CompareBrier(t testing.TB, mean [4]float64) {
+	t.Helper()
+	got := make([]float32, len(mean))
+	for j, b := range mean {
+		got[j] = float32(b)
+	}
+	Compare(t, "out.brier", got, c.Floats(t, "out.brier"), ForwardTolerance)
+	Compare(t, "out.brier_lm", []float32{float32(ReferenceBrierLM(mean))}, c.Floats(t, "out.brier_lm"), ForwardTolerance)
+}
+
+// ReferenceBrierLM returns BrierLM by the rule of the reference: not times 100, and 0 only where the product of the four
+// scores is negative, so that two or four negative scores make a good one.
+func ReferenceBrierLM(mean [4]float64) float64 {
+	product := 1.0
+	for _, b := range mean {
+		product *= b
+	}
+	return math.Pow(max(product, 0), 1./4)
+}

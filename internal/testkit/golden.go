@@ -175,13 +175,20 @@ func (c Case) Float64s(t testing.TB, name string) []float64 {
 // Ints reads a tensor of integers of the case.
 func (c Case) Ints(t testing.TB, name string) []int32 {
 	t.Helper()
-	wide, err := c.tensors.Int64s(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	wide := c.Int64s(t, name)
 	v := make([]int32, len(wide))
 	for i := range v {
 		v[i] = int32(wide[i])
+	}
+	return v
+}
+
+// Int64s reads a tensor of integers of the case that may be large.
+func (c Case) Int64s(t testing.TB, name string) []int64 {
+	t.Helper()
+	v, err := c.tensors.Int64s(name)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return v
 }

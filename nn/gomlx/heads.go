@@ -43,6 +43,13 @@ func (tr *translator) noisyTarget(op *nn.NoisyTarget) {
 	tr.out(op.Y, ml.Add(ml.Mul(signal, target), ml.Mul(sigma, tr.in(op.Noise))))
 }
 
+func (tr *translator) flowLoss(op *nn.FlowLoss) {
+	d := ml.Sub(tr.in(op.V), ml.StopGradient(ml.Sub(tr.in(op.Target), tr.in(op.Noise))))
+	terms := ml.ReduceMean(ml.Square(d), -1)
+	tr.out(op.Terms, terms)
+	tr.out(op.Loss, tr.weightedMean(terms, op.Weight))
+}
+
 func wide(x []float32) []float64 {
 	out := make([]float64, len(x))
 	for i, v := range x {

@@ -46,9 +46,7 @@ func (tr *translator) op(op nn.Op) {
 	case *nn.Mul:
 		tr.out(op.Y, ml.Mul(tr.in(op.X), ml.StopGradient(ml.Reshape(tr.in(op.Factor), op.X.Shape()...))))
 	case *nn.RMSNorm:
-		x := tr.rows(op.X)
-		x = ml.Div(x, ml.Sqrt(ml.AddScalar(rowMean(ml.Square(x)), float64(op.Eps))))
-		tr.out(op.Y, ml.Mul(x, tr.rows(op.W)))
+		tr.out(op.Y, ml.Mul(normalized(tr.rows(op.X), op.Eps), tr.rows(op.W)))
 	case *nn.LayerNorm:
 		tr.layerNorm(op)
 	case *nn.Rotary:
@@ -61,11 +59,7 @@ func (tr *translator) op(op nn.Op) {
 		eps := ml.StopGradient(ml.Reshape(tr.in(op.Eps), op.Mean.Shape()...))
 		tr.out(op.Y, ml.Add(tr.in(op.Mean), ml.Mul(ml.Exp(tr.in(op.LogStd)), eps)))
 	case *nn.ClampedKL:
-		m, s := tr.in(op.Mean), tr.in(op.LogStd)
-		kl := ml.Sub(ml.MulScalar(ml.AddScalar(ml.Add(ml.Square(m), ml.Exp(ml.MulScalar(s, 2.))), -1.), .5), s)
-		floor := ml.MulScalar(ml.OnesLike(kl), float64(op.Clamp))
-		kl = ml.Where(ml.GreaterThan(kl, floor), kl, floor)
-		tr.out(op.Y, ml.DivScalar(ml.ReduceAllSum(kl), float64(op.Mean.Rows())))
+		tr.clampedKL(op)
 	case *nn.WeightedSum:
 		tr.out(op.Y, ml.ReduceAllSum(ml.Mul(tr.in(op.X), ml.StopGradient(ml.Reshape(tr.in(op.Weights), op.X.Shape()...)))))
 	case *nn.CrossEntropy:
@@ -89,10 +83,7 @@ func (tr *translator) op(op nn.Op) {
 	case *nn.NoisyTarget:
 		tr.noisyTarget(op)
 	case *nn.FlowLoss:
-		d := ml.Sub(tr.in(op.V), ml.StopGradient(ml.Sub(tr.in(op.Target), tr.in(op.Noise))))
-		terms := ml.ReduceMean(ml.Square(d), -1)
-		tr.out(op.Terms, terms)
-		tr.out(op.Loss, tr.weightedMean(terms, op.Weight))
+		tr.flowLoss(op)
 	case *nn.DiffusionLoss:
 		tr.diffusionLoss(op)
 	default:
@@ -106,6 +97,11 @@ func silu(x *ml.Node) *ml.Node { return ml.Mul(x, ml.Sigmoid(x)) }
 func rowMean(x *ml.Node) *ml.Node {
 	rows, cols := x.Shape().Dimensions[0], x.Shape().Dimensions[1]
 	return ml.Reshape(ml.DivScalar(ml.ReduceSum(x, -1), float64(cols)), rows, 1)
+}
+
+// normalized divides each row of a matrix by its root mean square.
+func normalized(x *ml.Node, eps float32) *ml.Node {
+	return ml.Div(x, ml.Sqrt(ml.AddScalar(rowMean(ml.Square(x)), float64(eps))))
 }
 
 // iota32 is 0, 1, ... along one axis of a shape, as int32.
@@ -141,8 +137,7 @@ func (tr *translator) linear(op *nn.Linear) {
 
 func (tr *translator) layerNorm(op *nn.LayerNorm) {
 	x := tr.rows(op.X)
-	x = ml.Sub(x, rowMean(x))
-	x = ml.Div(x, ml.Sqrt(ml.AddScalar(rowMean(ml.Square(x)), float64(op.Eps))))
+	x = normalized(ml.Sub(x, rowMean(x)), op.Eps)
 	if op.W != nil {
 		x = ml.Add(ml.Mul(x, tr.rows(op.W)), tr.rows(op.B))
 	}
@@ -221,6 +216,14 @@ func (tr *translator) categorical(op *nn.Categorical) {
 	u := ml.BroadcastToDims(ml.Reshape(tr.in(op.U), s, n, 1), s, n, v)
 	passed := ml.ConvertDType(ml.LessOrEqual(sums, u), dtypes.Int32)
 	tr.out(op.Draws, ml.ReduceSum(passed, -1))
+}
+
+func (tr *translator) clampedKL(op *nn.ClampedKL) {
+	m, s := tr.in(op.Mean), tr.in(op.LogStd)
+	kl := ml.Sub(ml.MulScalar(ml.AddScalar(ml.Add(ml.Square(m), ml.Exp(ml.MulScalar(s, 2.))), -1.), .5), s)
+	floor := ml.MulScalar(ml.OnesLike(kl), float64(op.Clamp))
+	kl = ml.Where(ml.GreaterThan(kl, floor), kl, floor)
+	tr.out(op.Y, ml.DivScalar(ml.ReduceAllSum(kl), float64(op.Mean.Rows())))
 }
 
 func (tr *translator) crossEntropy(op *nn.CrossEntropy) {

@@ -202,6 +202,8 @@ func Each(t *testing.T, keep func(c Case, g *nn.Graph) bool, f func(t *testing.T
 	}
 }
 
-// All keeps every case, Training those that have a loss.
-func All(Case, *nn.Graph) bool          { return true }
+// All keeps every case.
+func All(Case, *nn.Graph) bool { return true }
+
+// Training keeps the cases that have a loss.
 func Training(_ Case, g *nn.Graph) bool { return len(g.Terms()) > 0 }

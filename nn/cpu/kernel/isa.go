@@ -25,6 +25,7 @@ const (
 
 var isaNames = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512"}
 
+// String returns the name that ParseISA reads.
 func (s ISA) String() string {
 	if int(s) < len(isaNames) {
 		return isaNames[s]

@@ -1,0 +1,51 @@
+package bench
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestGemm(t *testing.T) {
+	o, list := collect()
+	o.Seconds = .001
+	if err := Gemm(t.Context(), GemmOptions{Options: o, Quick: true}); err != nil {
+		t.Fatal(err)
+	}
+	if len(*list) != 6 {
+		t.Fatalf("%d results", len(*list))
+	}
+	for i, r := range *list {
+		more := "flops gflops peak_gflops fraction_of_peak"
+		if i%2 == 1 {
+			more += " speedup"
+			near(t, "speedup", r.Speedup, (*list)[i-1].MSMedian/r.MSMedian)
+		}
+		wantKeys(t, r, more)
+		if r.Threads != 1+i%2 || r.Shape != "1024x1024x1024" || r.FLOPs != 2<<30 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestProducts lists products of a step: those of the largest map of lm-bytes' MLP among them.
+func TestProducts(t *testing.T) {
+	o, _ := collect()
+	list, err := GemmOptions{Options: o, Presets: []string{"lm-bytes"}}.products()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []product{{124, 320, 128, "nt"}, {124, 128, 320, "nn"}, {320, 128, 124, "tn"}} {
+		if !slices.Contains(list, want) {
+			t.Errorf("%v is not in %v", want, list)
+		}
+	}
+	for i, p := range list {
+		if slices.Contains(list[:i], p) {
+			t.Errorf("%v twice", p)
+		}
+	}
+	all, err := GemmOptions{Options: o}.products()
+	if err != nil || len(all) <= len(list) {
+		t.Errorf("%d products of all presets, %v", len(all), err)
+	}
+}

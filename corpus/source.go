@@ -1,0 +1,45 @@
+package corpus
+
+import "iter"
+
+// A source is a file that documents came from.
+type source struct {
+	Path      string `json:"path"`
+	Documents int64  `json:"documents"`
+	Bytes     int64  `json:"bytes"` // of text
+}
+
+// A tally counts the sources of pieces that pass.
+type tally struct {
+	sources []source
+	index   map[string]int
+}
+
+func (t *tally) pieces(in iter.Seq2[piece, error]) iter.Seq2[piece, error] {
+	return func(yield func(piece, error) bool) {
+		for p, err := range in {
+			if err == nil {
+				t.add(p)
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+func (t *tally) add(p piece) {
+	i, ok := t.index[p.Source]
+	if !ok {
+		if t.index == nil {
+			t.index = map[string]int{}
+		}
+		i = len(t.sources)
+		t.index[p.Source] = i
+		t.sources = append(t.sources, source{Path: p.Source})
+	}
+	t.sources[i].Bytes += int64(len(p.Text))
+	if p.role != tail {
+		t.sources[i].Documents++
+	}
+}

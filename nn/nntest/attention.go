@@ -1,0 +1,86 @@
+package nntest
+
+import (
+	"fmt"
+	"slices"
+)
+
+func attentionCases() []Case {
+	rope := func(batch, t, heads, d int, start ...int32) Case {
+		return Case{Op: "Rotary", Shape: fmt.Sprintf("%dx%dx%dx%d start=%v", batch, t, heads, d, start), Tolerance: 1e-5,
+			Build: func(b *Builder) {
+				x := b.Param("x", -2, 2, batch, t, heads*d)
+				if start == nil {
+					b.Differentiate(b.Graph.Rotary(x, nil, heads, 1e4))
+				} else {
+					b.Output(b.Graph.Rotary(x, b.IDs("start", 1, start, batch), heads, 1e4))
+				}
+			},
+			Reference: func(v Values) [][]float64 {
+				from := start
+				if from == nil {
+					from = make([]int32, batch)
+				}
+				return [][]float64{rotary(v.F("x"), from, t, heads, d, 1e4)}
+			}}
+	}
+	attend := func(batch, t, heads, kv, d int, size float64) Case {
+		return Case{Op: "Attention", Shape: fmt.Sprintf("%dx%d heads=%d/%d d=%d size=%g", batch, t, heads, kv, d, size),
+			Tolerance: 1e-5, GradTolerance: 5e-5,
+			Build: func(b *Builder) {
+				q, k := b.Param("q", -size, size, batch, t, heads*d), b.Param("k", -size, size, batch, t, kv*d)
+				b.Differentiate(b.Graph.Attention(q, k, b.Param("v", -1, 1, batch, t, kv*d), heads, kv))
+			},
+			Reference: func(v Values) [][]float64 {
+				return [][]float64{attention(v.F("q"), v.F("k"), v.F("v"), batch, t, heads, kv, d)}
+			}}
+	}
+	return []Case{
+		rope(1, 1, 1, 2), rope(2, 9, 3, 6), rope(3, 67, 2, 16), rope(2, 5, 2, 8, 7, 0), rope(2, 1, 3, 34, 1000, 31),
+		attend(1, 1, 1, 1, 2, 1), attend(2, 7, 4, 2, 3, 2), attend(1, 64, 2, 2, 8, 2), attend(1, 65, 4, 1, 5, 2),
+		attend(1, 131, 2, 1, 10, 2), attend(1, 90, 2, 1, 16, 6),
+		prefixAttention(1, 1, 1, 1, 2, 1, 1, []int32{0}, []int32{0}),
+		prefixAttention(5, 3, 4, 2, 3, 2, 9, []int32{1, 1, -1, 0, 1}, []int32{9, 2, 7, 0, 1}),
+		prefixAttention(3, 70, 2, 1, 6, 2, 67, []int32{0, 0, 1}, []int32{66, 67, 3}),
+		prefixAttention(131, 1, 2, 2, 8, 3, 150, spread(131, 3), spread(131, 151)),
+		prefixAttention(40, 2, 2, 1, 16, 1, 200, make([]int32, 40), spread(40, 201)),
+	}
+}
+
+// spread is n numbers below limit, in ascending order.
+func spread(n, limit int) []int32 {
+	x := make([]int32, n)
+	for i := range x {
+		x[i] = int32(i * limit / n)
+	}
+	return x
+}
+
+// prefixAttention has rows of t positions behind prefixes of contexts of n positions.
+func prefixAttention(rows, t, heads, kv, d, contexts, n int, context, length []int32) Case {
+	return Case{Op: "PrefixAttention", Shape: fmt.Sprintf("%dx%d heads=%d/%d d=%d behind %dx%d", rows, t, heads, kv, d, contexts, n),
+		Tolerance: 1e-5,
+		Build: func(b *Builder) {
+			q, k, v := b.Param("q", -2, 2, rows, t, heads*d), b.Param("k", -2, 2, rows, t, kv*d), b.Param("v", -1, 1, rows, t, kv*d)
+			b.Output(b.Graph.PrefixAttention(q, k, v, b.Input("k prefix", -2, 2, contexts, n, kv*d), b.Input("v prefix", -1, 1, contexts, n, kv*d),
+				b.IDs("context", 1, context, rows), b.IDs("length", 1, length, rows), heads, kv))
+		},
+		Reference: func(x Values) [][]float64 {
+			y := make([]float64, rows*t*heads*d)
+			for r, c := range context {
+				if c < 0 {
+					continue
+				}
+				behind := func(prefix, own string) []float64 {
+					shared := x.F(prefix)[int(c)*n*kv*d:][:int(length[r])*kv*d]
+					return slices.Concat(shared, x.F(own)[r*t*kv*d:(r+1)*t*kv*d])
+				}
+				k, v := behind("k prefix", "k"), behind("v prefix", "v")
+				for i := range t * heads {
+					at, g := (r*t*heads+i)*d, i%heads/(heads/kv)*d
+					attendRow(y[at:at+d], x.F("q")[at:], k[g:], v[g:], int(length[r])+i/heads+1, kv*d)
+				}
+			}
+			return [][]float64{y}
+		}}
+}
