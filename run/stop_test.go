@@ -55,6 +55,49 @@ func TestStoppedWhileMeasuring(t *testing.T) {
 	}
 }
 
+// endsAfter is a context that ends when it has been asked so many times whether it has.
+type endsAfter struct {
+	context.Context
+	left int
+}
+
+func (c *endsAfter) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestStoppedInStep: a step of many batches that is cut short was not made, and is made when the run is resumed.
+func TestStoppedInStep(t *testing.T) {
+	o := run.Options{Kind: run.AR, Set: append(slices.Clone(tinyAR), "gradient_accumulation_steps=5"), Data: []string{tinyText(t)}, Steps: 4, Out: filepath.Join(t.TempDir(), "whole")}
+	trainTo(t, 1, 0, o)
+	whole, metrics := checkpointOf(t, o.Out, 4), metricsOf(t, o.Out)
+	o.Out = filepath.Join(t.TempDir(), "stopped")
+	tr, err := run.Create(t.Context(), engine(t, 1), o)
+	for _, n := range []int{4, 11} { // in the first step and in a later one
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := tr.Loop.Trainer.Steps()
+		out, err2 := tr.Do(&endsAfter{t.Context(), n})
+		if err = errors.Join(err2, tr.Close()); err != nil || out.Finished || out.Steps > before+1 {
+			t.Fatalf("stopped after %d questions: %+v, %v", n, out, err)
+		}
+		tr, _, err = run.Resume(t.Context(), engine(t, 1), o.Out, 0)
+	}
+	if err = errors.Join(err, tr.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if out := trainTo(t, 1, 0, o); !out.Finished {
+		t.Errorf("%+v", out)
+	}
+	sameCheckpoint(t, "stopped in a step", checkpointOf(t, o.Out, 4), whole)
+	if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
+		t.Errorf("metrics of the run that was stopped (+) differ:\n%s", d)
+	}
+}
+
 // trainerState is the trainer's part of state.json.
 type trainerState struct {
 	Decisions []train.Decision

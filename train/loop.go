@@ -166,7 +166,10 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 				return l.outcome(nil), err
 			}
 		}
-		event, err := l.step()
+		event, err := l.step(ctx)
+		if ctx.Err() != nil && err == ctx.Err() {
+			break
+		}
 		if err != nil {
 			return l.outcome(nil), err
 		}
@@ -189,12 +192,23 @@ func (l *Loop) Do(ctx context.Context) (out Outcome, err error) {
 }
 
 // step makes a step and writes it down. One that fails was not made: what is saved stands before its batch.
-func (l *Loop) step() (Event, error) {
+func (l *Loop) step(ctx context.Context) (Event, error) {
 	if err := l.decide(); err != nil {
 		return Event{}, err
 	}
 	before := l.Batches.Position()
-	report, err := l.Trainer.Step(l.scheduled(), l.Batches.Next)
+	report, err := l.Trainer.Step(l.scheduled(), func(dst []int32) error {
+		if ctx.Err() != nil { // a step may be many batches
+			return ctx.Err()
+		}
+		return l.Batches.Next(dst)
+	})
+	if err != nil && err == ctx.Err() {
+		if back := l.Batches.Seek(before); back != nil {
+			err = back
+		}
+		return Event{}, err
+	}
 	if err != nil {
 		return Event{}, errors.Join(err, l.Batches.Seek(before), l.save())
 	}

@@ -63,7 +63,7 @@ func TestOverBudget(t *testing.T) {
 // TestDiverged: training that diverges says at which step, and keeps what was good.
 func TestDiverged(t *testing.T) {
 	text, out := tinyText(t), filepath.Join(t.TempDir(), "ae")
-	got := calmRun(trainTiny("ae", out, text, "--steps", "50", "--set", "learning_rate=1e30", "--set", "max_grad_norm=0", "--set", "eval_steps=0")...)
+	got := calmRun(trainTiny("ae", out, text, "--steps", "50", "--set", "learning_rate=1e6", "--set", "max_grad_norm=0", "--set", "eval_steps=0")...)
 	if got.status != exitFailed || !strings.Contains(got.errOut, "training diverged at step ") {
 		t.Fatalf("want status 1: %v", got)
 	}
