@@ -74,8 +74,8 @@ func (o Options) duration() time.Duration { return time.Duration(o.Seconds * flo
 // Validate reports what no measurement can work with, as a *run.UsageError.
 func (o Options) Validate() error {
 	switch {
-	case o.Threads < 0:
-		return usage("--threads %d: want 0 for all processors, or more", o.Threads)
+	case o.Threads < 0 || o.Threads > cpu.MaxThreads:
+		return usage("--threads %d: want 0 for all processors, or up to %d", o.Threads, cpu.MaxThreads)
 	case !(o.Seconds > 0 && o.Seconds <= 1e6):
 		return usage("--seconds %g: want more than 0", o.Seconds)
 	}

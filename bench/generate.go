@@ -151,8 +151,8 @@ func (o GenerateOptions) check() error {
 		return usage("--temperature %g: want more than 0 and at most 1", o.Temperature)
 	case slices.ContainsFunc(o.Steps, func(n int) bool { return n < 1 }):
 		return usage("--steps %v: want 1 or more", o.Steps)
-	case o.Prompt < 1:
-		return usage("--prompt %d: want 1 token or more", o.Prompt)
+	case o.Prompt < 1 || o.Prompt > config.MostTokens:
+		return usage("--prompt %d: want 1 to %d tokens", o.Prompt, config.MostTokens)
 	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
 		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
 	case o.Run != "" && (len(o.Presets) > 0 || len(o.Heads) > 0 || o.Load):

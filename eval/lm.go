@@ -61,6 +61,9 @@ type LMEvaluator struct {
 	ids, labels []int32 // [rows, T]
 }
 
+// MaxSamples bounds the samples of a position: more narrow no interval by what they cost.
+const MaxSamples = 10_000
+
 // NewLM makes an evaluator on text in the language model's layout.
 func NewLM(e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (*LMEvaluator, error) {
 	if o.Samples == 0 {
@@ -70,8 +73,8 @@ func NewLM(e *cpu.Engine, m *lm.Model, blocks *corpus.Blocks, o Options) (*LMEva
 	if err := errors.Join(o.check(), checkLayout(blocks, corpus.Language, k, windowless(k, o.ReferenceWindows)+1)); err != nil {
 		return nil, err
 	}
-	if o.Samples < 2 {
-		return nil, fmt.Errorf("evaluation: %d samples a position: want 2 or more, since one alone never coincides with another", o.Samples)
+	if o.Samples < 2 || o.Samples > MaxSamples {
+		return nil, fmt.Errorf("evaluation: %d samples a position: want 2 to %d; one alone never coincides with another", o.Samples, MaxSamples)
 	}
 	t := blocks.Layout().BlockSize
 	v := &LMEvaluator{options: o, extent: extentOf(k, t, o.ReferenceWindows)}

@@ -142,13 +142,19 @@ type Generator struct {
 	result   Result
 }
 
+// MaxDraws bounds the draws of a patch, and with them the memory that the batch sampler takes.
+const MaxDraws = 1_000_000
+
 // newGenerator checks what both kinds of models have in common; source is still to be set.
 func newGenerator(tok *tokenizer.Tokenizer, o Options, patch, vocab, bos, eos, longest int) (*Generator, error) {
 	if tok != nil && tok.VocabSize() > vocab {
 		return nil, inputError("generate: the tokenizer has %d ids and the model %d: they do not belong together", tok.VocabSize(), vocab)
 	}
-	if o.MaxTokens < 0 || o.Draws < 0 || o.Context < 0 {
-		return nil, inputError("generate: max tokens %d, draws %d, context %d: want 0 or more", o.MaxTokens, o.Draws, o.Context)
+	if o.MaxTokens < 0 || o.Context < 0 {
+		return nil, inputError("generate: max tokens %d, context %d: want 0 or more", o.MaxTokens, o.Context)
+	}
+	if o.Draws < 0 || o.Draws > MaxDraws {
+		return nil, inputError("generate: %d draws: want 0 to %d", o.Draws, MaxDraws)
 	}
 	if o.Sampler != Exact && o.Sampler != Batch {
 		return nil, inputError("generate: sampler %q: want %q or %q", o.Sampler, Exact, Batch)

@@ -45,8 +45,8 @@ these are equal; "rollouts" counts at how many positions.`,
 			if o.Sigmas, err = parseSigmas(noise); err != nil {
 				return err
 			}
-			if o.Samples < 2 || o.Block < 0 || o.MaxBlocks < 0 {
-				return badUsage("want --samples 2 or more, --block and --blocks 0 or more")
+			if o.Samples < 2 || o.Samples > eval.MaxSamples || o.Block < 0 || o.MaxBlocks < 0 {
+				return badUsage("want --samples 2 to %d, --block and --blocks 0 or more", eval.MaxSamples)
 			}
 			switch windows {
 			case "all", "reference":

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/run"
 )
 
@@ -54,8 +55,8 @@ floating-point operations (docs/flops.md says which are counted). A run's weight
 
 // model describes the run or the preset asked for.
 func (f *infoFlags) model(args []string) (*run.Model, error) {
-	if f.context < 0 {
-		return nil, badUsage("--context %d: want 0 for a training block's, or more", f.context)
+	if f.context < 0 || f.context > config.MostTokens {
+		return nil, badUsage("--context %d: want 0 for a training block's, or up to %d", f.context, config.MostTokens)
 	}
 	switch {
 	case len(args) == 1 && f.preset == "":

@@ -187,8 +187,8 @@ func (f *engineFlags) add(cmd *cobra.Command) {
 }
 
 func (f *engineFlags) engine() (*cpu.Engine, error) {
-	if f.threads < 0 {
-		return nil, badUsage("--threads %d: want 0 for all processors, or more", f.threads)
+	if f.threads < 0 || f.threads > cpu.MaxThreads {
+		return nil, badUsage("--threads %d: want 0 for all processors, or up to %d", f.threads, cpu.MaxThreads)
 	}
 	return cpu.New(cpu.Options{Threads: f.threads}), nil
 }

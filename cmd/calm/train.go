@@ -29,7 +29,7 @@ run directory, which holds all that evaluation and generation need. Ctrl-C saves
 happened.`,
 		Example: `  calm train ae --out runs/ae
   calm train lm --ae runs/ae --out runs/lm --steps 2000
-  calm train lm --ae runs/ae --out runs/wide --set hidden_size=256 --set num_attention_heads=8 --set init_embeddings=normal --minutes 30
+  calm train lm --ae runs/ae --out runs/wide --set hidden_size=256 --set num_attention_heads=8 --minutes 30
   calm train --resume runs/lm --steps 4000`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("seed") {

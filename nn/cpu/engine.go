@@ -13,9 +13,12 @@ import (
 
 // Options say what an engine runs on. The zero value takes all processors and the best instruction set.
 type Options struct {
-	Threads int         // number of threads, the caller's included; 0 for GOMAXPROCS
+	Threads int         // number of threads, the caller's included, at most MaxThreads; 0 for GOMAXPROCS
 	ISA     *kernel.ISA // nil for the best this machine has
 }
+
+// MaxThreads is more than any machine has use for: a larger number is a slip of the pen.
+const MaxThreads = 1024
 
 // Engine compiles graphs and owns the threads they run on. It runs one program at a time: an Engine and its programs
 // are not safe for concurrent use.
@@ -36,6 +39,7 @@ func New(o Options) *Engine {
 	if e.threads <= 0 {
 		e.threads = runtime.GOMAXPROCS(0)
 	}
+	e.threads = min(e.threads, MaxThreads)
 	e.pool = newPool(e.threads)
 	return e
 }
