@@ -39,8 +39,8 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 			if !(o.Temperature > 0 && o.Temperature <= 1) {
 				return badUsage("--temperature %g: want more than 0 and at most 1", o.Temperature)
 			}
-			if f.threads < 0 {
-				return badUsage("--threads %d: want 0 for all processors, or more", f.threads)
+			if err := f.check(); err != nil {
+				return err
 			}
 			byIDs := cmd.Flags().Changed("ids")
 			if byIDs && cmd.Flags().Changed("prompt") {

@@ -186,9 +186,16 @@ func (f *engineFlags) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads to compute on; 0 for all processors")
 }
 
-func (f *engineFlags) engine() (*cpu.Engine, error) {
+func (f *engineFlags) check() error {
 	if f.threads < 0 || f.threads > cpu.MaxThreads {
-		return nil, badUsage("--threads %d: want 0 for all processors, or up to %d", f.threads, cpu.MaxThreads)
+		return badUsage("--threads %d: want 0 for all processors, or up to %d", f.threads, cpu.MaxThreads)
+	}
+	return nil
+}
+
+func (f *engineFlags) engine() (*cpu.Engine, error) {
+	if err := f.check(); err != nil {
+		return nil, err
 	}
 	return cpu.New(cpu.Options{Threads: f.threads}), nil
 }
