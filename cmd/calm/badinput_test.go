@@ -149,6 +149,8 @@ func (b badInput) writing() []badCase {
 		{"negative threads to write", "--threads", []string{"generate", b.lm, "--threads", "-2"}},
 		{"absurd threads to write", "--threads", []string{"generate", b.lm, "--threads", "1000000"}},
 		{"absurd draws", "want 0 to 1000000", []string{"generate", b.lm, "--temperature", "0.5", "--draws", "2000000000"}},
+		{"context of an autoencoder", "--context", []string{"info", b.ae, "--context", "8"}},
+		{"batch sampler at temperature 1", "--sampler", []string{"bench", "generate", "--sampler", "batch"}},
 		{"absurd samples", "--samples", []string{"eval", b.lm, "--samples", "1000000000"}},
 		{"absurd prompt", "--prompt", []string{"bench", "generate", "--prompt", "9223372036854775807"}},
 		{"absurd threads to measure", "--threads", []string{"bench", "gemm", "--threads", "100000000"}},

@@ -34,6 +34,9 @@ floating-point operations (docs/flops.md says which are counted). A run's weight
 			if err != nil {
 				return err
 			}
+			if m.AE != nil && f.context > 0 {
+				return badUsage("--context: an autoencoder has none: leave it out")
+			}
 			cost, err := m.Cost(f.context)
 			if err != nil {
 				return err
