@@ -116,6 +116,11 @@ func Within[N cmp.Ordered](p *Problems, key string, v, lo, hi N) {
 	p.Check(v >= lo && v <= hi, key, v, fmt.Sprintf("want %v to %v", lo, hi))
 }
 
+// Same records a problem unless v is what another part of the same run has, which whose names.
+func Same(p *Problems, key string, v, want int, whose string) {
+	p.Check(v == want, key, v, fmt.Sprintf("want %d, as %s has", want, whose))
+}
+
 // OneOf records a problem unless v is one of the names allowed.
 func OneOf(p *Problems, key, v string, allowed ...string) {
 	if slices.Contains(allowed, v) {

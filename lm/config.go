@@ -141,12 +141,9 @@ func (c Config) Validate() error {
 func (c Config) ValidateWith(ae autoencoder.Config) error {
 	var p config.Problems
 	p.Join(c.Validate())
-	same := func(key string, got, want int) {
-		p.Check(got == want, key, got, fmt.Sprintf("want %d, as the autoencoder has", want))
-	}
-	same("patch_size", c.PatchSize, ae.PatchSize)
-	same("latent_size", c.LatentSize, ae.LatentSize)
-	same("vocab_size", c.VocabSize, ae.VocabSize)
+	config.Same(&p, "patch_size", c.PatchSize, ae.PatchSize, "the autoencoder")
+	config.Same(&p, "latent_size", c.LatentSize, ae.LatentSize, "the autoencoder")
+	config.Same(&p, "vocab_size", c.VocabSize, ae.VocabSize, "the autoencoder")
 	if c.InitEmbeddings == FromAutoencoder && c.Input != Latents {
 		p.Check(c.HiddenSize == ae.HiddenSize, "init_embeddings", c.InitEmbeddings, fmt.Sprintf(
 			"want %q: the autoencoder's embeddings are %d wide, those of hidden_size = %d do not fit", FromNormal, ae.HiddenSize, c.HiddenSize))

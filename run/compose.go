@@ -20,7 +20,9 @@ func composeAE(o Options, tok *tokenizer.Tokenizer) (AEConfig, error) {
 		return preset, err
 	}
 	return compose(o, preset, func(c *AEConfig) *Common { return &c.Common }, func(c *AEConfig, _ func(string) bool) error {
-		return validate(c.Validate(), reads(tok, c.VocabSize, c.BOSTokenID, c.EOSTokenID), same("the tokenizer", "pad_token_id", c.PadTokenID, int(tok.PAD())))
+		p := reads(tok, c.VocabSize, c.BOSTokenID, c.EOSTokenID)
+		config.Same(&p, "pad_token_id", c.PadTokenID, int(tok.PAD()), "the tokenizer")
+		return validate(c.Validate(), p.Err())
 	})
 }
 
@@ -30,7 +32,8 @@ func composeAR(o Options, tok *tokenizer.Tokenizer) (ARConfig, error) {
 		return preset, err
 	}
 	return compose(o, preset, func(c *ARConfig) *Common { return &c.Common }, func(c *ARConfig, _ func(string) bool) error {
-		return validate(c.Validate(), reads(tok, c.VocabSize, c.BOSTokenID, c.EOSTokenID), positions(c.BlockSize, 1, c.MaxPositionEmbeddings))
+		p := reads(tok, c.VocabSize, c.BOSTokenID, c.EOSTokenID)
+		return validate(c.Validate(), p.Err(), positions(c.BlockSize, 1, c.MaxPositionEmbeddings))
 	})
 }
 
@@ -43,11 +46,11 @@ func composeLM(o Options, ae autoencoder.Config) (LMConfig, error) {
 		if !given("init_embeddings") {
 			settleEmbeddings(&c.LanguageConfig, ae)
 		}
-		return validate(c.ValidateWith(ae),
-			same("the autoencoder", "bos_token_id", c.BOSTokenID, ae.BOSTokenID),
-			same("the autoencoder", "eos_token_id", c.EOSTokenID, ae.EOSTokenID),
-			same("the autoencoder", "pad_token_id", c.PadTokenID, ae.PadTokenID),
-			positions(c.BlockSize, ae.PatchSize, c.MaxPositionEmbeddings))
+		var p config.Problems
+		config.Same(&p, "bos_token_id", c.BOSTokenID, ae.BOSTokenID, "the autoencoder")
+		config.Same(&p, "eos_token_id", c.EOSTokenID, ae.EOSTokenID, "the autoencoder")
+		config.Same(&p, "pad_token_id", c.PadTokenID, ae.PadTokenID, "the autoencoder")
+		return validate(c.ValidateWith(ae), p.Err(), positions(c.BlockSize, ae.PatchSize, c.MaxPositionEmbeddings))
 	})
 }
 
@@ -106,19 +109,11 @@ func settable(sets []string) (kept []string, err error) {
 }
 
 // reads checks that every token of the tokenizer has a row in the model's table, and that both begin and end texts alike.
-func reads(tok *tokenizer.Tokenizer, vocab, bos, eos int) error {
-	var p config.Problems
+func reads(tok *tokenizer.Tokenizer, vocab, bos, eos int) (p config.Problems) {
 	p.Check(vocab >= tok.VocabSize(), "vocab_size", vocab, fmt.Sprintf("want at least %d, the tokens that the tokenizer has", tok.VocabSize()))
-	p.Join(same("the tokenizer", "bos_token_id", bos, int(tok.BOS())))
-	p.Join(same("the tokenizer", "eos_token_id", eos, int(tok.EOS())))
-	return p.Err()
-}
-
-// same checks a number that another part of the run has too.
-func same(whose, key string, got, want int) error {
-	var p config.Problems
-	p.Check(got == want, key, got, fmt.Sprintf("want %d, as %s has", want, whose))
-	return p.Err()
+	config.Same(&p, "bos_token_id", bos, int(tok.BOS()), "the tokenizer")
+	config.Same(&p, "eos_token_id", eos, int(tok.EOS()), "the tokenizer")
+	return p
 }
 
 // positions checks that a model can read and write texts as long as those it is trained on.
