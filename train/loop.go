@@ -203,14 +203,12 @@ func (l *Loop) step(ctx context.Context) (Event, error) {
 		}
 		return l.Batches.Next(dst)
 	})
-	if err != nil && err == ctx.Err() {
-		if back := l.Batches.Seek(before); back != nil {
-			err = back
-		}
-		return Event{}, err
-	}
 	if err != nil {
-		return Event{}, errors.Join(err, l.Batches.Seek(before), l.save())
+		back := l.Batches.Seek(before)
+		if err == ctx.Err() && back == nil {
+			return Event{}, err
+		}
+		return Event{}, errors.Join(err, back, l.save())
 	}
 	if report.Without {
 		l.state.Without++
