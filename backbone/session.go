@@ -21,7 +21,8 @@ var chunkSizes = []int{1, 4, 16, 64, 256}
 type Embed func(g *nn.Graph, ids *nn.Tensor) *nn.Tensor
 
 // Session holds B contexts of one length, with their keys and values, and appends to them. A context is a row of
-// positions, a position is width tokens. It is not safe for concurrent use, nor beside another program of its engine.
+// positions, a position is width tokens. The memory for keys and values grows with the contexts. A Session is not safe
+// for concurrent use, nor beside another program of its engine.
 type Session struct {
 	model  *Model
 	engine *cpu.Engine
@@ -29,12 +30,13 @@ type Session struct {
 	rows   int
 	width  int
 
-	capacity int
-	length   int
-	keys     [][]float32 // by layer
+	capacity int         // max positions
+	room     int         // positions that there is memory for, at most capacity
+	length   int         // positions that are there
+	keys     [][]float32 // by layer: [rows, room, key-value heads * head size]
 	values   [][]float32
-	chunks   []*chunk // by chunkSizes, nil until needed
-	hidden   []float32
+	chunks   []*chunk  // by chunkSizes, nil until needed; compiled for room
+	hidden   []float32 // [rows, D]
 }
 
 // chunk is a program for a fixed number of new positions.
@@ -44,17 +46,43 @@ type chunk struct {
 	ids, start, hidden *nn.Tensor
 }
 
-// NewSession makes empty contexts for that many rows, with memory for capacity positions each.
+// firstRoom is the number of positions that a new session has memory for. Each time it is full, it doubles.
+const firstRoom = 64
+
+// NewSession makes empty contexts for that many rows, of at most capacity positions each.
 func (m *Model) NewSession(e *cpu.Engine, embed Embed, rows, width, capacity int) *Session {
 	s := &Session{model: m, engine: e, embed: embed, rows: rows, width: width, capacity: capacity,
+		keys: make([][]float32, len(m.blocks)), values: make([][]float32, len(m.blocks)),
 		chunks: make([]*chunk, len(chunkSizes)), hidden: make([]float32, rows*m.Config.HiddenSize)}
-	size := rows * capacity * m.Config.HeadSize() * m.Config.NumKeyValueHeads
-	for range m.blocks {
-		s.keys = append(s.keys, make([]float32, size))
-		s.values = append(s.values, make([]float32, size))
-	}
-	s.chunk(0)
+	s.reserve(firstRoom)
 	return s
+}
+
+// reserve takes the memory for contexts of that many positions, or of Capacity where that is less, at once instead of
+// step by step. What the contexts hold stays. Memory that is there is never given back.
+func (s *Session) reserve(positions int) {
+	room := min(positions, s.capacity)
+	if room <= s.room {
+		return
+	}
+	width := s.model.Config.HeadSize() * s.model.Config.NumKeyValueHeads
+	for _, list := range [][][]float32{s.keys, s.values} {
+		for l, old := range list {
+			list[l] = make([]float32, s.rows*room*width)
+			for b := range s.rows {
+				copy(list[l][b*room*width:], old[b*s.room*width:][:s.length*width])
+			}
+		}
+	}
+	s.room = room
+	clear(s.chunks) // they address rows by the old room
+}
+
+// grow makes room for n more positions.
+func (s *Session) grow(n int) {
+	if need := s.length + n; need > s.room {
+		s.reserve(max(need, 2*s.room))
+	}
 }
 
 // Rows returns the number of contexts.
@@ -79,7 +107,8 @@ func (s *Session) Truncate(n int) {
 }
 
 // Append adds the same number of positions to every context: ids [B, n, width], n at least 1. After an error, ErrFull
-// or an id that the model does not have, the session is as it was before. Single positions do not allocate.
+// or an id that the model does not have, the session is as it was before. A single position does not allocate where
+// there is room for it.
 func (s *Session) Append(ids []int32) error {
 	n := len(ids) / (s.rows * s.width)
 	if n == 0 || n*s.rows*s.width != len(ids) {
@@ -89,6 +118,7 @@ func (s *Session) Append(ids []int32) error {
 	if s.length+n > s.capacity {
 		return fmt.Errorf("append %d positions to %d of at most %d: %w", n, s.length, s.capacity, ErrFull)
 	}
+	s.grow(n)
 	var last *chunk
 	for done := 0; done < n; done += last.size {
 		last = s.fitting(n - done)
@@ -132,7 +162,7 @@ func (s *Session) chunk(i int) *chunk {
 	c := &chunk{size: chunkSizes[i]}
 	c.ids = g.Ints("ids", s.rows, c.size, s.width)
 	c.start = g.Ints("start", s.rows)
-	caches := s.model.Caches(g, s.rows, s.capacity)
+	caches := s.model.Caches(g, s.rows, s.room)
 	c.hidden = s.model.Continue(g, s.embed(g, c.ids), caches, c.start)
 	g.Output(c.hidden)
 	c.program = s.engine.Compile(g, cpu.Inference)
