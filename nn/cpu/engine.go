@@ -6,7 +6,9 @@
 package cpu
 
 import (
+	"errors"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/calm-go/calm/nn/cpu/kernel"
 )
@@ -24,6 +26,7 @@ const MaxThreads = 1024
 // are not safe for concurrent use.
 type Engine struct {
 	pool    *pool
+	closed  atomic.Bool
 	isa     kernel.ISA
 	threads int
 	ropes   map[ropeKey]*rope
@@ -44,8 +47,15 @@ func New(o Options) *Engine {
 	return e
 }
 
-// Close stops the engine's threads; its programs can no longer run.
-func (e *Engine) Close() { e.pool.close() }
+// ErrClosed is returned by programs that are run after their engine was closed.
+var ErrClosed = errors.New("the engine is closed")
+
+// Close stops the engine's threads. Its programs cannot run any more: they return ErrClosed. Closing again does nothing.
+func (e *Engine) Close() {
+	if !e.closed.Swap(true) {
+		e.pool.close()
+	}
+}
 
 // Threads returns the number of threads, the caller's included.
 func (e *Engine) Threads() int { return e.threads }

@@ -160,9 +160,12 @@ func (p *Program) stream(draw uint32) kernel.Stream {
 	return kernel.Stream{Seed: p.seed, Draw: draw, Step: p.tick}
 }
 
-// Forward runs the graph. It fails on data no operation can take, such as an id outside its table. The gradients of a
-// training program are undefined afterwards.
+// Forward runs the graph. It fails on data no operation can take, such as an id outside its table, and with ErrClosed
+// after the engine was closed. The gradients of a training program are undefined afterwards.
 func (p *Program) Forward() error {
+	if p.eng.closed.Load() {
+		return ErrClosed
+	}
 	for i, s := range p.steps {
 		start := p.profile.start()
 		for _, f := range p.fills[i] {
