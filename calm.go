@@ -6,10 +6,12 @@
 //	m, err := calm.Open("runs/quickstart")
 //	if err != nil { ... }
 //	defer m.Close()
-//	for text, err := range m.Generate(ctx, "Call me", calm.DefaultOptions()) {
+//	g := m.Generate(ctx, "Call me", calm.Options{})
+//	for text, err := range g.Text() {
 //		if err != nil { ... }
 //		fmt.Print(text)
 //	}
+//	fmt.Println(g.Result().Stop)
 //
 // Training and measuring have packages of their own: run, train, eval.
 package calm
@@ -18,37 +20,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 
 	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
-	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// Model is an opened run. Its methods may be called from several goroutines; they take turns.
+// Model is an opened run. Its methods may be called from several goroutines, and from within the loops over what it
+// writes: they take turns, and nothing is held while the caller's code runs. A call that waits for its turn ends with its
+// context.
 type Model struct {
 	run *run.Model
 	eng *cpu.Engine
-	mu  sync.Mutex // the engine runs one program at a time
+
+	turn      chan struct{} // has one element while somebody computes: the engine runs one program at a time
+	closed    chan struct{}
+	closeOnce sync.Once
+
+	checker *generate.Generator // of all texts' prompts and options; it never writes. nil for an autoencoder
+	mu      sync.Mutex          // of idle
+	idle    []*generate.Generator
+	coder   *autoencoder.Coder // under turn; nil until it is needed
 }
 
-// Options say how to generate; start from DefaultOptions. Context and Tail are the run's own unless they are set.
-type Options = generate.Options
+// Errors of a Model, beside [*InputError], [*BudgetError] and [*UsageError].
+var (
+	// ErrClosed is returned by every method of a model that was closed.
+	ErrClosed = errors.New("the model is closed")
+	// ErrKind is returned when this kind of run lacks the method: an autoencoder cannot write, the token-level baseline
+	// has no latent vectors.
+	ErrKind = errors.New("not possible with this kind of run")
+	// ErrNoTokenizer is returned for text where the run was imported without a tokenizer. Ids still work.
+	ErrNoTokenizer = errors.New("the run was imported without a tokenizer: import it again with one")
+)
 
-// Result says how a generation went.
-type Result = generate.Result
-
-// DefaultOptions are temperature 1, the exact sampler below it, seed 1, and as much text as the context holds.
-func DefaultOptions() Options { return generate.Defaults() }
-
-// ErrKind is what a method returns that the run's kind of model has not: an autoencoder cannot write.
-var ErrKind = errors.New("not possible with this kind of run")
-
-var errNoTokenizer = errors.New("the run was imported without a tokenizer: import it again with one")
+// UsageError says that a run cannot be opened or used as asked, and what to do.
+type UsageError = run.UsageError
 
 // OpenOption changes how a run is opened.
 type OpenOption func(*openOptions)
@@ -58,17 +69,36 @@ type openOptions struct {
 	set []string
 }
 
-// Threads sets the number of threads to compute on; all processors without it.
+// Threads sets the number of threads to compute on, 1 or more; all processors without it.
 func Threads(n int) OpenOption { return func(o *openOptions) { o.Threads = n } }
 
-// Set changes how weights are held and how a language model's head draws, with assignments such as "dtype=bfloat16",
-// "sampling_steps=4" or "solver=euler"; see run.Open.
+// DType is a number format of weight matrices in memory.
+type DType = run.DType
+
+// Number formats for Weights.
+const (
+	Float32  = run.Float32  // as trained
+	BFloat16 = run.BFloat16 // half the memory to hold and to read; what is computed stays float32
+)
+
+// Weights sets the number format in which weight matrices are held; Float32 without it.
+func Weights(d DType) OpenOption { return Set("dtype=" + string(d)) }
+
+// SamplingSteps sets the number of steps in which a diffusion or a flow head refines a sample: more are more exact and
+// take longer. The energy head takes one step and refuses the option.
+func SamplingSteps(n int) OpenOption { return Set(fmt.Sprintf("sampling_steps=%d", n)) }
+
+// Solver sets how a flow head integrates: "midpoint" or "euler". Other heads refuse the option.
+func Solver(name string) OpenOption { return Set("solver=" + name) }
+
+// Set is the untyped form of Weights, SamplingSteps and Solver, for heads that have other keys: assignments such as
+// "sampling_steps=4"; see run.Open.
 func Set(assignments ...string) OpenOption {
 	return func(o *openOptions) { o.set = append(o.set, assignments...) }
 }
 
 // Open opens the run in dir. Its weights stay in their file, mapped into memory, where they have the format asked for.
-// Close the model.
+// What is wrong with the run or the options is a *UsageError or a *config.Error. Close the model.
 func Open(dir string, options ...OpenOption) (*Model, error) {
 	var o openOptions
 	for _, option := range options {
@@ -78,166 +108,120 @@ func Open(dir string, options ...OpenOption) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Model{run: m, eng: cpu.New(o.Options)}, nil
+	return newModel(m, o.Options)
 }
 
-// Close stops the model's threads and gives its memory back.
-func (m *Model) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.eng.Close()
-	return m.run.Close()
+// New makes a Model of a run's model that is in memory, such as one that was just trained (run.Training.Model): it need
+// not be opened again. It computes on that many threads of its own, 0 for all processors. The Model takes m over: Close
+// closes it. While m is still being trained, nothing of the Model may be used.
+func New(m *run.Model, threads int) (*Model, error) {
+	return newModel(m, cpu.Options{Threads: threads})
 }
 
-// Tokenizer returns the run's tokenizer as it reads prompts (an imported run's takes the literals of special tokens as
-// these tokens), or nil where it was imported without one.
-func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.run.TextTokenizer() }
-
-// Generate writes what follows the prompt, piece by piece as it becomes certain. The second value of the last round may
-// be an error; what came before it stands. A prompt that is too long or options out of range are a
-// *generate.InputError, too many draws a *generate.BudgetError. The same call gives the same text.
-func (m *Model) Generate(ctx context.Context, prompt string, o Options) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		err := m.Write(ctx, prompt, o, func(text string) bool { return yield(text, nil) }, nil)
-		if err != nil {
-			yield("", err)
-		}
+func newModel(r *run.Model, o cpu.Options) (*Model, error) {
+	m := &Model{run: r, eng: cpu.New(o), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	if r.AE != nil {
+		return m, nil
 	}
+	var err error
+	if m.checker, err = m.newGenerator(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
-// Write is Generate with callbacks: text is called with each piece and ends the generation by returning false; result,
-// if not nil, is filled in at the end.
-func (m *Model) Write(ctx context.Context, prompt string, o Options, text func(string) bool, result *Result) error {
-	return m.write(o, result, func(g *generate.Generator) iter.Seq2[generate.Chunk, error] {
-		return g.Generate(ctx, prompt)
-	}, func(c generate.Chunk) bool { return c.Text == "" || text(c.Text) })
+// Close stops the model's threads and gives its memory back. It waits for what is being computed; every call that comes
+// later, or waits for its turn, returns ErrClosed. Closing again does nothing.
+func (m *Model) Close() error {
+	var err error
+	m.closeOnce.Do(func() {
+		close(m.closed)
+		m.turn <- struct{}{}
+		defer m.leave()
+		m.eng.Close()
+		err = m.run.Close()
+		m.coder = nil
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.idle = nil
+	})
+	return err
 }
 
-// WriteIDs is Write for a prompt of token ids, without BOS, and for ids as they come, which the callee may keep. It
-// needs no tokenizer.
-func (m *Model) WriteIDs(ctx context.Context, prompt []int32, o Options, ids func([]int32) bool, result *Result) error {
-	return m.write(o, result, func(g *generate.Generator) iter.Seq2[generate.Chunk, error] {
-		return g.Continue(ctx, prompt)
-	}, func(c generate.Chunk) bool { return len(c.Tokens) == 0 || ids(c.Tokens) })
-}
-
-// write hands out what a generator writes, chunk by chunk, until take returns false.
-func (m *Model) write(o Options, result *Result, begin func(*generate.Generator) iter.Seq2[generate.Chunk, error], take func(generate.Chunk) bool) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g, err := m.generator(o)
-	if err != nil {
+// enter waits for the model's turn. Without an error the caller has to leave.
+func (m *Model) enter(ctx context.Context) error {
+	if err := m.open(ctx); err != nil {
 		return err
 	}
-	var failed error
-	for chunk, err := range begin(g) {
-		if failed = err; err != nil || !take(chunk) {
-			break
-		}
+	select {
+	case m.turn <- struct{}{}:
+	case <-m.closed:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if result != nil {
-		*result = g.Result()
+	if err := m.open(ctx); err != nil {
+		m.leave()
+		return err
 	}
-	return failed
+	return nil
 }
 
-func (m *Model) generator(o Options) (*generate.Generator, error) {
-	if o.Context == 0 {
-		o.Context = m.run.BlockSize
+// open reports whether the model was closed or ctx has ended.
+func (m *Model) open(ctx context.Context) error {
+	select {
+	case <-m.closed:
+		return ErrClosed
+	default:
+		return ctx.Err()
 	}
-	if o.Tail == nil {
-		for _, id := range m.run.Tail {
-			o.Tail = append(o.Tail, int32(id))
-		}
-	}
-	switch {
-	case m.run.LM != nil:
-		return generate.New(m.eng, m.run.LM, m.run.TextTokenizer(), o)
-	case m.run.AR != nil:
-		return generate.NewAR(m.eng, m.run.AR, m.run.TextTokenizer(), o)
-	}
-	return nil, fmt.Errorf("generate with %s: %w: it is an autoencoder, which packs and unpacks patches", m.run.Dir, ErrKind)
 }
 
-// Evaluate measures the run; see run.Evaluation.
+func (m *Model) leave() { <-m.turn }
+
+// Tokenizer returns the run's tokenizer as it reads prompts (an imported run's takes the literals of special tokens as
+// these tokens), or nil where it was imported without one. It may be used after Close.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.run.TextTokenizer() }
+
+// Evaluate measures the run; see run.Evaluation. Others may take their turns between the batches of a measurement, and in
+// its Progress function.
 func (m *Model) Evaluate(ctx context.Context, o run.Evaluation) (run.Result, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.run.Evaluate(ctx, m.eng, o)
-}
-
-// Encode packs text into latent vectors, the means of the autoencoder's posterior: [patches, latent] (paper section 3).
-// The text's tokens are filled up with padding to whole patches. The token-level baseline has no autoencoder: ErrKind.
-func (m *Model) Encode(text string) ([][]float32, error) {
-	ae, err := m.autoencoder()
-	if err != nil || text == "" {
-		return nil, err
+	if err := m.enter(ctx); err != nil {
+		return run.Result{}, err
 	}
-	if m.run.Tokenizer == nil {
-		return nil, errNoTokenizer
-	}
-	k := ae.Config.PatchSize
-	ids := m.run.TextTokenizer().Encode(text)
-	for len(ids)%k != 0 {
-		ids = append(ids, m.run.Tokenizer.PAD())
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g := nn.NewGraph()
-	in := g.Ints("ids", len(ids)/k, k)
-	mean := ae.Encode(g, in).Mean
-	g.Output(mean)
-	p := m.eng.Compile(g, cpu.Inference)
-	copy(p.Ints(in), ids)
-	if err := p.Forward(); err != nil {
-		return nil, err
-	}
-	return split(p.Floats(mean), ae.Config.LatentSize), nil
-}
-
-// Decode unpacks latent vectors [patches, latent] into text, each vector into the likeliest tokens of its patch.
-func (m *Model) Decode(latents [][]float32) (string, error) {
-	ae, err := m.autoencoder()
-	if err != nil || len(latents) == 0 {
-		return "", err
-	}
-	if m.run.Tokenizer == nil {
-		return "", errNoTokenizer
-	}
-	g := nn.NewGraph()
-	in := g.Floats("latents", len(latents), ae.Config.LatentSize)
-	ids := ae.Tokens(g, in)
-	g.Output(ids)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	p := m.eng.Compile(g, cpu.Inference)
-	for i, z := range latents {
-		if len(z) != ae.Config.LatentSize {
-			return "", fmt.Errorf("decode: latent vector %d has %d numbers, want latent_size = %d", i, len(z), ae.Config.LatentSize)
+	inside := true
+	defer func() {
+		if inside {
+			m.leave()
 		}
-		copy(p.Floats(in)[i*len(z):], z)
+	}()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	progress := o.Progress
+	o.Progress = func(done, total int) {
+		m.leave()
+		inside = false
+		if progress != nil {
+			progress(done, total)
+		}
+		if err := m.enter(ctx); err != nil {
+			stop(err)
+			return
+		}
+		inside = true
 	}
-	if err := p.Forward(); err != nil {
-		return "", err
+	r, err := m.run.Evaluate(ctx, m.eng, o)
+	if err != nil && errors.Is(context.Cause(ctx), ErrClosed) {
+		err = ErrClosed
 	}
-	return string(m.run.Tokenizer.AppendDecode(nil, p.Ints(ids))), nil
+	return r, err
 }
 
-func (m *Model) autoencoder() (*autoencoder.Model, error) {
-	switch {
-	case m.run.AE != nil:
-		return m.run.AE, nil
-	case m.run.LM != nil:
-		return m.run.LM.Autoencoder, nil
+// Baselines scores models that know little on the positions where Evaluate measures a language model: the unigram of the
+// training text, and one that knows nothing.
+func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineResult, error) {
+	if err := m.open(ctx); err != nil {
+		return eval.BaselineResult{}, err
 	}
-	return nil, fmt.Errorf("latent vectors of %s: %w: the token-level baseline has none", m.run.Dir, ErrKind)
-}
-
-// split cuts [n, size] into rows of their own.
-func split(flat []float32, size int) [][]float32 {
-	var out [][]float32
-	for ; len(flat) > 0; flat = flat[size:] {
-		out = append(out, append([]float32(nil), flat[:size]...))
-	}
-	return out
+	return m.run.Baselines(ctx, o)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/eval"
-	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -48,7 +47,7 @@ func open(t *testing.T, dir string) *calm.Model {
 // text collects what a generation writes.
 func text(m *calm.Model, prompt string, o calm.Options) (string, error) {
 	var b strings.Builder
-	for piece, err := range m.Generate(context.Background(), prompt, o) {
+	for piece, err := range m.Generate(context.Background(), prompt, o).Text() {
 		if err != nil {
 			return b.String(), err
 		}
@@ -61,7 +60,7 @@ func TestGenerate(t *testing.T) {
 	_, lm, ar := tiny(t)
 	for _, dir := range []string{lm, ar} {
 		m := open(t, dir)
-		first, err := text(m, "Call", calm.DefaultOptions())
+		first, err := text(m, "Call", calm.Options{})
 		if err != nil || first == "" {
 			t.Fatalf("%s wrote %q, %v", dir, first, err)
 		}
@@ -69,7 +68,7 @@ func TestGenerate(t *testing.T) {
 		var wait sync.WaitGroup
 		texts := make([]string, 4)
 		for i := range texts {
-			wait.Go(func() { texts[i], _ = text(m, "Call", calm.DefaultOptions()) })
+			wait.Go(func() { texts[i], _ = text(m, "Call", calm.Options{}) })
 		}
 		wait.Wait()
 		for _, other := range texts {
@@ -79,23 +78,29 @@ func TestGenerate(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		for _, err = range m.Generate(ctx, "Call", calm.DefaultOptions()) {
+		for _, err = range m.Generate(ctx, "Call", calm.Options{}).Text() {
 		}
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("with a context that is over: %v", err)
 		}
-		for range m.Generate(t.Context(), "Call", calm.DefaultOptions()) {
+		for range m.Generate(t.Context(), "Call", calm.Options{}).Text() {
 			break // must not hang the next call
 		}
-		var input *generate.InputError
-		if _, err := text(m, strings.Repeat("long", 30), calm.DefaultOptions()); !errors.As(err, &input) {
+		var input *calm.InputError
+		if _, err := text(m, strings.Repeat("long", 30), calm.Options{}); !errors.As(err, &input) {
 			t.Errorf("a prompt that is too long: %v", err)
 		}
-		var result calm.Result
-		o := calm.DefaultOptions()
-		o.MaxTokens = 5
-		if err := m.Write(t.Context(), "Call", o, func(string) bool { return true }, &result); err != nil || result.Tokens > 5 || result.PromptTokens != 4 {
-			t.Errorf("five tokens: %+v, %v", result, err)
+		g := m.Generate(t.Context(), "Call", calm.Options{MaxTokens: 5})
+		for _, err := range g.Text() {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if r := g.Result(); r.Tokens > 5 || r.PromptTokens != 4 || r.Stop == "" {
+			t.Errorf("five tokens: %+v", r)
+		}
+		for piece, err := range g.Text() {
+			t.Errorf("read again, the text has %q, %v", piece, err)
 		}
 	}
 }
@@ -128,7 +133,7 @@ func TestLatents(t *testing.T) {
 	if _, err := open(t, ar).Encode("x"); !errors.Is(err, calm.ErrKind) {
 		t.Errorf("latents of the baseline: %v", err)
 	}
-	if _, err := text(open(t, ae), "x", calm.DefaultOptions()); !errors.Is(err, calm.ErrKind) {
+	if _, err := text(open(t, ae), "x", calm.Options{}); !errors.Is(err, calm.ErrKind) {
 		t.Errorf("text of an autoencoder: %v", err)
 	}
 }
@@ -136,7 +141,7 @@ func TestLatents(t *testing.T) {
 // TestDType: in bfloat16 a latent vector changes a little, and little only.
 func TestDType(t *testing.T) {
 	ae, _, _ := tiny(t)
-	half, err := calm.Open(ae, calm.Set("dtype=bfloat16"), calm.Threads(1))
+	half, err := calm.Open(ae, calm.Weights(calm.BFloat16), calm.Threads(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,14 +237,17 @@ func TestLiterals(t *testing.T) {
 		}
 		var all []int32
 		ids := []int32{'a', 'b', tokenizer.Bytes().EOS()}
-		if err := m.WriteIDs(t.Context(), ids, calm.DefaultOptions(), func(more []int32) bool { all = append(all, more...); return true }, nil); err != nil {
-			t.Fatal(err)
+		for chunk, err := range m.GenerateIDs(t.Context(), ids, calm.Options{}).Chunks() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, chunk.Tokens...)
 		}
 		want := string(m.Tokenizer().AppendDecode(nil, all))
-		if got, err := text(m, piece, calm.DefaultOptions()); got != want || err != nil {
+		if got, err := text(m, piece, calm.Options{}); got != want || err != nil {
 			t.Errorf("%s goes on from %q with %q, from its ids with %q, %v", dir, piece, got, want, err)
 		}
-		if got, err := text(own, piece, calm.DefaultOptions()); got == want || err != nil {
+		if got, err := text(own, piece, calm.Options{}); got == want || err != nil {
 			t.Errorf("calm's own %s takes the literal in %q as a token, %v", dir, piece, err)
 		}
 	}

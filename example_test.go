@@ -84,10 +84,8 @@ func ExampleModel_Generate() {
 		return
 	}
 	defer m.Close()
-	o := calm.DefaultOptions()
-	o.MaxTokens = 12
 	var b strings.Builder
-	for text, err := range m.Generate(context.Background(), "Call me ", o) {
+	for text, err := range m.Generate(context.Background(), "Call me ", calm.Options{MaxTokens: 12}).Text() {
 		if err != nil {
 			fmt.Println(err) // what came before stands
 			break
@@ -98,19 +96,22 @@ func ExampleModel_Generate() {
 	// Output: true
 }
 
-func ExampleModel_Write() {
+func ExampleGeneration_Result() {
 	m, err := calm.Open(exampleRun())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer m.Close()
-	o := calm.DefaultOptions()
-	o.MaxTokens = 8
-	var result calm.Result
-	err = m.Write(context.Background(), "Call me ", o, func(text string) bool { return true }, &result)
-	fmt.Println(result.Tokens, "tokens in", result.Patches, "patches:", result.Stop, err)
-	// Output: 8 tokens in 2 patches: max tokens <nil>
+	g := m.Generate(context.Background(), "Call me ", calm.Options{MaxTokens: 8})
+	for _, err := range g.Text() {
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+	r := g.Result()
+	fmt.Println(r.Tokens, "tokens in", r.Patches, "patches:", r.Stop)
+	// Output: 8 tokens in 2 patches: max tokens
 }
 
 func ExampleModel_Encode() {

@@ -37,15 +37,16 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	}
 	defer opened.Close()
 	open := time.Since(start)
-	g, err := generate.New(eng, opened.LM, opened.Tokenizer, generate.Options{Temperature: 1, Sampler: generate.Exact, Seed: 1, Context: 16 * m.LM.Config.PatchSize})
+	g, err := generate.NewLM(eng, opened.LM, opened.Tokenizer)
 	if err != nil {
 		return err
 	}
-	for _, err := range g.Continue(ctx, nil) {
-		if err != nil {
-			return err
-		}
-		break
+	text, err := g.Text(nil, generate.Options{Seed: 1})
+	if err != nil {
+		return err
+	}
+	if _, err := text.Next(ctx); err != nil {
+		return err
 	}
 	first := milliseconds(time.Since(start))
 	o.Emit(Result{Name: "generate/open/" + m.name, Shape: string(d), Threads: eng.Threads(), ISA: eng.ISA().String(), MSMedian: milliseconds(open), Runs: 1})

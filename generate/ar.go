@@ -11,43 +11,54 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// NewAR makes a generator of the token-level baseline's text. Its patches are tokens, and it has logits to divide by
-// the temperature; so it is always exact, takes one draw a token, and refuses the batch sampler and a number of draws. What options cannot be
-// met is an *InputError.
-func NewAR(e *cpu.Engine, m *ar.Model, tok *tokenizer.Tokenizer, o Options) (*Generator, error) {
+// NewAR makes a generator of the token-level baseline's text; see New. Its patches are tokens, and it has logits to
+// divide by the temperature: it is always exact, takes one draw a token, and refuses the batch sampler and a number of
+// draws.
+func NewAR(e *cpu.Engine, m *ar.Model, tok *tokenizer.Tokenizer) (*Generator, error) {
 	c := m.Config
-	g, err := newGenerator(tok, o, 1, c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.MaxPositionEmbeddings)
-	if err != nil {
-		return nil, err
-	}
-	switch T := o.Temperature; {
-	case o.Sampler == Batch:
-		return nil, inputError("generate: the batch sampler is for models that can only draw; the token-level baseline divides its logits: leave the sampler out")
-	case o.Draws > 0:
-		return nil, inputError("generate: %d draws: the token-level baseline takes one draw a token at any temperature: leave the draws out", o.Draws)
-	case !(T > 0 && T <= 1):
-		return nil, &InputError{&temperature.RangeError{T: T, Reason: "must be in (0, 1]"}}
-	}
-	g.source = &tokens{
-		session: m.NewSession(e, 1, g.patches-1), seed: o.Seed, temperature: o.Temperature,
-		weights: make([]float64, c.VocabSize),
-	}
-	return g, nil
+	return New(&tokens{engine: e, model: m, weights: make([]float64, c.VocabSize)},
+		Shape{1, c.VocabSize, int32(c.BOSTokenID), int32(c.EOSTokenID), c.MaxPositionEmbeddings}, tok)
 }
 
-// tokens is the baseline as a source.
+// tokens is the baseline as a source. Its session is made when it is first needed, and kept.
 type tokens struct {
-	session     *ar.Session
+	engine  *cpu.Engine
+	model   *ar.Model
+	session *ar.Session
+
 	seed        uint64
 	temperature float64
 	weights     []float64 // [V]
 }
 
-func (s *tokens) reset() { s.session.Truncate(0) }
+// Check implements [Source].
+func (s *tokens) Check(o Options) error {
+	switch T := o.Temperature; {
+	case o.Sampler == Batch:
+		return inputError("generate: the batch sampler is for models that can only draw; the token-level baseline divides its logits: leave the sampler out")
+	case o.Draws > 0:
+		return inputError("generate: %d draws: the token-level baseline takes one draw a token at any temperature: leave the draws out", o.Draws)
+	case !(T > 0 && T <= 1):
+		return &InputError{&temperature.RangeError{T: T, Reason: "must be in (0, 1]"}}
+	}
+	return nil
+}
 
-func (s *tokens) read(ids []int32) error { return s.session.Append(ids) }
+// Begin implements [Source].
+func (s *tokens) Begin(o Options, length int) {
+	s.seed, s.temperature = o.Seed, o.Temperature
+	// The last token of a context is written and never read.
+	if capacity := length - 1; s.session == nil || s.session.Capacity() < capacity {
+		s.session = s.model.NewSession(s.engine, 1, max(capacity, s.model.Config.MaxPositionEmbeddings-1))
+	}
+	s.session.Truncate(0)
+}
 
-func (s *tokens) write(_ context.Context, dst []int32, step int) (int, error) {
+// Read implements [Source].
+func (s *tokens) Read(ids []int32) error { return s.session.Append(ids) }
+
+// Write implements [Source].
+func (s *tokens) Write(_ context.Context, dst []int32, step int) (int, error) {
 	logits, err := s.session.Logits()
 	if err != nil {
 		return 0, err

@@ -41,16 +41,22 @@ func fullLogits(t *testing.T, e *cpu.Engine, m *ar.Model, context []int32) []flo
 	return logits
 }
 
+func baseline(t testing.TB, e *cpu.Engine, m *ar.Model, o Options) *writing {
+	t.Helper()
+	g, err := NewAR(e, m, byteTok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &writing{Generator: g, options: o}
+}
+
 // Each token of a text is the one that its uniform number selects from softmax(logits/T) of the whole context.
 func TestARText(t *testing.T) {
 	e, m := engine(t, 2), tinyAR()
 	for _, T := range []float64{1, .5, .2} {
-		o := Defaults()
+		o := Options{}
 		o.Temperature, o.MaxTokens, o.Seed = T, 30, 5
-		g, err := NewAR(e, m, byteTok, o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		g := baseline(t, e, m, o)
 		_, got, _, err := collect(g, "Call me")
 		if err != nil || len(got) < 5 {
 			t.Fatalf("T = %v: %v, %v", T, got, err)
@@ -72,7 +78,7 @@ func TestARText(t *testing.T) {
 			}
 			context = append(context, id)
 		}
-		if r := g.Result(); r.Draws != r.Patches || r.Patches < r.Tokens {
+		if r := g.result; r.Draws != r.Patches || r.Patches < r.Tokens {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -81,7 +87,7 @@ func TestARText(t *testing.T) {
 // Thread counts do not matter, seeds do.
 func TestARSameText(t *testing.T) {
 	m := tinyAR()
-	o := Defaults()
+	o := Options{}
 	o.MaxTokens = 30
 	var texts [][]int32
 	for _, c := range []struct {
@@ -89,10 +95,7 @@ func TestARSameText(t *testing.T) {
 		seed    uint64
 	}{{1, 1}, {3, 1}, {1, 2}} {
 		o.Seed = c.seed
-		g, err := NewAR(engine(t, c.threads), m, byteTok, o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		g := baseline(t, engine(t, c.threads), m, o)
 		_, ids, _, err := collect(g, "")
 		if err != nil {
 			t.Fatal(err)

@@ -22,9 +22,11 @@ type script struct {
 	has    []int32
 }
 
-func (s *script) reset() { s.has = nil }
+func (s *script) Check(Options) error { return nil }
 
-func (s *script) read(ids []int32) error {
+func (s *script) Begin(Options, int) { s.has = nil }
+
+func (s *script) Read(ids []int32) error {
 	if len(ids) == 0 || len(ids)%s.patch != 0 {
 		return fmt.Errorf("%d ids are no patches", len(ids))
 	}
@@ -32,7 +34,7 @@ func (s *script) read(ids []int32) error {
 	return nil
 }
 
-func (s *script) write(_ context.Context, dst []int32, step int) (int, error) {
+func (s *script) Write(_ context.Context, dst []int32, step int) (int, error) {
 	at := step * s.patch
 	if at >= len(s.tokens) && s.err != nil {
 		return 7, s.err
@@ -48,19 +50,38 @@ func (s *script) write(_ context.Context, dst []int32, step int) (int, error) {
 
 var byteTok = tokenizer.Bytes()
 
-func scripted(t testing.TB, s *script, o Options) *Generator {
+// writing is a generator with options, and the result of its latest text.
+type writing struct {
+	*Generator
+	options Options
+	result  Result
+}
+
+func scripted(t testing.TB, s *script, o Options) *writing {
 	t.Helper()
-	g, err := newGenerator(byteTok, o, s.patch, 259, 256, 257, 64)
+	g, err := New(s, Shape{s.patch, 259, 256, 257, 64}, byteTok)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.source = s
-	return g
+	return &writing{Generator: g, options: o}
 }
 
-// collect runs a generation to its end.
-func collect(g *Generator, prompt string) (text string, ids []int32, chunks []string, err error) {
-	for c, e := range g.Generate(context.Background(), prompt) {
+// begin begins a text.
+func (w *writing) begin(prompt string) (*Text, error) {
+	ids, err := w.Encode(prompt)
+	if err != nil {
+		return nil, err
+	}
+	return w.Text(ids, w.options)
+}
+
+// collect writes a text to its end.
+func collect(w *writing, prompt string) (text string, ids []int32, chunks []string, err error) {
+	x, err := w.begin(prompt)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	for c, e := range x.Chunks(context.Background()) {
 		if e != nil {
 			err = e
 			continue
@@ -69,6 +90,7 @@ func collect(g *Generator, prompt string) (text string, ids []int32, chunks []st
 		ids = append(ids, c.Tokens...)
 		chunks = append(chunks, c.Text)
 	}
+	w.result = x.Result()
 	return text, ids, chunks, err
 }
 
@@ -103,12 +125,12 @@ func TestStop(t *testing.T) {
 		{"EOS in the last patch of the context", ids("abcdefghijk", 257), 0, 16, "abcdefghijk", StopEnd, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := Defaults()
+			o := Options{}
 			o.MaxTokens, o.Context = c.max, c.context
 			g := scripted(t, &script{patch: 4, tokens: c.tokens}, o)
 			for range 2 { // the second is not the first's continuation
 				text, tokens, _, err := collect(g, "")
-				r := g.Result()
+				r := g.result
 				if err != nil || text != c.want || r.Stop != c.stop || r.Patches != c.patches || r.Tokens != len(tokens) || r.Draws != 3*c.patches {
 					t.Errorf("%q, %+v, %v; want %q, %q in %d patches", text, r, err, c.want, c.stop, c.patches)
 				}
@@ -127,15 +149,14 @@ func TestAligned(t *testing.T) {
 		k := rapid.IntRange(1, 9).Draw(t, "patch")
 		prompt := rapid.StringN(0, 20, 30).Draw(t, "prompt")
 		tail := rapid.SliceOfN(rapid.Int32Range(0, 255), 0, 12).Draw(t, "tail")
-		o := Defaults()
+		o := Options{}
 		o.Context, o.Tail, o.MaxTokens = 100*k, tail, 1
 		s := &script{patch: k}
-		g, err := newGenerator(byteTok, o, k, 259, 256, 257, 64)
+		g, err := New(s, Shape{k, 259, 256, 257, 64}, byteTok)
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.source = s
-		if _, _, _, err := collect(g, prompt); err != nil {
+		if _, _, _, err := collect(&writing{Generator: g, options: o}, prompt); err != nil {
 			t.Fatal(err)
 		}
 		want := append([]int32{256}, byteTok.Encode(prompt)...)
@@ -150,7 +171,7 @@ func TestAligned(t *testing.T) {
 
 // The patches of a text are read as they were written, except the last.
 func TestFeedsBack(t *testing.T) {
-	o := Defaults()
+	o := Options{}
 	o.MaxTokens = 9
 	s := &script{patch: 4, tokens: ids("abcdefghijkl")}
 	if text, _, chunks, err := collect(scripted(t, s, o), "abc"); err != nil || text != "abcdefghi" || len(chunks) != 3 {
@@ -174,7 +195,7 @@ func TestWholeCharacters(t *testing.T) {
 		{ids("a\xff\xe2\x82z", 257), 0, []string{"a\xff", "", "\xe2\x82z"}},
 		{ids("a\xe2", 257), 0, []string{"a", "\xe2"}},
 	} {
-		o := Defaults()
+		o := Options{}
 		o.MaxTokens = c.max
 		_, _, chunks, err := collect(scripted(t, &script{patch: 2, tokens: c.tokens}, o), "")
 		if err != nil || !slices.Equal(chunks, c.chunks) {
@@ -186,7 +207,7 @@ func TestWholeCharacters(t *testing.T) {
 // Over budget: the text before it stands, and the error says patch, draws and temperature.
 func TestBudget(t *testing.T) {
 	s := &script{patch: 4, tokens: ids("abcdefg\xe2"), err: &temperature.BudgetError{T: .25, Draws: 7}}
-	g := scripted(t, s, Defaults())
+	g := scripted(t, s, Options{})
 	text, _, _, err := collect(g, "")
 	budget, ok := errors.AsType[*BudgetError](err)
 	if !ok || budget.Patch != 3 || budget.Draws != 7 || budget.T != .25 || text != "abcdefg\xe2" {
@@ -197,7 +218,7 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
-	if r := g.Result(); r.Stop != StopError || r.Draws != 3+3+7 || r.Patches != 2 || r.Tokens != 8 {
+	if r := g.result; r.Stop != StopError || r.Draws != 3+3+7 || r.Patches != 2 || r.Tokens != 8 {
 		t.Errorf("%+v", r)
 	}
 	if _, is := errors.AsType[*InputError](err); is {
@@ -207,25 +228,33 @@ func TestBudget(t *testing.T) {
 
 // Leaving the loop, or cancelling, ends a text; the next is as if nothing had been.
 func TestInterrupt(t *testing.T) {
-	o := Defaults()
+	o := Options{}
 	o.MaxTokens = 12
 	g := scripted(t, &script{patch: 4, tokens: ids("abcdefghijkl")}, o)
-	for range g.Generate(t.Context(), "") {
+	left, err := g.begin("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range left.Chunks(t.Context()) {
 		break
 	}
-	if r := g.Result(); r.Stop != StopInterrupted || r.Tokens != 4 {
+	if r := left.Result(); r.Stop != StopInterrupted || r.Tokens != 4 {
 		t.Errorf("after leaving: %+v", r)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var last error
 	n := 0
-	for _, err := range g.Generate(ctx, "") {
+	cancelled, err := g.begin("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range cancelled.Chunks(ctx) {
 		n++
 		cancel()
 		last = err
 	}
-	if r := g.Result(); !errors.Is(last, context.Canceled) || r.Stop != StopInterrupted || n != 2 {
+	if r := cancelled.Result(); !errors.Is(last, context.Canceled) || r.Stop != StopInterrupted || n != 2 {
 		t.Errorf("after cancelling: %v in %d rounds, %+v", last, n, r)
 	}
 	if text, _, _, err := collect(g, ""); text != "abcdefghijkl" || err != nil {
@@ -235,7 +264,7 @@ func TestInterrupt(t *testing.T) {
 
 // The longest prompt leaves room for one patch.
 func TestPromptLength(t *testing.T) {
-	o := Defaults()
+	o := Options{}
 	o.Context = 16
 	g := scripted(t, &script{patch: 4}, o)
 	for n := range 20 {
@@ -243,8 +272,8 @@ func TestPromptLength(t *testing.T) {
 		_, input := errors.AsType[*InputError](err)
 		if fits := n <= 11; fits != (err == nil) || fits == input {
 			t.Errorf("a prompt of %d: %v", n, err)
-		} else if fits && (text == "" || g.Result().Stop != StopContext || g.Result().PromptTokens != n) {
-			t.Errorf("a prompt of %d gives %q, %+v", n, text, g.Result())
+		} else if fits && (text == "" || g.result.Stop != StopContext || g.result.PromptTokens != n) {
+			t.Errorf("a prompt of %d gives %q, %+v", n, text, g.result)
 		} else if !fits && !strings.Contains(err.Error(), "it can have 11") {
 			t.Errorf("%v does not say 11", err)
 		}

@@ -13,14 +13,14 @@ import (
 func TestFlowText(t *testing.T) {
 	m := testkit.WithHead(head.FlowType)
 	for _, temperature := range []float64{1, .5} {
-		o := Defaults()
+		o := Options{}
 		o.Temperature, o.MaxTokens, o.Seed, o.Draws = temperature, 24, 4, 100_000
 		_, want, _, err := collect(mustNew(t, engine(t, 1), m, o), "abc")
 		if err != nil || len(want) == 0 {
 			t.Fatalf("T = %v: %v, %v", temperature, want, err)
 		}
 		sized := mustNew(t, engine(t, 2), m, o)
-		sized.source.(*patches).setSizes(3, 7)
+		sized.source = otherSizes{sized.source.(*patches)}
 		if _, got, _, err := collect(sized, "abc"); err != nil || !slices.Equal(got, want) {
 			t.Errorf("T = %v with other numbers of draws at once: %v, %v; want %v", temperature, got, err, want)
 		}
@@ -33,11 +33,11 @@ func TestFlowText(t *testing.T) {
 
 // TestDiverged: what a diffusion head that has learned nothing draws is no text, and the mistake is not the user's.
 func TestDiverged(t *testing.T) {
-	g := mustNew(t, engine(t, 1), testkit.WithHead(head.DiffusionType), Defaults())
+	g := mustNew(t, engine(t, 1), testkit.WithHead(head.DiffusionType), Options{})
 	_, ids, _, err := collect(g, "abc")
 	diverged, ok := errors.AsType[*head.DivergedError](err)
-	if _, input := errors.AsType[*InputError](err); !ok || input || len(ids) > 0 || g.Result().Stop != StopError {
-		t.Fatalf("%v, %v, %+v", ids, err, g.Result())
+	if _, input := errors.AsType[*InputError](err); !ok || input || len(ids) > 0 || g.result.Stop != StopError {
+		t.Fatalf("%v, %v, %+v", ids, err, g.result)
 	}
 	if diverged.Head != head.DiffusionType || diverged.Steps != 3 || !slices.Contains(diverged.Draws, true) {
 		t.Errorf("%+v", diverged)

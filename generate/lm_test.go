@@ -36,13 +36,21 @@ func tinyLM(patch int, noise float32) *lm.Model {
 	return m
 }
 
-func mustNew(t testing.TB, e *cpu.Engine, m *lm.Model, o Options) *Generator {
+func mustNew(t testing.TB, e *cpu.Engine, m *lm.Model, o Options) *writing {
 	t.Helper()
-	g, err := New(e, m, byteTok, o)
+	g, err := NewLM(e, m, byteTok)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g
+	return &writing{Generator: g, options: o}
+}
+
+// otherSizes is a source that makes other numbers of draws at once.
+type otherSizes struct{ *patches }
+
+func (s otherSizes) Begin(o Options, length int) {
+	s.patches.Begin(o, length)
+	s.sizes = []int{3, 7}
 }
 
 // oracle writes patches with a forward pass over the whole context each, no cache, and one draw.
@@ -77,7 +85,7 @@ func TestPromptOfEveryLength(t *testing.T) {
 	e, text := engine(t, 2), "Call me Ishmael."
 	for _, k := range []int{1, 3, 4} {
 		m := tinyLM(k, 3)
-		o := Defaults()
+		o := Options{}
 		o.Seed, o.Tail, o.MaxTokens = 11, byteTok.Encode("stood here."), 5*k
 		g := mustNew(t, e, m, o)
 		for n := range len(text) {
@@ -100,7 +108,7 @@ func TestPromptOfEveryLength(t *testing.T) {
 // A long prompt goes through in pieces and gives the same.
 func TestLongPrompt(t *testing.T) {
 	e, m := engine(t, 2), tinyLM(2, 3)
-	o := Defaults()
+	o := Options{}
 	o.Context, o.MaxTokens = 1000, 6
 	prompt := strings.Repeat("Whenever I find myself ", 17) // 391 bytes: more patches than are read at once
 	want := oracle(t, e, m, append([]int32{256}, byteTok.Encode(prompt)...), 3, o.Seed)
@@ -116,23 +124,23 @@ func TestSameText(t *testing.T) {
 		T       float64
 		sampler Sampler
 	}{{1, Exact}, {.7, Exact}, {.5, Exact}, {.5, Batch}, {1, Batch}} {
-		o := Defaults()
+		o := Options{}
 		o.Temperature, o.Sampler, o.MaxTokens, o.Seed = c.T, c.sampler, 40, 4
 		one := mustNew(t, engine(t, 1), m, o)
 		_, want, _, err := collect(one, "abc")
 		if err != nil || len(want) == 0 {
 			t.Fatalf("T = %v, %s: %v, %v", c.T, c.sampler, want, err)
 		}
-		draws := one.Result().Draws
+		draws := one.result.Draws
 		collect(one, "something else")
 		sized := mustNew(t, engine(t, 1), m, o)
-		sized.source.(*patches).setSizes(3, 7)
+		sized.source = otherSizes{sized.source.(*patches)}
 		o.Seed++
 		other := mustNew(t, engine(t, 1), m, o)
 		o.Seed--
-		for name, g := range map[string]*Generator{"again": one, "three threads": mustNew(t, engine(t, 3), m, o), "other sizes": sized} {
-			if _, got, _, err := collect(g, "abc"); err != nil || !slices.Equal(got, want) || g.Result().Draws != draws {
-				t.Errorf("T = %v, %s, %s: %v with %d draws, %v; want %v with %d", c.T, c.sampler, name, got, g.Result().Draws, err, want, draws)
+		for name, g := range map[string]*writing{"again": one, "three threads": mustNew(t, engine(t, 3), m, o), "other sizes": sized} {
+			if _, got, _, err := collect(g, "abc"); err != nil || !slices.Equal(got, want) || g.result.Draws != draws {
+				t.Errorf("T = %v, %s, %s: %v with %d draws, %v; want %v with %d", c.T, c.sampler, name, got, g.result.Draws, err, want, draws)
 			}
 		}
 		if _, got, _, _ := collect(other, "abc"); slices.Equal(got, want) {
@@ -144,7 +152,7 @@ func TestSameText(t *testing.T) {
 // At T = 1/2 a patch comes with the square of its probability, whichever sampler.
 func TestTemperature(t *testing.T) {
 	e, m := engine(t, 2), tinyLM(1, .2)
-	o := Defaults()
+	o := Options{}
 	o.Temperature = .5
 	prompt := []int32{256, 'a', 'b', 'c'}
 	session, sampler := m.NewSession(e, 1, 4), m.NewSampler(e, 1, 500)
@@ -174,12 +182,13 @@ func TestTemperature(t *testing.T) {
 	for kind, n := range map[Sampler]int{Exact: 3000, Batch: 1500} {
 		o.Sampler = kind
 		s := mustNew(t, e, m, o).source.(*patches)
-		if err := s.read(prompt); err != nil {
+		s.Begin(o, 10)
+		if err := s.Read(prompt); err != nil {
 			t.Fatal(err)
 		}
 		got, patch := map[int32]float64{}, make([]int32, 1)
 		for step := range n {
-			if _, err := s.write(t.Context(), patch, step); err != nil {
+			if _, err := s.Write(t.Context(), patch, step); err != nil {
 				t.Fatal(err)
 			}
 			got[patch[0]] += 1 / float64(n)
@@ -200,7 +209,7 @@ func distance(a, b map[int32]float64) (d float64) {
 
 // A real sampler over its budget.
 func TestBudgetOfModel(t *testing.T) {
-	o := Defaults()
+	o := Options{}
 	o.Temperature, o.Draws = .05, 50
 	_, _, _, err := collect(mustNew(t, engine(t, 1), tinyLM(4, 5), o), "abc")
 	if b, ok := errors.AsType[*BudgetError](err); !ok || b.Draws != 50 || b.T != .05 || b.Patch < 1 {
@@ -210,12 +219,11 @@ func TestBudgetOfModel(t *testing.T) {
 
 func TestBadOptions(t *testing.T) {
 	e, m := engine(t, 1), tinyLM(4, 1)
-	baseline := tinyAR()
 	for _, c := range []struct {
 		name, want string
 		change     func(o *Options)
 	}{
-		{"zero", "must be above 0", func(o *Options) { o.Temperature = 0 }},
+		{"below zero", "must be in (0, 1]", func(o *Options) { o.Temperature = -.5 }},
 		{"above one", "(0, 1]", func(o *Options) { o.Temperature = 1.2 }},
 		{"NaN", "(0, 1]", func(o *Options) { o.Temperature = math.NaN() }},
 		{"batch at .7", "1/n", func(o *Options) { o.Temperature, o.Sampler = .7, Batch }},
@@ -227,24 +235,24 @@ func TestBadOptions(t *testing.T) {
 		{"context", "two patches", func(o *Options) { o.Context = 7 }},
 		{"tail", "token 259", func(o *Options) { o.Tail = []int32{1, 259} }},
 	} {
-		o := Defaults()
+		o := Options{}
 		c.change(&o)
-		_, err := New(e, m, byteTok, o)
+		err := mustNew(t, e, m, o).Check(nil, o)
 		if _, ok := errors.AsType[*InputError](err); !ok || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.name, err, c.want)
 		}
 	}
-	for T, want := range map[float64]bool{0: false, -1: false, 1.01: false, math.Inf(1): false, .01: true, 1: true} {
-		o := Defaults()
+	for T, want := range map[float64]bool{0: true, -1: false, 1.01: false, math.Inf(1): false, .01: true, 1: true} {
+		o := Options{}
 		o.Temperature = T
-		_, err := NewAR(e, baseline, byteTok, o)
+		err := baseline(t, e, tinyAR(), o).Check(nil, o)
 		if _, ok := errors.AsType[*temperature.RangeError](err); (err == nil) != want || ok == want {
 			t.Errorf("the baseline at T = %v: %v", T, err)
 		}
 	}
-	o := Defaults()
+	o := Options{}
 	o.Sampler, o.Temperature = Batch, .5
-	if _, err := NewAR(e, baseline, byteTok, o); err == nil {
+	if err := baseline(t, e, tinyAR(), o).Check(nil, o); err == nil {
 		t.Error("the baseline takes the batch sampler")
 	}
 }

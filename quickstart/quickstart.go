@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/eval"
-	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
@@ -123,7 +123,7 @@ type quickstart struct {
 	eng     *cpu.Engine
 	started time.Time
 	figures Figures
-	model   *run.Model
+	model   *calm.Model // the language model, trained
 }
 
 func (q *quickstart) say(format string, args ...any) { fmt.Fprintf(q.Say, format+"\n", args...) }
@@ -216,12 +216,12 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 
 // measureAE measures the autoencoder on all of the held-out text.
 func (q *quickstart) measureAE(ctx context.Context) error {
-	m, err := run.Open(AEDir(q.Out))
+	m, err := calm.Open(AEDir(q.Out), calm.Threads(q.eng.Threads()))
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	r, err := m.Evaluate(ctx, q.eng, run.Evaluation{Options: eval.Options{Sigmas: []float64{.3}}})
+	r, err := m.Evaluate(ctx, run.Evaluation{Options: eval.Options{Sigmas: []float64{.3}}})
 	if err != nil {
 		return err
 	}
@@ -234,10 +234,10 @@ func (q *quickstart) measureAE(ctx context.Context) error {
 // measure scores the language model and those that know little on the held-out text.
 func (q *quickstart) measure(ctx context.Context) error {
 	var err error
-	if q.model, err = run.Open(q.Out); err != nil {
+	if q.model, err = calm.Open(q.Out, calm.Threads(q.eng.Threads())); err != nil {
 		return err
 	}
-	r, err := q.model.Evaluate(ctx, q.eng, run.Evaluation{Options: eval.Options{Samples: 8}})
+	r, err := q.model.Evaluate(ctx, run.Evaluation{Options: eval.Options{Samples: 8}})
 	if err != nil {
 		return err
 	}
@@ -264,32 +264,23 @@ func (q *quickstart) measure(ctx context.Context) error {
 var samples = []struct {
 	title       string
 	temperature float64
-	sampler     generate.Sampler
+	sampler     calm.Sampler
 }{
-	{"at temperature 1, what it has learned", 1, generate.Exact},
-	{"at temperature 1/2, the batch sampler: safer, duller", .5, generate.Batch},
+	{"at temperature 1, what it has learned", 1, calm.Exact},
+	{"at temperature 1/2, the batch sampler: safer, duller", .5, calm.Batch},
 }
 
 func (q *quickstart) write(ctx context.Context) error {
 	const prompt = "The whale "
 	for i, s := range samples {
-		o := generate.Defaults()
-		o.Temperature, o.Sampler, o.Seed = s.temperature, s.sampler, q.Seed
-		o.Context = q.model.BlockSize
-		for _, id := range q.model.Tail {
-			o.Tail = append(o.Tail, int32(id))
-		}
-		g, err := generate.New(q.eng, q.model.LM, q.model.Tokenizer, o)
-		if err != nil {
-			return err
-		}
 		q.say("\n%d. It writes, %s:", 4+i, s.title)
 		fmt.Fprintf(q.Say, "   %s", prompt)
-		for chunk, err := range g.Generate(ctx, prompt) {
+		g := q.model.Generate(ctx, prompt, calm.Options{Temperature: s.temperature, Sampler: s.sampler, Seed: q.Seed})
+		for text, err := range g.Text() {
 			if err != nil {
 				return err
 			}
-			fmt.Fprint(q.Say, strings.ReplaceAll(chunk.Text, "\n", "\n   "))
+			fmt.Fprint(q.Say, strings.ReplaceAll(text, "\n", "\n   "))
 		}
 		q.say("")
 	}

@@ -26,18 +26,24 @@ func readAndWrite(t *testing.T, dir string) {
 	if err != nil || math.IsNaN(r.LM.EnergyLoss) || r.LM.Positions == 0 {
 		t.Fatalf("evaluation: %+v, %v", r.LM, err)
 	}
-	o := generate.Defaults()
-	o.MaxTokens, o.Seed, o.Tail = 3*k, 5, []int32{32, 32, 32, 32, 32, 32, 32, 32}
-	g, err := generate.New(eng, m.LM, m.Tokenizer, o)
+	g, err := generate.NewLM(eng, m.LM, m.Tokenizer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range g.Generate(t.Context(), "whale") {
+	prompt, err := g.Encode("whale")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := g.Text(prompt, generate.Options{MaxTokens: 3 * k, Seed: 5, Tail: slices.Repeat([]int32{32}, 8)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range text.Chunks(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if tokens := g.Result().Tokens; tokens > 3*k {
+	if tokens := text.Result().Tokens; tokens > 3*k {
 		t.Errorf("%d tokens written, %d asked for", tokens, 3*k)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm"
-	"github.com/calm-go/calm/generate"
 )
 
 func newGenerate() *cobra.Command {
@@ -20,7 +19,7 @@ func newGenerate() *cobra.Command {
 		sampler string
 		set     []string
 	)
-	o := calm.DefaultOptions()
+	var o calm.Options
 	cmd := &cobra.Command{
 		Use:   "generate RUN",
 		Short: "Write text with a run",
@@ -56,7 +55,7 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 					return badUsage("--ids: %w", err)
 				}
 			}
-			o.Sampler = generate.Sampler(sampler)
+			o.Sampler = calm.Sampler(sampler)
 			if err := needless(o); err != nil {
 				return err
 			}
@@ -86,9 +85,9 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	fl.StringVar(&ids, "ids", "", "the prompt as token ids with commas between them, without BOS; prints ids")
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
-	fl.StringVar(&sampler, "sampler", string(generate.Exact), "exact or batch, below temperature 1")
+	fl.StringVar(&sampler, "sampler", string(calm.Exact), "exact or batch, below temperature 1")
 	fl.IntVar(&o.Draws, "draws", 0, "draws a patch, below temperature 1: at most with exact (default 10000), always with batch (default 200)")
-	fl.Uint64Var(&o.Seed, "seed", 1, "seed of the draws")
+	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the draws")
 	samplingFlag(cmd, &set)
 	return cmd
 }
@@ -100,7 +99,7 @@ func needless(o calm.Options) error {
 		return nil
 	case o.Draws > 0:
 		return badUsage("--draws %d: at --temperature 1 a patch takes one draw: leave --draws out", o.Draws)
-	case o.Sampler == generate.Batch:
+	case o.Sampler == calm.Batch:
 		return badUsage("--sampler %s is for temperatures below 1: give one, such as --temperature 0.5, or leave it out", o.Sampler)
 	}
 	return nil
@@ -108,12 +107,8 @@ func needless(o calm.Options) error {
 
 func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) error {
 	w := cmd.OutOrStdout()
-	var (
-		result calm.Result
-		last   string
-		begun  bool
-	)
-	put := func(text string) bool {
+	last, begun := "", false
+	put := func(text string) error {
 		if !begun {
 			text, begun = prompt+text, true // not before the prompt has been found good
 		}
@@ -121,16 +116,22 @@ func write(cmd *cobra.Command, m *calm.Model, prompt string, o calm.Options) err
 			last = text
 		}
 		_, err := io.WriteString(w, text)
-		return err == nil
+		return err
 	}
-	err := m.Write(cmd.Context(), prompt, o, put, &result)
+	g := m.Generate(cmd.Context(), prompt, o)
+	var err error
+	for text, failed := range g.Text() {
+		if err = failed; err != nil || put(text) != nil {
+			break
+		}
+	}
 	if !begun && status(err) != exitUsage {
-		put("") // nothing came of it, and the prompt stands
+		_ = put("") // nothing came of it, and the prompt stands
 	}
 	if begun && !strings.HasSuffix(last, "\n") {
 		fmt.Fprintln(w)
 	}
-	sayEnd(cmd, result, err)
+	sayEnd(cmd, g.Result(), err)
 	return err
 }
 
@@ -143,12 +144,8 @@ func sayEnd(cmd *cobra.Command, result calm.Result, err error) {
 
 // writeIDs is write for ids: those of the prompt and what follows them, with commas, as --ids takes them.
 func writeIDs(cmd *cobra.Command, m *calm.Model, prompt []int32, o calm.Options) error {
-	w := cmd.OutOrStdout()
-	var (
-		result calm.Result
-		begun  bool
-	)
-	put := func(list []int32) bool {
+	w, begun := cmd.OutOrStdout(), false
+	put := func(list []int32) error {
 		if !begun { // not before the prompt has been found good
 			list = append(append([]int32{}, prompt...), list...)
 		}
@@ -158,18 +155,24 @@ func writeIDs(cmd *cobra.Command, m *calm.Model, prompt []int32, o calm.Options)
 				comma, begun = "", true
 			}
 			if _, err := fmt.Fprintf(w, "%s%d", comma, id); err != nil {
-				return false
+				return err
 			}
 		}
-		return true
+		return nil
 	}
-	err := m.WriteIDs(cmd.Context(), prompt, o, put, &result)
+	g := m.GenerateIDs(cmd.Context(), prompt, o)
+	var err error
+	for chunk, failed := range g.Chunks() {
+		if err = failed; err != nil || put(chunk.Tokens) != nil {
+			break
+		}
+	}
 	if !begun && status(err) != exitUsage {
-		put(nil) // nothing came of it, and the prompt stands
+		_ = put(nil) // nothing came of it, and the prompt stands
 	}
 	if begun {
 		fmt.Fprintln(w)
 	}
-	sayEnd(cmd, result, err)
+	sayEnd(cmd, g.Result(), err)
 	return err
 }

@@ -1,0 +1,70 @@
+package generate
+
+import "fmt"
+
+// Sampler is a way to sample below temperature 1 from a model that can only draw; see package temperature.
+type Sampler string
+
+const (
+	Exact Sampler = "exact" // without bias, at any temperature, with a random number of draws
+	Batch Sampler = "batch" // from one pool of draws, at 1/n, biased towards temperature 1
+)
+
+// Options say how to write a text. The zero value writes at temperature 1, with seed 0, as much as the context holds.
+type Options struct {
+	Temperature float64 // in (0, 1]; 0 for 1
+	Sampler     Sampler // "" for Exact
+	// Draws is the max number of draws a patch with the exact sampler, and the number of draws with the batch sampler: 1
+	// to MaxDraws; 0 for temperature.DefaultBudget or temperature.DefaultPool. At temperature 1 a patch takes one.
+	Draws     int
+	Seed      uint64 // of all random numbers
+	MaxTokens int    // tokens to write at most; 0 for as many as the context holds
+	// Context is the number of tokens that prompt and text can have together: the block size that the model was trained
+	// on. 0 for the max that the model's configuration allows.
+	Context int
+	// Tail is the end of a text that stood in front of another in training. Its last tokens fill up the first patch.
+	// Where it is too short, newlines stand before it.
+	Tail []int32
+}
+
+// MaxDraws bounds the draws of a patch, and with them the memory that the batch sampler takes.
+const MaxDraws = 1_000_000
+
+// WithDefaults returns the options with the values that zero stands for, except those that depend on the model.
+func (o Options) WithDefaults() Options {
+	if o.Temperature == 0 {
+		o.Temperature = 1
+	}
+	if o.Sampler == "" {
+		o.Sampler = Exact
+	}
+	return o
+}
+
+// InputError says that the caller asked for something that cannot be done: a prompt too long, a temperature out of
+// range. (A patch that took too many draws is a *BudgetError instead.)
+type InputError struct{ Err error }
+
+// Error says what cannot be done, and why.
+func (e *InputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason, such as a *temperature.RangeError.
+func (e *InputError) Unwrap() error { return e.Err }
+
+func inputError(format string, args ...any) error {
+	return &InputError{fmt.Errorf(format, args...)}
+}
+
+// BudgetError says that a patch was not accepted within the budget of draws. What was written before it stands.
+type BudgetError struct {
+	Patch int // the number of the patch among the generated ones, from 1
+	Draws int // made for it
+	T     float64
+	err   error
+}
+
+// Error says at which patch, after how many draws, and what to do.
+func (e *BudgetError) Error() string { return fmt.Sprintf("patch %d: %v", e.Patch, e.err) }
+
+// Unwrap returns the *temperature.BudgetError.
+func (e *BudgetError) Unwrap() error { return e.err }

@@ -1,0 +1,36 @@
+package generate
+
+import "fmt"
+
+// Stop is why a text ended.
+type Stop string
+
+const (
+	StopEnd         Stop = "end of text"  // the model wrote EOS or BOS, which are not part of the text
+	StopMaxTokens   Stop = "max tokens"   // Options.MaxTokens are written
+	StopContext     Stop = "context full" // the model was not trained to go on
+	StopInterrupted Stop = "interrupted"  // the context was cancelled, or the caller left the loop
+	StopError       Stop = "error"        // the one that the text ended with
+)
+
+// Result says how a text was written.
+type Result struct {
+	Stop         Stop    `json:"stop"`          // "" while it is being written
+	PromptTokens int     `json:"prompt_tokens"` // without BOS and what stands in front of it
+	Tokens       int     `json:"tokens"`        // written, without the one that ended the text
+	Patches      int     `json:"patches"`       // made, the last one included even if it was cut; tokens for the baseline
+	Draws        int     `json:"draws"`         // of all patches, those that the sampler looked at
+	Seconds      float64 `json:"seconds"`       // from the beginning to the latest chunk
+	Context      int     `json:"context"`       // tokens that prompt and text could have together
+}
+
+// Message is a sentence for whoever reads the text, where it ended for a reason that its last words do not show; else "".
+func (r Result) Message() string {
+	switch r.Stop {
+	case StopContext:
+		return fmt.Sprintf("the text ends here because prompt and text fill the %d tokens that the model was trained on at a time", r.Context)
+	case StopMaxTokens:
+		return fmt.Sprintf("the text ends here because %d tokens were asked for", r.Tokens)
+	}
+	return ""
+}

@@ -1,0 +1,211 @@
+package calm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/calm-go/calm/generate"
+)
+
+// What a text is asked for and what comes of it.
+type (
+	// Options say how to write. The zero value writes at temperature 1, with seed 0, as much as the context holds. Context
+	// and Tail are the run's own unless they are set.
+	Options = generate.Options
+	// Sampler is a way to sample below temperature 1.
+	Sampler = generate.Sampler
+	// Chunk is a piece of text as it becomes certain, with its tokens.
+	Chunk = generate.Chunk
+	// Result says how a text was written.
+	Result = generate.Result
+	// Stop is why a text ended.
+	Stop = generate.Stop
+	// InputError says that a text was asked for which cannot be written: a prompt too long, a temperature out of range.
+	InputError = generate.InputError
+	// BudgetError says that a patch was not accepted within the budget of draws.
+	BudgetError = generate.BudgetError
+)
+
+// Samplers.
+const (
+	Exact = generate.Exact
+	Batch = generate.Batch
+)
+
+// Reasons why a text ends.
+const (
+	StopEnd         = generate.StopEnd
+	StopMaxTokens   = generate.StopMaxTokens
+	StopContext     = generate.StopContext
+	StopInterrupted = generate.StopInterrupted
+	StopError       = generate.StopError
+)
+
+// Generation is a text that is written while it is read, once, by Text or by Chunks.
+type Generation struct {
+	model   *Model
+	ctx     context.Context
+	prompt  []int32
+	options Options
+	err     error // before it began
+
+	generator *generate.Generator // while it is written
+	text      *generate.Text
+	result    Result
+}
+
+// Generate writes what follows the prompt. The text comes from the loop over Generation.Text; nothing is computed before
+// it. The same model, prompt and options give the same text. What is wrong with prompt or options is an *InputError, as
+// the loop's first round.
+func (m *Model) Generate(ctx context.Context, prompt string, o Options) *Generation {
+	if m.checker == nil || m.run.Tokenizer == nil {
+		return m.generation(ctx, nil, o, m.cannotRead())
+	}
+	ids, err := m.checker.Encode(prompt)
+	return m.generation(ctx, ids, o, err)
+}
+
+// cannotRead says why the model takes no prompt of text.
+func (m *Model) cannotRead() error {
+	if m.checker == nil {
+		return fmt.Errorf("generate with %s: %w: it is an autoencoder, which packs and unpacks patches", m.run.Dir, ErrKind)
+	}
+	return ErrNoTokenizer
+}
+
+// GenerateIDs is Generate for a prompt of token ids, without BOS. It needs no tokenizer; without one, chunks have no text.
+func (m *Model) GenerateIDs(ctx context.Context, prompt []int32, o Options) *Generation {
+	if m.checker == nil {
+		return m.generation(ctx, nil, o, m.cannotRead())
+	}
+	return m.generation(ctx, prompt, o, nil)
+}
+
+func (m *Model) generation(ctx context.Context, prompt []int32, o Options, err error) *Generation {
+	if o.Context == 0 {
+		o.Context = m.run.BlockSize
+	}
+	if o.Tail == nil {
+		for _, id := range m.run.Tail {
+			o.Tail = append(o.Tail, int32(id))
+		}
+	}
+	if err == nil {
+		err = m.checker.Check(prompt, o)
+	}
+	return &Generation{model: m, ctx: ctx, prompt: prompt, options: o, err: err, result: Result{PromptTokens: len(prompt), Context: o.Context}}
+}
+
+// Text returns the text piece by piece, each as it becomes certain. The second value of the last round may be an error;
+// what came before it stands. The model may be used within the loop.
+func (g *Generation) Text() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for chunk, err := range g.Chunks() {
+			if (chunk.Text != "" || err != nil) && !yield(chunk.Text, err) {
+				return
+			}
+		}
+	}
+}
+
+// Chunks is Text with the tokens of each piece, which are the caller's to keep.
+func (g *Generation) Chunks() iter.Seq2[Chunk, error] {
+	return func(yield func(Chunk, error) bool) {
+		defer g.end()
+		for {
+			chunk, err := g.next()
+			if err == io.EOF || !yield(chunk, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Result says how the text went, or goes while it is written.
+func (g *Generation) Result() Result { return g.result }
+
+// next writes the next chunk in the model's turn.
+func (g *Generation) next() (Chunk, error) {
+	if g.err != nil {
+		if g.result.Stop != "" {
+			return Chunk{}, io.EOF
+		}
+		return Chunk{}, g.fail(g.err)
+	}
+	if g.result.Stop != "" && g.text == nil { // it has been read before
+		return Chunk{}, io.EOF
+	}
+	if err := g.model.enter(g.ctx); err != nil {
+		return Chunk{}, g.fail(err)
+	}
+	defer g.model.leave()
+	if g.text == nil {
+		if err := g.begin(); err != nil {
+			return Chunk{}, g.fail(err)
+		}
+	}
+	chunk, err := g.text.Next(g.ctx)
+	g.result = g.text.Result()
+	return chunk, err
+}
+
+// fail sets why the text ended before its model wrote.
+func (g *Generation) fail(err error) error {
+	g.result.Stop = StopError
+	if g.ctx.Err() != nil {
+		g.result.Stop = StopInterrupted
+	}
+	return err
+}
+
+func (g *Generation) begin() (err error) {
+	if g.generator, err = g.model.takeGenerator(); err == nil {
+		g.text, err = g.generator.Text(g.prompt, g.options)
+	}
+	return err
+}
+
+// end gives the generator back.
+func (g *Generation) end() {
+	if g.text != nil {
+		g.text.Leave()
+		if g.result.Stop == "" {
+			g.result = g.text.Result()
+		}
+		g.model.giveGenerator(g.generator)
+	}
+	g.text, g.generator = nil, nil
+}
+
+// maxIdle is the number of generators that are kept for later texts, with what they compiled and the memory of their
+// contexts.
+const maxIdle = 2
+
+// takeGenerator returns a generator that nobody else uses.
+func (m *Model) takeGenerator() (*generate.Generator, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := len(m.idle); n > 0 {
+		g := m.idle[n-1]
+		m.idle = m.idle[:n-1]
+		return g, nil
+	}
+	return m.newGenerator()
+}
+
+func (m *Model) giveGenerator(g *generate.Generator) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.idle) < maxIdle && m.open(context.Background()) == nil {
+		m.idle = append(m.idle, g)
+	}
+}
+
+func (m *Model) newGenerator() (*generate.Generator, error) {
+	if m.run.LM != nil {
+		return generate.NewLM(m.eng, m.run.LM, m.run.TextTokenizer())
+	}
+	return generate.NewAR(m.eng, m.run.AR, m.run.TextTokenizer())
+}
