@@ -8,7 +8,7 @@ import (
 	"github.com/calm-go/calm/generate/temperature"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // beyond is the number of patches that follow a prompt before writing starts at its end again.
@@ -111,7 +111,7 @@ func (s *stream) draws(n, first int) ([]int32, error) {
 		s.samplers[n], s.costs[n] = sampler, drawingBytes(s.model, n)
 	}
 	s.sampled += s.costs[n]
-	hidden, stream := s.session.Hidden(), kernel.Stream{Seed: s.step, Step: uint64(first)}
+	hidden, stream := s.session.Hidden(), random.Stream{Seed: s.step, Step: uint64(first)}
 	if s.trained {
 		return sampler.DrawStream(hidden, stream, 0)
 	}

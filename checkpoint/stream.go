@@ -12,7 +12,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/bfloat16"
 )
 
 // Stream is a named tensor of any format whose bytes come when they are asked for, so that models larger than memory
@@ -187,7 +187,7 @@ func appendFloats(dst []byte, values []float32, d DType) ([]byte, error) {
 		}
 		return dst, nil
 	case BF16:
-		narrow, infinity = kernel.ToBF16, 0x7f80
+		narrow, infinity = bfloat16.FromFloat32, 0x7f80
 	case F16:
 	default:
 		return nil, fmt.Errorf("%s is no format that floats are rounded to", d)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/bfloat16"
 )
 
 // raw is a stream of given bytes, in pieces of 6 numbers.
@@ -102,7 +102,7 @@ func TestRounding(t *testing.T) {
 		F16:  float16,
 		BF16: func(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) },
 	}
-	narrow := map[DType]func(float32) uint16{F16: toFloat16, BF16: kernel.ToBF16}
+	narrow := map[DType]func(float32) uint16{F16: toFloat16, BF16: bfloat16.FromFloat32}
 	r := rand.New(rand.NewPCG(3, 4))
 	for d, wide := range widen {
 		for h := range 1 << 16 { // every value is its own nearest, NaNs remain NaNs

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/bfloat16"
 )
 
 // TestViews: a tensor that begins at a cache line is there without a copy, one that does not must be copied, and none is
@@ -35,7 +35,7 @@ func TestViews(t *testing.T) {
 		t.Error("a view of what lies askew, of another format, or of nothing")
 	}
 	half := make([]uint16, 3)
-	if err := f.ReadBF16("b", half); err != nil || half[1] != kernel.ToBF16(1.0078125) || half[2] != kernel.ToBF16(3) {
+	if err := f.ReadBF16("b", half); err != nil || half[1] != bfloat16.FromFloat32(1.0078125) || half[2] != bfloat16.FromFloat32(3) {
 		t.Errorf("b is %x, %v", half, err)
 	}
 	if f.ReadBF16("a", half) == nil || f.ReadBF16("c", half) == nil {

@@ -8,9 +8,8 @@ import (
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/generate/temperature"
 	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 	"github.com/calm-go/calm/tokenizer"
 )
 
@@ -102,8 +101,8 @@ func (s *patches) Read(ids []int32) error { return s.session.Append(ids) }
 
 // Streams of random numbers of a generation, apart from those of training under the same seed. Their step is the patch.
 var (
-	noiseStream    = nn.DrawID("generate.noise")
-	decisionStream = nn.DrawID("generate.decisions")
+	noiseStream    = random.ID("generate.noise")
+	decisionStream = random.ID("generate.decisions")
 )
 
 // Write implements [Source]. The noise of a draw is a function of the seed, the patch's number and the draw's: how many
@@ -113,14 +112,14 @@ func (s *patches) Write(ctx context.Context, dst []int32, step int) (int, error)
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		stream := kernel.Stream{Seed: s.seed, Draw: noiseStream, Step: uint64(step)}
+		stream := random.Stream{Seed: s.seed, Draw: noiseStream, Step: uint64(step)}
 		return s.sampler(want).DrawStream(s.session.Hidden(), stream, first)
 	}, decisions(s.seed, step))
 }
 
 // decisions returns the uniform numbers of a patch that are not a network's noise.
 func decisions(seed uint64, step int) func() float64 {
-	stream, i := kernel.Stream{Seed: seed, Draw: decisionStream, Step: uint64(step)}, uint64(0)
+	stream, i := random.Stream{Seed: seed, Draw: decisionStream, Step: uint64(step)}, uint64(0)
 	return func() float64 {
 		i++
 		return stream.Float64(i - 1)

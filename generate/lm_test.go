@@ -12,7 +12,7 @@ import (
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 func engine(t testing.TB, threads int) *cpu.Engine {
@@ -69,7 +69,7 @@ func oracle(t *testing.T, e *cpu.Engine, m *lm.Model, context []int32, patches i
 			t.Fatal(err)
 		}
 		noise := make([]float32, s)
-		kernel.Portable.Uniform(noise, kernel.Stream{Seed: seed, Draw: noiseStream, Step: uint64(step)}, 0, -.5, .5)
+		random.Uniform(noise, random.Stream{Seed: seed, Draw: noiseStream, Step: uint64(step)}, 0, -.5, .5)
 		patch, err := sampler.DrawFrom(p.Floats(hidden)[len(context)/k*d-d:], noise)
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // denoiser evaluates an adaLN network at a fixed list of times for R rows and n draws each. What depends on time and
@@ -123,6 +123,6 @@ func (d *denoiser) finish() ([]float32, error) {
 }
 
 // fillNormal is FillNoise for draws of size normal numbers a row.
-func (d *denoiser) fillNormal(isa kernel.ISA, dst []float32, stream kernel.Stream, first, size int) {
-	isa.Normal(dst, stream, first*d.rows*size)
+func (d *denoiser) fillNormal(e *cpu.Engine, dst []float32, stream random.Stream, first, size int) {
+	e.Normal(dst, stream, first*d.rows*size)
 }

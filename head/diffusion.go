@@ -7,7 +7,7 @@ import (
 	"github.com/calm-go/calm/head/diffusion"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // Diffusion is the diffusion head (SPEC section 3.2): a network that predicts the noise in a noisy target, and the
@@ -51,7 +51,7 @@ func (h *Diffusion) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	for i := range s.Timesteps {
 		times = append(times, float32(s.Timesteps[len(s.Timesteps)-1-i]))
 	}
-	return &diffusionSampler{denoiser: newDenoiser(e, DiffusionType, h.net, rows, draws, times), isa: e.ISA(), schedule: s}
+	return &diffusionSampler{denoiser: newDenoiser(e, DiffusionType, h.net, rows, draws, times), engine: e, schedule: s}
 }
 
 // Drawing describes Config.Steps evaluations of the network, see Head.
@@ -64,12 +64,12 @@ func (h *Diffusion) Drawing(rows, draws int) []flops.Part {
 // the last, one after the other.
 type diffusionSampler struct {
 	*denoiser
-	isa      kernel.ISA
+	engine   *cpu.Engine
 	schedule *diffusion.Schedule
 }
 
-func (s *diffusionSampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
-	s.fillNormal(s.isa, dst, stream, first, len(s.times)*s.net.latent)
+func (s *diffusionSampler) FillNoise(dst []float32, stream random.Stream, first int) {
+	s.fillNormal(s.engine, dst, stream, first, len(s.times)*s.net.latent)
 }
 
 func (s *diffusionSampler) Sample(hidden, noise []float32) ([]float32, error) {

@@ -7,8 +7,8 @@ import (
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 	"github.com/calm-go/calm/nn/layer"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // Energy is the energy head (paper section 4.2, SPEC section 3.1): one pass through a small network gives a sample.
@@ -110,7 +110,7 @@ func (h *Energy) NoiseSize() int { return h.Config.NoiseSize }
 // NewSampler compiles a sampler of one pass, see Head.
 func (h *Energy) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	d := h.drawing(rows, draws)
-	return &energySampler{energyDrawing: d, program: e.Compile(d.graph, cpu.Inference), isa: e.ISA(), perDraw: rows * h.Config.NoiseSize}
+	return &energySampler{energyDrawing: d, program: e.Compile(d.graph, cpu.Inference), engine: e, perDraw: rows * h.Config.NoiseSize}
 }
 
 // Drawing describes the one pass, see Head.
@@ -137,12 +137,12 @@ func (h *Energy) drawing(rows, draws int) energyDrawing {
 type energySampler struct {
 	energyDrawing
 	program *cpu.Program
-	isa     kernel.ISA
+	engine  *cpu.Engine
 	perDraw int
 }
 
-func (s *energySampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
-	s.isa.Uniform(dst, stream, first*s.perDraw, -.5, .5)
+func (s *energySampler) FillNoise(dst []float32, stream random.Stream, first int) {
+	s.engine.Uniform(dst, stream, first*s.perDraw, -.5, .5)
 }
 
 func (s *energySampler) Sample(hidden, noise []float32) ([]float32, error) {

@@ -5,7 +5,7 @@ import (
 	"github.com/calm-go/calm/head/flow"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // Flow is the flow head (SPEC section 3.3): a network that says at each time which way leads from noise to a sample,
@@ -52,7 +52,7 @@ func (h *Flow) NoiseSize() int { return h.net.latent }
 func (h *Flow) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	solver := flow.Solver(h.Config.Solver)
 	d := newDenoiser(e, FlowType, h.net, rows, draws, solver.Times(h.Config.Steps()))
-	return &flowSampler{denoiser: d, isa: e.ISA(), solver: solver, steps: h.Config.Steps(), middle: make([]float32, len(d.latents))}
+	return &flowSampler{denoiser: d, engine: e, solver: solver, steps: h.Config.Steps(), middle: make([]float32, len(d.latents))}
 }
 
 // Drawing describes the solver's evaluations of the network, see Head.
@@ -64,14 +64,14 @@ func (h *Flow) Drawing(rows, draws int) []flops.Part {
 // flowSampler solves from noise of Z normal numbers a draw.
 type flowSampler struct {
 	*denoiser
-	isa    kernel.ISA
+	engine *cpu.Engine
 	solver flow.Solver
 	steps  int
 	middle []float32 // [n, R, Z]
 }
 
-func (s *flowSampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
-	s.fillNormal(s.isa, dst, stream, first, s.net.latent)
+func (s *flowSampler) FillNoise(dst []float32, stream random.Stream, first int) {
+	s.fillNormal(s.engine, dst, stream, first, s.net.latent)
 }
 
 func (s *flowSampler) Sample(hidden, noise []float32) ([]float32, error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // Values of Config.ModelType.
@@ -65,7 +65,7 @@ type Figure struct {
 type Sampler interface {
 	// FillNoise writes the noise of draws number first and following of a stream: [n, R, Head.NoiseSize] of R rows. A draw's
 	// noise does not depend on how many are filled at once.
-	FillNoise(dst []float32, stream kernel.Stream, first int)
+	FillNoise(dst []float32, stream random.Stream, first int)
 	// Sample gives n latent vectors for each of R rows, [n, R, Z], in memory that changes with the next call, from
 	// hidden [R, D] and noise [n, R, Head.NoiseSize]. If some diverge, the error is a *DivergedError that says which;
 	// these are 0, and the others are as they would be without them.

@@ -8,7 +8,7 @@ import (
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // NewSession makes empty contexts of patches for that many rows, with memory for capacity patches each. Its Append
@@ -60,7 +60,7 @@ func (s *Sampler) NoiseSize() int { return s.noiseSize }
 
 // FillNoise writes the noise of draws number first and following of a stream to dst [.., R, NoiseSize], as many as it
 // holds. A draw's noise does not depend on how many are filled at once.
-func (s *Sampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
+func (s *Sampler) FillNoise(dst []float32, stream random.Stream, first int) {
 	s.head.FillNoise(dst, stream, first)
 }
 
@@ -68,14 +68,14 @@ func (s *Sampler) FillNoise(dst []float32, stream kernel.Stream, first int) {
 // noise follows from seed and step alone; another step gives independent draws. Where draws of the head diverge, the error
 // is a *head.DivergedError, the tokens of these draws are Diverged, and those of the others stand.
 func (s *Sampler) Draw(hidden []float32, seed, step uint64) ([]int32, error) {
-	return s.DrawStream(hidden, kernel.Stream{Seed: seed, Draw: noiseStream, Step: step}, 0)
+	return s.DrawStream(hidden, random.Stream{Seed: seed, Draw: noiseStream, Step: step}, 0)
 }
 
 // noiseStream numbers the stream of Draw.
-var noiseStream = nn.DrawID("head.noise")
+var noiseStream = random.ID("head.noise")
 
 // DrawStream is Draw with the noise of draws number first and following of a stream.
-func (s *Sampler) DrawStream(hidden []float32, stream kernel.Stream, first int) ([]int32, error) {
+func (s *Sampler) DrawStream(hidden []float32, stream random.Stream, first int) ([]int32, error) {
 	s.FillNoise(s.noise, stream, first)
 	return s.DrawFrom(hidden, s.noise)
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/bfloat16"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // hiddenStates runs the model over whole rows: [B, L-1, D].
@@ -108,7 +109,7 @@ func TestDrawsDoNotDependOnEachOther(t *testing.T) {
 	eachHead(t, func(t *testing.T, kind string) {
 		m := sampling(t, kind)
 		hidden := hiddenFor(m, 1)
-		stream := kernel.Stream{Seed: 3, Draw: 4, Step: 5}
+		stream := random.Stream{Seed: 3, Draw: 4, Step: 5}
 		one, some := m.NewSampler(e, 1, 1), m.NewSampler(e, 1, 7)
 		for _, first := range []int{0, 3, 70} {
 			noise := make([]float32, 7*some.NoiseSize())
@@ -147,7 +148,7 @@ func TestRowsDoNotDependOnEachOther(t *testing.T) {
 		size := many.NoiseSize()
 		hidden := hiddenFor(m, rows)
 		noise := make([]float32, draws*rows*size)
-		many.FillNoise(noise, kernel.Stream{Seed: 1}, 0)
+		many.FillNoise(noise, random.Stream{Seed: 1}, 0)
 		tokens, err := many.DrawFrom(hidden, noise)
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +210,7 @@ func TestSomeDiverging(t *testing.T) {
 		m := sampling(t, kind)
 		s, hidden := m.NewSampler(e, rows, draws), hiddenFor(m, rows)
 		noise := make([]float32, draws*rows*s.NoiseSize())
-		s.FillNoise(noise, kernel.Stream{Seed: 1}, 0)
+		s.FillNoise(noise, random.Stream{Seed: 1}, 0)
 		tokens, err := s.DrawFrom(hidden, noise)
 		if err != nil {
 			t.Fatal(err)
@@ -308,7 +309,7 @@ func TestBF16(t *testing.T) {
 		half.Params.RoundToBF16()
 		for _, p := range half.Params.All() {
 			for i, v := range p.BF16 {
-				full.Params.Get(p.Name).Data[i] = kernel.FromBF16(v)
+				full.Params.Get(p.Name).Data[i] = bfloat16.ToFloat32(v)
 			}
 		}
 		ids := randomIDs(90*half.Config.PatchSize, half.Config.VocabSize)

@@ -1,6 +1,10 @@
 package nn
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/calm-go/calm/nn/random"
+)
 
 // Graph is a list of operations in the order they run, with the tensors between them. The zero value is not usable;
 // see NewGraph. A Graph is not changed by compiling it.
@@ -84,7 +88,7 @@ func (g *Graph) Floats(name string, shape ...int) *Tensor {
 // numbers and must be unique in the graph.
 func (g *Graph) Random(name string, d Dist, shape ...int) *Tensor {
 	for _, t := range g.tensors {
-		check(t.role != RandomVar || DrawID(t.name) != DrawID(name), "random", "the name %q is taken", name)
+		check(t.role != RandomVar || random.ID(t.name) != random.ID(name), "random", "the name %q is taken", name)
 	}
 	t := g.newTensor(RandomVar, Float32, name, shape)
 	t.dist = d

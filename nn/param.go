@@ -6,7 +6,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/bfloat16"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // Param is a named parameter of a model. Names are those of the reference's checkpoints.
@@ -125,7 +126,7 @@ func (ps *Params) Initialize(seed uint64) {
 }
 
 func (p *Param) initialize(seed uint64) {
-	stream := kernel.Stream{Seed: seed, Draw: DrawID("init"), Step: hash64(p.Name)}
+	stream := random.Stream{Seed: seed, Draw: random.ID("init"), Step: hash64(p.Name)}
 	switch {
 	case p.Init.IsConstant():
 		for i := range p.Data {
@@ -133,10 +134,10 @@ func (p *Param) initialize(seed uint64) {
 		}
 		return
 	case p.Init.Std == 0:
-		kernel.Portable.Uniform(p.Data, stream, 0, -p.Init.Bound, p.Init.Bound)
+		random.Uniform(p.Data, stream, 0, -p.Init.Bound, p.Init.Bound)
 		return
 	}
-	kernel.Portable.Normal(p.Data, stream, 0)
+	random.Normal(p.Data, stream, 0)
 	for i := range p.Data {
 		p.Data[i] *= p.Init.Std
 	}
@@ -185,7 +186,7 @@ func (ps *Params) RoundToBF16() {
 	for _, p := range ps.list {
 		if p.Matrix() && p.Data != nil {
 			p.BF16 = make([]uint16, len(p.Data))
-			kernel.Best().RoundBF16(p.BF16, p.Data)
+			bfloat16.Round(p.BF16, p.Data)
 			p.Data = nil
 		}
 	}
@@ -200,13 +201,6 @@ func (ps *Params) shaped(name string, shape []int) (*Param, error) {
 		return nil, fmt.Errorf("parameter %q has shape %v, the model wants %v", name, shape, p.Shape)
 	}
 	return p, nil
-}
-
-// DrawID numbers the stream of random numbers called name: the same name gives the same stream in every program.
-func DrawID(name string) uint32 {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return h.Sum32()
 }
 
 func hash64(name string) uint64 {

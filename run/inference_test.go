@@ -12,7 +12,7 @@ import (
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/bfloat16"
 	"github.com/calm-go/calm/run"
 )
 
@@ -45,10 +45,10 @@ func TestOpenBF16(t *testing.T) {
 		}
 		for i, v := range p.Data {
 			if p.Matrix() {
-				if h.BF16[i] != kernel.ToBF16(v) {
+				if h.BF16[i] != bfloat16.FromFloat32(v) {
 					t.Fatalf("%s: %v became %#x", p.Name, v, h.BF16[i])
 				}
-				v = kernel.FromBF16(h.BF16[i])
+				v = bfloat16.ToFloat32(h.BF16[i])
 			} else if h.Data[i] != v {
 				t.Fatalf("%s: %v became %v", p.Name, v, h.Data[i])
 			}
@@ -60,7 +60,7 @@ func TestOpenBF16(t *testing.T) {
 		for _, d := range []run.DType{run.Float32, run.BFloat16} {
 			for _, p := range openAs(t, dir, d).Params.All() {
 				for i, v := range want[p.Name] {
-					if p.BF16 != nil && kernel.FromBF16(p.BF16[i]) != v || p.BF16 == nil && p.Data[i] != v {
+					if p.BF16 != nil && bfloat16.ToFloat32(p.BF16[i]) != v || p.BF16 == nil && p.Data[i] != v {
 						t.Fatalf("a file of bfloat16, aligned to %d, as %s: %s has other numbers", align, d, p.Name)
 					}
 				}
@@ -77,7 +77,7 @@ func writeBF16(t *testing.T, path string, m *run.Model, align int) {
 		begin, dtype := len(data), "F32"
 		for _, v := range p.Data {
 			if p.Matrix() {
-				data, dtype = binary.LittleEndian.AppendUint16(data, kernel.ToBF16(v)), "BF16"
+				data, dtype = binary.LittleEndian.AppendUint16(data, bfloat16.FromFloat32(v)), "BF16"
 			} else {
 				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
 			}

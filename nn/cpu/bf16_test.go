@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/bfloat16"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/cpu/kernel"
 )
@@ -69,7 +70,7 @@ func testBF16(t *testing.T, e *cpu.Engine, rows, vocab, d, f int) {
 		q := full.Matrix(p.Name, p.Init, p.Size(), 1)
 		q.Shape, q.Data = p.Shape, slices.Clone(p.Data)
 		for _, v := range p.BF16 {
-			q.Data = append(q.Data, kernel.FromBF16(v))
+			q.Data = append(q.Data, bfloat16.ToFloat32(v))
 		}
 		if (p.BF16 != nil) != p.Matrix() || (p.Data != nil) == p.Matrix() {
 			t.Fatalf("%s: matrices are to be bfloat16, vectors float32", p.Name)

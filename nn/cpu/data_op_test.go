@@ -11,6 +11,7 @@ import (
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 func normal(seed uint64, n int) []float32 {
@@ -311,7 +312,7 @@ func TestEnergyScoreDrawsTargets(t *testing.T) {
 		fed := make([]float32, m*positions*z)
 		buf := make([]float32, m*z)
 		for at := range positions {
-			isa.Normal(buf, kernel.Stream{Seed: 5, Draw: nn.DrawID("eps"), Step: 6}, at*64)
+			isa.Normal(buf, random.Stream{Seed: 5, Draw: random.ID("eps"), Step: 6}, at*64)
 			for k := range m {
 				copy(fed[(k*positions+at)*z:(k*positions+at+1)*z], buf[k*z:])
 			}

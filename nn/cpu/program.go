@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // Mode says what a program is compiled for.
@@ -156,8 +156,8 @@ func (p *Program) Bind(t *nn.Tensor, memory []float32) {
 // SetDraws chooses the random numbers of the next runs: those of the given step of the run with the given seed.
 func (p *Program) SetDraws(seed, step uint64) { p.seed, p.tick = seed, step }
 
-func (p *Program) stream(draw uint32) kernel.Stream {
-	return kernel.Stream{Seed: p.seed, Draw: draw, Step: p.tick}
+func (p *Program) stream(draw uint32) random.Stream {
+	return random.Stream{Seed: p.seed, Draw: draw, Step: p.tick}
 }
 
 // Forward runs the graph. It fails on data no operation can take, such as an id outside its table, and with ErrClosed

@@ -2,9 +2,9 @@ package cpu
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // fill draws a random tensor before the first operation that reads it.
@@ -26,7 +26,7 @@ func (c *compiler) drawInputs(op nn.Op) {
 		if root.Role() != nn.RandomVar || c.random[root] != nil {
 			continue
 		}
-		f := &fill{p: c.Program, out: c.value(root), dist: root.Dist(), draws: nn.DrawID(root.Name()), cut: cutFlat(root.Size())}
+		f := &fill{p: c.Program, out: c.value(root), dist: root.Dist(), draws: random.ID(root.Name()), cut: cutFlat(root.Size())}
 		f.piece = f.drawPiece
 		c.random[root] = f
 		if score != nil && score.Eps.Root() == root {
@@ -65,9 +65,14 @@ func (f *fill) drawPiece(_, i int) {
 	case nn.BernoulliDist:
 		isa.Bernoulli(dst, st, lo, f.dist.P, f.dist.Hi)
 	case nn.IntegersDist:
-		isa.Uniform(dst, st, lo, 0, float32(f.dist.N))
-		for i, v := range dst {
-			dst[i] = float32(math.Floor(float64(v)))
-		}
+		isa.Integers(dst, st, lo, f.dist.N)
 	}
 }
+
+// Uniform is random.Uniform on the engine's instruction set, on the caller's thread.
+func (e *Engine) Uniform(dst []float32, st random.Stream, offset int, lo, hi float32) {
+	e.isa.Uniform(dst, st, offset, lo, hi)
+}
+
+// Normal is random.Normal on the engine's instruction set, on the caller's thread.
+func (e *Engine) Normal(dst []float32, st random.Stream, offset int) { e.isa.Normal(dst, st, offset) }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/nn/random"
 )
 
 // Case is one graph with its definition. Its inputs are trainable parameters, so that an engine is asked for the
@@ -72,7 +73,7 @@ type output struct {
 
 // Build describes the case's graph.
 func (c Case) build() *Builder {
-	seed := uint64(nn.DrawID(c.Name()))
+	seed := uint64(random.ID(c.Name()))
 	b := &Builder{Graph: nn.NewGraph(), Params: nn.NewParams(), rng: rand.New(rand.NewPCG(seed, 1)), names: map[string]*nn.Tensor{},
 		Inputs:   Inputs{Floats: map[*nn.Tensor][]float32{}, Ints: map[*nn.Tensor][]int32{}},
 		detached: map[*nn.Param]bool{}}

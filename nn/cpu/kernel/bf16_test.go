@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"unsafe"
+
+	"github.com/calm-go/calm/nn/bfloat16"
 )
 
 // bf16Input returns n bfloat16 at a place, what they are as float32, and a function that reports whether they are the
@@ -17,59 +19,14 @@ func bf16Input(p place, seed uint64, n int) (half []uint16, full []float32, same
 	r := newRand(seed)
 	full = make([]float32, n)
 	for i := range half {
-		half[i] = ToBF16(float32(r.NormFloat64()))
-		full[i] = FromBF16(half[i])
+		half[i] = bfloat16.FromFloat32(float32(r.NormFloat64()))
+		full[i] = bfloat16.ToFloat32(half[i])
 	}
 	before := slices.Clone(half)
 	return half, full, func() bool { return slices.Equal(before, half) && b.intact() }, b.free
 }
 
-// TestRoundBF16 compares with the definition: the nearest of the two neighbours, of two the even one.
-func TestRoundBF16(t *testing.T) {
-	check := func(v float32) {
-		got := ToBF16(v)
-		if v != v {
-			if f := FromBF16(got); f == f {
-				t.Fatalf("NaN %#x rounds to %v", math.Float32bits(v), f)
-			}
-			return
-		}
-		down := uint16(math.Float32bits(v) >> 16)
-		want := down
-		if FromBF16(down) != v {
-			up := down + 1 // away from zero
-			value := func(h uint16) float64 {
-				if h&0x7fff == 0x7f80 { // where it would be if exponents went on
-					return math.Copysign(0x1p128, float64(v))
-				}
-				return float64(FromBF16(h))
-			}
-			a, b := math.Abs(float64(v)-value(down)), math.Abs(value(up)-float64(v))
-			if b < a || b == a && up%2 == 0 {
-				want = up
-			}
-		}
-		if got != want {
-			t.Fatalf("%v (%#x) rounds to %#x, want %#x", v, math.Float32bits(v), got, want)
-		}
-	}
-	r := newRand(1)
-	for range 200000 {
-		check(math.Float32frombits(r.Uint32()))
-		check(math.Float32frombits(r.Uint32()&0xffff0000 | 0x8000)) // in the middle
-	}
-	for _, v := range []float32{0, 1, 1 + 0x1p-8, 1 + 3*0x1p-8, math.MaxFloat32, 0x1p-149, float32(math.Inf(1)), math.Float32frombits(0x7f800001)} {
-		check(v)
-		check(-v)
-	}
-	for h := range 1 << 16 { // what is one already stays
-		if f := FromBF16(uint16(h)); f == f && ToBF16(f) != uint16(h) {
-			t.Fatalf("%#x comes back as %#x", h, ToBF16(f))
-		}
-	}
-}
-
-// TestRoundRowsBF16: rows of any numbers become what ToBF16 makes of each.
+// TestRoundRowsBF16: the assembly gives what bfloat16.FromFloat32 gives.
 func TestRoundRowsBF16(t *testing.T) {
 	forEachISA(t, func(t *testing.T, s ISA) {
 		for _, n := range append(testLengths(), 20000) {
@@ -90,8 +47,8 @@ func TestRoundRowsBF16(t *testing.T) {
 					t.Fatalf("%s: rounding %d writes outside", p.name, n)
 				}
 				for i, v := range src.data {
-					if dst[i] != ToBF16(v) {
-						t.Fatalf("%s: %v of %d becomes %#x, want %#x", p.name, v, n, dst[i], ToBF16(v))
+					if dst[i] != bfloat16.FromFloat32(v) {
+						t.Fatalf("%s: %v of %d becomes %#x, want %#x", p.name, v, n, dst[i], bfloat16.FromFloat32(v))
 					}
 				}
 				free()

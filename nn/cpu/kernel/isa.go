@@ -1,5 +1,6 @@
 // Package kernel holds the single-threaded inner loops of the CPU engine: matrix-product micro-kernels, vectorised
-// elementwise functions and reductions, and the counter-based random numbers.
+// elementwise functions and reductions, conversions of bfloat16 and counter-based random numbers. The last two are defined
+// by packages nn/bfloat16 and nn/random, whose functions are their portable twins.
 //
 // Every kernel is a method of [ISA], the instruction set to run it on, so that one process can run all the paths its
 // machine has side by side. The portable Go twin of a kernel is its definition; the assembly agrees with it to rounding.

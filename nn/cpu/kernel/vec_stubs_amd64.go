@@ -154,17 +154,17 @@ func rootsAVX2(dst []float32, x []float32, c float32) float32
 //go:noescape
 func adamWAVX2(p []float32, g []float32, m []float32, v []float32, gradScale float32, decay float32, beta1C float32, beta2 float32, beta2C float32, invBC2 float32, eps float32, stepSize float32)
 
-// uniformAVX2 is uniformGo: dst = min(a * (bits>>8) + b, limit).
+// uniformAVX2 is random.Uniform of whole groups: dst = min(a * (bits>>8) + b, limit).
 //
 //go:noescape
 func uniformAVX2(dst []float32, r *[24]uint32, a float32, b float32, limit float32)
 
-// bernoulliAVX2 is bernoulliGo: dst = value where bits>>8 < below, else 0.
+// bernoulliAVX2 is random.Bernoulli of whole groups: dst = value where bits>>8 < below, else 0.
 //
 //go:noescape
 func bernoulliAVX2(dst []float32, r *[24]uint32, below uint32, value float32)
 
-// normalAVX2 is normalGo: pairs of words through boxMuller.
+// normalAVX2 is random.Normal of whole groups: pairs of words through boxMuller.
 //
 //go:noescape
 func normalAVX2(dst []float32, r *[24]uint32)
@@ -319,17 +319,17 @@ func rootsAVX512(dst []float32, x []float32, c float32) float32
 //go:noescape
 func adamWAVX512(p []float32, g []float32, m []float32, v []float32, gradScale float32, decay float32, beta1C float32, beta2 float32, beta2C float32, invBC2 float32, eps float32, stepSize float32)
 
-// uniformAVX512 is uniformGo: dst = min(a * (bits>>8) + b, limit).
+// uniformAVX512 is random.Uniform of whole groups: dst = min(a * (bits>>8) + b, limit).
 //
 //go:noescape
 func uniformAVX512(dst []float32, r *[24]uint32, a float32, b float32, limit float32)
 
-// bernoulliAVX512 is bernoulliGo: dst = value where bits>>8 < below, else 0.
+// bernoulliAVX512 is random.Bernoulli of whole groups: dst = value where bits>>8 < below, else 0.
 //
 //go:noescape
 func bernoulliAVX512(dst []float32, r *[24]uint32, below uint32, value float32)
 
-// normalAVX512 is normalGo: pairs of words through boxMuller.
+// normalAVX512 is random.Normal of whole groups: pairs of words through boxMuller.
 //
 //go:noescape
 func normalAVX512(dst []float32, r *[24]uint32)

@@ -3,6 +3,8 @@ package kernel
 import (
 	"fmt"
 	"testing"
+
+	"github.com/calm-go/calm/nn/random"
 )
 
 // benchVector times a kernel in the first-level cache and in memory; an element moves so many bytes.
@@ -13,7 +15,7 @@ func benchVector(b *testing.B, bytes int, run func(s ISA, x [][]float32)) {
 				x := make([][]float32, 6)
 				for i := range x {
 					x[i] = make([]float32, n)
-					Best().Uniform(x[i], Stream{Draw: uint32(i)}, 0, .1, 2)
+					Best().Uniform(x[i], random.Stream{Draw: uint32(i)}, 0, .1, 2)
 				}
 				for b.Loop() {
 					run(s, x)
@@ -118,15 +120,15 @@ func BenchmarkAdamW(b *testing.B) {
 }
 
 func BenchmarkUniform(b *testing.B) {
-	benchVector(b, 4, func(s ISA, x [][]float32) { s.Uniform(x[0], Stream{}, 0, -1, 1) })
+	benchVector(b, 4, func(s ISA, x [][]float32) { s.Uniform(x[0], random.Stream{}, 0, -1, 1) })
 }
 
 func BenchmarkBernoulli(b *testing.B) {
-	benchVector(b, 4, func(s ISA, x [][]float32) { s.Bernoulli(x[0], Stream{}, 0, .9, 1) })
+	benchVector(b, 4, func(s ISA, x [][]float32) { s.Bernoulli(x[0], random.Stream{}, 0, .9, 1) })
 }
 
 func BenchmarkNormal(b *testing.B) {
-	benchVector(b, 4, func(s ISA, x [][]float32) { s.Normal(x[0], Stream{}, 0) })
+	benchVector(b, 4, func(s ISA, x [][]float32) { s.Normal(x[0], random.Stream{}, 0) })
 }
 
 // BenchmarkEnergy times what the energy score is made of, at N samples, M targets and latent size Z.
@@ -136,8 +138,8 @@ func BenchmarkEnergy(b *testing.B) {
 		x, y := make([]float32, n*z), make([]float32, m*z)
 		g, d := make([]float32, z), make([]float32, m)
 		for _, s := range Available() {
-			s.Normal(x, Stream{}, 0)
-			s.Normal(y, Stream{Draw: 1}, 0)
+			s.Normal(x, random.Stream{}, 0)
+			s.Normal(y, random.Stream{Draw: 1}, 0)
 			b.Run(fmt.Sprintf("DistanceSquares/z=%d/isa=%v", z, s), func(b *testing.B) {
 				for b.Loop() {
 					for i := range n {

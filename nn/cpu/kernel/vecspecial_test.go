@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/calm-go/calm/nn/random"
 )
 
 var (
@@ -185,10 +187,10 @@ func TestWrongLengthsPanic(t *testing.T) {
 		"stride":    func(s ISA) { s.DistanceSquares(y[:2], x, 2, x[:3]) },
 		"gradient":  func(s ISA) { s.AccumulateDifferences(x[:4], y[:3], x, 4, y[:1]) },
 		"roots":     func(s ISA) { s.Roots(x, y, 1) },
-		"end":       func(s ISA) { s.Normal(x, Stream{}, streamSize-7) },
-		"offset":    func(s ISA) { s.Normal(x, Stream{}, -1) },
-		"interval":  func(s ISA) { s.Uniform(x, Stream{}, 0, 1, 1) },
-		"chance":    func(s ISA) { s.Bernoulli(x, Stream{}, 0, 1.5, 1) },
+		"end":       func(s ISA) { s.Normal(x, random.Stream{}, random.Size-7) },
+		"offset":    func(s ISA) { s.Normal(x, random.Stream{}, -1) },
+		"interval":  func(s ISA) { s.Uniform(x, random.Stream{}, 0, 1, 1) },
+		"chance":    func(s ISA) { s.Bernoulli(x, random.Stream{}, 0, 1.5, 1) },
 	}
 	forEachISA(t, func(t *testing.T, s ISA) {
 		for name, call := range calls {
@@ -224,9 +226,9 @@ func TestNothingAllocates(t *testing.T) {
 			s.DistanceSquares(x[0][:5], x[1], 20, x[2][:20])
 			s.AccumulateDifferences(x[0][:20], x[1][:20], x[2], 20, x[3][:5])
 			s.Roots(x[0], x[0], 1)
-			s.Uniform(x[0], Stream{}, 7, 0, 1)
-			s.Bernoulli(x[0], Stream{}, 7, .5, 1)
-			s.Normal(x[0], Stream{}, 7)
+			s.Uniform(x[0], random.Stream{}, 7, 0, 1)
+			s.Bernoulli(x[0], random.Stream{}, 7, .5, 1)
+			s.Normal(x[0], random.Stream{}, 7)
 		})
 		if allocs != 0 {
 			t.Errorf("%v allocations", allocs)

@@ -16,21 +16,22 @@ import (
 )
 
 // goConstants are the constants of the portable twins: the assembly takes them from there, so the two cannot differ.
-var goConstants *types.Scope
+var goConstants []*types.Scope
+
+// twinFiles are the files that hold them, relative to the directory of package kernel.
+var twinFiles = []string{"vecexp.go", "../../random/stream.go", "../../random/normal.go"}
 
 func loadConstants(dir string) error {
-	fset := token.NewFileSet()
-	var files []*ast.File
-	for _, name := range []string{"vecexp.go", "vecrandom.go"} {
+	for _, name := range twinFiles {
+		fset := token.NewFileSet()
 		f, err := parser.ParseFile(fset, filepath.Join(dir, name), nil, parser.SkipObjectResolution)
 		if err != nil {
-			return fmt.Errorf("reading the constants of package kernel: %w", err)
+			return fmt.Errorf("reading the constants of the portable twins: %w", err)
 		}
-		files = append(files, f)
+		config := types.Config{Error: func(error) {}} // imports and other files are missing; constants need none
+		pkg, _ := config.Check(f.Name.Name, fset, []*ast.File{f}, nil)
+		goConstants = append(goConstants, pkg.Scope())
 	}
-	config := types.Config{Error: func(error) {}} // imports and other files are missing; constants need none
-	pkg, _ := config.Check("kernel", fset, files, nil)
-	goConstants = pkg.Scope()
 	return nil
 }
 
@@ -39,13 +40,13 @@ type konst struct{ Mem }
 
 var konsts = map[string]konst{}
 
-// goFloat is the package's constant called name, as a float32.
+// goFloat is the Go constant called name, as a float32.
 func goFloat(name string) konst {
 	v, _ := constant.Float32Val(constant.ToFloat(goValue(name)))
 	return bits(name, math.Float32bits(v))
 }
 
-// goInt is the package's constant called name, as an integer.
+// goInt is the Go constant called name, as an integer.
 func goInt(name string) konst {
 	v, exact := constant.Uint64Val(goValue(name))
 	if !exact || v > math.MaxUint32 {
@@ -55,11 +56,13 @@ func goInt(name string) konst {
 }
 
 func goValue(name string) constant.Value {
-	c, ok := goConstants.Lookup(name).(*types.Const)
-	if !ok || c.Val().Kind() == constant.Unknown {
-		fail(fmt.Errorf("package kernel has no constant %s", name))
+	for _, scope := range goConstants {
+		if c, ok := scope.Lookup(name).(*types.Const); ok && c.Val().Kind() != constant.Unknown {
+			return c.Val()
+		}
 	}
-	return c.Val()
+	fail(fmt.Errorf("no constant %s in %v", name, twinFiles))
+	return nil
 }
 
 // float is the constant v under a name for the listing.

@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	source := flag.String("source", "..", "directory of package kernel, whose constants the kernels use")
+	source := flag.String("source", "..", "directory of package kernel, from which the files with constants are found")
 	other := flag.String("other", "", "file for the stubs of other platforms")
 	flag.Parse()
 	if err := loadConstants(*source); err != nil {

@@ -10,12 +10,12 @@ import (
 
 const (
 	groupBlocks = 16 // of a group of 64 numbers
-	keysOffset  = 16 // of the keys, behind the counter
+	keysOffset  = 16 // of the keys, which follow the counter
 )
 
 func (g gen) random() {
 	g.text("uniform", "(dst []float32, r *[24]uint32, a, b, limit float32)",
-		"is uniformGo: dst = min(a * (bits>>8) + b, limit).")
+		"is random.Uniform of whole groups: dst = min(a * (bits>>8) + b, limit).")
 	a, b, limit := g.param("a"), g.param("b"), g.param("limit")
 	g.groups(func(words [4]VecVirtual) [4]VecVirtual {
 		for w := range words { // rounded twice, as in Go: all instruction sets give the same numbers
@@ -26,7 +26,7 @@ func (g gen) random() {
 	})
 
 	g.text("bernoulli", "(dst []float32, r *[24]uint32, below uint32, value float32)",
-		"is bernoulliGo: dst = value where bits>>8 < below, else 0.")
+		"is random.Bernoulli of whole groups: dst = value where bits>>8 < below, else 0.")
 	below, value := g.param("below"), g.param("value")
 	g.groups(func(words [4]VecVirtual) [4]VecVirtual {
 		for w := range words {
@@ -36,7 +36,7 @@ func (g gen) random() {
 		return words
 	})
 
-	g.text("normal", "(dst []float32, r *[24]uint32)", "is normalGo: pairs of words through boxMuller.")
+	g.text("normal", "(dst []float32, r *[24]uint32)", "is random.Normal of whole groups: pairs of words through boxMuller.")
 	g.groups(func(words [4]VecVirtual) [4]VecVirtual {
 		words[0], words[1] = g.boxMuller(words[0], words[1])
 		words[2], words[3] = g.boxMuller(words[2], words[3])
