@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/atomicfile"
 )
 
 // failing makes operation number at of a disk fail (from 0): for good, as when the process is killed, or once.

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/atomicfile"
 )
 
 func TestTrimMetrics(t *testing.T) {

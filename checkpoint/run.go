@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/filelock"
 )
 

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/atomicfile"
 )
 
 // State is what a checkpoint holds.

@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/checkpoint"
-	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/filelock"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/calm-go/calm/checkpoint"
-	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/interchange/hub"
+	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/run"
 )
 

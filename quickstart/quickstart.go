@@ -15,9 +15,9 @@ import (
 
 	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/checkpoint"
-	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"

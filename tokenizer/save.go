@@ -7,7 +7,7 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/atomicfile"
 )
 
 // Save writes t as a Hugging Face tokenizer.json, which [Load] and the tokenizers

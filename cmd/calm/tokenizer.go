@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/calm-go/calm/checkpoint/atomicfile"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 )

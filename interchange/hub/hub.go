@@ -24,7 +24,7 @@ import (
 
 	hf "github.com/gomlx/go-huggingface/hub"
 
-	"github.com/calm-go/calm/checkpoint/atomicfile"
+	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/filelock"
 )
 
