@@ -1,16 +1,16 @@
 package corpus
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 
+	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/tokenizer"
 )
 
@@ -154,52 +154,10 @@ func parseManifest(b []byte) (manifest, error) {
 
 // write puts the manifest into dir, which makes it a prepared corpus.
 func (m manifest) write(dir string) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	if err := e.Encode(m); err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(dir, manifestName), func(f *os.File) error {
-		_, err := f.Write(b.Bytes())
-		return err
+	return atomicfile.Write(filepath.Join(dir, manifestName), func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(m)
 	})
-}
-
-// writeFile writes a file beside its place, syncs it and moves it there.
-func writeFile(path string, fill func(*os.File) error) error {
-	tmp := path + ".tmp"
-	f, err := os.Create(tmp)
-	if err != nil {
-		return err
-	}
-	err = fill(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		os.Remove(tmp)
-		return err
-	}
-	return commit(tmp, path)
-}
-
-// commit moves a synced file to its place and makes that last.
-func commit(tmp, path string) error {
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := dir.Sync(); err != nil && runtime.GOOS != "windows" { // which cannot
-		return err
-	}
-	return nil
 }

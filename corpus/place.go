@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/filelock"
@@ -39,14 +38,10 @@ func Free(dir string) error {
 	return nil
 }
 
-// ours tells of a file in a directory without a manifest whether a preparation
-// makes it. The tokenizer is written behind the shards.
+// ours tells of a file in a directory without a manifest whether a preparation makes it. The tokenizer is written after
+// the shards.
 func ours(name string, begun bool) bool {
-	switch {
-	case name == filelock.Name, name == manifestName+".tmp", isShardName(name), atomicfile.IsLeftover(name):
-		return true
-	}
-	return begun && (name == tokenizerName || strings.HasPrefix(name, tokenizerName+".") && strings.HasSuffix(name, ".tmp"))
+	return name == filelock.Name || isShardName(name) || atomicfile.IsLeftover(name) || begun && name == tokenizerName
 }
 
 // Begun reports whether there are shards in dir, which a preparation that was

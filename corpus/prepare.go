@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/filelock"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -172,7 +173,7 @@ func (p *preparation) otherTokenizer() error {
 	return fmt.Errorf("%s was begun with another tokenizer: choose another directory, or delete this one", p.dir)
 }
 
-// removeRest removes shards, whole or not, that are not kept.
+// removeRest removes shards, whole or not, that are not kept, and what a killed writer left of the other files.
 func (p *preparation) removeRest() error {
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
@@ -182,12 +183,22 @@ func (p *preparation) removeRest() error {
 	for i := range p.kept {
 		keep[shardName(i)] = true
 	}
+	var remove []string
 	for _, e := range entries {
-		name := e.Name()
-		if isShardName(name) && !keep[name] || name == manifestName+".tmp" {
-			if err := os.Remove(filepath.Join(p.dir, name)); err != nil {
-				return err
-			}
+		if isShardName(e.Name()) && !keep[e.Name()] {
+			remove = append(remove, filepath.Join(p.dir, e.Name()))
+		}
+	}
+	for _, name := range []string{manifestName, tokenizerName} {
+		temps, err := atomicfile.Temps(filepath.Join(p.dir, name))
+		if err != nil {
+			return err
+		}
+		remove = append(remove, temps...)
+	}
+	for _, path := range remove {
+		if err := os.Remove(path); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -345,7 +356,7 @@ func (p *preparation) flush() error {
 		return err
 	}
 	path := filepath.Join(p.dir, shardName(len(p.kept)))
-	if err := commit(file.Name(), path); err != nil {
+	if err := new(atomicfile.Disk).Commit(file.Name(), path); err != nil {
 		return err
 	}
 	s, _, err := openShard(path)

@@ -41,9 +41,17 @@ func (d *Disk) WriteFile(path string, fill func(w io.Writer) error) error {
 	if err := d.FillNew(temp, fill); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := d.Rename(temp, path); err != nil {
+	if err := d.Commit(temp, path); err != nil {
 		_ = d.RemoveAll(temp)
 		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// Commit renames a file whose content is synced to its final name, in the same directory, and syncs the directory.
+func (d *Disk) Commit(temp, path string) error {
+	if err := d.Rename(temp, path); err != nil {
+		return err
 	}
 	return d.SyncDir(filepath.Dir(path))
 }
