@@ -75,7 +75,7 @@ func BenchmarkReadLines(b *testing.B) {
 	}
 	b.SetBytes(int64(lines.Len()))
 	for b.Loop() {
-		if err := readLines(context.Background(), bytes.NewReader(lines.Bytes()), "bench", func(Document) error { return nil }); err != nil {
+		if err := readLines(context.Background(), bytes.NewReader(lines.Bytes()), "bench", DefaultField, func(Document) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -28,7 +28,7 @@ func Book() iter.Seq2[Document, error] {
 			return
 		}
 		defer r.Close()
-		err = readLines(context.Background(), r, BookTitle, func(d Document) error {
+		err = readLines(context.Background(), r, BookTitle, DefaultField, func(d Document) error {
 			if !yield(d, nil) {
 				return errStop
 			}

@@ -4,25 +4,26 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"unicode/utf16"
-	"unicode/utf8"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxLine bounds a line of JSON in bytes, so that a file that is something else
-// (or a compressed bomb) ends in an error and not in the machine's memory.
+// maxLine bounds a line of JSON in bytes, so that a file that is something else (or a compressed bomb) ends in an error
+// and not in the machine's memory.
 const maxLine = 1 << 30
 
-// readLines gives the field text of every line of r. Lines of white space are
-// passed over.
-func readLines(ctx context.Context, r io.Reader, path string, each func(Document) error) error {
+// readLines gives the field of every line of r. Lines of white space are passed over.
+func readLines(ctx context.Context, r io.Reader, path string, f field, each func(Document) error) error {
 	in := bufio.NewReaderSize(r, 1<<18)
 	if mark, _ := in.Peek(3); string(mark) == "\xef\xbb\xbf" {
 		in.Discard(3) // a byte order mark is no part of the first line
 	}
+	object := newObjectReader(f)
 	var line []byte
 	for number := 1; ; number++ {
 		var err error
@@ -32,7 +33,7 @@ func readLines(ctx context.Context, r io.Reader, path string, each func(Document
 			return fmt.Errorf("%s:%d: %w", path, number, err)
 		}
 		if len(bytes.TrimSpace(line)) > 0 {
-			text, err := textField(line)
+			text, err := object.text(line)
 			if err != nil {
 				return fmt.Errorf("%s:%d: %w", path, number, err)
 			}
@@ -66,187 +67,157 @@ func appendLine(dst []byte, in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// textField returns the string under the key "text" of a JSON object: exactly
-// this key, where encoding/json would take "TEXT" too, and the last of several.
-// null counts as no text. Bytes that are no UTF-8 become U+FFFD, as JSON has it.
-func textField(line []byte) ([]byte, error) {
-	if !json.Valid(line) {
-		var any json.RawMessage
-		err := json.Unmarshal(line, &any)
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			return nil, fmt.Errorf("column %d: not JSON: %w; expected one object a line", syntax.Offset, err)
+// An objectReader reads the field of one JSON object after another. Names have to match exactly, and of several members
+// of the same name the last counts. Bytes that are no UTF-8 become U+FFFD, and so does half of a surrogate pair.
+type objectReader struct {
+	field field
+	path  []string // the same, from the outermost name on
+	dec   jsontext.Decoder
+	in    bytes.Buffer
+	name  []byte // of a member, unquoted
+
+	// What is found of the field so far: its text, or what is wrong with it.
+	found bool
+	value []byte
+	wrong error
+}
+
+func newObjectReader(f field) *objectReader { return &objectReader{field: f, path: f.path()} }
+
+// text returns the field of an object, nil for null. An object around the field that is null counts as null too.
+func (o *objectReader) text(line []byte) ([]byte, error) {
+	o.reset(line)
+	if kind := o.dec.PeekKind(); kind != jsontext.KindBeginObject {
+		if _, err := o.dec.ReadValue(); err != nil {
+			return nil, notJSON(err)
 		}
-		return nil, fmt.Errorf("not JSON: %w", err)
+		return nil, fmt.Errorf("%s; expected an object with a field %q", kindName(kind), o.field)
 	}
-	s := scanner{line: line}
-	if s.peek() != '{' {
-		return nil, fmt.Errorf(`a JSON %s; expected an object with a field "text"`, kindName(s.peek()))
+	if err := o.members(o.path); err != nil {
+		return nil, notJSON(err)
 	}
-	var value []byte
-	found := false
-	for s.at++; s.peek() != '}'; {
-		key := s.value()
-		s.peek()
-		s.at++ // the colon
-		v := s.value()
-		if isText(key) {
-			value, found = v, true
-		}
-		if s.peek() == ',' {
-			s.at++
-		}
+	if rest := bytes.TrimLeft(line[o.dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return nil, fmt.Errorf("column %d: not JSON: text after the object; expected one object a line", len(line)-len(rest)+1)
 	}
 	switch {
-	case !found:
-		return nil, errors.New(`the object has no field "text"`)
-	case string(value) == "null":
-		return nil, nil
-	case value[0] != '"':
-		return nil, fmt.Errorf(`the field "text" is a %s; expected a string`, kindName(value[0]))
+	case o.wrong != nil:
+		return nil, o.wrong
+	case !o.found:
+		return nil, fmt.Errorf("the object has no field %q; it has %s%s", o.field, listed(o.names(line)), chooseField)
 	}
-	return unquote(value)
+	return o.value, nil
 }
 
-// unquote returns the content of a string of valid JSON. encoding/json, which is
-// several times slower, is asked only about bytes that are no UTF-8.
-func unquote(quoted []byte) ([]byte, error) {
-	if !utf8.Valid(quoted) {
-		var s string
-		err := json.Unmarshal(quoted, &s)
-		return []byte(s), err
+func (o *objectReader) reset(line []byte) {
+	o.in = *bytes.NewBuffer(line)
+	o.dec.Reset(&o.in, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	o.found, o.value, o.wrong = false, nil, nil
+}
+
+// members reads an object to its end and finds the path in it.
+func (o *objectReader) members(path []string) error {
+	if _, err := o.dec.ReadToken(); err != nil { // {
+		return err
 	}
-	rest := quoted[1 : len(quoted)-1]
-	text := make([]byte, 0, len(rest))
-	for {
-		at := bytes.IndexByte(rest, '\\')
-		if at < 0 {
-			return append(text, rest...), nil
+	for o.dec.PeekKind() != jsontext.KindEndObject {
+		name, err := o.dec.ReadValue()
+		if err != nil {
+			return err
 		}
-		text = append(text, rest[:at]...)
-		if c := escapes[rest[at+1]]; c != 0 {
-			text = append(text, c)
-			rest = rest[at+2:]
-			continue
+		if o.is(name, path[0]) {
+			err = o.member(path)
+		} else {
+			err = o.dec.SkipValue()
 		}
-		r := hexRune(rest[at:])
-		rest = rest[at+6:]
-		if utf16.IsSurrogate(r) {
-			low := rune(0)
-			if bytes.HasPrefix(rest, []byte(`\u`)) {
-				low = hexRune(rest)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := o.dec.ReadToken() // }
+	return err
+}
+
+// member reads the value under the first name of the path.
+func (o *objectReader) member(path []string) error {
+	o.found, o.value, o.wrong = true, nil, nil
+	kind := o.dec.PeekKind()
+	if kind == jsontext.KindBeginObject && len(path) > 1 {
+		o.found = false
+		return o.members(path[1:])
+	}
+	v, err := o.dec.ReadValue()
+	switch {
+	case err != nil:
+		return err
+	case kind == jsontext.KindNull:
+	case kind == jsontext.KindString && len(path) == 1:
+		o.value, _ = jsontext.AppendUnquote([]byte(nil), v) // its error is about UTF-8, which is replaced
+	case len(path) > 1:
+		o.wrong = fmt.Errorf("the field %q is %s; expected an object with a field %q", path[0], kindName(kind), strings.Join(path[1:], "."))
+	default:
+		o.wrong = fmt.Errorf("the field %q is %s; expected a string", o.field, kindName(kind))
+	}
+	return nil
+}
+
+// is reports whether a quoted name is the wanted one.
+func (o *objectReader) is(quoted []byte, want string) bool {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1:len(quoted)-1]) == want
+	}
+	o.name, _ = jsontext.AppendUnquote(o.name[:0], quoted)
+	return string(o.name) == want
+}
+
+// names lists the members of a valid object, those of objects in it too, as --field takes them: no more than maxListed
+// and one.
+func (o *objectReader) names(line []byte) (names []string) {
+	o.reset(line)
+	for len(names) <= maxListed {
+		var err error
+		kind := o.dec.PeekKind()
+		in, length := o.dec.StackIndex(o.dec.StackDepth())
+		if in == jsontext.KindBeginObject && length%2 == 1 && kind != jsontext.KindBeginObject { // the value of a member
+			name := strings.Join(slices.Collect(o.dec.StackPointer().Tokens()), ".")
+			if !slices.Contains(names, name) {
+				names = append(names, name)
 			}
-			if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
-				rest = rest[6:]
-			}
+			err = o.dec.SkipValue()
+		} else {
+			_, err = o.dec.ReadToken()
 		}
-		text = utf8.AppendRune(text, r)
-	}
-}
-
-// hexRune returns the number of an escape \uXXXX.
-func hexRune(escape []byte) (r rune) {
-	for _, c := range escape[2:6] {
-		switch {
-		case c >= 'a':
-			c -= 'a' - 10
-		case c >= 'A':
-			c -= 'A' - 10
-		default:
-			c -= '0'
-		}
-		r = r<<4 | rune(c)
-	}
-	return r
-}
-
-// escapes are the characters behind a backslash, but for \u.
-var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
-
-// isText tells whether a quoted key says text, escapes included.
-func isText(key []byte) bool {
-	if bytes.IndexByte(key, '\\') < 0 {
-		return string(key) == `"text"`
-	}
-	var s string
-	return json.Unmarshal(key, &s) == nil && s == "text"
-}
-
-// A scanner walks over JSON known to be valid.
-type scanner struct {
-	line []byte
-	at   int
-}
-
-// peek passes white space and returns the byte behind it.
-func (s *scanner) peek() byte {
-	for {
-		switch c := s.line[s.at]; c {
-		case ' ', '\t', '\r', '\n':
-			s.at++
-		default:
-			return c
+		if err != nil { // the end
+			break
 		}
 	}
+	return names
 }
 
-// value returns the next value as it stands in the line.
-func (s *scanner) value() []byte {
-	c := s.peek()
-	from := s.at
-	switch c {
-	case '"':
-		s.string()
-	case '{', '[':
-		s.nested()
-	default: // a number, true, false or null
-		for s.at < len(s.line) && bytes.IndexByte([]byte(",}] \t\r\n"), s.line[s.at]) < 0 {
-			s.at++
+// notJSON says where a line stops to be JSON.
+func notJSON(err error) error {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		reason := syntax.Err
+		if errors.Is(reason, io.ErrUnexpectedEOF) {
+			reason = errors.New("the line ends within a value")
 		}
+		return fmt.Errorf("column %d: not JSON: %w; expected one object a line", syntax.ByteOffset+1, reason)
 	}
-	return s.line[from:s.at]
+	return fmt.Errorf("not JSON: %w", err)
 }
 
-func (s *scanner) string() {
-	for s.at++; s.line[s.at] != '"'; s.at++ {
-		if s.line[s.at] == '\\' {
-			s.at++
-		}
-	}
-	s.at++
-}
-
-func (s *scanner) nested() {
-	for depth := 0; ; {
-		switch s.line[s.at] {
-		case '"':
-			s.string()
-			continue
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-		}
-		s.at++
-		if depth == 0 {
-			return
-		}
-	}
-}
-
-// kindName names the kind of value that begins with c.
-func kindName(c byte) string {
-	switch c {
-	case '{':
-		return "object"
-	case '[':
-		return "array"
-	case '"':
-		return "string"
-	case 't', 'f':
-		return "boolean"
-	case 'n':
+// kindName names a kind of value, with its article.
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case jsontext.KindBeginObject:
+		return "an object"
+	case jsontext.KindBeginArray:
+		return "an array"
+	case jsontext.KindString:
+		return "a string"
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return "a boolean"
+	case jsontext.KindNull:
 		return "null"
 	}
-	return "number"
+	return "a number"
 }

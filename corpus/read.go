@@ -201,7 +201,7 @@ func readFile(ctx context.Context, path string, read *int64, each func(Document)
 	}
 	defer r.Close()
 	if f == formatLines {
-		return readLines(ctx, r, path, each)
+		return readLines(ctx, r, path, DefaultField, each)
 	}
 	text, err := readAtMost(r, maxText)
 	if err != nil {

@@ -265,16 +265,3 @@ func TestReadStops(t *testing.T) {
 	}
 	wantError(t, last, "canceled")
 }
-
-func FuzzReadLines(f *testing.F) {
-	f.Add([]byte(`{"text":"x"}` + "\n" + `{"a":[1,{"text":"\"}"}],"te\u0078t" : "\ud83d\ude00\\"}`))
-	f.Add([]byte("{\"text\":null}\n\n[]"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		readLines(context.Background(), bytes.NewReader(b), "fuzz", func(d Document) error {
-			if d.Line < 1 {
-				t.Errorf("line %d", d.Line)
-			}
-			return nil
-		})
-	})
-}
