@@ -6,7 +6,7 @@ import (
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
-	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/internal/memtest"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
 )
@@ -17,7 +17,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add([]byte(`{"weight_map": {"a": "../x.bin"}}`))
 	f.Add([]byte(`{"weight_map": {"a": 3}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		within := testkit.Memory(t, len(data), 1<<18)
+		within := memtest.Within(t, len(data), 1<<18)
 		where, err := parseIndex(data)
 		within()
 		if err != nil {
@@ -48,7 +48,7 @@ func FuzzConfig(f *testing.F) {
 		few[s.Name] = source{Stream: s}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		defer testkit.Memory(t, len(data), 1<<20)()
+		defer memtest.Within(t, len(data), 1<<20)()
 		ref, err := config.Decode(reference{}, "config.json", data, config.Reference())
 		if err != nil || ref.bounded("config.json") != nil {
 			return

@@ -6,7 +6,6 @@ import (
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/train"
 )
 
@@ -65,10 +64,7 @@ func (m *Model) countTraining(c *Cost, o *train.Objective) error {
 	c.Step = flops.Training(o.Graph).Times(batches)
 	c.StepToken = c.Step.Total() / batches / float64(m.BatchSize*m.BlockSize)
 	if o.Auxiliary != nil {
-		plain := m.LM.Config
-		plain.TokenLossWeight = 0
-		without := lm.New(plain, m.LM.Autoencoder.Config, nn.NewParams()).Training(m.BatchSize, m.BlockSize)
-		c.TokenLoss = c.Step.Plus(flops.Training(without.Graph).Times(-batches))
+		c.TokenLoss = c.Step.Plus(flops.Training(o.Auxiliary.Without()).Times(-batches))
 	}
 	without, err := m.stepsMade(c, o)
 	if err != nil {
@@ -79,7 +75,11 @@ func (m *Model) countTraining(c *Cost, o *train.Objective) error {
 	}
 	c.SoFar, c.Planned = steps(c.Steps, without), steps(c.Steps, without)
 	if left := c.MaxSteps - c.Steps; left > 0 {
-		c.Planned += steps(left, min(left, c.MaxSteps-o.AuxiliarySteps(c.MaxSteps)))
+		off := 0
+		if o.Auxiliary != nil {
+			off = min(left, c.MaxSteps-o.Auxiliary.Steps(c.MaxSteps))
+		}
+		c.Planned += steps(left, off)
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (m *Model) stepsMade(c *Cost, o *train.Objective) (without int, err error) 
 		return 0, err
 	}
 	c.Steps = steps[len(steps)-1]
-	if o.Auxiliary == nil || o.AuxiliaryUntil >= 1 {
+	if o.Auxiliary == nil || o.Auxiliary.Until >= 1 {
 		return 0, nil
 	}
 	return train.WithoutAuxiliary(r)

@@ -10,6 +10,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/train"
 )
@@ -75,10 +76,10 @@ func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(contex
 			figures = append(figures, train.Figure{Name: f.Name, Value: f.Value})
 		}
 		if len(r.TokenBrier) > 0 {
-			figures = append(figures, train.Figure{Name: train.TokenLoss, Value: r.TokenLoss})
+			figures = append(figures, train.Figure{Name: metric.TokenLoss, Value: r.TokenLoss})
 		}
 		for i, b := range r.TokenBrier {
-			figures = append(figures, train.Figure{Name: train.TokenBrier(i), Value: b})
+			figures = append(figures, train.Figure{Name: metric.TokenBrier(i), Value: b})
 		}
 		if r.Diverged > 0 { // a diffusion head that is young does that
 			figures = append(figures, train.Figure{Name: Diverged, Value: float64(r.Diverged) / float64(r.Drawn)})

@@ -231,11 +231,11 @@ func (m *Model) VocabSize() int {
 func (m *Model) Objective() (*train.Objective, error) {
 	switch {
 	case m.AE != nil:
-		return train.Autoencoder(m.AE, m.TrainConfig)
+		return m.AE.Objective(m.TrainConfig)
 	case m.LM != nil:
-		return train.LanguageModel(m.LM, m.TrainConfig)
+		return m.LM.Objective(m.TrainConfig)
 	}
-	return train.Autoregressive(m.AR, m.TrainConfig)
+	return m.AR.Objective(m.TrainConfig)
 }
 
 // Config returns the resolved configuration as it stands in config.json.

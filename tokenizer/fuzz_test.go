@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/internal/memtest"
 )
 
 // edited puts insert in place of cut bytes of file. The readers are fuzzed by such
@@ -28,7 +28,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(at(`"added_tokens": [`)+17, uint16(0), []byte(`{"id": 259, "content": "\ud800"},`))
 	f.Fuzz(func(t *testing.T, at, cut uint16, insert []byte) {
 		file := edited(good, at, cut, insert)
-		within := testkit.Memory(t, len(file), 1<<18)
+		within := memtest.Within(t, len(file), 1<<18)
 		tok, err := Parse(file)
 		within()
 		if err != nil {
@@ -50,7 +50,7 @@ func FuzzParseLlama3(f *testing.F) {
 	f.Add(uint16(len(good)), uint16(0), []byte("YWFhYWFhYQ== 702\r\n\n"))
 	f.Fuzz(func(t *testing.T, at, cut uint16, insert []byte) {
 		file := edited(good, at, cut, insert)
-		within := testkit.Memory(t, len(file), 1<<18)
+		within := memtest.Within(t, len(file), 1<<18)
 		tokens, err := parseTiktoken(file)
 		within()
 		if err != nil {

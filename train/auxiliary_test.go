@@ -23,7 +23,7 @@ func tinyLMTrainer(t *testing.T, change func(*lm.Config)) *train.Trainer {
 	change(&cfg)
 	m := lm.New(cfg, ae, nn.NewParams())
 	m.Initialize(7)
-	o, err := train.LanguageModel(m, c)
+	o, err := m.Objective(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func TestGoldenTrainAutoencoder(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
 				goldenTraining(t, c, e, func(cfg train.Config) (*train.Objective, error) {
-					return train.Autoencoder(c.Autoencoder(t), cfg)
+					return c.Autoencoder(t).Objective(cfg)
 				})
 			})
 		})
@@ -61,7 +61,7 @@ func TestGoldenTrainEnergy(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
 				goldenTraining(t, c, e, func(cfg train.Config) (*train.Objective, error) {
-					return train.LanguageModel(c.LM(t), cfg)
+					return c.LM(t).Objective(cfg)
 				})
 			})
 		})

@@ -287,8 +287,8 @@ func (l *Loop) decide() error {
 // end of auxiliary losses; a guess from less than a tenth of the time would be a poor one.
 func (l *Loop) decideAt() float64 {
 	at := l.Trainer.Config.decideAt()
-	if o := l.Trainer.Objective; o.Auxiliary != nil {
-		at = min(at, max(.1, o.AuxiliaryUntil))
+	if a := l.Trainer.Objective.Auxiliary; a != nil {
+		at = min(at, max(.1, a.Until))
 	}
 	return at
 }

@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
-	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -20,8 +18,9 @@ type Trainer struct {
 	Program   *cpu.Program
 
 	optimizer *cpu.AdamW
-	batch     []int32 // [B, T]
-	step      int     // steps made
+	auxiliary map[*nn.Param]bool // parameters of the auxiliary loss, saved with the optimizer's state
+	batch     []int32            // [B, T]
+	step      int                // steps made
 }
 
 // Report is what a step did.
@@ -31,7 +30,7 @@ type Report struct {
 	GradNorm     float64 // before clipping
 	LearningRate float64
 	Figures      []Figure // of the last accumulated batch
-	Without      bool     // auxiliary losses were off; false where there are none
+	Without      bool     // the auxiliary loss was off; false where there is none
 }
 
 // New compiles the objective for training from its parameters' present values, which must be there. It returns a
@@ -42,7 +41,12 @@ func New(eng *cpu.Engine, o *Objective, c Config) (*Trainer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: make batch_size or block_size smaller, and gradient_accumulation_steps larger", err)
 	}
-	t := &Trainer{Config: c, Objective: o, Program: program}
+	t := &Trainer{Config: c, Objective: o, Program: program, auxiliary: map[*nn.Param]bool{}}
+	if o.Auxiliary != nil {
+		for _, p := range o.Auxiliary.Params {
+			t.auxiliary[p] = true
+		}
+	}
 	t.optimizer = cpu.NewAdamW(t.Program)
 	t.batch = make([]int32, c.BatchSize*c.BlockSize)
 	return t, nil
@@ -65,9 +69,9 @@ func (t *Trainer) Steps() int { return t.step }
 func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) {
 	c := t.Config
 	r := Report{Step: t.step, LearningRate: c.LearningRateAt(t.step, total)}
-	if o := t.Objective; o.Auxiliary != nil {
-		r.Without = !o.auxiliary(t.step, total)
-		o.Auxiliary(!r.Without)
+	if a := t.Objective.Auxiliary; a != nil {
+		r.Without = !a.on(t.step, total)
+		a.Switch(!r.Without)
 	}
 	for i := range c.GradientAccumulationSteps {
 		if err := next(t.batch); err != nil {
@@ -118,12 +122,12 @@ const (
 	secondMoment = "exp_avg_sq."
 )
 
-// Tensors returns the model's parameters, and what only training needs: parameters of auxiliary losses and the
+// Tensors returns the model's parameters, and what only training needs: parameters of the auxiliary loss and the
 // optimizer's moments. The slices are the live ones.
 func (t *Trainer) Tensors() (model, optimizer []checkpoint.Tensor) {
 	for _, p := range t.Objective.Params.All() {
 		tensor := checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
-		if t.trainingOnly(p) {
+		if t.auxiliary[p] {
 			optimizer = append(optimizer, tensor)
 		} else {
 			model = append(model, tensor)
@@ -137,10 +141,6 @@ func (t *Trainer) Tensors() (model, optimizer []checkpoint.Tensor) {
 	return model, optimizer
 }
 
-func (t *Trainer) trainingOnly(p *nn.Param) bool {
-	return strings.HasPrefix(p.Name, lm.TokenHeadPrefix)
-}
-
 // Restore puts back the parameters and moments of a checkpoint after that many steps. A tensor that it does not know is an
 // error: the checkpoint is another model's, of which training on would throw a part away.
 func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
@@ -148,7 +148,7 @@ func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
 	for _, p := range t.Objective.Params.All() {
 		known[p.Name] = true
 		from := model
-		if t.trainingOnly(p) {
+		if t.auxiliary[p] {
 			from = optimizer
 		}
 		if err := from.ReadFloat32(p.Name, p.Data); err != nil {

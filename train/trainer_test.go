@@ -22,7 +22,7 @@ func tinyTrainer(t *testing.T, change func(*train.Config)) *train.Trainer {
 	change(&c)
 	m := autoencoder.New(testkit.TinyAutoencoder(), nn.NewParams(), "")
 	m.Params.Initialize(7)
-	o, err := train.Autoencoder(m, c)
+	o, err := m.Objective(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestClipping(t *testing.T) {
 func TestWholePatches(t *testing.T) {
 	c := train.Default()
 	c.BlockSize = 10
-	if _, err := train.Autoencoder(autoencoder.New(testkit.TinyAutoencoder(), nn.NewParams(), ""), c); err == nil || !strings.Contains(err.Error(), "block_size = 10: want a multiple") {
+	if _, err := autoencoder.New(testkit.TinyAutoencoder(), nn.NewParams(), "").Objective(c); err == nil || !strings.Contains(err.Error(), "block_size = 10: want a multiple") {
 		t.Errorf("blocks of 10 tokens and patches of 4: %v", err)
 	}
 }

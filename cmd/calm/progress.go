@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/train"
 )
 
@@ -65,7 +66,7 @@ func (p *progress) step(e train.Event) string {
 	}
 	fmt.Fprintf(&b, "  loss %s", number(e.Loss))
 	for _, f := range e.Figures {
-		if strings.HasPrefix(f.Name, "token_brier_") && f.Name != train.TokenBrier(0) {
+		if strings.HasPrefix(f.Name, "token_brier_") && f.Name != metric.TokenBrier(0) {
 			continue // the line is to fit a terminal
 		}
 		fmt.Fprintf(&b, "  %s %s", strings.ReplaceAll(f.Name, "_", " "), number(f.Value))

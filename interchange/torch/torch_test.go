@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/checkpoint"
-	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/internal/memtest"
 )
 
 // pickler writes the operations that torch.save writes.
@@ -307,7 +307,7 @@ func FuzzUnpickle(f *testing.F) {
 	f.Add([]byte{opProto, 2, opEmptyDict, opBinPut, 0, opMark, opBinGet, 0, opBinGet, 0, opSetItems, opStop})
 	f.Add([]byte{opProto, 2, opMark, opMark, opEmptyList, opBinGet, 0, opAppends, opTuple, opLong1, 2, 1, 255, opBuild, opStop})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		within := testkit.Memory(t, len(data), 1<<18)
+		within := memtest.Within(t, len(data), 1<<18)
 		found, err := unpickle(data)
 		within()
 		if err != nil && len(found) > 0 {
@@ -328,7 +328,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(archive(f, zip.Store, "m/data.pkl", pickle, "m/data/0", floats(6), "m/data/1", floats(6)))
 	f.Add([]byte("PK\x03\x04"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		within := testkit.Memory(t, len(data), 1<<18)
+		within := memtest.Within(t, len(data), 1<<18)
 		file, err := parse(data)
 		within()
 		if err != nil {

@@ -1,13 +1,14 @@
-package testkit
+// Package memtest bounds what a reader of untrusted bytes allocates. It imports nothing, so that every package can use it.
+package memtest
 
 import (
 	"runtime"
 	"testing"
 )
 
-// Memory begins to count what is allocated, and returns the end of it: more than some bytes and 500 for each byte of input
+// Within begins to count what is allocated, and returns the end of it: more than some bytes and 500 for each byte of input
 // is an error.
-func Memory(t testing.TB, input, some int) func() {
+func Within(t testing.TB, input, some int) func() {
 	var before runtime.MemStats
 	runtime.ReadMemStats(&before)
 	return func() {

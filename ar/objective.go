@@ -1,0 +1,35 @@
+package ar
+
+import (
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/metric"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/train"
+)
+
+// Layout returns how text is cut into blocks of that many tokens.
+func (m *Model) Layout(block int) corpus.Layout {
+	return corpus.Layout{Kind: corpus.Language, PatchSize: 1, BlockSize: block}
+}
+
+// Initialize draws the parameters that have no values yet.
+func (m *Model) Initialize(seed uint64) { m.Params.Initialize(seed) }
+
+// Objective returns what training optimizes (docs/spec.md, section 3.4), over batches of the size that c says. A
+// block_size below 2 is a *config.Error.
+func (m *Model) Objective(c train.Config) (*train.Objective, error) {
+	if err := c.WholePatches(1, 2); err != nil {
+		return nil, err
+	}
+	t := m.Training(c.BatchSize, c.BlockSize)
+	return &train.Objective{
+		Graph: t.Graph, Params: m.Params, Layout: m.Layout(c.BlockSize),
+		Fill: func(p *cpu.Program, ids []int32) error { return t.Fill(p.Ints, ids) },
+		Figures: func(p *cpu.Program) []metric.Metric {
+			return []metric.Metric{
+				{Name: metric.CrossEntropy, Value: float64(p.Scalar(t.Tokens.Loss))},
+				{Name: metric.TokenBrier(0), Value: 100 * float64(p.Scalar(t.Tokens.Brier))},
+			}
+		},
+	}, nil
+}

@@ -1,0 +1,41 @@
+package autoencoder
+
+import (
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/metric"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/train"
+)
+
+// Layout returns how text is cut into blocks of that many tokens: documents end in whole patches.
+func (m *Model) Layout(block int) corpus.Layout {
+	return corpus.Layout{Kind: corpus.Autoencoder, PatchSize: m.Config.PatchSize, BlockSize: block}
+}
+
+// Initialize draws the parameters that have no values yet.
+func (m *Model) Initialize(seed uint64) { m.Params.Initialize(seed) }
+
+// Objective returns what training optimizes (docs/spec.md, section 2), over batches of the size that c says. A
+// block_size that is not whole patches is a *config.Error.
+func (m *Model) Objective(c train.Config) (*train.Objective, error) {
+	k := m.Config.PatchSize
+	if err := c.WholePatches(k, 1); err != nil {
+		return nil, err
+	}
+	patches := c.BatchSize * c.BlockSize / k
+	t := m.Training(patches)
+	return &train.Objective{
+		Graph: t.Graph, Params: m.Params, Layout: m.Layout(c.BlockSize),
+		Fill: func(p *cpu.Program, ids []int32) error {
+			copy(p.Ints(t.IDs), ids)
+			return nil
+		},
+		Figures: func(p *cpu.Program) []metric.Metric {
+			return []metric.Metric{
+				{Name: metric.CrossEntropy, Value: float64(p.Scalar(t.Tokens.Loss))},
+				{Name: "train_accuracy", Value: float64(p.Scalar(t.Tokens.Hits)) / float64(patches*k)},
+				{Name: metric.KL, Value: float64(p.Scalar(t.KL))},
+			}
+		},
+	}, nil
+}
