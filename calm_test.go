@@ -12,7 +12,10 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -180,9 +183,9 @@ func TestOpenNothing(t *testing.T) {
 }
 
 func TestEvaluate(t *testing.T) {
-	_, _, ar := tiny(t)
-	r, err := open(t, ar).Evaluate(t.Context(), run.Evaluation{})
-	if err != nil || r.AR == nil || r.AE != nil || r.LM != nil || r.AR.CrossEntropy <= 0 {
+	_, _, dir := tiny(t)
+	r, err := open(t, dir).Evaluate(t.Context(), run.Evaluation{})
+	if m, ok := r.Measured.(ar.Measurement); err != nil || r.Kind != run.AR || !ok || m.CrossEntropy <= 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -190,7 +193,7 @@ func TestEvaluate(t *testing.T) {
 // TestLiterals: in the text and the prompts of an imported run the literals of special tokens are these tokens, as the
 // reference has them; in those of calm's own runs they are ordinary text.
 func TestLiterals(t *testing.T) {
-	ae, lm, ar := tiny(t)
+	aeDir, lmDir, arDir := tiny(t)
 	const piece = "ab" + tokenizer.LiteralEOS
 	data := filepath.Join(t.TempDir(), "text.txt")
 	if err := os.WriteFile(data, []byte(strings.Repeat(piece, 200)), 0o666); err != nil {
@@ -199,17 +202,18 @@ func TestLiterals(t *testing.T) {
 	measured := func(m *calm.Model) int {
 		t.Helper()
 		r, err := m.Evaluate(t.Context(), run.Evaluation{Data: []string{data}, Block: 16, Options: eval.Options{Samples: 2}})
-		switch {
-		case err != nil:
+		if err != nil {
 			t.Fatal(err)
-		case r.AE != nil:
-			return r.AE.Blocks
-		case r.LM != nil:
-			return r.LM.Blocks
 		}
-		return r.AR.Blocks
+		switch r := r.Measured.(type) {
+		case autoencoder.Measurement:
+			return r.Blocks
+		case lm.Measurement:
+			return r.Blocks
+		}
+		return r.Measured.(ar.Measurement).Blocks
 	}
-	for _, dir := range []string{ae, lm, ar} {
+	for _, dir := range []string{aeDir, lmDir, arDir} {
 		own := open(t, dir)
 		bytes, tokens := 200*len(piece)/16, 200*3/16
 		if got := measured(own); got != bytes {
@@ -228,7 +232,7 @@ func TestLiterals(t *testing.T) {
 		if got := measured(m); got != tokens {
 			t.Errorf("%s, imported, is measured on %d blocks, want %d", dir, got, tokens)
 		}
-		if dir == ae {
+		if dir == aeDir {
 			got, err := m.Encode(piece + "c") // one patch of four tokens
 			if err != nil || len(got) != 1 {
 				t.Errorf("%q has %d latent vectors, %v", piece+"c", len(got), err)

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
@@ -189,11 +191,11 @@ type scored struct {
 // evaluator returns an evaluation of a model.
 func evaluator(eng *cpu.Engine, m *model, blocks *corpus.Blocks, o eval.Options) (func(context.Context) (scored, error), error) {
 	if m.LM != nil {
-		v, err := eval.NewLM(eng, m.LM, blocks, o)
-		return scoring(v.Run, func(r eval.LMResult) scored { return scored{r.Result, r.Rollouts} }), err
+		v, err := lm.NewEvaluator(eng, m.LM, blocks, o)
+		return scoring(v.Run, func(r lm.Measurement) scored { return scored{r.Result, r.Rollouts} }), err
 	}
-	v, err := eval.NewAR(eng, m.AR, blocks, o)
-	return scoring(v.Run, func(r eval.ARResult) scored { return scored{r.Result, r.Rollouts} }), err
+	v, err := ar.NewEvaluator(eng, m.AR, blocks, o)
+	return scoring(v.Run, func(r ar.Measurement) scored { return scored{r.Result, r.Rollouts} }), err
 }
 
 // scoring is an evaluation of which only the part is wanted that all kinds of model have.

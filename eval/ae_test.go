@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/nn"
@@ -43,13 +44,13 @@ func TestAEBatches(t *testing.T) {
 		total += kl[d]
 	}
 	for _, rows := range []int{0, 1, 5, 7, int(b.Len())} {
-		got, err := eval.AE(t.Context(), e, m, b, eval.Options{Rows: rows, Sigmas: []float64{0, 1e9}})
+		got, err := autoencoder.Measure(t.Context(), e, m, b, eval.Options{Rows: rows, Sigmas: []float64{0, 1e9}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := eval.AEResult{
+		want := autoencoder.Measurement{
 			CrossEntropy: got.CrossEntropy, Accuracy: got.Accuracy, // they depend on draws: see TestAESample
-			Noise: []eval.NoiseAccuracy{{0, float64(hits) / float64(len(ids))}, {1e9, got.Noise[1].Accuracy}},
+			Noise: []autoencoder.NoiseAccuracy{{Sigma: 0, Accuracy: float64(hits) / float64(len(ids))}, {Sigma: 1e9, Accuracy: got.Noise[1].Accuracy}},
 			KL:    total, DimensionKL: kl, // none collapsed
 			Blocks: int(b.Len()), BlockSize: b.Layout().BlockSize, Patches: len(ids) / 4, Tokens: len(ids),
 		}
@@ -73,7 +74,7 @@ func TestAESample(t *testing.T) {
 		bias.Data[z+i] = -30
 	}
 	b := blocks(t, corpus.Autoencoder, 4, 16)
-	got, err := eval.AE(t.Context(), engine(t, 1), m, b, eval.Options{Sigmas: []float64{0}})
+	got, err := autoencoder.Measure(t.Context(), engine(t, 1), m, b, eval.Options{Sigmas: []float64{0}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestAESample(t *testing.T) {
 		clear(w.Data[i*d : (i+1)*d])
 		bias.Data[i], bias.Data[z+i] = 0, 0
 	}
-	if got, err = eval.AE(t.Context(), engine(t, 1), m, b, eval.Options{}); err != nil || got.Collapsed != 2 || got.DimensionKL[1] != 0 {
+	if got, err = autoencoder.Measure(t.Context(), engine(t, 1), m, b, eval.Options{}); err != nil || got.Collapsed != 2 || got.DimensionKL[1] != 0 {
 		t.Errorf("%d collapsed, KL %v, %v; want 2", got.Collapsed, got.DimensionKL, err)
 	}
 }

@@ -125,7 +125,7 @@ func TestARBatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := n * (size - 1)
-	want := eval.ARResult{
+	want := ar.Measurement{
 		CrossEntropy: float64(p.Scalar(tr.Tokens.Loss)), Perplexity: math.Exp(float64(p.Scalar(tr.Tokens.Loss))),
 		Accuracy: float64(p.Scalar(tr.Tokens.Hits)) / float64(tokens), BlockSize: size, Tokens: tokens,
 	}
@@ -133,7 +133,7 @@ func TestARBatches(t *testing.T) {
 		t.Fatalf("%d blocks, accuracy %v: the test shows nothing", n, want.Accuracy)
 	}
 	for _, rows := range []int{0, 1, 4, 8, n, n + 1} {
-		got, err := eval.AR(t.Context(), e, m, b, eval.Options{Rows: rows})
+		got, err := ar.Measure(t.Context(), e, m, b, eval.Options{Rows: rows})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,11 +151,11 @@ func TestARBatches(t *testing.T) {
 func TestRunAgain(t *testing.T) {
 	m, b := tinyLM(4), blocks(t, corpus.Language, 4, 24)
 	o := eval.Options{Rows: 5, MaxBlocks: 13, Samples: 3, Seed: 2}
-	v, err := eval.NewLM(engine(t, 1), m, b, o)
+	v, err := lm.NewEvaluator(engine(t, 1), m, b, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(v *eval.LMEvaluator) eval.LMResult {
+	run := func(v *lm.Evaluator) lm.Measurement {
 		r, err := v.Run(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +167,7 @@ func TestRunAgain(t *testing.T) {
 	if diff := cmp.Diff(first, run(v)); diff != "" {
 		t.Errorf("the second run (-first +second):\n%s", diff)
 	}
-	other, err := eval.NewLM(engine(t, 3), m, b, o)
+	other, err := lm.NewEvaluator(engine(t, 3), m, b, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestRunAgain(t *testing.T) {
 		t.Error("other weights, the same energy loss")
 	}
 	o.Seed++
-	if v, err = eval.NewLM(engine(t, 1), m, b, o); err != nil || run(v).EnergyLoss == run(other).EnergyLoss {
+	if v, err = lm.NewEvaluator(engine(t, 1), m, b, o); err != nil || run(v).EnergyLoss == run(other).EnergyLoss {
 		t.Errorf("another seed, the same energy loss (%v)", err)
 	}
 }
@@ -215,7 +215,7 @@ func TestUnigram(t *testing.T) {
 	if want := 100 * math.Pow(259, -2.5); math.Abs(r.Uniform.BrierLM-want) > 1e-12 || r.Uniform.Positions != 25 {
 		t.Errorf("BrierLM of the uniform model %v, want %v", r.Uniform.BrierLM, want)
 	}
-	l, err := eval.LM(t.Context(), engine(t, 1), tinyLM(4), held, o)
+	l, err := lm.Measure(t.Context(), engine(t, 1), tinyLM(4), held, o)
 	if err != nil || l.Positions != r.Unigram.Positions || l.Blocks != r.Unigram.Blocks {
 		t.Errorf("the language model has %d positions, %v", l.Positions, err)
 	}
@@ -231,18 +231,24 @@ func TestBadInput(t *testing.T) {
 		name, want string
 		run        func() error
 	}{
-		{"layout of another kind", "laid out for the autoencoder", func() error { _, err := eval.NewLM(e, tinyLM(4), ae, eval.Options{}); return err }},
-		{"blocks of one patch", "want 8 or more", func() error { _, err := eval.NewLM(e, tinyLM(4), short, eval.Options{}); return err }},
-		{"no multiple", "no whole patches of 5", func() error { _, err := eval.NewLM(e, tinyLM(5), language, eval.Options{}); return err }},
-		{"one sample", "1 samples", func() error { _, err := eval.NewLM(e, tinyLM(4), language, eval.Options{Samples: 1}); return err }},
-		{"other patches", "patches of 4", func() error { _, err := eval.NewAE(e, tinyAE(6), ae, eval.Options{}); return err }},
-		{"sigma", "deviation -1", func() error { _, err := eval.NewAE(e, tinyAE(4), ae, eval.Options{Sigmas: []float64{-1}}); return err }},
-		{"rows", "-1 blocks at a time", func() error { _, err := eval.NewAR(e, tinyAR(), language, eval.Options{Rows: -1}); return err }},
-		{"blocks", "at most -1 blocks", func() error { _, err := eval.NewAR(e, tinyAR(), language, eval.Options{MaxBlocks: -1}); return err }},
+		{"layout of another kind", "laid out for the autoencoder", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), ae, eval.Options{}); return err }},
+		{"blocks of one patch", "want 8 or more", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), short, eval.Options{}); return err }},
+		{"no multiple", "no whole patches of 5", func() error { _, err := lm.NewEvaluator(e, tinyLM(5), language, eval.Options{}); return err }},
+		{"one sample", "1 samples", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), language, eval.Options{Samples: 1}); return err }},
+		{"other patches", "patches of 4", func() error { _, err := autoencoder.NewEvaluator(e, tinyAE(6), ae, eval.Options{}); return err }},
+		{"sigma", "deviation -1", func() error {
+			_, err := autoencoder.NewEvaluator(e, tinyAE(4), ae, eval.Options{Sigmas: []float64{-1}})
+			return err
+		}},
+		{"rows", "-1 blocks at a time", func() error { _, err := ar.NewEvaluator(e, tinyAR(), language, eval.Options{Rows: -1}); return err }},
+		{"blocks", "at most -1 blocks", func() error {
+			_, err := ar.NewEvaluator(e, tinyAR(), language, eval.Options{MaxBlocks: -1})
+			return err
+		}},
 		{"weights", "diverged", func() error {
 			m := tinyLM(4)
 			m.Params.Get("transformer.norm.weight").Data[0] = float32(math.NaN())
-			_, err := eval.LM(t.Context(), e, m, language, eval.Options{})
+			_, err := lm.Measure(t.Context(), e, m, language, eval.Options{})
 			return err
 		}},
 	} {
@@ -265,7 +271,7 @@ func TestProgressAndCancel(t *testing.T) {
 			t.Errorf("a total of %d, want 10", total)
 		}
 	}}
-	r, err := eval.AR(ctx, engine(t, 1), tinyAR(), b, o)
+	r, err := ar.Measure(ctx, engine(t, 1), tinyAR(), b, o)
 	if err != nil || !slices.Equal(told, []int{4, 8, 10}) {
 		t.Errorf("told %v, %v", told, err)
 	}
@@ -273,7 +279,7 @@ func TestProgressAndCancel(t *testing.T) {
 		t.Error(err)
 	}
 	o.Progress = func(int, int) { cancel() }
-	if _, err := eval.AR(ctx, engine(t, 1), tinyAR(), b, o); !errors.Is(err, context.Canceled) {
+	if _, err := ar.Measure(ctx, engine(t, 1), tinyAR(), b, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want context.Canceled", err)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"math"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
@@ -14,6 +12,7 @@ import (
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestFlow: the evaluator's loss and scores against those that the test makes of the graph's hidden states.
@@ -50,9 +49,9 @@ func TestFlow(t *testing.T) {
 		}
 		est.Add(&acc, i, drawn, ids[i*size+4:(i+1)*size])
 	}
-	want := eval.LMResult{Result: acc.Result(9), HeadLoss: eval.HeadLoss{FlowLoss: float64(p.Scalar(ev.Head.Loss))},
+	want := lm.Measurement{Result: acc.Result(9), HeadLoss: lm.HeadLoss{FlowLoss: float64(p.Scalar(ev.Head.Loss))},
 		Samples: samples, BlockSize: size, Tokens: n * per * 4, Drawn: n * per * samples}
-	got, err := eval.LM(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
+	got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +68,7 @@ func TestFlowInPieces(t *testing.T) {
 	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), blocks(t, corpus.Language, 4, 24)
 	var brier1 []float64
 	for _, samples := range []int{1500, 2500} { // 3 and 2 of the 10 positions at a time
-		r, err := eval.LM(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
+		r, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +83,7 @@ func TestFlowInPieces(t *testing.T) {
 // TestDiverged: draws that diverge are one more outcome, which the text never has.
 func TestDiverged(t *testing.T) {
 	e, m, b := engine(t, 2), testkit.WithHead(head.DiffusionType), blocks(t, corpus.Language, 4, 24)
-	r, err := eval.LM(t.Context(), e, m, b, eval.Options{})
+	r, err := lm.Measure(t.Context(), e, m, b, eval.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +109,7 @@ func TestSomeDiverge(t *testing.T) {
 		clear(m.Params.Get("ae_model.encoder.embed_tokens.weight").Data) // every token is as likely as the first
 		clear(m.Params.Get("generative_head.net.final_layer.linear.weight").Data)
 		m.Params.Get("generative_head.net.final_layer.linear.bias").Data[0] = 100
-		r, err := eval.LM(t.Context(), e, m, repeated(t, k, 6*k, 16000), eval.Options{})
+		r, err := lm.Measure(t.Context(), e, m, repeated(t, k, 6*k, 16000), eval.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

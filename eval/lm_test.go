@@ -27,7 +27,7 @@ func TestLM(t *testing.T) {
 	if err := ev.Fill(p, ids, nil); err != nil {
 		t.Fatal(err)
 	}
-	got, err := eval.LM(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
+	got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,8 +46,8 @@ func TestLM(t *testing.T) {
 	for i := range n { // targets cut from the text, not from the program
 		est.Add(&acc, i, drawn[i*per*samples*4:][:per*samples*4], ids[i*size+4:(i+1)*size])
 	}
-	want := eval.LMResult{
-		Result: acc.Result(9), HeadLoss: eval.HeadLoss{EnergyLoss: float64(p.Scalar(ev.Head.Loss))},
+	want := lm.Measurement{
+		Result: acc.Result(9), HeadLoss: lm.HeadLoss{EnergyLoss: float64(p.Scalar(ev.Head.Loss))},
 		Samples: samples, BlockSize: size, Tokens: n * per * 4, Drawn: n * per * samples,
 	}
 	if want.Brier[0] == 0 || want.Positions != n*per {
@@ -63,12 +63,12 @@ func TestLM(t *testing.T) {
 func TestLMBatches(t *testing.T) {
 	e, m, b := engine(t, 2), tinyLM(5), blocks(t, corpus.Language, 5, 25)
 	n := int(b.Len())
-	base, err := eval.LM(t.Context(), e, m, b, eval.Options{Samples: 80})
+	base, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: 80})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range []eval.Options{{Rows: 1, Samples: 20}, {Rows: 7, Samples: 50}, {Rows: n - 1, Samples: 50, Seed: 4}} {
-		got, err := eval.LM(t.Context(), e, m, b, o)
+		got, err := lm.Measure(t.Context(), e, m, b, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestLMTokenHeads(t *testing.T) {
 		t.Fatalf("Brier scores %v", briers)
 	}
 	for _, rows := range []int{0, 1, 7, n} {
-		got, err := eval.LM(t.Context(), e, m, b, eval.Options{Rows: rows})
+		got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Rows: rows})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestLMTokenHeads(t *testing.T) {
 			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
 		}
 	}
-	got, err := eval.LM(t.Context(), e, tinyLM(4), b, eval.Options{})
+	got, err := lm.Measure(t.Context(), e, tinyLM(4), b, eval.Options{})
 	if err != nil || got.TokenLoss != 0 || got.TokenBrier != nil {
 		t.Errorf("without heads: %v, %v, %v", got.TokenLoss, got.TokenBrier, err)
 	}
@@ -158,7 +158,7 @@ func TestLMConstant(t *testing.T) {
 	for j := range want {
 		want[j] = 100 * (2*want[j]/float64(positions) - 1)
 	}
-	got, err := eval.LM(t.Context(), e, m, b, eval.Options{Samples: 5})
+	got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: 5})
 	if err != nil {
 		t.Fatal(err)
 	}

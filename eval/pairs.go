@@ -1,21 +1,22 @@
 package eval
 
-// pairs draws the further patches of a rollout, two at each hidden state, from a stream of their own.
-type pairs struct {
+// Pairs draws the further patches of a Rollout, two at each hidden state, from a stream of their own.
+type Pairs struct {
 	width    int // of a hidden state, D
-	make     func(size int) pairSampler
-	samplers map[int]pairSampler // by hidden states
+	make     func(size int) PairSampler
+	samplers map[int]PairSampler // by hidden states
 }
 
-// pairSampler draws for a fixed number of hidden states what a draw gives, of the seed and the step.
-type pairSampler func(round int, windows []int, hidden []float32, seed, step uint64) ([]int32, error)
+// PairSampler draws for a fixed number of hidden states what a Draw gives, of the seed and the step.
+type PairSampler func(round int, windows []int, hidden []float32, seed, step uint64) ([]int32, error)
 
-func newPairs(width int, sampler func(size int) pairSampler) *pairs {
-	return &pairs{width: width, make: sampler, samplers: map[int]pairSampler{}}
+// NewPairs draws at hidden states of that width D. sampler makes one for that many of them.
+func NewPairs(width int, sampler func(size int) PairSampler) *Pairs {
+	return &Pairs{width: width, make: sampler, samplers: map[int]PairSampler{}}
 }
 
-// draws returns the draws of a batch: further patches that are made together share a step, and no two others do.
-func (p *pairs) draws(seed uint64, batch int) draw {
+// Draws returns the draws of a batch, from 0: further patches that are made together share a step, and no two others do.
+func (p *Pairs) Draws(seed uint64, batch int) Draw {
 	step := uint64(batch) << 32
 	return func(round int, windows []int, hidden []float32) ([]int32, error) {
 		step++

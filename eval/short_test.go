@@ -164,7 +164,7 @@ func TestShortPatchesAreUnbiased(t *testing.T) {
 			runs := 12
 			var sum, squares brier.Score
 			for seed := range runs {
-				r, err := eval.LM(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 40, Samples: 7})
+				r, err := lm.Measure(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 40, Samples: 7})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -237,7 +237,7 @@ func TestShortPatchesConstant(t *testing.T) {
 				want[j] -= 100
 			}
 			o := eval.Options{ReferenceWindows: reference, Rows: 9}
-			got, err := eval.LM(t.Context(), e, m, b, o)
+			got, err := lm.Measure(t.Context(), e, m, b, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -320,7 +320,7 @@ func TestARScores(t *testing.T) {
 	const runs = 40
 	var sum, squares brier.Score
 	for seed := range runs {
-		r, err := eval.AR(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 7})
+		r, err := ar.Measure(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 7})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -350,15 +350,15 @@ func TestFurtherDraws(t *testing.T) {
 	m, b, baseline := writesLetters(2), repeated(t, 2, 10, 400), markov()
 	text := blocks(t, corpus.Language, 1, 12)
 	o := eval.Options{Rows: 7, Seed: 3}
-	var firstLM eval.LMResult
-	var firstAR eval.ARResult
+	var firstLM lm.Measurement
+	var firstAR ar.Measurement
 	for threads := 1; threads <= 3; threads++ {
 		e := engine(t, threads)
-		v, err := eval.NewLM(e, m, b, o)
+		v, err := lm.NewEvaluator(e, m, b, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := eval.NewAR(e, baseline, text, o)
+		a, err := ar.NewEvaluator(e, baseline, text, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -381,11 +381,11 @@ func TestFurtherDraws(t *testing.T) {
 		}
 	}
 	o.Seed++
-	l, err := eval.LM(t.Context(), engine(t, 1), m, b, o)
+	l, err := lm.Measure(t.Context(), engine(t, 1), m, b, o)
 	if err != nil || l.Brier == firstLM.Brier {
 		t.Errorf("another seed, the same scores (%v)", err)
 	}
-	r, err := eval.AR(t.Context(), engine(t, 1), baseline, text, o)
+	r, err := ar.Measure(t.Context(), engine(t, 1), baseline, text, o)
 	if err != nil || r.Brier == firstAR.Brier {
 		t.Errorf("another seed, the same scores of the baseline (%v)", err)
 	}

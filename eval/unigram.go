@@ -9,18 +9,21 @@ import (
 	"github.com/calm-go/calm/eval/brier"
 )
 
+// countedAtOnce is the number of tokens that are read at a time.
+const countedAtOnce = 1 << 13
+
 // BaselineResult holds the scores of two models that know little, at the positions of a language model's.
 type BaselineResult struct {
 	Unigram brier.Result `json:"unigram"` // knows how often each token occurs in the training text
 	Uniform brier.Result `json:"uniform"` // knows nothing but the size of the vocabulary
 }
 
-// Unigram scores the token-level unigram of the training text, and the uniform model, at the positions where [LM] scores
-// a model with patches of that many tokens under the same options. Both texts are in the language model's layout; all
+// Unigram scores the token-level unigram of the training text, and the uniform model, at the positions where a language
+// model with patches of that many tokens is scored under the same options. Both texts are in the language model's layout; all
 // blocks of train are counted.
 func Unigram(ctx context.Context, train, heldOut *corpus.Blocks, vocab, patch int, o Options) (BaselineResult, error) {
-	err := errors.Join(o.check(), checkLayout(heldOut, corpus.Language, patch, windowless(patch, o.ReferenceWindows)+1),
-		checkLayout(train, corpus.Language, 1, 1))
+	err := errors.Join(o.Check(), CheckLayout(heldOut, corpus.Language, patch, LeastPatches(patch, o.ReferenceWindows)),
+		CheckLayout(train, corpus.Language, 1, 1))
 	if err != nil {
 		return BaselineResult{}, err
 	}
@@ -33,13 +36,13 @@ func Unigram(ctx context.Context, train, heldOut *corpus.Blocks, vocab, patch in
 		return BaselineResult{}, err
 	}
 	var scores brier.Accumulator
-	s := selectBlocks(heldOut, o, arAtOnce)
-	t := heldOut.Layout().BlockSize
-	x := extentOf(patch, t, o.ReferenceWindows)
-	err = s.each(ctx, o.Progress, func(batch, rows int, ids []int32) error {
+	s := Select(heldOut, o, countedAtOnce)
+	t := s.BlockSize()
+	x := ExtentOf(patch, t, o.ReferenceWindows)
+	err = s.Each(ctx, o.Progress, func(batch, rows int, ids []int32) error {
 		for r := range rows {
-			for w := range x.windows {
-				scores.Add(batch*s.rows+r, unigram.Score(ids[r*t+(w+1)*patch:]))
+			for w := range x.Windows {
+				scores.Add(batch*s.Rows+r, unigram.Score(ids[r*t+(w+1)*patch:]))
 			}
 		}
 		return nil
@@ -55,8 +58,8 @@ func Unigram(ctx context.Context, train, heldOut *corpus.Blocks, vocab, patch in
 // count returns how often each token occurs in the blocks [V].
 func count(ctx context.Context, blocks *corpus.Blocks, vocab int) ([]int64, error) {
 	counts := make([]int64, vocab)
-	s := selectBlocks(blocks, Options{}, arAtOnce)
-	err := s.each(ctx, nil, func(_, _ int, ids []int32) error {
+	s := Select(blocks, Options{}, countedAtOnce)
+	err := s.Each(ctx, nil, func(_, _ int, ids []int32) error {
 		for _, id := range ids {
 			if id < 0 || int(id) >= vocab {
 				return fmt.Errorf("unigram baseline: the text has the token %d, the vocabulary ends at %d: it was made by another tokenizer", id, vocab-1)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/calm-go/calm/backbone"
+	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -24,7 +25,7 @@ func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, p *cpu.Program) *back
 }
 
 // Diverged is the token of a draw that diverged, see Sampler.Draw.
-const Diverged = -1
+const Diverged = eval.Diverged
 
 // Sampler draws patches given hidden states: head, frozen decoder, likeliest tokens. It does not allocate. It is not
 // safe for concurrent use, nor beside another program of its engine.

@@ -14,10 +14,13 @@ import (
 	"time"
 
 	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/atomicfile"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
@@ -49,7 +52,7 @@ type Figures struct {
 	UnigramBrier1     float64    `json:"unigram_brier_1"`
 	UnigramBrierLM    float64    `json:"unigram_brier_lm"`
 	UniformBrierLM    float64    `json:"uniform_brier_lm"`
-	eval.HeadLoss
+	lm.HeadLoss
 	Steps      [2]int  `json:"steps"` // autoencoder, language model
 	Seconds    float64 `json:"seconds"`
 	TokensPerS float64 `json:"tokens_per_s"` // of the language model's training
@@ -148,13 +151,13 @@ func (q *quickstart) trainAE(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	accuracy := figure(out.Measured, run.Accuracy)
+	accuracy := metric.Find(out.Measured, metric.Accuracy)
 	for q.AESteps == 0 && accuracy < goal && q.elapsed() < 60*aeMost*q.Minutes {
 		q.say("   %.2f %% of the held-out bytes come back: not enough yet.", 100*accuracy)
 		if out, err = q.more(ctx, out.Steps+out.Steps/2); err != nil {
 			return err
 		}
-		accuracy = figure(out.Measured, run.Accuracy)
+		accuracy = metric.Find(out.Measured, metric.Accuracy)
 	}
 	if q.AESteps == 0 && accuracy < goal {
 		return fmt.Errorf("%w: %.2f %% where %.0f %% are wanted; give it more time with --minutes", ErrGoal, 100*accuracy, 100*goal)
@@ -225,9 +228,10 @@ func (q *quickstart) measureAE(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q.figures.AEAccuracy, q.figures.AEAccuracyNoise03 = r.AE.Accuracy, r.AE.Noise[0].Accuracy
+	ae := r.Measured.(autoencoder.Measurement)
+	q.figures.AEAccuracy, q.figures.AEAccuracyNoise03 = ae.Accuracy, ae.Noise[0].Accuracy
 	q.say("   %.2f %% of the held-out bytes come back, %.2f %% where noise of .3 is added to the vector; %d of %d dimensions collapsed.",
-		100*r.AE.Accuracy, 100*r.AE.Noise[0].Accuracy, r.AE.Collapsed, len(r.AE.DimensionKL))
+		100*ae.Accuracy, 100*ae.Noise[0].Accuracy, ae.Collapsed, len(ae.DimensionKL))
 	return nil
 }
 
@@ -245,11 +249,11 @@ func (q *quickstart) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := &q.figures
-	f.Brier, f.BrierLM, f.Measurable, f.HeadLoss = r.LM.Brier, r.LM.BrierLM, r.LM.Measurable, r.LM.HeadLoss
-	f.BrierLMInterval = [2]float64{r.LM.BrierLMInterval.Lo, r.LM.BrierLMInterval.Hi}
+	f, model := &q.figures, r.Measured.(lm.Measurement)
+	f.Brier, f.BrierLM, f.Measurable, f.HeadLoss = model.Brier, model.BrierLM, model.Measurable, model.HeadLoss
+	f.BrierLMInterval = [2]float64{model.BrierLMInterval.Lo, model.BrierLMInterval.Hi}
 	f.UnigramBrier1, f.UnigramBrierLM, f.UniformBrierLM = base.Unigram.Brier[0], base.Unigram.BrierLM, base.Uniform.BrierLM
-	q.say("\n3. Measured on text it has not seen (%d positions; 100 is perfect):", r.LM.Positions)
+	q.say("\n3. Measured on text it has not seen (%d positions; 100 is perfect):", model.Positions)
 	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows nothing", base.Uniform.Brier[0], base.Uniform.BrierLM)
 	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows how often each byte occurs", base.Unigram.Brier[0], base.Unigram.BrierLM)
 	if f.Measurable {
@@ -337,15 +341,6 @@ func (q *quickstart) lmCommand() []string {
 		return append(words, "--steps", strconv.Itoa(q.LMSteps))
 	}
 	return append(words, "--minutes", strconv.FormatFloat(q.Minutes*(1-aeShare-measureShare), 'g', 3, 64))
-}
-
-func figure(figures []train.Figure, name string) float64 {
-	for _, f := range figures {
-		if f.Name == name {
-			return f.Value
-		}
-	}
-	return 0
 }
 
 // FreeDir returns dir, or dir-2, dir-3 ..: the first at which no quickstart has been.

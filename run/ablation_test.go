@@ -10,6 +10,7 @@ import (
 
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 )
 
@@ -23,8 +24,8 @@ func readAndWrite(t *testing.T, dir string) {
 	}
 	k := m.LM.Config.PatchSize
 	r, err := m.Evaluate(t.Context(), eng, run.Evaluation{Options: eval.Options{MaxBlocks: 2}})
-	if err != nil || math.IsNaN(r.LM.EnergyLoss) || r.LM.Positions == 0 {
-		t.Fatalf("evaluation: %+v, %v", r.LM, err)
+	if l, ok := r.Measured.(lm.Measurement); err != nil || !ok || math.IsNaN(l.EnergyLoss) || l.Positions == 0 {
+		t.Fatalf("evaluation: %+v, %v", l, err)
 	}
 	g, err := generate.NewLM(eng, m.LM, m.Tokenizer)
 	if err != nil {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,107 +10,58 @@ import (
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
-	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/train"
 )
 
-// trainingSigma is the noise under which training measures an autoencoder's accuracy (SPEC section 2).
-const trainingSigma = .3
-
-// Names of the figures that training measures.
+// Training measures an autoencoder's accuracy under noise of this standard deviation (docs/spec.md, section 2), and draws
+// this many patches at each position of a language model: more than the paper, for narrower intervals at little cost.
 const (
-	Accuracy        = "accuracy"
-	AccuracyNoise03 = "accuracy_noise03"
-	BrierLM         = "brier_lm"
-	Diverged        = "sampler_diverged" // the share of a head's draws that did, where some did
+	trainingSigma   = .3
+	trainingSamples = 8
 )
 
 // measure makes the measurement on held-out text that training takes every eval_steps.
-func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]train.Figure, error), error) {
+func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]metric.Metric, error), error) {
 	blocks, err := t.corpus.HeldOut().Blocks(layout)
 	if err != nil {
 		return nil, &UsageError{err}
 	}
-	o := eval.Options{Seed: t.Seed, MaxBlocks: t.EvalBlocks}
+	o := eval.Options{Seed: t.Seed, MaxBlocks: t.EvalBlocks, Sigmas: []float64{trainingSigma}, Samples: trainingSamples}
+	measure, err := t.evaluator(t.eng, blocks, o)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) ([]metric.Metric, error) {
+		r, err := measure(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return r.Metrics(), nil
+	}, nil
+}
+
+// Unused lists the options of an Evaluation that change nothing of what is measured of such a model.
+func (m *Model) Unused(o eval.Options) []eval.Unused {
 	switch {
-	case t.AE != nil:
-		return t.measureAE(blocks, o)
-	case t.LM != nil:
-		return t.measureLM(blocks, o)
+	case m.AE != nil:
+		return m.AE.Unused(o)
+	case m.LM != nil:
+		return m.LM.Unused(o)
 	}
-	return t.measureAR(blocks, o)
+	return m.AR.Unused(o)
 }
 
-func (t *Training) measureAE(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
-	o.Sigmas = []float64{trainingSigma}
-	v, err := eval.NewAE(t.eng, t.AE, blocks, o)
-	if err != nil {
-		return nil, err
+// evaluator compiles the measurement of the model.
+func (m *Model) evaluator(eng *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
+	switch {
+	case m.AE != nil:
+		return m.AE.Evaluator(eng, blocks, o)
+	case m.LM != nil:
+		return m.LM.Evaluator(eng, blocks, o)
 	}
-	return func(ctx context.Context) ([]train.Figure, error) {
-		r, err := v.Run(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return []train.Figure{
-			{Name: Accuracy, Value: r.Accuracy}, {Name: AccuracyNoise03, Value: r.Noise[0].Accuracy},
-			{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "kl", Value: r.KL}, {Name: "collapsed", Value: float64(r.Collapsed)},
-		}, nil
-	}, nil
-}
-
-func (t *Training) measureLM(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
-	o.Samples = 8 // narrower intervals at little cost
-	v, err := eval.NewLM(t.eng, t.LM, blocks, o)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) ([]train.Figure, error) {
-		r, err := v.Run(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var figures []train.Figure
-		for _, f := range r.HeadLoss.Figures() {
-			figures = append(figures, train.Figure{Name: f.Name, Value: f.Value})
-		}
-		if len(r.TokenBrier) > 0 {
-			figures = append(figures, train.Figure{Name: metric.TokenLoss, Value: r.TokenLoss})
-		}
-		for i, b := range r.TokenBrier {
-			figures = append(figures, train.Figure{Name: metric.TokenBrier(i), Value: b})
-		}
-		if r.Diverged > 0 { // a diffusion head that is young does that
-			figures = append(figures, train.Figure{Name: Diverged, Value: float64(r.Diverged) / float64(r.Drawn)})
-		}
-		return append(figures, scores(r.Result)...), nil
-	}, nil
-}
-
-// scores are the figures of BrierLM.
-func scores(r brier.Result) []train.Figure {
-	figures := []train.Figure{{Name: BrierLM, Value: r.BrierLM}}
-	for i, b := range r.Brier {
-		figures = append(figures, train.Figure{Name: fmt.Sprintf("brier_%d", i+1), Value: b})
-	}
-	return figures
-}
-
-func (t *Training) measureAR(blocks *corpus.Blocks, o eval.Options) (func(context.Context) ([]train.Figure, error), error) {
-	v, err := eval.NewAR(t.eng, t.AR, blocks, o)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) ([]train.Figure, error) {
-		r, err := v.Run(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return append([]train.Figure{{Name: "cross_entropy", Value: r.CrossEntropy}, {Name: "perplexity", Value: r.Perplexity},
-			{Name: Accuracy, Value: r.Accuracy}}, scores(r.Result)...), nil
-	}, nil
+	return m.AR.Evaluator(eng, blocks, o)
 }
 
 // Evaluation says what Evaluate measures; its zero value measures all of the run's own held-out text.
@@ -119,15 +71,29 @@ type Evaluation struct {
 	eval.Options
 }
 
-// Result is what Evaluate measured: exactly one of AE, LM and AR is set.
+// Result is what Evaluate measured.
 type Result struct {
-	Run  string `json:"run"`
-	Text Text   `json:"text"` // what was measured on
-	// DType is the format of the weights in memory.
-	DType DType          `json:"dtype"`
-	AE    *eval.AEResult `json:"ae,omitempty"`
-	LM    *eval.LMResult `json:"lm,omitempty"`
-	AR    *eval.ARResult `json:"ar,omitempty"`
+	Run   string `json:"run"` // its directory
+	Text  Text   `json:"text"`
+	DType DType  `json:"dtype"` // the format of the weights in memory
+	Kind  Kind   `json:"-"`
+	// Measured is an autoencoder.Measurement, lm.Measurement or ar.Measurement, as the kind says. In JSON it stands under
+	// the kind's name.
+	Measured eval.Measurement `json:"-"`
+}
+
+// MarshalJSON writes what was measured under the name of the kind.
+func (r Result) MarshalJSON() ([]byte, error) {
+	type fields Result // without this method
+	about, err := json.Marshal(fields(r))
+	if err != nil {
+		return nil, err
+	}
+	measured, err := json.Marshal(r.Measured)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(about[:len(about)-1], ",%q:%s}", r.Kind, measured), nil
 }
 
 // Text names a text, or the part of it that is held out of training.
@@ -152,7 +118,7 @@ func (t Text) String() string {
 
 // Evaluate measures the model. That the run's own text has changed since is a *UsageError.
 func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
-	out := Result{Run: m.Dir, Text: Text{PartHeldOut, append([]string{}, m.Data...)}, DType: m.DType}
+	out := Result{Run: m.Dir, Kind: m.Kind, Text: Text{PartHeldOut, append([]string{}, m.Data...)}, DType: m.DType}
 	load := m.ownText
 	if len(o.Data) > 0 {
 		out.Text.Data = o.Data
@@ -178,18 +144,11 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	if o.Seed == 0 {
 		o.Seed = m.Seed
 	}
-	switch {
-	case m.AE != nil:
-		r, err := eval.AE(ctx, eng, m.AE, blocks, o.Options)
-		out.AE = &r
-		return out, err
-	case m.LM != nil:
-		r, err := eval.LM(ctx, eng, m.LM, blocks, o.Options)
-		out.LM = &r
+	measure, err := m.evaluator(eng, blocks, o.Options)
+	if err != nil {
 		return out, err
 	}
-	r, err := eval.AR(ctx, eng, m.AR, blocks, o.Options)
-	out.AR = &r
+	out.Measured, err = measure(ctx)
 	return out, err
 }
 
@@ -245,14 +204,13 @@ func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error
 
 // Layout returns how the run's text becomes blocks.
 func (m *Model) Layout() corpus.Layout {
-	l := corpus.Layout{Kind: corpus.Language, PatchSize: 1, BlockSize: m.BlockSize}
 	switch {
 	case m.AE != nil:
-		l.Kind, l.PatchSize = corpus.Autoencoder, m.AE.Config.PatchSize
+		return m.AE.Layout(m.BlockSize)
 	case m.LM != nil:
-		l.PatchSize = m.LM.Config.PatchSize
+		return m.LM.Layout(m.BlockSize)
 	}
-	return l
+	return m.AR.Layout(m.BlockSize)
 }
 
 // Baselines scores models that know little on the positions where Evaluate measures a language model: the unigram of

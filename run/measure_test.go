@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 )
 
@@ -13,11 +14,11 @@ import (
 func TestMeasuresScores(t *testing.T) {
 	dir, text := t.TempDir(), tinyText(t)
 	k2 := []string{"patch_size=2"}
-	ae, lm, ar := filepath.Join(dir, "ae"), filepath.Join(dir, "lm"), filepath.Join(dir, "ar")
-	trainTo(t, 1, 0, run.Options{Kind: run.AE, Set: slices.Concat(tinyAE, k2), Data: []string{text}, Steps: 2, Out: ae})
-	trainTo(t, 1, 0, run.Options{Kind: run.LM, Set: slices.Concat(tinyLM, k2, []string{"latent_size=8"}), AE: ae, Data: []string{text}, Steps: 2, Out: lm})
-	trainTo(t, 1, 0, run.Options{Kind: run.AR, Set: tinyAR, Data: []string{text}, Steps: 2, Out: ar})
-	for _, out := range []string{lm, ar} {
+	aeDir, lmDir, arDir := filepath.Join(dir, "ae"), filepath.Join(dir, "lm"), filepath.Join(dir, "ar")
+	trainTo(t, 1, 0, run.Options{Kind: run.AE, Set: slices.Concat(tinyAE, k2), Data: []string{text}, Steps: 2, Out: aeDir})
+	trainTo(t, 1, 0, run.Options{Kind: run.LM, Set: slices.Concat(tinyLM, k2, []string{"latent_size=8"}), AE: aeDir, Data: []string{text}, Steps: 2, Out: lmDir})
+	trainTo(t, 1, 0, run.Options{Kind: run.AR, Set: tinyAR, Data: []string{text}, Steps: 2, Out: arDir})
+	for _, out := range []string{lmDir, arDir} {
 		measured := 0
 		for _, line := range metricsOf(t, out) {
 			if !strings.Contains(line, "measured:true") {
@@ -34,7 +35,7 @@ func TestMeasuresScores(t *testing.T) {
 			t.Errorf("%s: nothing was measured", out)
 		}
 	}
-	m, err := run.Open(lm)
+	m, err := run.Open(lmDir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestMeasuresScores(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		positions = append(positions, r.LM.Positions)
+		positions = append(positions, r.Measured.(lm.Measurement).Positions)
 	}
 	if want := []int{3 * 14, 3 * 13}; !slices.Equal(positions, want) { // blocks of 16 patches
 		t.Errorf("%v positions, want %v", positions, want)

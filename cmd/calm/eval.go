@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/eval"
-	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/run"
 )
 
@@ -95,19 +94,9 @@ these are equal; "rollouts" counts at how many positions.`,
 // withoutEffect refuses flags that change nothing of what is measured of such a run.
 func withoutEffect(cmd *cobra.Command, m *run.Model, o run.Evaluation) error {
 	kind := map[run.Kind]string{run.AE: "an autoencoder", run.LM: "a language model", run.AR: "the token-level baseline"}[m.Kind]
-	short := m.LM != nil && m.LM.Config.PatchSize < brier.N // whose n-grams reach into further patches
-	for _, c := range []struct {
-		flag      string
-		no        bool
-		otherwise string
-	}{
-		{"noise", m.AE == nil, "noise is added to an autoencoder's latent vectors"},
-		{"samples", m.LM == nil, "samples are drawn of a language model"},
-		{"samples", short && o.Samples != 2, "samples are always 2 where a patch has fewer than 4 tokens"},
-		{"windows", !short, "windows differ for a language model whose patches have fewer than 4 tokens"},
-	} {
-		if c.no && cmd.Flags().Changed(c.flag) {
-			return badUsage("--%s: %s, and %s is %s: leave it out", c.flag, c.otherwise, m.Dir, kind)
+	for _, u := range m.Unused(o.Options) {
+		if cmd.Flags().Changed(u.Option) {
+			return badUsage("--%s: %s, and %s is %s: leave it out", u.Option, u.Why, m.Dir, kind)
 		}
 	}
 	return nil
@@ -130,51 +119,5 @@ func parseSigmas(list string) ([]float64, error) {
 
 func printResult(w io.Writer, r run.Result) {
 	fmt.Fprintf(w, "%s, %s, %s weights\n", r.Run, r.Text, r.DType)
-	switch {
-	case r.AE != nil:
-		printAE(w, r.AE)
-	case r.LM != nil:
-		printLM(w, r.LM)
-	case r.AR != nil:
-		printAR(w, r.AR)
-	}
-}
-
-func printAE(w io.Writer, r *eval.AEResult) {
-	fmt.Fprintf(w, "  tokens         %d in %d blocks of %d\n  cross entropy  %.5f nats a token\n  accuracy       %.3f %% (posterior sample)\n", r.Tokens, r.Blocks, r.BlockSize, r.CrossEntropy, 100*r.Accuracy)
-	for _, n := range r.Noise {
-		fmt.Fprintf(w, "  accuracy       %.3f %% (noise %g)\n", 100*n.Accuracy, n.Sigma)
-	}
-	fmt.Fprintf(w, "  KL             %.3f nats a patch\n  collapsed      %d of %d dimensions\n", r.KL, r.Collapsed, len(r.DimensionKL))
-}
-
-func printLM(w io.Writer, r *eval.LMResult) {
-	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n", r.Positions, r.Blocks, r.BlockSize, r.Samples)
-	for _, f := range r.HeadLoss.Figures() {
-		fmt.Fprintf(w, "  %-14s %.5f\n", strings.ReplaceAll(f.Name, "_", " "), f.Value)
-	}
-	if r.Diverged > 0 {
-		fmt.Fprintf(w, "  diverged       %d of %d draws, none of which is right: train longer, or take more sampling_steps\n", r.Diverged, r.Drawn)
-	}
-	printScores(w, r.Result, r.Rollouts)
-}
-
-func printAR(w io.Writer, r *eval.ARResult) {
-	fmt.Fprintf(w, "  tokens         %d in %d blocks of %d\n  cross entropy  %.4f nats a token\n  perplexity     %.3f\n  accuracy       %.2f %%\n",
-		r.Tokens, r.Blocks, r.BlockSize, r.CrossEntropy, r.Perplexity, 100*r.Accuracy)
-	printScores(w, r.Result, r.Rollouts)
-}
-
-func printScores(w io.Writer, r brier.Result, rollouts []int) {
-	for i, b := range r.Brier {
-		fmt.Fprintf(w, "  Brier-%d        %.3f  [%.3f, %.3f]\n", i+1, b, r.BrierInterval[i].Lo, r.BrierInterval[i].Hi)
-	}
-	if r.Measurable {
-		fmt.Fprintf(w, "  BrierLM        %.3f  [%.3f, %.3f]\n", r.BrierLM, r.BrierLMInterval.Lo, r.BrierLMInterval.Hi)
-	} else {
-		fmt.Fprintln(w, "  BrierLM        not measurable: a Brier score is not above 0")
-	}
-	if rollouts != nil {
-		fmt.Fprintf(w, "  rollouts       %s of %d positions\n", strings.Trim(fmt.Sprint(rollouts), "[]"), r.Positions)
-	}
+	r.Measured.Print(w)
 }

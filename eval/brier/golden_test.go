@@ -1,10 +1,11 @@
-package brier
+package brier_test
 
 import (
 	"math"
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/internal/testkit"
 )
 
@@ -30,11 +31,11 @@ func compareSet(t *testing.T, c testkit.Case, set string) {
 	first, second := c.Ints(t, "in."+set+".predictions_1"), c.Ints(t, "in."+set+".predictions_2")
 	targets, shape := c.Ints(t, "in."+set+".targets"), c.Shape(t, "in."+set+".targets")
 	blocks, positions, patch := shape[0], shape[1], shape[2]
-	e, err := NewEstimator(2, patch)
+	e, err := brier.NewEstimator(2, patch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a Accumulator
+	var a brier.Accumulator
 	for at := 0; at < len(targets); at += patch {
 		samples := append(first[at:at+patch:at+patch], second[at:at+patch]...)
 		e.Add(&a, at/patch/positions, samples, targets[at:at+patch])
@@ -49,7 +50,7 @@ func compareSet(t *testing.T, c testkit.Case, set string) {
 	for _, w := range want {
 		scale = max(scale, math.Abs(w))
 	}
-	var got Score
+	var got brier.Score
 	for n, w := range want {
 		got[n] = r.Brier[n] / 100
 		if math.Abs(got[n]-w) > max(1e-5*scale, 1e-7) {

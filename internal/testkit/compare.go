@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/cpu/kernel"
@@ -107,6 +108,19 @@ func (c Case) CompareBrier(t testing.TB, mean [4]float64) {
 	}
 	Compare(t, "out.brier", got, c.Floats(t, "out.brier"), ForwardTolerance)
 	Compare(t, "out.brier_lm", []float32{float32(ReferenceBrierLM(mean))}, c.Floats(t, "out.brier_lm"), ForwardTolerance)
+}
+
+// CompareScores is CompareBrier for what was measured, in percent, at that many positions.
+func (c Case) CompareScores(t testing.TB, r brier.Result, positions int) {
+	t.Helper()
+	if r.Positions != positions {
+		t.Errorf("%d positions, want %d", r.Positions, positions)
+	}
+	var mean [brier.N]float64
+	for j, b := range r.Brier {
+		mean[j] = b / 100
+	}
+	c.CompareBrier(t, mean)
 }
 
 // ReferenceBrierLM returns BrierLM by the rule of the reference: not times 100, and 0 only where the product of the four

@@ -13,8 +13,8 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/config"
-	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -103,7 +103,7 @@ func TestUsual(t *testing.T) {
 }
 
 // write makes the files of a run that the report reads.
-func write(t *testing.T, dir string, c run.LMConfig, r eval.LMResult, metrics string) {
+func write(t *testing.T, dir string, c run.LMConfig, r lm.Measurement, metrics string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)
@@ -136,8 +136,8 @@ func TestReport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lm := float64(2 + i)
-		r := eval.LMResult{Result: brier.Result{BrierLM: lm, Brier: [brier.N]float64{10 * lm}, BrierLMInterval: brier.Interval{Lo: lm - 1, Hi: lm + 2}}}
+		percent := float64(2 + i)
+		r := lm.Measurement{Result: brier.Result{BrierLM: percent, Brier: [brier.N]float64{10 * percent}, BrierLMInterval: brier.Interval{Lo: percent - 1, Hi: percent + 2}}}
 		metrics := curve
 		if i == 2 {
 			metrics = strings.ReplaceAll(curve, `, "token_brier_1"`, `, "other"`)
@@ -174,7 +174,7 @@ func TestNothingToReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(runs, "a"), c, eval.LMResult{}, "{\"step\": 1}\n{\"st")
+	write(t, filepath.Join(runs, "a"), c, lm.Measurement{}, "{\"step\": 1}\n{\"st")
 	if err := report(runs, out); err == nil || !strings.Contains(err.Error(), "metrics.jsonl:2") {
 		t.Errorf("%v", err)
 	}

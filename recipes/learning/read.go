@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/lm"
 )
 
 // settings are the keys of config.json by which runs are told apart; runs that differ in the seed only are a group.
@@ -34,7 +34,7 @@ type trained struct {
 	Seed     int `json:"seed"`
 	MaxSteps int `json:"max_steps"`
 
-	result eval.LMResult
+	result lm.Measurement
 	curve  []point // on 256 held-out blocks, during training
 }
 
@@ -82,7 +82,7 @@ func readRun(dir string) (trained, error) {
 		return r, err
 	}
 	var measured struct {
-		LM *eval.LMResult `json:"lm"`
+		LM *lm.Measurement `json:"lm"`
 	}
 	if err := readJSON(filepath.Join(dir, "eval.json"), &measured); err != nil {
 		return r, err

@@ -1,11 +1,10 @@
-package eval
+package lm
 
 import (
 	"context"
 	"errors"
 
 	"github.com/calm-go/calm/head"
-	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 )
 
@@ -15,17 +14,17 @@ type drawn struct {
 	tokens    []int32 // [P, n, K], or [n, P, K] with bySample
 	bySample  bool
 	n, k      int
-	positions int         // P
-	sampler   *lm.Sampler // nil where the run gives the samples
-	atOnce    int         // positions that the sampler draws for
-	hidden    []float32   // [atOnce, D]
-	diverged  int         // draws of the sampler that did, since the measurement began
+	positions int       // P
+	sampler   *Sampler  // nil where the run gives the samples
+	atOnce    int       // positions that the sampler draws for
+	hidden    []float32 // [atOnce, D]
+	diverged  int       // draws of the sampler that did, since the measurement began
 }
 
 // stepsAtOnce bounds the steps that samples are refined by between two looks at the context, and the noise they take.
 const stepsAtOnce = 1 << 14
 
-func newDrawn(e *cpu.Engine, m *lm.Model, graph *lm.Evaluation, samples int, bySample bool) *drawn {
+func newDrawn(e *cpu.Engine, m *Model, graph *Evaluation, samples int, bySample bool) *drawn {
 	d := &drawn{n: samples, k: m.Config.PatchSize, positions: graph.Weight.Size(), bySample: bySample}
 	d.tokens = make([]int32, d.positions*d.n*d.k)
 	if graph.Tokens == nil {
@@ -69,7 +68,7 @@ func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch
 		}
 		first := chunk * d.atOnce
 		n := min(d.atOnce, d.positions-first)
-		copy(d.hidden, hidden[first*width:(first+n)*width]) // behind them, others that will do
+		copy(d.hidden, hidden[first*width:(first+n)*width]) // what stands behind them is of an earlier chunk, and its samples are not used
 		tokens, err := d.sampler.Draw(d.hidden, seed, uint64(batch*chunks+chunk))
 		if err = withoutDivergence(err); err != nil {
 			return err
@@ -96,7 +95,7 @@ func withoutDivergence(err error) error {
 // diverged counts the patches of K tokens that did.
 func diverged(patches []int32, k int) (n int) {
 	for ; len(patches) > 0; patches = patches[k:] {
-		if patches[0] == lm.Diverged {
+		if patches[0] == Diverged {
 			n++
 		}
 	}

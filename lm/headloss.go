@@ -1,4 +1,4 @@
-package eval
+package lm
 
 import (
 	"github.com/calm-go/calm/nn"
@@ -46,7 +46,7 @@ func (l *HeadLoss) figure(name string) *float64 {
 	case "diffusion_vb":
 		return &l.DiffusionVB
 	}
-	panic("eval: a head has a figure " + name)
+	panic("lm: a head has a figure " + name)
 }
 
 // tokenScores sums the figures of auxiliary heads.

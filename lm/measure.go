@@ -1,0 +1,264 @@
+package lm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/calm-go/calm/backbone"
+	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/metric"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// decodedAtOnce bounds the tokens that are decoded at a time, and with them the memory of an evaluation: 550 MB at the
+// published autoencoder's sizes. One block of two samples goes through whatever its size.
+const decodedAtOnce = 1 << 15
+
+// Measurement is how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
+type Measurement struct {
+	brier.Result
+	HeadLoss
+	// TokenLoss and TokenBrier are of the auxiliary heads, of a model in training that has them: their mean cross entropy,
+	// and the exact Brier score of each token of the patch.
+	TokenLoss  float64   `json:"token_loss,omitzero"`
+	TokenBrier []float64 `json:"token_brier,omitempty"`
+
+	Samples   int `json:"samples"`    // patches drawn a position; 2 where patches have fewer than 4 tokens
+	BlockSize int `json:"block_size"` // tokens; BrierLM depends on it
+	Tokens    int `json:"tokens"`     // predicted: all but each block's first patch
+	// Rollouts is what patches of fewer than 4 tokens cost besides: for the first further patch, the second, .. at how many
+	// positions it was drawn, twice, because the samples were still equal.
+	Rollouts []int `json:"rollouts,omitempty"`
+	// Diverged is how many of the head's draws diverged, of Drawn. Each counts as tokens that the text never has, and that
+	// coincide with those of others that diverged: one more outcome of the model's distribution.
+	Diverged int     `json:"diverged,omitzero"`
+	Drawn    int     `json:"drawn"`
+	Seconds  float64 `json:"seconds"`
+}
+
+// Metrics lists what training measures.
+func (r Measurement) Metrics() []metric.Metric {
+	var list []metric.Metric
+	for _, f := range r.HeadLoss.Figures() {
+		list = append(list, metric.Metric{Name: f.Name, Value: f.Value})
+	}
+	if len(r.TokenBrier) > 0 {
+		list = append(list, metric.Metric{Name: metric.TokenLoss, Value: r.TokenLoss})
+	}
+	for i, b := range r.TokenBrier {
+		list = append(list, metric.Metric{Name: metric.TokenBrier(i), Value: b})
+	}
+	if r.Diverged > 0 { // a diffusion head that is young does that
+		list = append(list, metric.Metric{Name: metric.Diverged, Value: float64(r.Diverged) / float64(r.Drawn)})
+	}
+	return append(list, eval.Scores(r.Result)...)
+}
+
+// Print writes the measurement for people.
+func (r Measurement) Print(w io.Writer) {
+	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n", r.Positions, r.Blocks, r.BlockSize, r.Samples)
+	for _, f := range r.HeadLoss.Figures() {
+		fmt.Fprintf(w, "  %-14s %.5f\n", strings.ReplaceAll(f.Name, "_", " "), f.Value)
+	}
+	if r.Diverged > 0 {
+		fmt.Fprintf(w, "  diverged       %d of %d draws, none of which is right: train longer, or take more sampling_steps\n", r.Diverged, r.Drawn)
+	}
+	eval.PrintScores(w, r.Result, r.Rollouts)
+}
+
+// Evaluator measures a language model again and again.
+type Evaluator struct {
+	options   eval.Options
+	extent    eval.Extent
+	selected  *eval.Selection
+	graph     *Evaluation
+	program   *cpu.Program
+	drawn     *drawn
+	estimator *brier.Estimator // of whole patches; nil where they are too short
+	further   *further         // of shorter ones; nil where they are long enough
+	scores    brier.Accumulator
+
+	passes      int     // runs that the samples of a batch take
+	ids, labels []int32 // [rows, T]
+}
+
+// NewEvaluator makes an evaluator on text in the language model's layout.
+func NewEvaluator(e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options) (*Evaluator, error) {
+	if o.Samples == 0 {
+		o.Samples = 2
+	}
+	k := m.Config.PatchSize
+	if err := errors.Join(o.Check(), eval.CheckLayout(blocks, corpus.Language, k, eval.LeastPatches(k, o.ReferenceWindows))); err != nil {
+		return nil, err
+	}
+	if o.Samples < 2 || o.Samples > eval.MaxSamples {
+		return nil, fmt.Errorf("evaluation: %d samples a position: want 2 to %d; one alone never coincides with another", o.Samples, eval.MaxSamples)
+	}
+	t := blocks.Layout().BlockSize
+	v := &Evaluator{options: o, extent: eval.ExtentOf(k, t, o.ReferenceWindows)}
+	short := v.extent.Further > 0
+	samples, atOnce := o.Samples, decodedAtOnce/o.Samples
+	if short {
+		samples, atOnce = 2, min(decodedAtOnce/2, eval.Cacheable(m.Backbone.Config)*k)
+	}
+	v.selected = eval.Select(blocks, o, max(t, atOnce))
+	v.ids, v.labels = make([]int32, v.selected.Rows*t), make([]int32, v.selected.Rows*t)
+	v.describe(m, t, samples)
+	if short {
+		backbone.Outputs(v.graph.Graph, v.graph.Caches)
+	}
+	v.program = e.Compile(v.graph.Graph, cpu.Inference)
+	v.drawn = newDrawn(e, m, v.graph, samples, short)
+	if short {
+		v.further = newFurther(e, m, v.extent, v.graph, v.program)
+		return v, nil
+	}
+	var err error
+	v.estimator, err = brier.NewEstimator(samples, k)
+	return v, err
+}
+
+// describe makes the graph: with the energy head all samples of a position in one run, or as many as fit, two at least;
+// with the others the loss and the hidden states.
+func (v *Evaluator) describe(m *Model, t, samples int) {
+	v.passes = 1
+	perPass := m.Config.NumSamples
+	if m.Config.ModelType == head.EnergyType {
+		perPass = max(2, min(samples, decodedAtOnce/(v.selected.Rows*t)))
+		v.passes = (samples + perPass - 1) / perPass
+		perPass = max(2, (samples+v.passes-1)/v.passes)
+	}
+	v.graph = m.Evaluation(v.selected.Rows, t, perPass)
+}
+
+// Measure measures a language model on text in its layout.
+func Measure(ctx context.Context, e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options) (Measurement, error) {
+	v, err := NewEvaluator(e, m, blocks, o)
+	if err != nil {
+		return Measurement{}, err
+	}
+	return v.Run(ctx)
+}
+
+// Evaluator is NewEvaluator for package run.
+func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
+	v, err := NewEvaluator(e, m, blocks, o)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (eval.Measurement, error) { return v.Run(ctx) }, nil
+}
+
+// Unused lists the options that change nothing of what is measured.
+func (m *Model) Unused(o eval.Options) []eval.Unused {
+	switch {
+	case m.Config.PatchSize >= brier.N:
+		return []eval.Unused{eval.UnusedNoise, eval.UnusedWindows}
+	case o.Samples != 2:
+		return []eval.Unused{eval.UnusedNoise, eval.FixedSamples}
+	}
+	return []eval.Unused{eval.UnusedNoise}
+}
+
+// Run measures the weights as they are now.
+func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
+	start := time.Now()
+	v.scores.Reset()
+	v.drawn.diverged = 0
+	if v.further != nil {
+		v.further.Reset()
+		v.further.diverged = 0
+	}
+	// Summed over positions.
+	losses, tokens := make([]float64, len(v.graph.Head.Figures)), tokenScores{briers: make([]float64, len(v.graph.TokenHeads))}
+	err := v.selected.Each(ctx, v.options.Progress, func(batch, rows int, ids []int32) error {
+		err := v.batch(ctx, batch, rows, ids, losses)
+		tokens.add(v.program, v.graph.TokenHeads, float64(rows*v.perBlock()))
+		return err
+	})
+	if err != nil {
+		return Measurement{}, err
+	}
+	predicted := v.selected.Total * v.perBlock()
+	r := Measurement{Result: v.scores.Result(v.options.Seed), Samples: v.drawn.n, BlockSize: v.selected.BlockSize(),
+		Tokens: predicted * v.extent.Patch, Diverged: v.drawn.diverged, Drawn: predicted * v.drawn.n}
+	for i, f := range v.graph.Head.Figures {
+		*r.figure(f.Name) = losses[i] / float64(predicted)
+	}
+	r.TokenLoss, r.TokenBrier = tokens.mean(float64(predicted))
+	if v.further != nil {
+		r.Rollouts = v.further.Made()
+		r.Diverged += v.further.diverged
+		for _, n := range r.Rollouts {
+			r.Drawn += 2 * n
+		}
+	}
+	r.Seconds = time.Since(start).Seconds()
+	return r, nil
+}
+
+// batch scores a batch of blocks and adds the head's figures, summed over its positions, to losses.
+func (v *Evaluator) batch(ctx context.Context, batch, rows int, ids []int32, losses []float64) error {
+	if err := v.fill(ids); err != nil {
+		return err
+	}
+	positions := float64(rows * v.perBlock())
+	for pass := range v.passes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		v.program.SetDraws(v.options.Stream(), uint64(batch*v.passes+pass))
+		if err := v.program.Forward(); err != nil {
+			return err
+		}
+		for i, f := range v.graph.Head.Figures {
+			value := float64(v.program.Scalar(f.Value))
+			if err := eval.Finite(strings.ReplaceAll(f.Name, "_", " "), value); err != nil {
+				return err
+			}
+			losses[i] += value / float64(v.passes) * positions
+		}
+		if v.graph.Tokens != nil {
+			v.drawn.collect(v.program.Ints(v.graph.Tokens), pass*v.graph.Tokens.Dim(0))
+		}
+	}
+	if err := v.drawn.sample(ctx, v.program.Floats(v.graph.Hidden), v.options.Stream(), batch); err != nil {
+		return err
+	}
+	return v.score(ctx, batch, rows)
+}
+
+// fill writes a batch into the program. Rows that the last batch lacks are id 0 and no targets.
+func (v *Evaluator) fill(ids []int32) error {
+	n := copy(v.ids, ids)
+	clear(v.ids[n:])
+	copy(v.labels, v.ids)
+	for i := n; i < len(v.labels); i++ {
+		v.labels[i] = Ignored
+	}
+	return v.graph.Fill(v.program, v.ids, v.labels)
+}
+
+// perBlock returns the number of positions of a block.
+func (v *Evaluator) perBlock() int { return v.graph.Inputs.Dim(1) }
+
+// score adds the samples of a batch's rows to the scores.
+func (v *Evaluator) score(ctx context.Context, batch, rows int) error {
+	first := batch * v.selected.Rows
+	if v.further != nil {
+		return v.further.score(ctx, &v.scores, first, rows, v.drawn.tokens, v.further.Draws(v.options.Stream(), batch))
+	}
+	targets, n := v.program.Ints(v.graph.Targets), v.perBlock()*v.extent.Patch
+	samples := v.drawn.n * n
+	for r := range rows {
+		v.estimator.Add(&v.scores, first+r, v.drawn.tokens[r*samples:(r+1)*samples], targets[r*n:(r+1)*n])
+	}
+	return nil
+}
