@@ -205,7 +205,7 @@ func (m *Model) giveGenerator(g *generate.Generator) {
 
 func (m *Model) newGenerator() (*generate.Generator, error) {
 	if m.run.LM != nil {
-		return generate.NewLM(m.eng, m.run.LM, m.run.TextTokenizer())
+		return generate.New(m.eng, m.run.LM, m.run.TextTokenizer())
 	}
-	return generate.NewAR(m.eng, m.run.AR, m.run.TextTokenizer())
+	return generate.New(m.eng, m.run.AR, m.run.TextTokenizer())
 }

@@ -16,3 +16,6 @@ var NewFurther = newFurther
 func (f *Further) Score(ctx context.Context, scores *brier.Accumulator, first, rows int, d eval.Draw) error {
 	return f.score(ctx, scores, first, rows, d)
 }
+
+// Choose is choose.
+var Choose = choose

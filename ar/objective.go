@@ -4,6 +4,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
 )
 
@@ -32,4 +33,10 @@ func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 			}
 		},
 	}, nil
+}
+
+// Vocabulary returns the tokens that the model knows. It never pads, so that EOS stands for padding.
+func (m *Model) Vocabulary() tokenizer.Vocabulary {
+	c := m.Config
+	return tokenizer.Vocabulary{Size: c.VocabSize, BOS: int32(c.BOSTokenID), EOS: int32(c.EOSTokenID), PAD: int32(c.EOSTokenID)}
 }

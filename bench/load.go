@@ -37,7 +37,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	}
 	defer opened.Close()
 	open := time.Since(start)
-	g, err := generate.NewLM(eng, opened.LM, opened.Tokenizer)
+	g, err := generate.New(eng, opened.LM, opened.Tokenizer)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
-// Package generate writes text with a model: calm's language model patch by patch, or the token-level baseline token by
-// token.
+// Package generate writes text with a model, patch by patch: with calm's language model, or token by token with the
+// token-level baseline. It knows a model as a [Model].
 //
 // The context begins with the end of a stored tail, so many tokens as it takes for the prompt to end on the grid of
-// patches; then comes BOS, where in training a document began; then the prompt (SPEC section 5). So a prompt of any
+// patches; then comes BOS, where in training a document began; then the prompt (docs/spec.md, section 5). So a prompt of any
 // length, none included, is followed by a whole patch.
 //
 // A text follows from the model, the prompt, the options and the seed alone: never from the number of threads, nor from
@@ -12,8 +12,17 @@ package generate
 import (
 	"context"
 
+	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
 )
+
+// Model is a model that can write. An autoencoder is none.
+type Model interface {
+	// Shape returns what a generator has to know of the model.
+	Shape() Shape
+	// NewSource returns the model with an empty context. It computes nothing yet.
+	NewSource(e *cpu.Engine) Source
+}
 
 // Source is a model that writes, with the context it has read so far: one row of patches of K tokens.
 type Source interface {
@@ -47,11 +56,12 @@ type Generator struct {
 
 // New makes a generator of a model's text; of its ids alone if tok is nil. A tokenizer of more tokens than the model has
 // is an *InputError.
-func New(s Source, shape Shape, tok *tokenizer.Tokenizer) (*Generator, error) {
+func New(e *cpu.Engine, m Model, tok *tokenizer.Tokenizer) (*Generator, error) {
+	shape := m.Shape()
 	if tok != nil && tok.VocabSize() > shape.VocabSize {
 		return nil, inputError("generate: the tokenizer has %d ids and the model %d: they do not belong together", tok.VocabSize(), shape.VocabSize)
 	}
-	return &Generator{s, shape, tok}, nil
+	return &Generator{m.NewSource(e), shape, tok}, nil
 }
 
 // Check reports what cannot be done of a text with these options after a prompt of ids, as an *InputError. It computes

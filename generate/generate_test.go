@@ -9,18 +9,23 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
-// script is a source that writes given tokens, then x without end, and remembers what it reads.
+// script is a model and its source: it writes given tokens, then x without end, and remembers what it reads.
 type script struct {
 	patch  int
 	tokens []int32
 	err    error // at the end of the tokens
 	has    []int32
 }
+
+func (s *script) Shape() Shape { return Shape{s.patch, 259, 256, 257, 64} }
+
+func (s *script) NewSource(*cpu.Engine) Source { return s }
 
 func (s *script) Check(Options) error { return nil }
 
@@ -59,7 +64,7 @@ type writing struct {
 
 func scripted(t testing.TB, s *script, o Options) *writing {
 	t.Helper()
-	g, err := New(s, Shape{s.patch, 259, 256, 257, 64}, byteTok)
+	g, err := New(nil, s, byteTok)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +157,7 @@ func TestAligned(t *testing.T) {
 		o := Options{}
 		o.Context, o.Tail, o.MaxTokens = 100*k, tail, 1
 		s := &script{patch: k}
-		g, err := New(s, Shape{k, 259, 256, 257, 64}, byteTok)
+		g, err := New(nil, s, byteTok)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,6 +281,28 @@ func TestPromptLength(t *testing.T) {
 			t.Errorf("a prompt of %d gives %q, %+v", n, text, g.result)
 		} else if !fits && !strings.Contains(err.Error(), "it can have 11") {
 			t.Errorf("%v does not say 11", err)
+		}
+	}
+}
+
+// TestBadOptions: what no model can do; what a model cannot do is its own to say.
+func TestBadOptions(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		change     func(o *Options)
+	}{
+		{"sampler", `"greedy"`, func(o *Options) { o.Sampler = "greedy" }},
+		{"max", "-1", func(o *Options) { o.MaxTokens = -1 }},
+		{"draws", "-1", func(o *Options) { o.Draws = -1 }},
+		{"too many draws", "1000001", func(o *Options) { o.Draws = MaxDraws + 1 }},
+		{"context", "two patches", func(o *Options) { o.Context = 7 }},
+		{"tail", "token 259", func(o *Options) { o.Tail = []int32{1, 259} }},
+	} {
+		var o Options
+		c.change(&o)
+		err := scripted(t, &script{patch: 4}, o).Check(nil, o)
+		if _, ok := errors.AsType[*InputError](err); !ok || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want %q", c.name, err, c.want)
 		}
 	}
 }

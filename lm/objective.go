@@ -5,6 +5,7 @@ import (
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
 )
 
@@ -80,4 +81,10 @@ func tokenMetrics(p *cpu.Program, heads []*nn.CrossEntropy) []metric.Metric {
 		briers = append(briers, metric.Metric{Name: metric.TokenBrier(i), Value: 100 * float64(p.Scalar(h.Brier))})
 	}
 	return append([]metric.Metric{{Name: metric.TokenLoss, Value: loss}}, briers...)
+}
+
+// Vocabulary returns the tokens that the model knows.
+func (m *Model) Vocabulary() tokenizer.Vocabulary {
+	c := m.Config
+	return tokenizer.Vocabulary{Size: c.VocabSize, BOS: int32(c.BOSTokenID), EOS: int32(c.EOSTokenID), PAD: int32(c.PadTokenID)}
 }

@@ -27,7 +27,7 @@ func readAndWrite(t *testing.T, dir string) {
 	if l, ok := r.Measured.(lm.Measurement); err != nil || !ok || math.IsNaN(l.EnergyLoss) || l.Positions == 0 {
 		t.Fatalf("evaluation: %+v, %v", l, err)
 	}
-	g, err := generate.NewLM(eng, m.LM, m.Tokenizer)
+	g, err := generate.New(eng, m.LM, m.Tokenizer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,11 @@
-package temperature
+package temperature_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/generate/temperature"
 	"github.com/calm-go/calm/internal/testkit"
 )
 
@@ -28,7 +29,7 @@ func TestGoldenTemperature(t *testing.T) {
 func comparePool(t *testing.T, c testkit.Case, pool string) {
 	in := "in." + pool + ".pool"
 	out := "out." + pool
-	got := NewCandidates(c.Ints(t, in), c.Shape(t, in)[1], int(c.Ints(t, "in."+pool+".n")[0]))
+	got := temperature.NewCandidates(c.Ints(t, in), c.Shape(t, in)[1], int(c.Ints(t, "in."+pool+".n")[0]))
 	if want := c.Ints(t, out+".m")[0]; got.M != int(want) {
 		t.Errorf("m = %d, want %d", got.M, want)
 	}
@@ -53,11 +54,11 @@ func TestGoldenGenerateCandidates(t *testing.T) {
 
 // compareGenerated compares the candidates of out.raw_tokens [steps, B, N, K]. They
 // are filled up with -1, weights with 0; a row that has ended has none.
-func compareGenerated(t *testing.T, c testkit.Case, temperature float64) {
+func compareGenerated(t *testing.T, c testkit.Case, T float64) {
 	raw, shape := c.Ints(t, "out.raw_tokens"), c.Shape(t, "out.raw_tokens")
 	candidates, weights := c.Ints(t, "out.candidates"), c.Int64s(t, "out.weights")
 	patch, most := shape[3], c.Shape(t, "out.candidates")[2]
-	batch, err := NewBatch(temperature, patch, shape[2])
+	batch, err := temperature.NewBatch(T, patch, shape[2])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,20 +73,20 @@ func compareGenerated(t *testing.T, c testkit.Case, temperature float64) {
 		}
 		compared++
 		size, at := shape[2]*patch, row*most*patch
-		compareCandidates(t, NewCandidates(raw[row*size:(row+1)*size], patch, batch.n), candidates[at:at+len(w)*patch], w)
+		compareCandidates(t, temperature.NewCandidates(raw[row*size:(row+1)*size], patch, batch.Inverse()), candidates[at:at+len(w)*patch], w)
 	}
 	if compared == 0 {
 		t.Error("no row has candidates")
 	}
 }
 
-func compareCandidates(t *testing.T, c *Candidates, candidates []int32, weights []int64) {
+func compareCandidates(t *testing.T, c *temperature.Candidates, candidates []int32, weights []int64) {
 	t.Helper()
 	if c.Len() != len(weights) {
 		t.Fatalf("%d candidates, want %d", c.Len(), len(weights))
 	}
-	if !slices.Equal(c.patches, candidates) {
-		t.Errorf("candidates %v, want %v", c.patches, candidates)
+	if !slices.Equal(c.Patches(), candidates) {
+		t.Errorf("candidates %v, want %v", c.Patches(), candidates)
 	}
 	for i, w := range weights {
 		if got := c.Weight(i); !got.IsInt64() || got.Int64() != w {

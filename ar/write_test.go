@@ -1,15 +1,25 @@
-package generate
+package ar_test
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"testing"
 
 	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/generate/temperature"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/tokenizer"
 )
+
+func engine(t testing.TB, threads int) *cpu.Engine {
+	e := cpu.New(cpu.Options{Threads: threads})
+	t.Cleanup(e.Close)
+	return e
+}
 
 func tinyAR() *ar.Model {
 	c := testkit.TinyAR()
@@ -41,27 +51,18 @@ func fullLogits(t *testing.T, e *cpu.Engine, m *ar.Model, context []int32) []flo
 	return logits
 }
 
-func baseline(t testing.TB, e *cpu.Engine, m *ar.Model, o Options) *writing {
-	t.Helper()
-	g, err := NewAR(e, m, byteTok)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &writing{Generator: g, options: o}
-}
-
 // Each token of a text is the one that its uniform number selects from softmax(logits/T) of the whole context.
 func TestARText(t *testing.T) {
 	e, m := engine(t, 2), tinyAR()
 	for _, T := range []float64{1, .5, .2} {
-		o := Options{}
+		o := generate.Options{}
 		o.Temperature, o.MaxTokens, o.Seed = T, 30, 5
-		g := baseline(t, e, m, o)
-		_, got, _, err := collect(g, "Call me")
+		g := testkit.NewWriting(t, e, m, o)
+		got, err := g.Write("Call me")
 		if err != nil || len(got) < 5 {
 			t.Fatalf("T = %v: %v, %v", T, got, err)
 		}
-		context := append([]int32{256}, byteTok.Encode("Call me")...)
+		context := append([]int32{256}, tokenizer.Bytes().Encode("Call me")...)
 		for step, id := range got {
 			below, at, total := 0., 0., 0.
 			for v, z := range fullLogits(t, e, m, context) {
@@ -73,12 +74,12 @@ func TestARText(t *testing.T) {
 					at = w
 				}
 			}
-			if u := decisions(o.Seed, step)(); u < below/total-1e-5 || u > (below+at)/total+1e-5 {
+			if u := generate.Decisions(o.Seed, step)(); u < below/total-1e-5 || u > (below+at)/total+1e-5 {
 				t.Fatalf("T = %v, token %d: %d has [%v, %v], drawn was %v", T, step, id, below/total, (below+at)/total, u)
 			}
 			context = append(context, id)
 		}
-		if r := g.result; r.Draws != r.Patches || r.Patches < r.Tokens {
+		if r := g.Result; r.Draws != r.Patches || r.Patches < r.Tokens {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -87,7 +88,7 @@ func TestARText(t *testing.T) {
 // Thread counts do not matter, seeds do.
 func TestARSameText(t *testing.T) {
 	m := tinyAR()
-	o := Options{}
+	o := generate.Options{}
 	o.MaxTokens = 30
 	var texts [][]int32
 	for _, c := range []struct {
@@ -95,8 +96,8 @@ func TestARSameText(t *testing.T) {
 		seed    uint64
 	}{{1, 1}, {3, 1}, {1, 2}} {
 		o.Seed = c.seed
-		g := baseline(t, engine(t, c.threads), m, o)
-		_, ids, _, err := collect(g, "")
+		g := testkit.NewWriting(t, engine(t, c.threads), m, o)
+		ids, err := g.Write("")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,8 +114,26 @@ func TestChoose(t *testing.T) {
 		u    float64
 		want int
 	}{{0, 1}, {.999, 1}, {1, 3}, {2.999, 3}, {3, 3}, {4, 3}} {
-		if got := choose([]float64{0, 1, 0, 2, 0}, c.u); got != c.want {
+		if got := ar.Choose([]float64{0, 1, 0, 2, 0}, c.u); got != c.want {
 			t.Errorf("%v selects %d, want %d", c.u, got, c.want)
 		}
+	}
+}
+
+// TestBadOptions: the temperatures it takes, and what is for other models.
+func TestBadOptions(t *testing.T) {
+	e, m := engine(t, 1), tinyAR()
+	for T, want := range map[float64]bool{0: true, -1: false, 1.01: false, math.Inf(1): false, .01: true, 1: true} {
+		o := generate.Options{}
+		o.Temperature = T
+		err := testkit.NewWriting(t, e, m, o).Check(nil, o)
+		if _, ok := errors.AsType[*temperature.RangeError](err); (err == nil) != want || ok == want {
+			t.Errorf("T = %v: %v", T, err)
+		}
+	}
+	o := generate.Options{}
+	o.Sampler, o.Temperature = generate.Batch, .5
+	if err := testkit.NewWriting(t, e, m, o).Check(nil, o); err == nil {
+		t.Error("the baseline takes the batch sampler")
 	}
 }

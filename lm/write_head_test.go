@@ -1,10 +1,11 @@
-package generate
+package lm_test
 
 import (
 	"errors"
 	"slices"
 	"testing"
 
+	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
 )
@@ -13,19 +14,18 @@ import (
 func TestFlowText(t *testing.T) {
 	m := testkit.WithHead(head.FlowType)
 	for _, temperature := range []float64{1, .5} {
-		o := Options{}
+		o := generate.Options{}
 		o.Temperature, o.MaxTokens, o.Seed, o.Draws = temperature, 24, 4, 100_000
-		_, want, _, err := collect(mustNew(t, engine(t, 1), m, o), "abc")
+		want, err := testkit.NewWriting(t, engine(t, 1), m, o).Write("abc")
 		if err != nil || len(want) == 0 {
 			t.Fatalf("T = %v: %v, %v", temperature, want, err)
 		}
-		sized := mustNew(t, engine(t, 2), m, o)
-		sized.source = otherSizes{sized.source.(*patches)}
-		if _, got, _, err := collect(sized, "abc"); err != nil || !slices.Equal(got, want) {
+		sized := testkit.NewWriting(t, engine(t, 2), resized{m}, o)
+		if got, err := sized.Write("abc"); err != nil || !slices.Equal(got, want) {
 			t.Errorf("T = %v with other numbers of draws at once: %v, %v; want %v", temperature, got, err, want)
 		}
 		o.Seed++
-		if _, got, _, err := collect(mustNew(t, engine(t, 1), m, o), "abc"); err != nil || slices.Equal(got, want) {
+		if got, err := testkit.NewWriting(t, engine(t, 1), m, o).Write("abc"); err != nil || slices.Equal(got, want) {
 			t.Errorf("T = %v: another seed gives the same text, or %v", temperature, err)
 		}
 	}
@@ -33,11 +33,11 @@ func TestFlowText(t *testing.T) {
 
 // TestDiverged: what a diffusion head that has learned nothing draws is no text, and the mistake is not the user's.
 func TestDiverged(t *testing.T) {
-	g := mustNew(t, engine(t, 1), testkit.WithHead(head.DiffusionType), Options{})
-	_, ids, _, err := collect(g, "abc")
+	g := testkit.NewWriting(t, engine(t, 1), testkit.WithHead(head.DiffusionType), generate.Options{})
+	ids, err := g.Write("abc")
 	diverged, ok := errors.AsType[*head.DivergedError](err)
-	if _, input := errors.AsType[*InputError](err); !ok || input || len(ids) > 0 || g.result.Stop != StopError {
-		t.Fatalf("%v, %v, %+v", ids, err, g.result)
+	if _, input := errors.AsType[*generate.InputError](err); !ok || input || len(ids) > 0 || g.Result.Stop != generate.StopError {
+		t.Fatalf("%v, %v, %+v", ids, err, g.Result)
 	}
 	if diverged.Head != head.DiffusionType || diverged.Steps != 3 || !slices.Contains(diverged.Draws, true) {
 		t.Errorf("%+v", diverged)

@@ -1,4 +1,4 @@
-package generate
+package lm_test
 
 import (
 	"errors"
@@ -7,13 +7,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/random"
+	"github.com/calm-go/calm/tokenizer"
 )
+
+// byteTok is the tokenizer of the tiny models.
+var byteTok = tokenizer.Bytes()
 
 func engine(t testing.TB, threads int) *cpu.Engine {
 	e := cpu.New(cpu.Options{Threads: threads})
@@ -36,21 +40,18 @@ func tinyLM(patch int, noise float32) *lm.Model {
 	return m
 }
 
-func mustNew(t testing.TB, e *cpu.Engine, m *lm.Model, o Options) *writing {
-	t.Helper()
-	g, err := NewLM(e, m, byteTok)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &writing{Generator: g, options: o}
+// resized is a model that makes other numbers of draws at once.
+type resized struct{ *lm.Model }
+
+func (r resized) NewSource(e *cpu.Engine) generate.Source {
+	return otherSizes{r.Model.NewSource(e)}
 }
 
-// otherSizes is a source that makes other numbers of draws at once.
-type otherSizes struct{ *patches }
+type otherSizes struct{ generate.Source }
 
-func (s otherSizes) Begin(o Options, length int) {
-	s.patches.Begin(o, length)
-	s.sizes = []int{3, 7}
+func (s otherSizes) Begin(o generate.Options, length int) {
+	s.Source.Begin(o, length)
+	lm.SetSizes(s.Source, 3, 7)
 }
 
 // oracle writes patches with a forward pass over the whole context each, no cache, and one draw.
@@ -69,7 +70,7 @@ func oracle(t *testing.T, e *cpu.Engine, m *lm.Model, context []int32, patches i
 			t.Fatal(err)
 		}
 		noise := make([]float32, s)
-		random.Uniform(noise, random.Stream{Seed: seed, Draw: noiseStream, Step: uint64(step)}, 0, -.5, .5)
+		random.Uniform(noise, generate.Noise(seed, step), 0, -.5, .5)
 		patch, err := sampler.DrawFrom(p.Floats(hidden)[len(context)/k*d-d:], noise)
 		if err != nil {
 			t.Fatal(err)
@@ -85,9 +86,9 @@ func TestPromptOfEveryLength(t *testing.T) {
 	e, text := engine(t, 2), "Call me Ishmael."
 	for _, k := range []int{1, 3, 4} {
 		m := tinyLM(k, 3)
-		o := Options{}
+		o := generate.Options{}
 		o.Seed, o.Tail, o.MaxTokens = 11, byteTok.Encode("stood here."), 5*k
-		g := mustNew(t, e, m, o)
+		g := testkit.NewWriting(t, e, m, o)
 		for n := range len(text) {
 			context := append([]int32{256}, byteTok.Encode(text[:n])...)
 			for at := len(o.Tail); len(context)%k != 0; at-- {
@@ -97,7 +98,7 @@ func TestPromptOfEveryLength(t *testing.T) {
 			if end := slices.IndexFunc(want, func(id int32) bool { return id == 256 || id == 257 }); end >= 0 {
 				want = want[:end]
 			}
-			_, got, _, err := collect(g, text[:n])
+			got, err := g.Write(text[:n])
 			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("K = %d, %q: %v, %v; want %v", k, text[:n], got, err, want)
 			}
@@ -108,11 +109,11 @@ func TestPromptOfEveryLength(t *testing.T) {
 // A long prompt goes through in pieces and gives the same.
 func TestLongPrompt(t *testing.T) {
 	e, m := engine(t, 2), tinyLM(2, 3)
-	o := Options{}
+	o := generate.Options{}
 	o.Context, o.MaxTokens = 1000, 6
 	prompt := strings.Repeat("Whenever I find myself ", 17) // 391 bytes: more patches than are read at once
 	want := oracle(t, e, m, append([]int32{256}, byteTok.Encode(prompt)...), 3, o.Seed)
-	if _, got, _, err := collect(mustNew(t, e, m, o), prompt); err != nil || !slices.Equal(got, want) {
+	if got, err := testkit.NewWriting(t, e, m, o).Write(prompt); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
 	}
 }
@@ -122,28 +123,29 @@ func TestSameText(t *testing.T) {
 	m := tinyLM(4, .5)
 	for _, c := range []struct {
 		T       float64
-		sampler Sampler
-	}{{1, Exact}, {.7, Exact}, {.5, Exact}, {.5, Batch}, {1, Batch}} {
-		o := Options{}
+		sampler generate.Sampler
+	}{{1, generate.Exact}, {.7, generate.Exact}, {.5, generate.Exact}, {.5, generate.Batch}, {1, generate.Batch}} {
+		o := generate.Options{}
 		o.Temperature, o.Sampler, o.MaxTokens, o.Seed = c.T, c.sampler, 40, 4
-		one := mustNew(t, engine(t, 1), m, o)
-		_, want, _, err := collect(one, "abc")
+		one := testkit.NewWriting(t, engine(t, 1), m, o)
+		want, err := one.Write("abc")
 		if err != nil || len(want) == 0 {
 			t.Fatalf("T = %v, %s: %v, %v", c.T, c.sampler, want, err)
 		}
-		draws := one.result.Draws
-		collect(one, "something else")
-		sized := mustNew(t, engine(t, 1), m, o)
-		sized.source = otherSizes{sized.source.(*patches)}
+		draws := one.Result.Draws
+		if _, err := one.Write("something else"); err != nil {
+			t.Fatal(err)
+		}
+		sized := testkit.NewWriting(t, engine(t, 1), resized{m}, o)
 		o.Seed++
-		other := mustNew(t, engine(t, 1), m, o)
+		other := testkit.NewWriting(t, engine(t, 1), m, o)
 		o.Seed--
-		for name, g := range map[string]*writing{"again": one, "three threads": mustNew(t, engine(t, 3), m, o), "other sizes": sized} {
-			if _, got, _, err := collect(g, "abc"); err != nil || !slices.Equal(got, want) || g.result.Draws != draws {
-				t.Errorf("T = %v, %s, %s: %v with %d draws, %v; want %v with %d", c.T, c.sampler, name, got, g.result.Draws, err, want, draws)
+		for name, g := range map[string]*testkit.Writing{"again": one, "three threads": testkit.NewWriting(t, engine(t, 3), m, o), "other sizes": sized} {
+			if got, err := g.Write("abc"); err != nil || !slices.Equal(got, want) || g.Result.Draws != draws {
+				t.Errorf("T = %v, %s, %s: %v with %d draws, %v; want %v with %d", c.T, c.sampler, name, got, g.Result.Draws, err, want, draws)
 			}
 		}
-		if _, got, _, _ := collect(other, "abc"); slices.Equal(got, want) {
+		if got, _ := other.Write("abc"); slices.Equal(got, want) {
 			t.Errorf("T = %v, %s: another seed gives the same", c.T, c.sampler)
 		}
 	}
@@ -152,7 +154,7 @@ func TestSameText(t *testing.T) {
 // At T = 1/2 a patch comes with the square of its probability, whichever sampler.
 func TestTemperature(t *testing.T) {
 	e, m := engine(t, 2), tinyLM(1, .2)
-	o := Options{}
+	o := generate.Options{}
 	o.Temperature = .5
 	prompt := []int32{256, 'a', 'b', 'c'}
 	session, sampler := m.NewSession(e, 1, 4), m.NewSampler(e, 1, 500)
@@ -179,9 +181,9 @@ func TestTemperature(t *testing.T) {
 	if d := distance(want, probability); d < .1 {
 		t.Fatalf("%d different patches, squares differ from probabilities by %v: the test shows nothing", len(want), d)
 	}
-	for kind, n := range map[Sampler]int{Exact: 3000, Batch: 1500} {
+	for kind, n := range map[generate.Sampler]int{generate.Exact: 3000, generate.Batch: 1500} {
 		o.Sampler = kind
-		s := mustNew(t, e, m, o).source.(*patches)
+		s := m.NewSource(e)
 		s.Begin(o, 10)
 		if err := s.Read(prompt); err != nil {
 			t.Fatal(err)
@@ -209,10 +211,10 @@ func distance(a, b map[int32]float64) (d float64) {
 
 // A real sampler over its budget.
 func TestBudgetOfModel(t *testing.T) {
-	o := Options{}
+	o := generate.Options{}
 	o.Temperature, o.Draws = .05, 50
-	_, _, _, err := collect(mustNew(t, engine(t, 1), tinyLM(4, 5), o), "abc")
-	if b, ok := errors.AsType[*BudgetError](err); !ok || b.Draws != 50 || b.T != .05 || b.Patch < 1 {
+	_, err := testkit.NewWriting(t, engine(t, 1), tinyLM(4, 5), o).Write("abc")
+	if b, ok := errors.AsType[*generate.BudgetError](err); !ok || b.Draws != 50 || b.T != .05 || b.Patch < 1 {
 		t.Errorf("%v", err)
 	}
 }
@@ -221,38 +223,20 @@ func TestBadOptions(t *testing.T) {
 	e, m := engine(t, 1), tinyLM(4, 1)
 	for _, c := range []struct {
 		name, want string
-		change     func(o *Options)
+		change     func(o *generate.Options)
 	}{
-		{"below zero", "must be in (0, 1]", func(o *Options) { o.Temperature = -.5 }},
-		{"above one", "(0, 1]", func(o *Options) { o.Temperature = 1.2 }},
-		{"NaN", "(0, 1]", func(o *Options) { o.Temperature = math.NaN() }},
-		{"batch at .7", "1/n", func(o *Options) { o.Temperature, o.Sampler = .7, Batch }},
-		{"batch at 1.5", "(0, 1]", func(o *Options) { o.Temperature, o.Sampler = 1.5, Batch }},
-		{"budget below n", "at least 10 draws", func(o *Options) { o.Temperature, o.Draws = .1, 9 }},
-		{"sampler", `"greedy"`, func(o *Options) { o.Sampler = "greedy" }},
-		{"max", "-1", func(o *Options) { o.MaxTokens = -1 }},
-		{"draws", "-1", func(o *Options) { o.Draws = -1 }},
-		{"context", "two patches", func(o *Options) { o.Context = 7 }},
-		{"tail", "token 259", func(o *Options) { o.Tail = []int32{1, 259} }},
+		{"below zero", "must be in (0, 1]", func(o *generate.Options) { o.Temperature = -.5 }},
+		{"above one", "(0, 1]", func(o *generate.Options) { o.Temperature = 1.2 }},
+		{"NaN", "(0, 1]", func(o *generate.Options) { o.Temperature = math.NaN() }},
+		{"batch at .7", "1/n", func(o *generate.Options) { o.Temperature, o.Sampler = .7, generate.Batch }},
+		{"batch at 1.5", "(0, 1]", func(o *generate.Options) { o.Temperature, o.Sampler = 1.5, generate.Batch }},
+		{"budget below n", "at least 10 draws", func(o *generate.Options) { o.Temperature, o.Draws = .1, 9 }},
 	} {
-		o := Options{}
+		o := generate.Options{}
 		c.change(&o)
-		err := mustNew(t, e, m, o).Check(nil, o)
-		if _, ok := errors.AsType[*InputError](err); !ok || !strings.Contains(err.Error(), c.want) {
+		err := testkit.NewWriting(t, e, m, o).Check(nil, o)
+		if _, ok := errors.AsType[*generate.InputError](err); !ok || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.name, err, c.want)
 		}
-	}
-	for T, want := range map[float64]bool{0: true, -1: false, 1.01: false, math.Inf(1): false, .01: true, 1: true} {
-		o := Options{}
-		o.Temperature = T
-		err := baseline(t, e, tinyAR(), o).Check(nil, o)
-		if _, ok := errors.AsType[*temperature.RangeError](err); (err == nil) != want || ok == want {
-			t.Errorf("the baseline at T = %v: %v", T, err)
-		}
-	}
-	o := Options{}
-	o.Sampler, o.Temperature = Batch, .5
-	if err := baseline(t, e, tinyAR(), o).Check(nil, o); err == nil {
-		t.Error("the baseline takes the batch sampler")
 	}
 }

@@ -1,0 +1,48 @@
+package testkit
+
+import (
+	"context"
+	"testing"
+
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/tokenizer"
+)
+
+// Writing is a generator over calm's byte tokenizer with options, and the result of its latest text.
+type Writing struct {
+	*generate.Generator
+	Options generate.Options
+	Result  generate.Result
+}
+
+// NewWriting makes a generator of a model's text.
+func NewWriting(t testing.TB, e *cpu.Engine, m generate.Model, o generate.Options) *Writing {
+	t.Helper()
+	g, err := generate.New(e, m, tokenizer.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Writing{Generator: g, Options: o}
+}
+
+// Write writes a text to its end, and returns the tokens before an error.
+func (w *Writing) Write(prompt string) (ids []int32, err error) {
+	in, err := w.Encode(prompt)
+	if err != nil {
+		return nil, err
+	}
+	x, err := w.Text(in, w.Options)
+	if err != nil {
+		return nil, err
+	}
+	for c, e := range x.Chunks(context.Background()) {
+		if e != nil {
+			err = e
+			continue
+		}
+		ids = append(ids, c.Tokens...)
+	}
+	w.Result = x.Result()
+	return ids, err
+}
