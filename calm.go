@@ -120,7 +120,7 @@ func New(m *run.Model, threads int) (*Model, error) {
 
 func newModel(r *run.Model, o cpu.Options) (*Model, error) {
 	m := &Model{run: r, eng: cpu.New(o), turn: make(chan struct{}, 1), closed: make(chan struct{})}
-	if r.AE != nil {
+	if !r.Writes() {
 		return m, nil
 	}
 	var err error

@@ -204,8 +204,5 @@ func (m *Model) giveGenerator(g *generate.Generator) {
 }
 
 func (m *Model) newGenerator() (*generate.Generator, error) {
-	if m.run.LM != nil {
-		return generate.New(m.eng, m.run.LM, m.run.TextTokenizer())
-	}
-	return generate.New(m.eng, m.run.AR, m.run.TextTokenizer())
+	return generate.New(m.eng, m.run.Network.(generate.Model), m.run.TextTokenizer())
 }

@@ -73,11 +73,8 @@ func (m *Model) code(ae *autoencoder.Model, do func(*autoencoder.Coder) error) e
 
 // autoencoder returns the autoencoder that the model is or has inside, for text.
 func (m *Model) autoencoder() (*autoencoder.Model, error) {
-	ae := m.run.AE
-	switch {
-	case m.run.LM != nil:
-		ae = m.run.LM.Autoencoder
-	case m.run.AR != nil:
+	ae := m.run.Autoencoder()
+	if ae == nil {
 		return nil, fmt.Errorf("latent vectors of %s: %w: the token-level baseline has none", m.run.Dir, ErrKind)
 	}
 	if m.run.Tokenizer == nil {

@@ -1,17 +1,30 @@
 package ar
 
 import (
+	"strings"
+
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 )
 
-// Generation describes what a written token takes in a context of that many tokens: reading the one before, and the
+// Use describes what a written token takes in a context of that many tokens: reading the one before, and the
 // logits of the next.
-func (m *Model) Generation(context int) []flops.Part {
+func (m *Model) Use(context int) []flops.Part {
 	g := nn.NewGraph()
 	x := m.Tokens(g, g.Ints("ids", 1, 1))
 	m.Backbone.Continue(g, x, m.Backbone.Caches(g, 1, context), g.Ints("start", 1))
 	logits := nn.NewGraph()
 	logits.Linear(logits.Floats("hidden", 1, m.Config.HiddenSize), logits.Param(m.head), nil, nn.LinearOptions{})
 	return []flops.Part{{Name: "backbone", Graph: g, Runs: 1}, {Name: "head", Graph: logits, Runs: 1}}
+}
+
+// Part names the part that a parameter belongs to: embeddings, backbone or head.
+func (m *Model) Part(parameter string) string {
+	switch {
+	case strings.HasPrefix(parameter, "model.embed_tokens."):
+		return "embeddings"
+	case strings.HasPrefix(parameter, "model."):
+		return "backbone"
+	}
+	return "head"
 }

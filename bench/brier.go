@@ -117,13 +117,8 @@ func (o BrierOptions) presets() []brierPreset {
 
 // check reports a model that cannot be measured.
 func (o BrierOptions) check(m *model) error {
-	patch, vocab := 1, 0
-	switch {
-	case m.LM != nil:
-		patch, vocab = m.LM.Config.PatchSize, m.LM.Config.VocabSize
-	case m.AR != nil:
-		vocab = m.AR.Config.VocabSize
-	default:
+	patch, vocab := m.Layout().PatchSize, m.VocabSize()
+	if !m.Writes() {
 		return usage("bench brier: %s is of kind %s, want a language model (lm) or a baseline (ar)", m.name, m.Kind)
 	}
 	text := tokenizer.Bytes().VocabSize()
@@ -157,7 +152,7 @@ func (o BrierOptions) measure(ctx context.Context, eng *cpu.Engine, m *model) er
 	if err := measure(ctx, o.duration(), all, loops[0], loops[1]); err != nil {
 		return err
 	}
-	patch := loopPatch(m)
+	patch := m.Layout().PatchSize
 	r := all.result("brier/"+m.name, fmt.Sprintf("K=%d, %dx%d", patch, o.Blocks, o.Tokens), eng.Threads(), eng.ISA().String())
 	r.TokensPerS = float64(o.Blocks*o.Tokens) / r.MSMedian * 1e3
 	r.LoopMS, r.CachedLoopMS = median(loops[0].times), median(loops[1].times)
@@ -175,7 +170,7 @@ func (o BrierOptions) text(ctx context.Context, m *model) (*corpus.Blocks, error
 	if err != nil {
 		return nil, err
 	}
-	blocks, err := c.All().Blocks(corpus.Layout{Kind: corpus.Language, PatchSize: loopPatch(m), BlockSize: o.Tokens})
+	blocks, err := c.All().Blocks(corpus.Layout{Kind: corpus.Language, PatchSize: m.Layout().PatchSize, BlockSize: o.Tokens})
 	if err == nil && blocks.Len() < int64(o.Blocks) {
 		return nil, usage("--blocks %d: the book has %d of %d tokens", o.Blocks, blocks.Len(), o.Tokens)
 	}
@@ -188,20 +183,17 @@ type scored struct {
 	rollouts []int
 }
 
-// evaluator returns an evaluation of a model.
+// evaluator returns an evaluation of a model that writes.
 func evaluator(eng *cpu.Engine, m *model, blocks *corpus.Blocks, o eval.Options) (func(context.Context) (scored, error), error) {
-	if m.LM != nil {
-		v, err := lm.NewEvaluator(eng, m.LM, blocks, o)
-		return scoring(v.Run, func(r lm.Measurement) scored { return scored{r.Result, r.Rollouts} }), err
-	}
-	v, err := ar.NewEvaluator(eng, m.AR, blocks, o)
-	return scoring(v.Run, func(r ar.Measurement) scored { return scored{r.Result, r.Rollouts} }), err
-}
-
-// scoring is an evaluation of which only the part is wanted that all kinds of model have.
-func scoring[R any](run func(context.Context) (R, error), part func(R) scored) func(context.Context) (scored, error) {
+	measure, err := m.Network.Evaluator(eng, blocks, o)
 	return func(ctx context.Context) (scored, error) {
-		r, err := run(ctx)
-		return part(r), err
-	}
+		r, err := measure(ctx)
+		switch r := r.(type) {
+		case lm.Measurement:
+			return scored{r.Result, r.Rollouts}, err
+		case ar.Measurement:
+			return scored{r.Result, r.Rollouts}, err
+		}
+		return scored{}, err
+	}, err
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"math"
 
+	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 )
 
@@ -36,38 +38,32 @@ type position struct {
 	collision [brier.N]float64 // of tokens behind equal prefixes, by how many were sampled
 }
 
-func loopPatch(m *model) int {
-	if m.LM != nil {
-		return m.LM.Config.PatchSize
-	}
-	return 1
-}
-
 func newLoop(e *cpu.Engine, m *model, tokens int, reread bool) *loop {
-	l := &loop{patch: loopPatch(m), reread: reread, tokens: tokens}
+	l := &loop{patch: m.Layout().PatchSize, reread: reread, tokens: tokens}
 	l.further = (brier.N - 1) / l.patch
 	positions := tokens/l.patch - 1
 	l.windows = positions - l.further
-	if m.LM != nil {
-		sampler := m.LM.NewSampler(e, 1, 2)
-		l.session = m.LM.NewSession(e, 1, positions+l.further)
+	switch n := m.Network.(type) {
+	case *lm.Model:
+		sampler := n.NewSampler(e, 1, 2)
+		l.session = n.NewSession(e, 1, positions+l.further)
 		l.draw = func(_ int32, step uint64) ([]int32, float64, float64, error) {
 			pair, err := sampler.Draw(l.session.Hidden(), 1, step)
 			return pair, 0, 0, err
 		}
 		l.score = l.continued
-		return l
-	}
-	sampler := m.AR.NewSampler(e, 1, 2)
-	l.session = m.AR.NewSession(e, 1, positions+l.further).Session
-	l.draw = func(next int32, step uint64) ([]int32, float64, float64, error) {
-		d, err := sampler.Draw(l.session.Hidden(), []int32{next}, 1, step)
-		if err != nil {
-			return nil, 0, 0, err
+	case *ar.Model:
+		sampler := n.NewSampler(e, 1, 2)
+		l.session = n.NewSession(e, 1, positions+l.further).Session
+		l.draw = func(next int32, step uint64) ([]int32, float64, float64, error) {
+			d, err := sampler.Draw(l.session.Hidden(), []int32{next}, 1, step)
+			if err != nil {
+				return nil, 0, 0, err
+			}
+			return d.Tokens, float64(d.Collision[0]), float64(d.LogP[0]), nil
 		}
-		return d.Tokens, float64(d.Collision[0]), float64(d.LogP[0]), nil
+		l.score = autoregressive
 	}
-	l.score = autoregressive
 	return l
 }
 

@@ -72,7 +72,7 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 			if inference.DType == run.BFloat16 {
 				m.Params.RoundToBF16()
 			}
-			if err := o.measure(ctx, eng, name, v, m.LM, peak); err != nil {
+			if err := o.measure(ctx, eng, name, v, m.Network.(*lm.Model), peak); err != nil {
 				return err
 			}
 		}
@@ -121,10 +121,11 @@ func (o GenerateOptions) measureRun(ctx context.Context, eng *cpu.Engine, d run.
 		return err
 	}
 	defer m.Close()
-	if m.LM == nil {
+	l, ok := m.Network.(*lm.Model)
+	if !ok {
 		return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, m.Kind)
 	}
-	return o.measure(ctx, eng, filepath.Base(o.Run), v, m.LM, peak)
+	return o.measure(ctx, eng, filepath.Base(o.Run), v, l, peak)
 }
 
 func (o GenerateOptions) names() []string {

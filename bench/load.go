@@ -12,6 +12,7 @@ import (
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
@@ -37,7 +38,8 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	}
 	defer opened.Close()
 	open := time.Since(start)
-	g, err := generate.New(eng, opened.LM, opened.Tokenizer)
+	l := opened.Network.(*lm.Model)
+	g, err := generate.New(eng, l, opened.Tokenizer)
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	o.Emit(Result{Name: "generate/open/" + m.name, Shape: string(d), Threads: eng.Threads(), ISA: eng.ISA().String(), MSMedian: milliseconds(open), Runs: 1})
 	o.Emit(Result{Name: "generate/first/" + m.name, Shape: string(d) + ", opened", Threads: eng.Threads(), ISA: eng.ISA().String(), MSMedian: first, Runs: 1,
 		PeakRSSMB: max(0, peakRSS()-readBytes/1e6)})
-	return o.measure(ctx, eng, m.name, v, opened.LM, peak)
+	return o.measure(ctx, eng, m.name, v, l, peak)
 }
 
 // save writes a language model as a run with calm's byte tokenizer, whatever its vocabulary.
@@ -65,7 +67,7 @@ func (m *model) save(dir string) error {
 	for _, p := range m.Params.All() {
 		tensors = append(tensors, checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
 	}
-	ae := run.AEConfig{Common: *m.Common, AutoencoderConfig: m.LM.Autoencoder.Config}
+	ae := run.AEConfig{Common: *m.Common, AutoencoderConfig: m.Autoencoder().Config}
 	ae.Kind = run.AE
 	encoded, err := config.Encode(ae)
 	err = errors.Join(err,

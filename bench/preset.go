@@ -75,11 +75,7 @@ func vocabulary(size int) []string {
 
 // randomize gives every parameter that has none its first values.
 func (m *model) randomize() {
-	if m.LM != nil {
-		m.LM.Initialize(m.Seed)
-		return
-	}
-	m.Params.Initialize(m.Seed)
+	m.Network.Initialize(m.Seed)
 }
 
 func (m *model) shape() string { return fmt.Sprintf("%dx%d", m.BatchSize, m.BlockSize) }

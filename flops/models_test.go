@@ -76,7 +76,7 @@ func closedLM(t *testing.T, c lm.Config, ae autoencoder.Config) {
 		Products:  positions * (6*layers(c.Config) + read + scoring(c) + 2*g + tokenLoss(c)),
 		Attention: positions * 6 * attention(c.Config, l/2),
 	})
-	compareParts(t, m.Generation(context), map[string]flops.Count{
+	compareParts(t, m.Use(context), map[string]flops.Count{
 		"backbone": {Products: 2*layers(c.Config) + reading, Attention: 2 * attention(c.Config, context)},
 		"head":     {Products: drawing(c, 1)},
 		"decoder":  {Products: 2 * u},
@@ -134,7 +134,7 @@ func closedAE(t *testing.T, c autoencoder.Config) {
 	m := autoencoder.New(c, nn.NewParams(), "")
 	g, u := coder(c)
 	near(t, "training", flops.Training(m.Training(7).Graph), flops.Count{Products: 7 * 6 * (g + u)})
-	compareParts(t, m.RoundTrip(), map[string]flops.Count{"encoder": {Products: 2 * g}, "decoder": {Products: 2 * u}})
+	compareParts(t, m.Use(0), map[string]flops.Count{"encoder": {Products: 2 * g}, "decoder": {Products: 2 * u}})
 }
 
 func closedAR(t *testing.T, c ar.Config) {
@@ -143,7 +143,7 @@ func closedAR(t *testing.T, c ar.Config) {
 	vd := float64(c.VocabSize * c.HiddenSize)
 	near(t, "training", flops.Training(m.Training(rows, tokens).Graph),
 		flops.Count{Products: rows * tokens * 6 * (layers(c.Config) + vd), Attention: rows * tokens * 6 * attention(c.Config, (tokens+1)/2)})
-	compareParts(t, m.Generation(context), map[string]flops.Count{
+	compareParts(t, m.Use(context), map[string]flops.Count{
 		"backbone": {Products: 2 * layers(c.Config), Attention: 2 * attention(c.Config, context)},
 		"head":     {Products: 2 * vd},
 	})
@@ -201,13 +201,13 @@ func TestPaperTable(t *testing.T) {
 		tokens, of, extra := float64(paperContext), 1., 0.
 		if config, ok := ar.Presets()[c.preset]; ok {
 			m := ar.New(config, nn.NewParams())
-			step, work = flops.Training(m.Training(1, paperContext).Graph), m.Generation(paperContext)
+			step, work = flops.Training(m.Training(1, paperContext).Graph), m.Use(paperContext)
 		} else {
 			m := lm.New(lm.Presets()[c.preset], ae.Config, nn.NewParams())
 			of = float64(m.Config.PatchSize)
 			tokens *= of
 			g := m.Training(1, paperContext*m.Config.PatchSize).Graph
-			step, unshared, work = flops.Training(g), flops.Unshared(g), m.Generation(paperContext)
+			step, unshared, work = flops.Training(g), flops.Unshared(g), m.Use(paperContext)
 			extra = aeTraining
 		}
 		total := func(step flops.Count) float64 {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/checkpoint"
@@ -54,8 +55,8 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 		return nil, err
 	}
 	e := exporter{model: m}
-	if m.LM != nil && m.LM.Config.Input != lm.Tokens {
-		err = &run.UsageError{Err: fmt.Errorf("its transformer reads %s (key input), the reference's only tokens", m.LM.Config.Input)}
+	if l, ok := m.Network.(*lm.Model); ok && l.Config.Input != lm.Tokens {
+		err = &run.UsageError{Err: fmt.Errorf("its transformer reads %s (key input), the reference's only tokens", l.Config.Input)}
 	} else {
 		err = e.collect(ctx, f, to)
 	}
@@ -98,13 +99,13 @@ func (e *exporter) collect(ctx context.Context, f *checkpoint.File, to checkpoin
 	e.streams = found
 	all, _ := e.model.Params.Count()
 	e.report = Report{Kind: e.model.Kind, Parameters: all, Formats: countFormats(found), Notes: notes}
-	switch {
-	case e.model.AE != nil:
+	switch m := e.model.Network.(type) {
+	case *autoencoder.Model:
 		e.report.Model = "Autoencoder"
-	case e.model.AR != nil:
+	case *ar.Model:
 		e.report.Model = "LlamaForCausalLM"
-	default:
-		e.report.Model = class(e.model.LM.Config.ModelType)
+	case *lm.Model:
+		e.report.Model = class(m.Config.ModelType)
 	}
 	return nil
 }
@@ -131,12 +132,12 @@ func (e *exporter) write(out string) (err error) {
 			err = errors.Join(err, unlock(), disk.RemoveAll(temp))
 		}
 	}()
-	if e.model.LM != nil {
+	if m, ok := e.model.Network.(*lm.Model); ok {
 		ae := filepath.Join(temp, checkpoint.AutoencoderIn)
 		if err := disk.Mkdir(ae); err != nil {
 			return err
 		}
-		if err := e.directory(ae, e.autoencoderConfig(e.model.LM.Autoencoder.Config), e.under(lm.AEPrefix)); err != nil {
+		if err := e.directory(ae, e.autoencoderConfig(m.Autoencoder.Config), e.under(lm.AEPrefix)); err != nil {
 			return err
 		}
 		e.report.Notes = append(e.report.Notes, fmt.Sprintf(
@@ -273,18 +274,17 @@ func (e *exporter) dtype() string {
 
 // config is the config.json of the run's model.
 func (e *exporter) config(aePath string) map[string]any {
-	m := e.model
-	switch {
-	case m.AE != nil:
-		return e.autoencoderConfig(m.AE.Config)
-	case m.AR != nil:
-		c := m.AR.Config
+	switch m := e.model.Network.(type) {
+	case *autoencoder.Model:
+		return e.autoencoderConfig(m.Config)
+	case *ar.Model:
+		c := m.Config
 		out := e.backboneConfig(c.Config)
 		out["model_type"] = "llama"
 		out["vocab_size"], out["bos_token_id"], out["eos_token_id"] = c.VocabSize, c.BOSTokenID, c.EOSTokenID
 		return out
 	}
-	c := m.LM.Config
+	c := e.model.Network.(*lm.Model).Config
 	out := e.backboneConfig(c.Config)
 	out["vocab_size"], out["bos_token_id"], out["eos_token_id"], out["pad_token_id"] = c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.PadTokenID
 	out["ae_path"] = aePath

@@ -9,10 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/interchange"
 	"github.com/calm-go/calm/interchange/torch"
 	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
@@ -61,12 +64,12 @@ func compare(t *testing.T, c testkit.Case, dir string, e *cpu.Engine) int {
 		g.prefix = strings.ToLower(string(format)) + "."
 	}
 	switch {
-	case m.AE != nil:
+	case m.Kind == run.AE:
 		g.autoencoder()
-	case m.AR != nil:
+	case m.Kind == run.AR:
 		g.baseline()
 	default:
-		g.languageModel(m.LM.Config.ModelType)
+		g.languageModel(m.Network.(*lm.Model).Config.ModelType)
 	}
 	if g.compared == 0 {
 		t.Errorf("the case has nothing to compare this model with: %s", m.Dir)
@@ -133,7 +136,7 @@ func (g *golden) step(p *cpu.Program, err error) {
 }
 
 func (g *golden) autoencoder() {
-	m, ids := g.m.AE, g.c.Ints(g.t, "in.input_ids")
+	m, ids := g.m.Network.(*autoencoder.Model), g.c.Ints(g.t, "in.input_ids")
 	graph := nn.NewGraph()
 	in := graph.Ints("ids", len(ids)/m.Config.PatchSize, m.Config.PatchSize)
 	q := m.Encode(graph, in)
@@ -147,7 +150,7 @@ func (g *golden) autoencoder() {
 
 func (g *golden) baseline() {
 	shape, ids := g.c.Shape(g.t, "in.input_ids"), g.c.Ints(g.t, "in.input_ids")
-	tr := g.m.AR.Training(shape[0], shape[1])
+	tr := g.m.Network.(*ar.Model).Training(shape[0], shape[1])
 	logits := tr.Graph.Linear(tr.Hidden, tr.Graph.Param(g.m.Params.Get("lm_head.weight")), nil, nn.LinearOptions{})
 	tr.Graph.Output(logits)
 	p := g.e.Compile(tr.Graph, cpu.Inference)
@@ -157,7 +160,7 @@ func (g *golden) baseline() {
 
 func (g *golden) languageModel(head string) {
 	shape, ids := g.c.Shape(g.t, "in.input_ids"), g.c.Ints(g.t, "in.input_ids")
-	tr := g.m.LM.Training(shape[0], shape[1])
+	tr := g.m.Network.(*lm.Model).Training(shape[0], shape[1])
 	tr.Graph.Output(tr.Hidden, tr.Target.Mean, tr.Target.LogStd, tr.Head.Predictions)
 	p := g.e.Compile(tr.Graph, cpu.Inference)
 	err := tr.Fill(p, ids, ids)

@@ -39,7 +39,7 @@ func TestReferenceText(t *testing.T) {
 	defer m.Close()
 	e := cpu.New(cpu.Options{Threads: 1})
 	defer e.Close()
-	if tok := m.Tokenizer; tok.BOS() != 256 || tok.EOS() != 257 || m.AR.Config.BOSTokenID != 256 || tok.VocabSize() != tokenizer.Bytes().VocabSize() {
+	if tok := m.Tokenizer; tok.BOS() != 256 || tok.EOS() != 257 || m.Network.Vocabulary().BOS != 256 || tok.VocabSize() != tokenizer.Bytes().VocabSize() {
 		t.Errorf("BOS %d, EOS %d, %d tokens", tok.BOS(), tok.EOS(), tok.VocabSize())
 	}
 	if got, want := m.TextTokenizer().Encode("a<end>b"), []int32{'a', 257, 'b'}; !slices.Equal(got, want) {

@@ -1,6 +1,9 @@
 package lm
 
 import (
+	"strings"
+
+	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 )
@@ -22,8 +25,27 @@ func (m *Model) Drawing(draws int) []flops.Part {
 	return append(m.Head.Drawing(1, draws), flops.Part{Name: "decoder", Graph: decoder, Runs: 1})
 }
 
-// Generation describes what a patch written at temperature 1 takes in a context of that many patches: reading the one
+// Use describes what a patch written at temperature 1 takes in a context of that many patches: reading the one
 // before, and a draw.
-func (m *Model) Generation(context int) []flops.Part {
+func (m *Model) Use(context int) []flops.Part {
 	return append([]flops.Part{m.Reading(1, context)}, m.Drawing(1)...)
 }
+
+// parts name the parameters that begin with a prefix, the first that fits.
+var parts = []struct{ prefix, part string }{
+	{"transformer.embed_tokens.", "embeddings"}, {"embed_proj.", "input"}, {"latent_proj.", "input"}, {"transformer.", "backbone"},
+	{"mlp_generator.", "head"}, {"generative_head.", "head"}, {AEPrefix, "autoencoder"}, {TokenHeadPrefix, "token_heads"},
+}
+
+// Part names the part that a parameter belongs to: embeddings, input, backbone, head, autoencoder or token_heads.
+func (m *Model) Part(parameter string) string {
+	for _, p := range parts {
+		if strings.HasPrefix(parameter, p.prefix) {
+			return p.part
+		}
+	}
+	return "other"
+}
+
+// AE returns the frozen autoencoder, which latent vectors are made by.
+func (m *Model) AE() *autoencoder.Model { return m.Autoencoder }

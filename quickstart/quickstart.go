@@ -205,8 +205,8 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if t.LM.Config.ModelType == head.FlowType {
-		q.say("   Its head carries noise to that vector in %d steps; the paper's takes one and learns more slowly (--head energy).", t.LM.Config.Steps())
+	if c := t.Network.(*lm.Model).Config; c.ModelType == head.FlowType {
+		q.say("   Its head carries noise to that vector in %d steps; the paper's takes one and learns more slowly (--head energy).", c.Steps())
 	}
 	out, err := q.train(ctx, t)
 	if err != nil {

@@ -22,12 +22,12 @@ func readAndWrite(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := m.LM.Config.PatchSize
+	k := m.Layout().PatchSize
 	r, err := m.Evaluate(t.Context(), eng, run.Evaluation{Options: eval.Options{MaxBlocks: 2}})
 	if l, ok := r.Measured.(lm.Measurement); err != nil || !ok || math.IsNaN(l.EnergyLoss) || l.Positions == 0 {
 		t.Fatalf("evaluation: %+v, %v", l, err)
 	}
-	g, err := generate.New(eng, m.LM, m.Tokenizer)
+	g, err := generate.New(eng, m.Network.(generate.Model), m.Tokenizer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 )
@@ -106,7 +107,7 @@ func TestOtherWidth(t *testing.T) {
 	o := run.Options{Kind: run.LM, AE: ae, Out: filepath.Join(t.TempDir(), "run"), Data: []string{text}, Steps: 1}
 	o.Set = append(append([]string{}, tinyLM...), "hidden_size=24")
 	trainTo(t, 1, 0, o)
-	if m, err := run.Describe(o.Out, false); err != nil || m.LM.Config.InitEmbeddings != "normal" {
+	if m, err := run.Describe(o.Out, false); err != nil || m.Network.(*lm.Model).Config.InitEmbeddings != "normal" {
 		t.Errorf("%v", err)
 	}
 	o.Out, o.Set = filepath.Join(t.TempDir(), "asked"), append(o.Set, "init_embeddings=autoencoder")

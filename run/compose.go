@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -14,37 +13,42 @@ import (
 // composeAE, composeLM and composeAR resolve the configuration of a new run: preset, then file, then sets, then flags, and
 // one validation of it all, alone and together with the tokenizer or the autoencoder that it is to be trained over.
 
-func composeAE(o Options, tok *tokenizer.Tokenizer) (AEConfig, error) {
+func composeAE(o Options, over foundation) (plan, error) {
+	tok := over.tokenizer
 	preset, err := AEPreset(o.Preset, tok)
 	if err != nil {
-		return preset, err
+		return plan{}, err
 	}
-	return compose(o, preset, func(c *AEConfig) *Common { return &c.Common }, func(c *AEConfig, _ func(string) bool) error {
+	c, err := compose(o, preset, func(c *AEConfig) *Common { return &c.Common }, func(c *AEConfig, _ func(string) bool) error {
 		p := reads(tok, c.VocabSize, c.BOSTokenID, c.EOSTokenID)
 		config.Same(&p, "pad_token_id", c.PadTokenID, int(tok.PAD()), "the tokenizer")
 		return validate(c.Validate(), p.Err())
 	})
+	return c.plan(), err
 }
 
-func composeAR(o Options, tok *tokenizer.Tokenizer) (ARConfig, error) {
+func composeAR(o Options, over foundation) (plan, error) {
+	tok := over.tokenizer
 	preset, err := ARPreset(o.Preset, tok)
 	if err != nil {
-		return preset, err
+		return plan{}, err
 	}
-	return compose(o, preset, func(c *ARConfig) *Common { return &c.Common }, func(c *ARConfig, _ func(string) bool) error {
+	c, err := compose(o, preset, func(c *ARConfig) *Common { return &c.Common }, func(c *ARConfig, _ func(string) bool) error {
 		p := reads(tok, c.VocabSize, c.BOSTokenID, c.EOSTokenID)
 		return validate(c.Validate(), p.Err(), positions(c.BlockSize, 1, c.MaxPositionEmbeddings))
 	})
+	return c.plan(), err
 }
 
-func composeLM(o Options, ae autoencoder.Config) (LMConfig, error) {
+func composeLM(o Options, over foundation) (plan, error) {
+	ae := over.autoencoder.Autoencoder().Config
 	preset, err := LMPreset(o.Preset, ae)
 	if err != nil {
-		return preset, err
+		return plan{}, err
 	}
-	return compose(o, preset, func(c *LMConfig) *Common { return &c.Common }, func(c *LMConfig, given func(string) bool) error {
+	c, err := compose(o, preset, func(c *LMConfig) *Common { return &c.Common }, func(c *LMConfig, given func(string) bool) error {
 		if !given("init_embeddings") {
-			settleEmbeddings(&c.LanguageConfig, ae)
+			c.LanguageConfig = c.Fit(ae)
 		}
 		var p config.Problems
 		config.Same(&p, "bos_token_id", c.BOSTokenID, ae.BOSTokenID, "the autoencoder")
@@ -52,6 +56,7 @@ func composeLM(o Options, ae autoencoder.Config) (LMConfig, error) {
 		config.Same(&p, "pad_token_id", c.PadTokenID, ae.PadTokenID, "the autoencoder")
 		return validate(c.ValidateWith(ae), p.Err(), positions(c.BlockSize, ae.PatchSize, c.MaxPositionEmbeddings))
 	})
+	return c.plan(ae), err
 }
 
 // compose lays file, sets and flags over a preset. check stands for Validate.

@@ -16,15 +16,6 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Kind says what a run trains.
-type Kind string
-
-const (
-	AE Kind = "ae" // an autoencoder
-	LM Kind = "lm" // a language model over a frozen autoencoder
-	AR Kind = "ar" // the token-level baseline
-)
-
 // Common is what the configuration of every run has besides its model's.
 type Common struct {
 	Kind Kind     `json:"kind"`
@@ -161,17 +152,7 @@ func AEPreset(name string, tok *tokenizer.Tokenizer) (AEConfig, error) {
 // LMPreset returns the named configuration over an autoencoder, from which it takes vocabulary, K and Z.
 func LMPreset(name string, ae autoencoder.Config) (LMConfig, error) {
 	m, err := pick(lm.Presets(), name)
-	m.VocabSize, m.BOSTokenID, m.EOSTokenID, m.PadTokenID = ae.VocabSize, ae.BOSTokenID, ae.EOSTokenID, ae.PadTokenID
-	m.PatchSize, m.LatentSize = ae.PatchSize, ae.LatentSize
-	settleEmbeddings(&m, ae)
-	return LMConfig{common(LM, name), m}, err
-}
-
-// settleEmbeddings has embeddings drawn that would begin as the autoencoder's and have another width.
-func settleEmbeddings(m *lm.Config, ae autoencoder.Config) {
-	if m.InitEmbeddings == lm.FromAutoencoder && m.HiddenSize != ae.HiddenSize {
-		m.InitEmbeddings = lm.FromNormal
-	}
+	return LMConfig{common(LM, name), m.Over(ae)}, err
 }
 
 // ARPreset returns the named configuration over a tokenizer's vocabulary.

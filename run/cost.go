@@ -1,11 +1,10 @@
 package run
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/flops"
-	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/train"
 )
 
@@ -16,13 +15,14 @@ type Cost struct {
 	Kept       int      // parameters of the model as saved for use, its autoencoder's included
 	Trained    int      // of these
 
-	Step      flops.Count // a training step, all its batches
-	StepToken float64     // the same for each token of its batches
-	TokenLoss flops.Count // of a step: the auxiliary token loss, which steps after token_loss_until do without
-	Steps     int         // made so far; 0 without a run
-	MaxSteps  int         // 0 where minutes decide
-	SoFar     float64     // FLOPs of the steps made
-	Planned   float64     // these, and what is left to MaxSteps
+	Step       flops.Count // a training step, all its batches
+	StepToken  float64     // the same for each token of its batches
+	TokenLoss  flops.Count // of a step: the auxiliary token loss, which steps after token_loss_until do without
+	TokenUntil float64     // token_loss_until, the part of the steps with that loss; 0 where there is none
+	Steps      int         // made so far; 0 without a run
+	MaxSteps   int         // 0 where minutes decide
+	SoFar      float64     // FLOPs of the steps made
+	Planned    float64     // these, and what is left to MaxSteps
 
 	Context int      // positions of the context that a token is written in; 0 for an autoencoder
 	Token   []Amount // FLOPs of a token written, by part; of an autoencoder, of a token encoded and decoded
@@ -34,26 +34,15 @@ type Amount struct {
 	N    float64
 }
 
-// OnlyTraining is the part of a model's parameters that is not kept: the heads of the auxiliary token loss.
-const OnlyTraining = "token_heads"
-
-// parts name the parameters that begin with a prefix, the first that fits.
-var parts = map[Kind][][2]string{
-	AE: {{"encoder.embed_tokens.", "embeddings"}, {"encoder.", "encoder"}, {"decoder.", "decoder"}},
-	LM: {{"transformer.embed_tokens.", "embeddings"}, {"embed_proj.", "input"}, {"latent_proj.", "input"}, {"transformer.", "backbone"},
-		{"mlp_generator.", "head"}, {"generative_head.", "head"}, {lm.AEPrefix, "autoencoder"}, {lm.TokenHeadPrefix, OnlyTraining}},
-	AR: {{"model.embed_tokens.", "embeddings"}, {"model.", "backbone"}, {"lm_head.", "head"}},
-}
-
 // Cost counts what a described model takes, its parameters without values; context is the number of positions that are
 // attended to where a token is written, 0 for those of a training block.
 func (m *Model) Cost(context int) (Cost, error) {
 	c := Cost{MaxSteps: m.MaxSteps}
-	m.countParameters(&c)
 	objective, err := m.Objective()
 	if err != nil {
 		return c, err
 	}
+	m.countParameters(&c, objective)
 	m.countWriting(&c, objective.Layout.PatchSize, context)
 	return c, m.countTraining(&c, objective)
 }
@@ -64,6 +53,7 @@ func (m *Model) countTraining(c *Cost, o *train.Objective) error {
 	c.Step = flops.Training(o.Graph).Times(batches)
 	c.StepToken = c.Step.Total() / batches / float64(m.BatchSize*m.BlockSize)
 	if o.Auxiliary != nil {
+		c.TokenUntil = o.Auxiliary.Until
 		c.TokenLoss = c.Step.Plus(flops.Training(o.Auxiliary.Without()).Times(-batches))
 	}
 	without, err := m.stepsMade(c, o)
@@ -109,17 +99,10 @@ func (m *Model) countWriting(c *Cost, patch, context int) {
 	if context == 0 {
 		context = m.BlockSize / patch
 	}
-	var work []flops.Part
-	switch {
-	case m.AE != nil:
-		work, context = m.AE.RoundTrip(), 0
-	case m.LM != nil:
-		work = m.LM.Generation(context)
-	default:
-		work = m.AR.Generation(context)
+	if m.Writes() {
+		c.Context = context
 	}
-	c.Context = context
-	for _, part := range work {
+	for _, part := range m.Network.Use(context) {
 		n := part.Count().Total() / float64(patch)
 		if last := len(c.Token) - 1; last >= 0 && c.Token[last].Name == part.Name { // a head of several programs
 			c.Token[last].N += n
@@ -129,16 +112,16 @@ func (m *Model) countWriting(c *Cost, patch, context int) {
 	}
 }
 
-func (m *Model) countParameters(c *Cost) {
+func (m *Model) countParameters(c *Cost, o *train.Objective) {
 	at := map[string]int{}
 	for _, p := range m.Params.All() {
-		name := partOf(m.Kind, p.Name)
+		name := m.Network.Part(p.Name)
 		if _, ok := at[name]; !ok {
 			at[name] = len(c.Parameters)
 			c.Parameters = append(c.Parameters, Amount{Name: name})
 		}
 		c.Parameters[at[name]].N += float64(p.Size())
-		if name == OnlyTraining {
+		if o.Auxiliary != nil && slices.Contains(o.Auxiliary.Params, p) {
 			continue
 		}
 		c.Kept += p.Size()
@@ -146,15 +129,6 @@ func (m *Model) countParameters(c *Cost) {
 			c.Trained += p.Size()
 		}
 	}
-}
-
-func partOf(kind Kind, parameter string) string {
-	for _, p := range parts[kind] {
-		if strings.HasPrefix(parameter, p[0]) {
-			return p[1]
-		}
-	}
-	return "other"
 }
 
 // TokenTotal returns the FLOPs of a token written, of all parts.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 )
 
@@ -26,9 +27,10 @@ func costOf(t *testing.T, dir string, n, with, planned, plannedWith int) {
 		t.Fatal(err)
 	}
 	// 6 KVD a position (docs/flops.md), from the configuration alone.
-	k := m.LM.Config.PatchSize
+	l := m.Network.(*lm.Model).Config
+	k := l.PatchSize
 	positions := m.GradientAccumulationSteps * m.BatchSize * (m.BlockSize/k - 1)
-	loss := 6 * float64(positions*k*m.LM.Config.VocabSize*m.LM.Config.HiddenSize)
+	loss := 6 * float64(positions*k*l.VocabSize*l.HiddenSize)
 	same := func(what string, got, want float64) {
 		t.Helper()
 		if !(math.Abs(got-want) <= 1e-9*want) {

@@ -11,8 +11,6 @@ import (
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
-	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
@@ -52,38 +50,35 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	if err := free(o.Out); err != nil {
 		return nil, err
 	}
-	if o.Kind == LM {
-		return createLM(ctx, eng, o)
+	k, ok := kindNamed(o.Kind)
+	if !ok {
+		return nil, usage("cannot train %q: want ae, lm or ar", o.Kind)
 	}
-	if o.AE != "" {
-		return nil, usage("--ae is for language models only")
-	}
-	tok, err := tokenizerFor(o)
+	over, err := k.foundation(o)
 	if err != nil {
 		return nil, err
 	}
-	m := newModel(o.Out, tok)
-	switch o.Kind {
-	case AE:
-		c, err := composeAE(o, tok)
-		if err != nil {
-			return nil, err
-		}
-		m.useAE(c)
-	case AR:
-		c, err := composeAR(o, tok)
-		if err != nil {
-			return nil, err
-		}
-		m.useAR(c)
-	default:
-		return nil, usage("cannot train %q: want ae, lm or ar", o.Kind)
+	if over.autoencoder != nil {
+		defer over.autoencoder.Close()
 	}
+	p, err := k.compose(o, over)
+	if err != nil {
+		return nil, err
+	}
+	m := newModel(o.Out, over.tokenizer, p, true)
 	if err := train.Enough(m.Params); err != nil {
 		return nil, &UsageError{err}
 	}
-	m.Params.Initialize(m.Seed)
-	return begin(ctx, eng, m, nil)
+	if ae := over.autoencoder; ae != nil {
+		for _, p := range ae.Params.All() {
+			// A copy: what is trained outlives the file.
+			if err := m.Params.SetData(k.inside+p.Name, p.Shape, slices.Clone(p.Data)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	m.Network.Initialize(m.Seed)
+	return begin(ctx, eng, m, over.autoencoder)
 }
 
 // free refuses a directory that is taken before anything is read: tokenizing a large text takes its time. CreateRun
@@ -99,41 +94,32 @@ func free(dir string) error {
 	return nil
 }
 
-func createLM(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {
+// foundation opens what a new run of the kind is made for.
+func (k kind) foundation(o Options) (foundation, error) {
+	if k.inside == "" {
+		if o.AE != "" {
+			return foundation{}, usage("--ae is for language models only")
+		}
+		tok, err := tokenizerFor(o)
+		return foundation{tokenizer: tok}, err
+	}
 	switch {
 	case o.AE == "":
-		return nil, usage("a language model needs an autoencoder: train one with `calm train ae --out DIR` and give it as --ae DIR")
+		return foundation{}, usage("a language model needs an autoencoder: train one with `calm train ae --out DIR` and give it as --ae DIR")
 	case o.Tokenizer != "":
-		return nil, usage("--tokenizer is refused for a language model: it uses that of its autoencoder %s", o.AE)
+		return foundation{}, usage("--tokenizer is refused for a language model: it uses that of its autoencoder %s", o.AE)
 	}
 	ae, err := Open(o.AE)
 	if err != nil {
-		return nil, fmt.Errorf("--ae: %w", err)
+		return foundation{}, fmt.Errorf("--ae: %w", err)
 	}
-	defer ae.Close()
-	if ae.AE == nil {
-		return nil, usage("--ae: %s is a run of kind %s, not an autoencoder", o.AE, ae.Kind)
+	if ae.Kind != AE {
+		return foundation{}, errors.Join(usage("--ae: %s is a run of kind %s, not an autoencoder", o.AE, ae.Kind), ae.Close())
 	}
 	if err := ae.needTokenizer("train over"); err != nil {
-		return nil, err
+		return foundation{}, errors.Join(err, ae.Close())
 	}
-	c, err := composeLM(o, ae.AE.Config)
-	if err != nil {
-		return nil, err
-	}
-	m := newModel(o.Out, ae.Tokenizer)
-	m.useLM(c, ae.AE.Config, true)
-	if err := train.Enough(m.Params); err != nil {
-		return nil, &UsageError{err}
-	}
-	for _, p := range ae.Params.All() {
-		// A copy: what is trained outlives the file.
-		if err := m.Params.SetData(lm.AEPrefix+p.Name, p.Shape, slices.Clone(p.Data)); err != nil {
-			return nil, err
-		}
-	}
-	m.LM.Initialize(m.Seed)
-	return begin(ctx, eng, m, ae)
+	return foundation{ae.Tokenizer, ae}, nil
 }
 
 // tokenizerFor returns the tokenizer that is asked for, else that of prepared text, else bytes.
@@ -161,10 +147,6 @@ func ChooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
 		return nil, usage("--tokenizer: %w", err)
 	}
 	return tok, nil
-}
-
-func newModel(dir string, tok *tokenizer.Tokenizer) *Model {
-	return &Model{Dir: dir, Tokenizer: tok, Params: nn.NewParams()}
 }
 
 // begin loads the text, writes what a run needs before its first step, and sets up the loop. ae is the autoencoder of
@@ -319,8 +301,9 @@ func (t *Training) raise(steps int) bool {
 
 // initialize gives the parameters the values a new run has: a run killed before its first checkpoint begins again.
 func (t *Training) initialize() error {
-	if t.LM == nil {
-		t.Params.Initialize(t.Seed)
+	k, _ := kindNamed(t.Kind)
+	if k.inside == "" {
+		t.Network.Initialize(t.Seed)
 		return nil
 	}
 	f, err := checkpoint.Open(filepath.Join(t.Dir, checkpoint.AutoencoderIn, checkpoint.ModelFile))
@@ -333,13 +316,13 @@ func (t *Training) initialize() error {
 	for _, name := range f.Names() {
 		tensor, err := f.Tensor(name)
 		if err == nil {
-			err = t.Params.SetData(lm.AEPrefix+name, tensor.Shape, tensor.Data)
+			err = t.Params.SetData(k.inside+name, tensor.Shape, tensor.Data)
 		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("%s: %w", f.Path(), err), f.Close())
 		}
 	}
-	t.LM.Initialize(t.Seed)
+	t.Network.Initialize(t.Seed)
 	return f.Close()
 }
 

@@ -126,7 +126,7 @@ func TestOwnedKeys(t *testing.T) {
 	o.Data = []string{other}
 	trainTo(t, 1, 0, o)
 	m, err := run.Describe(o.Out, false)
-	if err != nil || len(m.Data) != 1 || m.Data[0] != other || len(m.Tail) != m.AE.Config.PatchSize {
+	if err != nil || len(m.Data) != 1 || m.Data[0] != other || len(m.Tail) != m.Layout().PatchSize {
 		t.Errorf("%+v, %v", m.Common, err)
 	}
 }

@@ -30,14 +30,14 @@ func tinyHead(t *testing.T, kind string) run.Options {
 func TestOpenWithSteps(t *testing.T) {
 	flow := tinyHead(t, "flow")
 	m, err := run.Open(flow.Out, "sampling_steps=3", "solver=euler")
-	if err != nil || m.LM.Config.SamplingSteps != 3 || m.LM.Config.Solver != "euler" {
+	if err != nil || m.Network.(*lm.Model).Config.SamplingSteps != 3 || m.Network.(*lm.Model).Config.Solver != "euler" {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if m, err = run.Open(flow.Out); err != nil || m.LM.Config.SamplingSteps != 0 || m.LM.Config.Solver != "midpoint" {
+	if m, err = run.Open(flow.Out); err != nil || m.Network.(*lm.Model).Config.SamplingSteps != 0 || m.Network.(*lm.Model).Config.Solver != "midpoint" {
 		t.Fatalf("the setting stayed: %+v, %v", m, err)
 	}
 	diffusion, energy := tinyHead(t, "diffusion"), tinyHead(t, "energy")
-	if m, err = run.Open(diffusion.Out, "sampling_steps=3"); err != nil || m.LM.Config.SamplingSteps != 3 {
+	if m, err = run.Open(diffusion.Out, "sampling_steps=3"); err != nil || m.Network.(*lm.Model).Config.SamplingSteps != 3 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	for set, dir := range map[string]string{"solver = midpoint": diffusion.Out, "solver=midpoint": energy.Out, "sampling_steps=0": energy.Out, "beta=1.5": flow.Out, "hidden_size=8": flow.Out, "sampling_steps": flow.Out, "sampling_steps=-1": flow.Out,
@@ -68,7 +68,7 @@ func TestPartsOfHeads(t *testing.T) {
 		}
 		c.ModelType, c.Input = kind, "both"
 		ps := nn.NewParams()
-		m := run.Model{Common: &c.Common, Params: ps, LM: lm.New(c.LanguageConfig, ae.AutoencoderConfig, ps)}
+		m := run.Model{Common: &c.Common, Params: ps, Network: lm.New(c.LanguageConfig, ae.AutoencoderConfig, ps)}
 		cost, err := m.Cost(0)
 		if err != nil {
 			t.Fatal(err)

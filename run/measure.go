@@ -29,7 +29,7 @@ func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]metri
 		return nil, &UsageError{err}
 	}
 	o := eval.Options{Seed: t.Seed, MaxBlocks: t.EvalBlocks, Sigmas: []float64{trainingSigma}, Samples: trainingSamples}
-	measure, err := t.evaluator(t.eng, blocks, o)
+	measure, err := t.Network.Evaluator(t.eng, blocks, o)
 	if err != nil {
 		return nil, err
 	}
@@ -40,28 +40,6 @@ func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]metri
 		}
 		return r.Metrics(), nil
 	}, nil
-}
-
-// Unused lists the options of an Evaluation that change nothing of what is measured of such a model.
-func (m *Model) Unused(o eval.Options) []eval.Unused {
-	switch {
-	case m.AE != nil:
-		return m.AE.Unused(o)
-	case m.LM != nil:
-		return m.LM.Unused(o)
-	}
-	return m.AR.Unused(o)
-}
-
-// evaluator compiles the measurement of the model.
-func (m *Model) evaluator(eng *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
-	switch {
-	case m.AE != nil:
-		return m.AE.Evaluator(eng, blocks, o)
-	case m.LM != nil:
-		return m.LM.Evaluator(eng, blocks, o)
-	}
-	return m.AR.Evaluator(eng, blocks, o)
 }
 
 // Evaluation says what Evaluate measures; its zero value measures all of the run's own held-out text.
@@ -144,7 +122,7 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	if o.Seed == 0 {
 		o.Seed = m.Seed
 	}
-	measure, err := m.evaluator(eng, blocks, o.Options)
+	measure, err := m.Network.Evaluator(eng, blocks, o.Options)
 	if err != nil {
 		return out, err
 	}
@@ -194,24 +172,15 @@ func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error
 	if err != nil {
 		return nil, BadText(ctx, "--data: ", err)
 	}
-	bos, _, _ := m.specials()
-	if vocab := m.VocabSize(); text.VocabSize() > vocab || text.BOS() != int32(bos) {
+	if v := m.Network.Vocabulary(); text.VocabSize() > v.Size || text.BOS() != v.BOS {
 		return nil, errors.Join(text.Close(), usage("--data: %s was prepared with %d tokens and BOS %d, the model has %d and BOS %d: they do not belong together",
-			paths[0], text.VocabSize(), text.BOS(), vocab, bos))
+			paths[0], text.VocabSize(), text.BOS(), v.Size, v.BOS))
 	}
 	return text, nil
 }
 
 // Layout returns how the run's text becomes blocks.
-func (m *Model) Layout() corpus.Layout {
-	switch {
-	case m.AE != nil:
-		return m.AE.Layout(m.BlockSize)
-	case m.LM != nil:
-		return m.LM.Layout(m.BlockSize)
-	}
-	return m.AR.Layout(m.BlockSize)
-}
+func (m *Model) Layout() corpus.Layout { return m.Network.Layout(m.BlockSize) }
 
 // Baselines scores models that know little on the positions where Evaluate measures a language model: the unigram of
 // the training text, and one that knows nothing.

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calm-go/calm/ar"
-	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/head"
@@ -19,7 +17,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Model is the model of a run with all that belongs to it. Exactly one of AE, LM and AR is set.
+// Model is the model of a run with all that belongs to it.
 type Model struct {
 	*Common
 	Dir       string
@@ -27,9 +25,8 @@ type Model struct {
 	Params    *nn.Params
 	DType     DType // of the weights in memory; "" where they were not opened
 
-	AE *autoencoder.Model
-	LM *lm.Model
-	AR *ar.Model
+	// Network is an *autoencoder.Model, *lm.Model or *ar.Model, as Kind says.
+	Network Network
 
 	configFile any              // *AEConfig, *LMConfig or *ARConfig, of which Common is a part
 	weights    *checkpoint.File // that the parameters' values lie in; nil where they are the model's own
@@ -94,40 +91,31 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 	if len(set) > 0 && kind.Kind != LM {
 		return nil, usage("--set %s: %s is a run of kind %s, and only language models (lm) have such keys", set[0], dir, kind.Kind)
 	}
-	m := &Model{Dir: dir, Params: nn.NewParams()}
-	switch kind.Kind {
-	case AE:
-		err = m.describeAE(path)
-	case LM:
-		err = m.describeLM(path, training, set)
-	case AR:
-		err = m.describeAR(path)
-	default:
-		err = usage("%s: kind is %q, want ae, lm or ar: is it a run of calm?", path, kind.Kind)
+	k, ok := kindNamed(kind.Kind)
+	if !ok {
+		return nil, usage("%s: kind is %q, want ae, lm or ar: is it a run of calm?", path, kind.Kind)
 	}
+	p, err := k.read(path, set)
 	if err != nil {
 		return nil, err
 	}
+	m := newModel(dir, nil, p, training)
 	m.Tokenizer, err = tokenizer.Load(filepath.Join(dir, checkpoint.TokenizerFile))
 	if err != nil && !(m.Imported != "" && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the run %s: %w", dir, err)
 	}
 	if m.Tokenizer != nil { // of a run over an imported autoencoder too, whose tokens may have unusual names
-		bos, eos, pad := m.specials()
-		m.Tokenizer = m.Tokenizer.WithRoles(int32(bos), int32(eos), int32(pad))
+		v := m.Network.Vocabulary()
+		m.Tokenizer = m.Tokenizer.WithRoles(v.BOS, v.EOS, v.PAD)
 	}
 	return m, nil
 }
 
-// specials returns the ids of BOS, EOS and padding that the model knows. The baseline never pads, so any will do.
-func (m *Model) specials() (bos, eos, pad int) {
-	switch {
-	case m.AE != nil:
-		return m.AE.Config.BOSTokenID, m.AE.Config.EOSTokenID, m.AE.Config.PadTokenID
-	case m.LM != nil:
-		return m.LM.Config.BOSTokenID, m.LM.Config.EOSTokenID, m.LM.Config.PadTokenID
-	}
-	return m.AR.Config.BOSTokenID, m.AR.Config.EOSTokenID, m.AR.Config.EOSTokenID
+// newModel declares the model of a plan, its parameters without values, if asked with what only training needs.
+func newModel(dir string, tok *tokenizer.Tokenizer, p plan, training bool) *Model {
+	m := &Model{Common: p.common, Dir: dir, Tokenizer: tok, Params: nn.NewParams(), configFile: p.config}
+	m.Network = p.declare(m.Params, training)
+	return m
 }
 
 // TextTokenizer returns how the run reads text: with its tokenizer, or nil. An imported model was trained on text in
@@ -148,35 +136,27 @@ func (m *Model) needTokenizer(what string) error {
 	return nil
 }
 
-func (m *Model) describeAE(path string) error {
+func readAE(path string, _ []string) (plan, error) {
 	c, err := config.Compose(AEConfig{}, path, nil)
-	if err != nil {
-		return err
-	}
-	m.useAE(c)
-	return nil
+	return c.plan(), err
 }
 
-func (m *Model) useAE(c AEConfig) {
-	m.Common, m.configFile = &c.Common, &c
-	m.AE = autoencoder.New(c.AutoencoderConfig, m.Params, "")
+func readAR(path string, _ []string) (plan, error) {
+	c, err := config.Compose(ARConfig{}, path, nil)
+	return c.plan(), err
 }
 
-func (m *Model) describeLM(path string, training bool, set []string) error {
+func readLM(path string, set []string) (plan, error) {
 	ae, err := config.Compose(AEConfig{}, filepath.Join(filepath.Dir(path), checkpoint.AutoencoderIn, checkpoint.ConfigFile), nil)
 	if err != nil {
-		return err
+		return plan{}, err
 	}
 	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
 	c, err := config.ComposeWith(over, path, set, func(c *LMConfig, _ func(string) bool) error { return c.ValidateWith(ae.AutoencoderConfig) })
 	if err != nil {
-		return err
+		return plan{}, err
 	}
-	if err := drawsBy(c, set); err != nil {
-		return err
-	}
-	m.useLM(c, ae.AutoencoderConfig, training)
-	return nil
+	return c.plan(ae.AutoencoderConfig), drawsBy(c, set)
 }
 
 // drawsBy refuses assignments of how another head draws.
@@ -193,50 +173,11 @@ func drawsBy(c LMConfig, set []string) error {
 	return nil
 }
 
-func (m *Model) useLM(c LMConfig, ae autoencoder.Config, training bool) {
-	m.Common, m.configFile = &c.Common, &c
-	model := c.LanguageConfig
-	if !training {
-		model = model.Inference()
-	}
-	m.LM = lm.New(model, ae, m.Params)
-}
-
-func (m *Model) describeAR(path string) error {
-	c, err := config.Compose(ARConfig{}, path, nil)
-	if err != nil {
-		return err
-	}
-	m.useAR(c)
-	return nil
-}
-
-func (m *Model) useAR(c ARConfig) {
-	m.Common, m.configFile = &c.Common, &c
-	m.AR = ar.New(c.BaselineConfig, m.Params)
-}
-
 // VocabSize returns the number of tokens that the model has, which may be more than the tokenizer's.
-func (m *Model) VocabSize() int {
-	switch {
-	case m.AE != nil:
-		return m.AE.Config.VocabSize
-	case m.LM != nil:
-		return m.LM.Config.VocabSize
-	}
-	return m.AR.Config.VocabSize
-}
+func (m *Model) VocabSize() int { return m.Network.Vocabulary().Size }
 
 // Objective returns what training optimizes.
-func (m *Model) Objective() (*train.Objective, error) {
-	switch {
-	case m.AE != nil:
-		return m.AE.Objective(m.TrainConfig)
-	case m.LM != nil:
-		return m.LM.Objective(m.TrainConfig)
-	}
-	return m.AR.Objective(m.TrainConfig)
-}
+func (m *Model) Objective() (*train.Objective, error) { return m.Network.Objective(m.TrainConfig) }
 
 // Config returns the resolved configuration as it stands in config.json.
 func (m *Model) Config() any { return m.configFile }

@@ -9,7 +9,6 @@ import (
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 )
 
 // Shape describes the model of a preset at its own vocabulary, with key=value over it and the preset's training
@@ -25,77 +24,38 @@ func Shape(preset string, kind Kind, training bool, sets []string) (*Model, erro
 
 // ShapeWith is Shape with other training settings, of the kind that they name.
 func ShapeWith(preset string, c Common, training bool, sets []string) (*Model, error) {
-	m := &Model{Params: nn.NewParams()}
-	switch c.Kind {
-	case AE:
-		full, err := config.Compose(AEConfig{c, autoencoder.Presets()[preset]}, "", sets)
-		if err != nil {
-			return nil, err
-		}
-		m.useAE(full)
-	case LM:
-		return m, m.shapeLM(LMConfig{c, lm.Presets()[preset]}, training, sets)
-	default:
-		full, err := config.Compose(ARConfig{c, ar.Presets()[preset]}, "", sets)
-		if err != nil {
-			return nil, err
-		}
-		m.useAR(full)
+	k, _ := kindNamed(c.Kind)
+	p, err := k.shape(preset, c, sets)
+	if err != nil {
+		return nil, err
 	}
-	return m, nil
+	return newModel("", nil, p, training), nil
 }
 
-func (m *Model) shapeLM(preset LMConfig, training bool, sets []string) error {
-	a, err := autoencoderOf(preset.LanguageConfig)
+func shapeAE(preset string, c Common, sets []string) (plan, error) {
+	full, err := config.Compose(AEConfig{c, autoencoder.Presets()[preset]}, "", sets)
+	return full.plan(), err
+}
+
+func shapeAR(preset string, c Common, sets []string) (plan, error) {
+	full, err := config.Compose(ARConfig{c, ar.Presets()[preset]}, "", sets)
+	return full.plan(), err
+}
+
+func shapeLM(preset string, c Common, sets []string) (plan, error) {
+	own := LMConfig{c, lm.Presets()[preset]}
+	ae, err := autoencoderOf(own.LanguageConfig)
 	if err != nil {
-		return err
+		return plan{}, err
 	}
-	full, err := config.ComposeWith(preset, "", sets, func(c *LMConfig, given func(string) bool) error {
-		// What the two share can be set once.
-		a.PatchSize, a.LatentSize, a.VocabSize = c.PatchSize, c.LatentSize, c.VocabSize
-		a.BOSTokenID, a.EOSTokenID, a.PadTokenID = c.BOSTokenID, c.EOSTokenID, c.PadTokenID
+	full, err := config.ComposeWith(own, "", sets, func(c *LMConfig, given func(string) bool) error {
+		ae = c.Under(ae) // what the two share can be set once
 		if !given("init_embeddings") {
-			settleEmbeddings(&c.LanguageConfig, a)
+			c.LanguageConfig = c.Fit(ae)
 		}
-		return c.ValidateWith(a)
+		return c.ValidateWith(ae)
 	})
-	if err != nil {
-		return err
-	}
-	m.useLM(full, a, training)
-	return nil
-}
-
-// KindOf returns the kind of a preset's models: the one asked for, or with "" the only one there is.
-func KindOf(preset string, kind Kind) (Kind, error) {
-	all := []Kind{AE, AR, LM}
-	if kind != "" {
-		switch {
-		case !slices.Contains(all, kind):
-			return "", usage("--model %q: want ae, lm or ar", kind)
-		case !slices.Contains(presetNames(kind), preset):
-			return "", usage("--preset %q: there is no such preset of kind %s: have %v", preset, kind, presetNames(kind))
-		}
-		return kind, nil
-	}
-	found := slices.DeleteFunc(slices.Clone(all), func(k Kind) bool { return !slices.Contains(presetNames(k), preset) })
-	switch len(found) {
-	case 0:
-		return "", usage("--preset %q: there is no such preset: have %v, %v and %v", preset, presetNames(AE), presetNames(LM), presetNames(AR))
-	case 1:
-		return found[0], nil
-	}
-	return "", usage("--preset %q: there are presets of kinds %v with that name: say which with --model", preset, found)
-}
-
-func presetNames(kind Kind) []string {
-	switch kind {
-	case AE:
-		return slices.Sorted(maps.Keys(autoencoder.Presets()))
-	case LM:
-		return slices.Sorted(maps.Keys(lm.Presets()))
-	}
-	return slices.Sorted(maps.Keys(ar.Presets()))
+	return full.plan(ae), err
 }
 
 // autoencoderOf returns the preset of an autoencoder that a language model goes with.

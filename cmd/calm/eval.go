@@ -93,10 +93,9 @@ these are equal; "rollouts" counts at how many positions.`,
 
 // withoutEffect refuses flags that change nothing of what is measured of such a run.
 func withoutEffect(cmd *cobra.Command, m *run.Model, o run.Evaluation) error {
-	kind := map[run.Kind]string{run.AE: "an autoencoder", run.LM: "a language model", run.AR: "the token-level baseline"}[m.Kind]
-	for _, u := range m.Unused(o.Options) {
+	for _, u := range m.Network.Unused(o.Options) {
 		if cmd.Flags().Changed(u.Option) {
-			return badUsage("--%s: %s, and %s is %s: leave it out", u.Option, u.Why, m.Dir, kind)
+			return badUsage("--%s: %s, and %s is %s: leave it out", u.Option, u.Why, m.Dir, m.Kind.Title())
 		}
 	}
 	return nil

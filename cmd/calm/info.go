@@ -34,7 +34,7 @@ floating-point operations (docs/flops.md says which are counted). A run's weight
 			if err != nil {
 				return err
 			}
-			if m.AE != nil && f.context > 0 {
+			if !m.Writes() && f.context > 0 {
 				return badUsage("--context: an autoencoder has none: leave it out")
 			}
 			cost, err := m.Cost(f.context)
@@ -124,7 +124,7 @@ func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost) error {
 	fmt.Fprintf(w, "  training    %s FLOPs a token, %s a step (%.3g %% in attention)\n",
 		quantity(c.StepToken), quantity(c.Step.Total()), 100*c.Step.Attention/c.Step.Total())
 	if n := c.TokenLoss.Total(); n > 0 {
-		fmt.Fprintf(w, "              %s of a step in the token loss, on for the first %.4g %% of the steps\n", quantity(n), 100*m.LM.Config.TokenLossUntil)
+		fmt.Fprintf(w, "              %s of a step in the token loss, on for the first %.4g %% of the steps\n", quantity(n), 100*c.TokenUntil)
 	}
 	if m.Dir != "" {
 		fmt.Fprintf(w, "              %s FLOPs in %d steps so far\n", quantity(c.SoFar), c.Steps)

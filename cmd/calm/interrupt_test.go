@@ -136,7 +136,7 @@ func TestQuickstartStopped(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.at, err)
 		}
-		if m.LM == nil || m.MaxSteps != 3 || m.Seed != 3 {
+		if m.Kind != run.LM || m.MaxSteps != 3 || m.Seed != 3 {
 			t.Errorf("%s: the run has %d steps, seed %d", c.at, m.MaxSteps, m.Seed)
 		}
 		m.Close()
