@@ -39,6 +39,8 @@ type kind struct {
 	// inside begins the names of the parameters of the frozen autoencoder that a model of this kind has inside, and
 	// whose run it needs to be trained over; "" where it needs none.
 	inside string
+	// sampling says that keys of how the model samples (head.SamplingKeys) can be set anew for a trained one.
+	sampling bool
 	// compose resolves the configuration of a new run, shape that of a preset without a run, and read that of a run that
 	// is there, config.json at path.
 	compose func(o Options, over foundation) (plan, error)
@@ -62,9 +64,9 @@ type plan struct {
 // kinds are all kinds of models.
 func kinds() []kind {
 	return []kind{
-		{AE, "an autoencoder", names(autoencoder.Presets()), "", composeAE, shapeAE, readAE},
-		{LM, "a language model", names(lm.Presets()), lm.AEPrefix, composeLM, shapeLM, readLM},
-		{AR, "the token-level baseline", names(ar.Presets()), "", composeAR, shapeAR, readAR},
+		{AE, "an autoencoder", names(autoencoder.Presets()), "", false, composeAE, shapeAE, readAE},
+		{LM, "a language model", names(lm.Presets()), lm.AEPrefix, true, composeLM, shapeLM, readLM},
+		{AR, "the token-level baseline", names(ar.Presets()), "", false, composeAR, shapeAR, readAR},
 	}
 }
 

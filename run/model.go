@@ -88,12 +88,12 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 	if err != nil {
 		return nil, &UsageError{err}
 	}
-	if len(set) > 0 && kind.Kind != LM {
-		return nil, usage("--set %s: %s is a run of kind %s, and only language models (lm) have such keys", set[0], dir, kind.Kind)
-	}
 	k, ok := kindNamed(kind.Kind)
 	if !ok {
 		return nil, usage("%s: kind is %q, want ae, lm or ar: is it a run of calm?", path, kind.Kind)
+	}
+	if len(set) > 0 && !k.sampling {
+		return nil, usage("--set %s: %s is a run of kind %s, and only language models (lm) have such keys", set[0], dir, kind.Kind)
 	}
 	p, err := k.read(path, set)
 	if err != nil {
