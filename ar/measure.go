@@ -23,12 +23,12 @@ const measuredAtOnce = 1 << 13
 type Measurement struct {
 	brier.Result
 	CrossEntropy float64 `json:"cross_entropy"` // nats a token
-	Perplexity   float64 `json:"perplexity"`    // exp(cross entropy)
+	Perplexity   float64 `json:"perplexity"`    // exp(cross entropy), at most the largest float64
 	Accuracy     float64 `json:"accuracy"`      // share of tokens that were the likeliest, in [0, 1]
-	BlockSize    int     `json:"block_size"`    // tokens
-	Tokens       int     `json:"tokens"`        // predicted: all but each block's first
+	BlockSize    int     `json:"block_size"`    // tokens a block
+	Tokens       int     `json:"tokens"`        // number of tokens predicted: all but each block's first
 	Rollouts     []int   `json:"rollouts"`      // at how many positions a second, third and fourth token was drawn, see lm.Measurement
-	Seconds      float64 `json:"seconds"`
+	Seconds      float64 `json:"seconds"`       // that the measurement took
 }
 
 // Metrics lists what training measures.

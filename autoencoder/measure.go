@@ -28,11 +28,11 @@ type Measurement struct {
 	KL           float64         `json:"kl"`            // nats a patch, unclamped, summed over dimensions
 	DimensionKL  []float64       `json:"dimension_kl"`  // nats a patch, unclamped, of each dimension [Z]
 	Collapsed    int             `json:"collapsed"`     // dimensions whose KL is below CollapsedBelow
-	Blocks       int             `json:"blocks"`
-	BlockSize    int             `json:"block_size"` // tokens
-	Patches      int             `json:"patches"`
-	Tokens       int             `json:"tokens"`
-	Seconds      float64         `json:"seconds"`
+	Blocks       int             `json:"blocks"`        // number of blocks measured
+	BlockSize    int             `json:"block_size"`    // tokens a block
+	Patches      int             `json:"patches"`       // number of patches in all blocks
+	Tokens       int             `json:"tokens"`        // number of tokens in all blocks
+	Seconds      float64         `json:"seconds"`       // that the measurement took
 }
 
 // Metrics lists what training measures.
@@ -56,8 +56,8 @@ func (r Measurement) Print(w io.Writer) {
 
 // NoiseAccuracy is the share of tokens that come back from the posterior's mean plus noise of a standard deviation.
 type NoiseAccuracy struct {
-	Sigma    float64 `json:"sigma"`
-	Accuracy float64 `json:"accuracy"`
+	Sigma    float64 `json:"sigma"`    // standard deviation, 0 or more
+	Accuracy float64 `json:"accuracy"` // in [0, 1]
 }
 
 // Evaluator measures an autoencoder again and again.

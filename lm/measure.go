@@ -25,22 +25,22 @@ const decodedAtOnce = 1 << 15
 type Measurement struct {
 	brier.Result
 	HeadLoss
-	// TokenLoss and TokenBrier are of the auxiliary heads, of a model in training that has them: their mean cross entropy,
-	// and the exact Brier score of each token of the patch.
+	// TokenLoss and TokenBrier are of the auxiliary heads, of a model in training that has them: their mean cross entropy
+	// in nats a token, and the exact Brier score of each token of the patch in percent, [K].
 	TokenLoss  float64   `json:"token_loss,omitzero"`
 	TokenBrier []float64 `json:"token_brier,omitempty"`
 
 	Samples   int `json:"samples"`    // patches drawn a position; 2 where patches have fewer than 4 tokens
 	BlockSize int `json:"block_size"` // tokens; BrierLM depends on it
 	Tokens    int `json:"tokens"`     // predicted: all but each block's first patch
-	// Rollouts is what patches of fewer than 4 tokens cost besides: for the first further patch, the second, .. at how many
-	// positions it was drawn, twice, because the samples were still equal.
+	// Rollouts is what patches of fewer than 4 tokens take besides: at how many positions a first further patch, a second,
+	// .. was drawn, twice, because the samples were still equal.
 	Rollouts []int `json:"rollouts,omitempty"`
 	// Diverged is how many of the head's draws diverged, of Drawn. Each counts as tokens that the text never has, and that
 	// coincide with those of others that diverged: one more outcome of the model's distribution.
 	Diverged int     `json:"diverged,omitzero"`
-	Drawn    int     `json:"drawn"`
-	Seconds  float64 `json:"seconds"`
+	Drawn    int     `json:"drawn"`   // number of patches drawn, further ones included
+	Seconds  float64 `json:"seconds"` // that the measurement took
 }
 
 // Metrics lists what training measures.

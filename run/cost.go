@@ -11,18 +11,18 @@ import (
 // Cost is the size of a model and the arithmetic it takes, in multiplications and additions as package flops counts
 // them: docs/flops.md has the formulas.
 type Cost struct {
-	Parameters []Amount // by part
-	Kept       int      // parameters of the model as saved for use, its autoencoder's included
-	Trained    int      // of these
+	Parameters []Amount // number of parameters, by part
+	Kept       int      // number of parameters of the model as saved for use, its autoencoder's included
+	Trained    int      // number of these that are trained
 
-	Step       flops.Count // a training step, all its batches
-	StepToken  float64     // the same for each token of its batches
-	TokenLoss  flops.Count // of a step: the auxiliary token loss, which steps after token_loss_until do without
-	TokenUntil float64     // token_loss_until, the part of the steps with that loss; 0 where there is none
-	Steps      int         // made so far; 0 without a run
-	MaxSteps   int         // 0 where minutes decide
+	Step       flops.Count // FLOPs of a training step, all its batches
+	StepToken  float64     // FLOPs of a training step for each token of its batches
+	TokenLoss  flops.Count // FLOPs of the auxiliary token loss in a step; steps after token_loss_until do without
+	TokenUntil float64     // token_loss_until, the part of the steps with that loss, in (0, 1]; 0 where there is none
+	Steps      int         // number of steps made so far; 0 without a run
+	MaxSteps   int         // number of steps in all; 0 where minutes decide
 	SoFar      float64     // FLOPs of the steps made
-	Planned    float64     // these, and what is left to MaxSteps
+	Planned    float64     // FLOPs of the steps made and of those left to MaxSteps
 
 	Context int      // positions of the context that a token is written in; 0 for an autoencoder
 	Token   []Amount // FLOPs of a token written, by part; of an autoencoder, of a token encoded and decoded
@@ -30,8 +30,8 @@ type Cost struct {
 
 // Amount is the share of one part of a model.
 type Amount struct {
-	Name string
-	N    float64
+	Name string  // of the part, see Network.Part and flops.Part
+	N    float64 // parameters or FLOPs
 }
 
 // Cost counts what a described model takes, its parameters without values; context is the number of positions that are

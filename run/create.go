@@ -18,17 +18,17 @@ import (
 
 // Options say what a new run trains, on what, and how long.
 type Options struct {
-	Kind      Kind
-	Out       string   // the run directory
+	Kind      Kind     // AE, LM or AR
+	Out       string   // the run directory to make
 	Preset    string   // "" for DefaultPreset
 	Config    string   // a JSON file over the preset, or ""
 	Set       []string // key=value over both
 	Data      []string // none for the embedded book
 	AE        string   // the autoencoder's run, for a language model
 	Tokenizer string   // bytes, llama3:FILE or a tokenizer.json; "" for bytes
-	Steps     int      // in all; 0: as configured
-	Minutes   float64  // of training; 0: as configured
-	Seed      *uint64  // nil: as configured
+	Steps     int      // optimizer steps in all, 1 or more; 0: as configured
+	Minutes   float64  // of training, more than 0; 0: as configured
+	Seed      *uint64  // of weights, shuffling and noise; nil: as configured
 }
 
 // Training is a run in training. Close it.

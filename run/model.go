@@ -20,10 +20,10 @@ import (
 // Model is the model of a run with all that belongs to it.
 type Model struct {
 	*Common
-	Dir       string
+	Dir       string               // the run's directory; "" for a model of a preset
 	Tokenizer *tokenizer.Tokenizer // nil in a run that was imported without one; text is read by TextTokenizer
-	Params    *nn.Params
-	DType     DType // of the weights in memory; "" where they were not opened
+	Params    *nn.Params           // those of Network, by the reference's names
+	DType     DType                // of the weights in memory; "" where they were not opened
 
 	// Network is an *autoencoder.Model, *lm.Model or *ar.Model, as Kind says.
 	Network Network

@@ -18,21 +18,21 @@ const (
 	Resamples = 2000
 )
 
-// Interval is a 95 % confidence interval.
+// Interval is a 95 % confidence interval, in percent.
 type Interval struct {
 	Lo float64 `json:"lo"`
 	Hi float64 `json:"hi"`
 }
 
-// Result is what was measured, in percent.
+// Result is what was measured, in percent: 100 is perfect.
 type Result struct {
-	Brier           [N]float64  `json:"brier"` // Brier-1..4, the mean over all positions
-	BrierInterval   [N]Interval `json:"brier_interval"`
-	BrierLM         float64     `json:"brier_lm"` // 0 if not measurable
-	BrierLMInterval Interval    `json:"brier_lm_interval"`
-	Measurable      bool        `json:"measurable"` // every Brier-n is positive
-	Positions       int         `json:"positions"`
-	Blocks          int         `json:"blocks"`
+	Brier           [N]float64  `json:"brier"`             // Brier-1..4, the mean over all positions; expected in [-100, 100]
+	BrierInterval   [N]Interval `json:"brier_interval"`    // of each
+	BrierLM         float64     `json:"brier_lm"`          // expected in [0, 100]; 0 if not measurable
+	BrierLMInterval Interval    `json:"brier_lm_interval"` // of BrierLM
+	Measurable      bool        `json:"measurable"`        // every Brier-n is positive
+	Positions       int         `json:"positions"`         // number of positions scored
+	Blocks          int         `json:"blocks"`            // number of blocks they are in
 }
 
 // Result returns a score that is known exactly as a Result: in percent, with
