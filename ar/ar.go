@@ -1,5 +1,5 @@
 // Package ar is the token-level baseline that calm is measured against: the backbone on tokens with a linear head
-// (SPEC section 3.4).
+// (docs/spec.md, section 3.4).
 //
 // Shapes: B rows, T tokens, V vocabulary, D hidden size.
 package ar

@@ -42,7 +42,7 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// TestSizes: SPEC section 3.4 has 282M for S, section 6 465M for M. Its 849M for L are published; the layers as
+// TestSizes: docs/spec.md, section 3.4 has 282M for S, section 6 465M for M. Its 849M for L are published; the layers as
 // published, with which CALM-L comes out exactly, make 847.0M.
 func TestSizes(t *testing.T) {
 	for name, want := range map[string]float64{"ar-s": 282, "ar-m": 465, "ar-l": 847} {

@@ -1,5 +1,5 @@
 // Package autoencoder is the part of calm that turns a patch of K tokens into a vector and back: an encoder to the
-// posterior of a latent vector, a decoder from it to the tokens (paper section 3, SPEC section 2).
+// posterior of a latent vector, a decoder from it to the tokens (paper section 3, docs/spec.md, section 2).
 //
 // Shapes: P patches, K tokens a patch, V vocabulary, D hidden size, F intermediate size, Z latent size.
 package autoencoder

@@ -42,7 +42,7 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// TestSize: SPEC section 6 has 75.8M.
+// TestSize: docs/spec.md, section 6 has 75.8M.
 func TestSize(t *testing.T) {
 	m := autoencoder.New(autoencoder.Default(), nn.NewParams(), "")
 	if all, trainable := m.Params.Count(); all != trainable || math.Round(float64(all)/1e5) != 758 {

@@ -1,6 +1,9 @@
 // Package lm is calm's language model: a causal transformer over patches of K tokens whose head draws the next patch's
 // latent vector, and a frozen autoencoder that gives the targets and turns latent vectors into tokens (paper sections
-// 2 and 4, SPEC section 3).
+// 2 and 4, docs/spec.md, section 3).
+//
+// The network is in lm.go, graphs.go and sampler.go. What training, measuring, writing and counting ask of it is in
+// objective.go, measure*.go, write.go and work.go.
 //
 // Shapes: B rows, T tokens, K tokens a patch, L = T/K patches, P = B*(L-1) predicted positions, V vocabulary, D hidden
 // size, Z latent size, N samples a position.

@@ -53,7 +53,7 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// TestSizes: trainable parameters as in SPEC section 6, and the frozen autoencoder's 75.8M.
+// TestSizes: trainable parameters as in docs/spec.md, section 6, and the frozen autoencoder's 75.8M.
 func TestSizes(t *testing.T) {
 	for name, want := range map[string]float64{"calm-m": 371.7, "calm-l": 735.3, "calm-xl": 1829.8} {
 		m := lm.New(lm.Presets()[name], autoencoder.Default(), nn.NewParams())

@@ -20,7 +20,7 @@ import (
 type Common struct {
 	Kind Kind     `json:"kind"`
 	Data []string `json:"data"` // paths of the text; none for the embedded book
-	Tail []int    `json:"tail"` // the end of a document, to stand in front of prompts (SPEC section 5)
+	Tail []int    `json:"tail"` // the end of a document, to stand in front of prompts (docs/spec.md, section 5)
 	// Imported says where the model was imported from (package interchange). Such a run has weights and no training
 	// state, and perhaps no tokenizer.
 	Imported string `json:"imported"`
