@@ -88,7 +88,7 @@ func validate(errs ...error) error {
 // DefaultPreset is what trains without --preset.
 const DefaultPreset = "quickstart"
 
-// recipes are the training settings that go with presets; others have train.Default with the paper's warm-up.
+// recipes are the training settings that go with presets, over those of all presets of the kind (""), over train.Default.
 var recipes = map[Kind]map[string]func(*train.Config){
 	AE: {
 		"quickstart": func(c *train.Config) {
@@ -103,6 +103,7 @@ var recipes = map[Kind]map[string]func(*train.Config){
 		},
 	},
 	LM: {
+		"":                func(c *train.Config) { c.WarmupSteps = 2000 }, // the paper's
 		"quickstart":      quickstartLM,
 		"quickstart-flow": quickstartLM,
 		"lm-bytes": func(c *train.Config) {
@@ -133,11 +134,10 @@ func quickstartLM(c *train.Config) {
 
 func common(kind Kind, preset string) Common {
 	c := Common{Kind: kind, Data: []string{}, Tail: []int{}, TrainConfig: train.Default()}
-	if kind == LM {
-		c.WarmupSteps = 2000
-	}
-	if adapt := recipes[kind][preset]; adapt != nil {
-		adapt(&c.TrainConfig)
+	for _, name := range []string{"", preset} {
+		if adapt := recipes[kind][name]; adapt != nil {
+			adapt(&c.TrainConfig)
+		}
 	}
 	return c
 }
