@@ -1,6 +1,10 @@
 package corpus
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/internal/plural"
+)
 
 // Batches is an endless sequence of batches of shuffled blocks. Every epoch has
 // all blocks once, in an order of its own and with the grid of blocks shifted
@@ -30,8 +34,8 @@ func (b *Blocks) Shuffled(seed uint64, size int) (*Batches, error) {
 		return nil, fmt.Errorf("batch_size is %d; it must be at least 1", size)
 	}
 	if int64(size) > b.Len() {
-		return nil, fmt.Errorf("%w: the %s has %d tokens (laid out for the %s), which are %d blocks of %d and less than one batch of %d: lower batch_size or block_size or give more text",
-			ErrTooShort, b.part.name, b.tokens, b.layout.Kind, b.Len(), b.layout.BlockSize, size)
+		return nil, fmt.Errorf("%w: the %s has %s (laid out for the %s), which make %s of %d; a batch has %d: lower batch_size or block_size, or give more text",
+			ErrTooShort, b.part.name, plural.Count(b.tokens, "token"), b.layout.Kind, plural.Count(b.Len(), "block"), b.layout.BlockSize, size)
 	}
 	s := &Batches{blocks: b, size: size, pos: Position{Seed: seed, Blocks: b.Len()}}
 	s.begin()
@@ -83,9 +87,9 @@ func (s *Batches) Position() Position { return s.pos }
 func (s *Batches) Seek(p Position) error {
 	switch {
 	case p.Blocks != s.blocks.Len():
-		return fmt.Errorf("the data has changed: the position was taken among %d blocks, here are %d", p.Blocks, s.blocks.Len())
+		return fmt.Errorf("the data has changed: the position was taken among %s, now there are %d", plural.Count(p.Blocks, "block"), s.blocks.Len())
 	case p.Index < 0 || p.Index >= p.Blocks || p.Epoch < 0:
-		return fmt.Errorf("position: block %d of epoch %d, where an epoch has %d blocks", p.Index, p.Epoch, p.Blocks)
+		return fmt.Errorf("position: block %d of epoch %d, where an epoch has %s", p.Index, p.Epoch, plural.Count(p.Blocks, "block"))
 	}
 	s.pos = p
 	s.begin()

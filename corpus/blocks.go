@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+
+	"github.com/calm-go/calm/internal/plural"
 )
 
 // Kind says what a layout is for.
@@ -94,8 +96,8 @@ func (p *Part) Blocks(l Layout) (*Blocks, error) {
 		b.tokens += l.size(s.tokens)
 	}
 	if b.Len() == 0 {
-		return nil, fmt.Errorf("%w: the %s has %d tokens (%d documents, laid out for the %s), which is less than one block of %d: lower block_size or give more text",
-			ErrTooShort, p.name, b.tokens, p.documents, l.Kind, l.BlockSize)
+		return nil, fmt.Errorf("%w: the %s has %s (%s, laid out for the %s), which is less than one block of %d: lower block_size or give more text",
+			ErrTooShort, p.name, plural.Count(b.tokens, "token"), plural.Count(p.documents, "document"), l.Kind, l.BlockSize)
 	}
 	return b, nil
 }

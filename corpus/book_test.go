@@ -40,7 +40,7 @@ func TestBook(t *testing.T) {
 
 // The book's held-out part is the yardstick of every quickstart.
 func TestBookHeldOut(t *testing.T) {
-	c, err := Load(context.Background(), tokenizer.Bytes())
+	c, err := Load(context.Background(), tokenizer.Bytes(), Source{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,41 +27,58 @@ type Corpus struct {
 	upTo      uint64 // else: the greatest hash that is held out
 
 	all, train, heldOut Part
+
+	notes Notes
 }
 
 type specials struct{ bos, eos, pad int32 }
 
-// Load gives what a command's --data means: without paths the embedded book, for
-// a prepared directory what is in it (ready-made by the same tokenizer, else an
-// error), and otherwise the documents of the files and directories, read into
-// memory (two bytes a token, or four with more than 65536 ids). What is too much
-// for that is for [Prepare].
-func Load(ctx context.Context, tok *tokenizer.Tokenizer, paths ...string) (*Corpus, error) {
-	switch {
-	case len(paths) == 0:
-		return Tokenize(ctx, Book(), tok)
-	case len(paths) == 1 && IsPrepared(paths[0]):
-		c, err := Open(paths[0])
-		if err != nil {
-			return nil, err
-		}
-		if c.tokenizer != TokenizerFingerprint(tok) {
-			c.Close()
-			return nil, fmt.Errorf("%s was prepared with another tokenizer (fingerprint %.12s, not %.12s): prepare the text again with this one", paths[0], c.tokenizer, TokenizerFingerprint(tok))
-		}
-		return c, nil
+// Load reads a source: the embedded book, what is in a prepared directory (made by the same tokenizer, else an error), or
+// the documents of files and directories, which are held in memory as tokens (two bytes a token, or four where the
+// tokenizer has more than 65,536 ids). What is too much for that is for [Prepare].
+func Load(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, error) {
+	if err := src.check(); err != nil {
+		return nil, err
 	}
-	return Tokenize(ctx, Read(ctx, paths...), tok)
+	if src.Prepared() {
+		return openWith(tok, src.Paths[0])
+	}
+	r, err := NewReader(src)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Tokenize(ctx, r.Documents(ctx), tok)
+	if err != nil {
+		return nil, err
+	}
+	c.notes = r.Notes()
+	return c, nil
 }
 
-// Tokenize makes a corpus in memory. An error of docs ends it.
+// openWith opens a directory that was prepared with this tokenizer.
+func openWith(tok *tokenizer.Tokenizer, dir string) (*Corpus, error) {
+	c, err := Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if c.tokenizer != TokenizerFingerprint(tok) {
+		c.Close()
+		return nil, fmt.Errorf("%s was prepared with another tokenizer (fingerprint %.12s, not %.12s): prepare the text again with this one", dir, c.tokenizer, TokenizerFingerprint(tok))
+	}
+	return c, nil
+}
+
+// Tokenize makes a corpus in memory. Of the documents only the texts count: the same texts have the same tokens,
+// held-out part and [Corpus.Fingerprint] wherever they come from. Those without text are passed over. An error of docs
+// ends it and is returned.
 func Tokenize(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer) (*Corpus, error) {
 	if err := checkSpecials(tok); err != nil {
 		return nil, err
 	}
 	var buf bytes.Buffer
 	b := newBuilder(&buf, tok.VocabSize())
-	err := encodePieces(ctx, pieces(docs), tok, func(p jobPart, ids []int32) error {
+	c := newTokenized(tok)
+	err := encodePieces(ctx, pieces(c.notes.withText(docs)), tok, func(p jobPart, ids []int32) error {
 		err := b.add(ids)
 		if p.last {
 			b.end(p.piece)
@@ -71,7 +88,6 @@ func Tokenize(ctx context.Context, docs iter.Seq2[Document, error], tok *tokeniz
 	if err != nil {
 		return nil, err
 	}
-	c := newTokenized(tok)
 	records, _ := b.tables()
 	c.shards = []*shard{{
 		name: "memory", vocab: c.vocab, width: b.width,
@@ -116,7 +132,7 @@ func (c *Corpus) index() error {
 	c.data = Fingerprint(h.Sum(nil))
 	switch {
 	case documents == 0:
-		return errors.New("the corpus has no text")
+		return errNoText
 	case whole && c.cut:
 		return errors.New("whole and cut documents are mixed")
 	}
@@ -150,6 +166,10 @@ func (c *Corpus) hashes() iter.Seq[uint64] {
 		}
 	}
 }
+
+// Notes tells what of its source gave no document. A corpus that was prepared does not know: [Reader.Notes] told it when
+// it was.
+func (c *Corpus) Notes() Notes { return c.notes }
 
 // Train returns what is not held out.
 func (c *Corpus) Train() *Part { return &c.train }

@@ -179,7 +179,7 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "one.txt"), []byte(texts[0]+texts[1]), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(ctx, tokenizer.Bytes(), filepath.Join(dir, "one.txt"))
+	c, err := Load(ctx, tokenizer.Bytes(), at(filepath.Join(dir, "one.txt")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Close()
-	c, err = Load(ctx, tokenizer.Bytes(), prepared)
+	c, err = Load(ctx, tokenizer.Bytes(), at(prepared))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,10 +205,10 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Load(ctx, other, prepared)
+	_, err = Load(ctx, other, at(prepared))
 	wantError(t, err, prepared, "another tokenizer")
-	_, err = Load(ctx, tokenizer.Bytes(), prepared, filepath.Join(dir, "one.txt"))
+	_, err = Load(ctx, tokenizer.Bytes(), at(prepared, filepath.Join(dir, "one.txt")))
 	wantError(t, err, prepared, "name it alone")
-	_, err = Load(ctx, tokenizer.Bytes(), filepath.Join(dir, "none.txt"))
+	_, err = Load(ctx, tokenizer.Bytes(), at(filepath.Join(dir, "none.txt")))
 	wantError(t, err, "none.txt")
 }

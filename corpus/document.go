@@ -4,15 +4,29 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"iter"
 )
 
 // A Document is a text and where it comes from.
 type Document struct {
-	Text   []byte // not empty; belongs to the receiver, who does not change it
-	Source string // the file, or a name such as "book: chapter_1"
-	Line   int    // line or row in the file from 1 on; 0: the whole of it
+	Text   []byte // UTF-8, though other bytes are taken as they are; belongs to the receiver, who does not change it
+	Source string // the file, or a name such as "memory"; only messages show it
+	Line   int    // line or row in the file, from 1 on; 0: the whole of it
 
 	from, to int64 // bytes of all files read before and with it; 0 where it comes from none
+}
+
+// Texts makes documents of texts for [Tokenize] and [Prepare]. They are numbered from 1 on, as lines of "memory".
+func Texts(texts iter.Seq[string]) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		n := 0
+		for text := range texts {
+			n++
+			if !yield(Document{Text: []byte(text), Source: "memory", Line: n}, nil) {
+				return
+			}
+		}
+	}
 }
 
 // String says where the document comes from.

@@ -32,7 +32,7 @@ func TestGoldenWikitext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(context.Background(), tok, filepath.Join(dir, file))
+	c, err := Load(context.Background(), tok, at(filepath.Join(dir, file)))
 	if err != nil {
 		t.Fatal(err)
 	}

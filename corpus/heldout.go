@@ -32,8 +32,8 @@ const (
 	alone             // a document too short to be cut: training
 )
 
-// pieces prepares documents for holding out: it cuts them if fewer than
-// heldOutOf are different, which it knows once it has seen so many.
+// pieces prepares documents, which all have text, for holding out: it cuts them if fewer than heldOutOf are different,
+// which it knows once it has seen so many.
 func pieces(docs iter.Seq2[Document, error]) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
 		var waiting []piece
@@ -42,9 +42,6 @@ func pieces(docs iter.Seq2[Document, error]) iter.Seq2[piece, error] {
 			if err != nil {
 				yield(piece{}, err)
 				return
-			}
-			if len(doc.Text) == 0 {
-				continue
 			}
 			p := piece{Document: doc, hash: contentHash(doc.Text)}
 			if len(different) >= heldOutOf {

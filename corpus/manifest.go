@@ -31,18 +31,18 @@ var errUnfinished = errors.New("the directory holds the beginning of a prepared 
 
 // A manifest is the content of corpus.json.
 type manifest struct {
-	Format      string          `json:"format"`
-	Version     int             `json:"version"`
-	Fingerprint Fingerprint     `json:"fingerprint"`
-	Tokenizer   Fingerprint     `json:"tokenizer"`
-	VocabSize   int             `json:"vocab_size"`
-	BOS         int32           `json:"bos_token_id"`
-	EOS         int32           `json:"eos_token_id"`
-	PAD         int32           `json:"pad_token_id"`
-	Documents   int64           `json:"documents"`
-	Tokens      int64           `json:"tokens"`
-	Shards      []manifestShard `json:"shards"`
-	Sources     []source        `json:"sources"`
+	Format      string           `json:"format"`
+	Version     int              `json:"version"`
+	Fingerprint Fingerprint      `json:"fingerprint"`
+	Tokenizer   Fingerprint      `json:"tokenizer"`
+	VocabSize   int              `json:"vocab_size"`
+	BOS         int32            `json:"bos_token_id"`
+	EOS         int32            `json:"eos_token_id"`
+	PAD         int32            `json:"pad_token_id"`
+	Documents   int64            `json:"documents"`
+	Tokens      int64            `json:"tokens"`
+	Shards      []manifestShard  `json:"shards"`
+	Sources     []manifestSource `json:"sources"`
 }
 
 type manifestShard struct {

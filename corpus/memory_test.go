@@ -37,7 +37,7 @@ func TestCompressedLinesStream(t *testing.T) {
 				most = max(most, heap()-base)
 			}
 		}
-		for _, err := range Read(context.Background(), path) {
+		for _, err := range reader(t, path).Documents(context.Background()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -48,7 +48,8 @@ func TestCompressedLinesStream(t *testing.T) {
 		}
 
 		n, most = 0, 0
-		docs := Read(context.Background(), path)
+		r := reader(t, path)
+		docs := r.Documents(context.Background())
 		watched := func(yield func(Document, error) bool) {
 			for d, err := range docs {
 				watch()
@@ -64,8 +65,8 @@ func TestCompressedLinesStream(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Close()
-		if size, err := Size(path); err != nil || last.Read < size*9/10 || last.Read > size {
-			t.Errorf("%s: %d of %d bytes read at the last report, %v", ext, last.Read, size, err)
+		if size := r.Size(); last.Read < size*9/10 || last.Read > size {
+			t.Errorf("%s: %d of %d bytes read at the last report", ext, last.Read, size)
 		}
 		if n != documents || most > limit {
 			t.Errorf("%s: preparing %d documents took %d MB", ext, n, most>>20)
@@ -119,12 +120,10 @@ func TestProgressRead(t *testing.T) {
 	long := strings.Repeat("A line of words.\n", 3<<20/17)
 	dir := put(t, map[string]string{"a.txt": long, "b.txt.gz": gz(t, long), "c.jsonl": `{"text": "` + strings.Repeat("x", 1<<20) + `"}`,
 		"d.parquet": string(parquetSeeds(t)["plain/zstd/v1"])})
-	size, err := Size(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := reader(t, dir)
+	size := r.Size()
 	var all []int64
-	c, err := Prepare(context.Background(), Read(context.Background(), dir), bytesTokenizer, t.TempDir(),
+	c, err := Prepare(context.Background(), r.Documents(context.Background()), bytesTokenizer, t.TempDir(),
 		PrepareOptions{Progress: func(p Progress) { all = append(all, p.Read) }})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +138,7 @@ func TestProgressRead(t *testing.T) {
 		}
 	}
 	var last Document
-	for d, err := range Read(context.Background(), dir) {
+	for d, err := range r.Documents(context.Background()) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	parquetformat "github.com/parquet-go/parquet-go/format"
 )
 
-// readParquet gives the column text, a row at a time. Only the pages of this
-// column are read, one at a time.
-func readParquet(path string, read *int64, each func(Document) error) (err error) {
+// readParquet gives a column, a row at a time. Only the pages of this column are read, one at a time.
+func readParquet(path string, column field, read *int64, each func(Document) error) (err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("read text: %w", err)
@@ -30,7 +30,7 @@ func readParquet(path string, read *int64, each func(Document) error) (err error
 		fromEach = each(d)
 		return fromEach
 	}
-	err = scanParquet(file, info.Size(), path, &at, guarded)
+	err = scanParquet(file, info.Size(), path, column, &at, guarded)
 	if err != nil && fromEach == nil {
 		if at.row > 0 {
 			return fmt.Errorf("%s: row %d: %w", path, at.row, err)
@@ -43,8 +43,8 @@ func readParquet(path string, read *int64, each func(Document) error) (err error
 // rows is how far a file is read.
 type rows struct{ row, of int64 }
 
-// scanParquet gives the column text of a file of that many bytes, and notes in at which row it is reading.
-func scanParquet(r io.ReaderAt, size int64, path string, at *rows, each func(Document) error) (err error) {
+// scanParquet gives a column of a file of that many bytes, and notes in at which row it is reading.
+func scanParquet(r io.ReaderAt, size int64, path string, name field, at *rows, each func(Document) error) (err error) {
 	calling := false
 	defer func() { // the library panics on some damaged files
 		if p := recover(); p != nil {
@@ -54,7 +54,7 @@ func scanParquet(r io.ReaderAt, size int64, path string, at *rows, each func(Doc
 			err = fmt.Errorf("a damaged Parquet file: %v", p)
 		}
 	}()
-	f, column, err := openParquet(r, size)
+	f, column, err := openParquet(r, size, name)
 	if err != nil {
 		return err
 	}
@@ -78,8 +78,8 @@ func scanParquet(r io.ReaderAt, size int64, path string, at *rows, each func(Doc
 	return nil
 }
 
-// openParquet returns the file and the index of its column text.
-func openParquet(r io.ReaderAt, size int64) (f *parquet.File, column int, err error) {
+// openParquet returns the file and the index of the named column among those that hold values.
+func openParquet(r io.ReaderAt, size int64, name field) (f *parquet.File, column int, err error) {
 	if err := checkFooter(r, size); err != nil {
 		return nil, 0, err
 	}
@@ -87,17 +87,23 @@ func openParquet(r io.ReaderAt, size int64) (f *parquet.File, column int, err er
 	if err != nil {
 		return nil, 0, fmt.Errorf("not a readable Parquet file: %w", err)
 	}
-	text, ok := f.Schema().Lookup("text")
+	text, ok := f.Schema().Lookup(name.path()...)
 	switch {
 	case !ok:
-		return nil, 0, fmt.Errorf(`no column "text"; the columns are %v`, f.Schema().Columns())
-	case text.MaxRepetitionLevel > 0 || text.Node.Type().Kind() != parquet.ByteArray:
-		return nil, 0, fmt.Errorf(`the column "text" holds %v; expected strings`, text.Node)
+		var names []string
+		for _, path := range f.Schema().Columns() {
+			names = append(names, strings.Join(path, "."))
+		}
+		return nil, 0, fmt.Errorf("no column %q; the columns are %s%s", name, listed(names), chooseField)
+	case text.MaxRepetitionLevel > 0:
+		return nil, 0, fmt.Errorf("the column %q holds lists; expected strings", name)
+	case text.Node.Type().Kind() != parquet.ByteArray:
+		return nil, 0, fmt.Errorf("the column %q holds %v; expected strings", name, text.Node)
 	}
 	for _, group := range f.Metadata().RowGroups {
 		// The library's decoder of LZ4 doubles its buffer until damaged data fit, which they never do.
 		if group.Columns[text.ColumnIndex].MetaData.Codec == parquetformat.Lz4Raw {
-			return nil, 0, errors.New(`the column "text" is compressed with LZ4, which calm does not read: write it with zstd, snappy, gzip or brotli`)
+			return nil, 0, fmt.Errorf("the column %q is compressed with LZ4, which calm does not read: write it with zstd, snappy, gzip or brotli", name)
 		}
 	}
 	return f, text.ColumnIndex, nil

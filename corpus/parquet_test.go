@@ -103,7 +103,7 @@ func parquetFile[T any](t testing.TB, options []parquet.WriterOption, make func(
 func scan(t testing.TB, file []byte) (texts []string, err error) {
 	t.Helper()
 	at := rows{}
-	err = scanParquet(bytes.NewReader(file), int64(len(file)), "file", &at, func(d Document) error {
+	err = scanParquet(bytes.NewReader(file), int64(len(file)), "file", DefaultField, &at, func(d Document) error {
 		texts = append(texts, string(d.Text))
 		if d.Line != len(texts) {
 			t.Errorf("document %d is of row %d", len(texts), d.Line)

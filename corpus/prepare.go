@@ -13,6 +13,7 @@ import (
 
 	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/filelock"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/tokenizer"
 )
 
@@ -103,7 +104,7 @@ func (p *preparation) run(ctx context.Context, docs iter.Seq2[Document, error]) 
 	if err := p.takeUp(); err != nil {
 		return err
 	}
-	in := p.skipKept(p.count.pieces(pieces(docs)))
+	in := p.skipKept(p.count.pieces(pieces(new(Notes).withText(docs))))
 	err := encodePieces(ctx, in, p.tok, p.add)
 	// What is tokenized is kept whether or not there is an error.
 	if flushErr := p.flush(); flushErr != nil && !errors.Is(err, flushErr) { // on a full disk it is the same error
@@ -111,7 +112,7 @@ func (p *preparation) run(ctx context.Context, docs iter.Seq2[Document, error]) 
 	}
 	if err != nil {
 		if len(p.kept) > 0 && !p.complete {
-			err = fmt.Errorf("%w (%d documents are done; the same command goes on from there)", err, documents(p.kept))
+			err = fmt.Errorf("%w (%s done; the same command continues from there)", err, plural.Count(documents(p.kept), "document"))
 		}
 		return err
 	}
@@ -221,7 +222,7 @@ func (p *preparation) skipKept(in iter.Seq2[piece, error]) iter.Seq2[piece, erro
 				want, more = kept()
 				continue
 			case p.complete:
-				err = fmt.Errorf("%s is not among the %d documents of %s, which is complete: choose another directory, or delete this one", piece.Document, documents(p.kept), p.dir)
+				err = fmt.Errorf("%s is not among the %s of %s, which is complete: choose another directory, or delete this one", piece.Document, plural.Count(documents(p.kept), "document"), p.dir)
 			}
 			if !yield(piece, err) || err != nil {
 				return

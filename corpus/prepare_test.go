@@ -70,7 +70,7 @@ func TestPrepareIsTokenize(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if from := []source{{"test", int64(len(texts)), int64(len(strings.Join(texts, "")))}}; !slices.Equal(m.Sources, from) {
+			if from := []manifestSource{{"test", int64(len(texts)), int64(len(strings.Join(texts, "")))}}; !slices.Equal(m.Sources, from) {
 				t.Errorf("%s, shards of %d: sources %+v, want %+v", name, size, m.Sources, from)
 			}
 			for _, parts := range [][2]*Part{{c.All(), want.All()}, {c.Train(), want.Train()}, {c.HeldOut(), want.HeldOut()}} {
@@ -173,14 +173,14 @@ func TestPrepareCancelled(t *testing.T) {
 				t.Fatalf("%s: no error", name)
 			}
 			if name == "failed" {
-				wantError(t, err, "disk on fire", fmt.Sprint(after-1, " documents are done"))
+				wantError(t, err, "disk on fire", fmt.Sprint(after-1, " documents done"))
 			} else if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v", name, err)
 			}
 			if IsPrepared(dir) {
 				t.Errorf("%s: counts as prepared", name)
 			}
-			_, err = readAll("", dir)
+			_, _, err = readAll("", at(dir))
 			if err != nil && name == "failed" {
 				wantError(t, err, "again to finish")
 			}
@@ -254,7 +254,7 @@ func TestPrepareFullDisk(t *testing.T) {
 	if !errors.Is(err, syscall.ENOSPC) || strings.Count(err.Error(), syscall.ENOSPC.Error()) != 1 {
 		t.Errorf("%v", err)
 	}
-	wantError(t, err, "1 documents are done", "goes on from there")
+	wantError(t, err, "1 document done", "continues from there")
 	mustPrepare(t, dir, small, texts...)
 }
 

@@ -66,15 +66,31 @@ func put(t testing.TB, files map[string]string) string {
 	return dir
 }
 
+// at is the source of files and directories.
+func at(paths ...string) Source { return Source{Paths: paths} }
+
+func reader(t testing.TB, paths ...string) *Reader {
+	t.Helper()
+	r, err := NewReader(at(paths...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // readAll returns "name:line text" of each document, names relative to dir.
-func readAll(dir string, paths ...string) (got []string, err error) {
-	for d, e := range Read(context.Background(), paths...) {
-		if e != nil {
-			return got, e
+func readAll(dir string, src Source) (got []string, notes Notes, err error) {
+	r, err := NewReader(src)
+	if err != nil {
+		return nil, notes, err
+	}
+	for d, err := range r.Documents(context.Background()) {
+		if err != nil {
+			return got, r.Notes(), err
 		}
 		got = append(got, strings.TrimPrefix(d.String(), dir+"/")+" "+string(d.Text))
 	}
-	return got, nil
+	return got, r.Notes(), nil
 }
 
 type row struct {
@@ -111,7 +127,7 @@ func TestRead(t *testing.T) {
 		"twice.txt.gz": {"twice.txt.gz one two"}, "twice.jsonl.zst": {"twice.jsonl.zst:1 x"},
 		"j.parquet": {"j.parquet:1 first", "j.parquet:3 third"}, "k.parquet": {"k.parquet:2 with null"},
 	} {
-		got, err := readAll(dir, filepath.Join(dir, name))
+		got, _, err := readAll(dir, at(filepath.Join(dir, name)))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -125,24 +141,6 @@ func TestRead(t *testing.T) {
 	}
 }
 
-func TestReadDirectory(t *testing.T) {
-	dir := put(t, map[string]string{
-		"z.txt": "z", "a/b.jsonl": `{"text":"b"}`, "a/c/d.txt.gz": gz(t, "d"), "a.txt": "a",
-		"README.md": "no", ".hidden.txt": "no", ".git/x.txt": "no", "picture.png": "no",
-	})
-	outside := put(t, map[string]string{"blob": "linked"})
-	if err := os.Symlink(filepath.Join(outside, "blob"), filepath.Join(dir, "link.txt")); err != nil {
-		t.Skip(err)
-	}
-	got, err := readAll(dir, dir, filepath.Join(dir, "z.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"a.txt a", "a/b.jsonl:1 b", "a/c/d.txt.gz d", "link.txt linked", "z.txt z", "z.txt z"}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 func TestReadManyRows(t *testing.T) {
 	var rows []row
 	for i, text := range someTexts(1000, 9) {
@@ -150,7 +148,7 @@ func TestReadManyRows(t *testing.T) {
 	}
 	dir := put(t, map[string]string{"x.parquet": parquetOf(t, rows...)})
 	n := 0
-	for d, err := range Read(context.Background(), dir) {
+	for d, err := range reader(t, dir).Documents(context.Background()) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +173,7 @@ func TestReadMapped(t *testing.T) {
 	}
 	f.Close()
 	n := 0
-	for d, err := range Read(context.Background(), path) {
+	for d, err := range reader(t, path).Documents(context.Background()) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,14 +228,12 @@ func TestReadErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := put(t, map[string]string{name: c.content})
-			_, err := readAll(dir, filepath.Join(dir, name))
+			_, _, err := readAll(dir, at(filepath.Join(dir, name)))
 			wantError(t, err, c.want...)
 		})
 	}
-	_, err := readAll("", t.TempDir())
-	wantError(t, err, "no .txt")
-	_, err = readAll("")
-	wantError(t, err, "no file")
+	_, _, err := readAll("", at(t.TempDir()))
+	wantError(t, err, "there is no text in")
 }
 
 // What comes after the receiver has stopped is not read, and stopping is no error.
@@ -245,7 +241,7 @@ func TestReadStops(t *testing.T) {
 	dir := put(t, map[string]string{"a.txt": "a", "b.jsonl": "not JSON", "c.parquet": parquetOf(t, row{1, "x", "u"}, row{2, "y", "u"})})
 	for _, name := range []string{"a.txt", "c.parquet"} {
 		n := 0
-		for _, err := range Read(context.Background(), filepath.Join(dir, name), filepath.Join(dir, "b.jsonl")) {
+		for _, err := range reader(t, filepath.Join(dir, name), filepath.Join(dir, "b.jsonl")).Documents(context.Background()) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -259,7 +255,7 @@ func TestReadStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var last error
-	for _, err := range Read(ctx, filepath.Join(dir, "c.parquet")) {
+	for _, err := range reader(t, filepath.Join(dir, "c.parquet")).Documents(ctx) {
 		last = err
 		cancel()
 	}

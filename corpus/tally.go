@@ -2,8 +2,8 @@ package corpus
 
 import "iter"
 
-// A source is a file that documents came from.
-type source struct {
+// A manifestSource says what came from one file.
+type manifestSource struct {
 	Path      string `json:"path"`
 	Documents int64  `json:"documents"`
 	Bytes     int64  `json:"bytes"` // of text
@@ -11,7 +11,7 @@ type source struct {
 
 // A tally counts the sources of pieces that pass.
 type tally struct {
-	sources []source
+	sources []manifestSource
 	index   map[string]int
 }
 
@@ -36,7 +36,7 @@ func (t *tally) add(p piece) {
 		}
 		i = len(t.sources)
 		t.index[p.Source] = i
-		t.sources = append(t.sources, source{Path: p.Source})
+		t.sources = append(t.sources, manifestSource{Path: p.Source})
 	}
 	t.sources[i].Bytes += int64(len(p.Text))
 	if p.role != tail {

@@ -1,12 +1,14 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/tokenizer"
 )
 
@@ -83,12 +85,14 @@ func compose[T any](o Options, preset T, part func(*T) *Common, check func(c *T,
 	}
 	p := part(&c) // a run's config.json, given as --config, has another's
 	p.Kind, p.Data, p.Tail, p.Imported = own.Kind, absolute(o.Data), own.Tail, own.Imported
+	p.Field, p.FromMemory = cmp.Or(o.Field, own.Field), own.FromMemory
 	return c, err
 }
 
 // notSet are the keys that no --set has in training, with the reason.
 var notSet = map[string]string{
-	"kind": owned, "data": owned, "tail": owned, "imported": owned,
+	"kind": owned, "data": owned, "tail": owned, "imported": owned, "from_memory": owned,
+	"field": "--field says it",
 	"dtype": "training is in float32: dtype is for generate, eval and bench generate",
 }
 
@@ -136,7 +140,7 @@ func positions(block, patch, most int) error {
 func absolute(paths []string) []string {
 	out := []string{}
 	for _, p := range paths {
-		if abs, err := filepath.Abs(p); err == nil {
+		if abs, err := filepath.Abs(p); err == nil && p != corpus.Stdin {
 			p = abs
 		}
 		out = append(out, p)

@@ -11,6 +11,7 @@ import (
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
@@ -19,8 +20,12 @@ import (
 // Common is what the configuration of every run has besides its model's.
 type Common struct {
 	Kind Kind     `json:"kind"`
-	Data []string `json:"data"` // paths of the text; none for the embedded book
-	Tail []int    `json:"tail"` // the end of a document, to stand in front of prompts (docs/spec.md, section 5)
+	Data []string `json:"data"` // paths of the text; none for the embedded book, or text from memory
+	// Field holds the text in JSON lines and Parquet; "" is corpus.DefaultField, in files older than this key.
+	Field string `json:"field"`
+	// FromMemory says that a program gave the text (corpus.Source.Memory), which is kept nowhere.
+	FromMemory bool  `json:"from_memory"`
+	Tail       []int `json:"tail"` // the end of a document, to stand in front of prompts (docs/spec.md, section 5)
 	// Imported says where the model was imported from (package interchange). Such a run has weights and no training
 	// state, and perhaps no tokenizer.
 	Imported string `json:"imported"`
@@ -133,7 +138,7 @@ func quickstartLM(c *train.Config) {
 }
 
 func common(kind Kind, preset string) Common {
-	c := Common{Kind: kind, Data: []string{}, Tail: []int{}, TrainConfig: train.Default()}
+	c := Common{Kind: kind, Data: []string{}, Field: corpus.DefaultField, Tail: []int{}, TrainConfig: train.Default()}
 	for _, name := range []string{"", preset} {
 		if adapt := recipes[kind][name]; adapt != nil {
 			adapt(&c.TrainConfig)

@@ -23,7 +23,8 @@ type Options struct {
 	Preset    string   // "" for DefaultPreset
 	Config    string   // a JSON file over the preset, or ""
 	Set       []string // key=value over both
-	Data      []string // none for the embedded book
+	Data      []string // paths of text; none for the embedded book
+	Field     string   // what holds the text in JSON lines and Parquet, as "content" or "meta.text"; "" for "text"
 	AE        string   // the autoencoder's run, for a language model
 	Tokenizer string   // bytes, llama3:FILE or a tokenizer.json; "" for bytes
 	Steps     int      // optimizer steps in all, 1 or more; 0: as configured
@@ -124,7 +125,7 @@ func (k kind) foundation(o Options) (foundation, error) {
 
 // tokenizerFor returns the tokenizer that is asked for, else that of prepared text, else bytes.
 func tokenizerFor(o Options) (*tokenizer.Tokenizer, error) {
-	if o.Tokenizer == "" && len(o.Data) == 1 && corpus.IsPrepared(o.Data[0]) {
+	if text := (corpus.Source{Paths: o.Data}); o.Tokenizer == "" && text.Prepared() {
 		return corpus.PreparedTokenizer(o.Data[0])
 	}
 	return ChooseTokenizer(o.Tokenizer)
@@ -215,7 +216,10 @@ func (t *Training) addAutoencoder(ae *Model) error {
 // open loads the text and compiles the training program.
 func (t *Training) open(ctx context.Context) error {
 	var err error
-	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, t.Data...); err != nil {
+	if t.FromMemory {
+		return usage("%s was trained on text from memory: only the program that has the text can train it further", t.Dir)
+	}
+	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, t.Source()); err != nil {
 		return BadText(ctx, "--data: ", err)
 	}
 	objective, err := t.Objective()

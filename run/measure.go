@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"io"
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
@@ -44,17 +44,20 @@ func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]metri
 
 // Evaluation says what Evaluate measures; its zero value measures all of the run's own held-out text.
 type Evaluation struct {
-	Data  []string // other text, of which all is measured; none for the run's held-out part
-	Block int      // tokens a block; 0 for the run's block_size
+	Data  []string  // paths of other text, of which all is measured; none for the run's held-out part
+	Field string    // what holds the text in JSON lines and Parquet of Data (corpus.Source.Field)
+	Stdin io.Reader // what corpus.Stdin among Data reads; nil refuses it
+	Block int       // tokens a block; 0 for the run's block_size
 	eval.Options
 }
 
 // Result is what Evaluate measured.
 type Result struct {
-	Run   string `json:"run"` // its directory
-	Text  Text   `json:"text"`
-	DType DType  `json:"dtype"` // the format of the weights in memory
-	Kind  Kind   `json:"-"`
+	Run   string       `json:"run"` // its directory
+	Text  Text         `json:"text"`
+	Notes corpus.Notes `json:"-"`     // what of the text was not read
+	DType DType        `json:"dtype"` // the format of the weights in memory
+	Kind  Kind         `json:"-"`
 	// Measured is an autoencoder.Measurement, lm.Measurement or ar.Measurement, as the kind says. In JSON it stands under
 	// the kind's name.
 	Measured eval.Measurement `json:"-"`
@@ -78,6 +81,8 @@ func (r Result) MarshalJSON() ([]byte, error) {
 type Text struct {
 	Part string   `json:"part"` // PartHeldOut or PartAll
 	Data []string `json:"data"` // its paths; none for the embedded book
+	// Field holds the text in JSON lines and Parquet; "" where it is corpus.DefaultField.
+	Field string `json:"field,omitempty"`
 }
 
 // Values of Text.Part.
@@ -88,25 +93,28 @@ const (
 
 // String names it for people: held out of a.txt, b.txt.
 func (t Text) String() string {
-	if len(t.Data) == 0 {
-		return t.Part + " of the embedded book"
-	}
-	return t.Part + " of " + strings.Join(t.Data, ", ")
+	return t.Part + " of " + corpus.Source{Paths: t.Data, Field: t.Field}.String()
 }
 
 // Evaluate measures the model. That the run's own text has changed since is a *UsageError.
 func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
-	out := Result{Run: m.Dir, Kind: m.Kind, Text: Text{PartHeldOut, append([]string{}, m.Data...)}, DType: m.DType}
+	out := Result{Run: m.Dir, Kind: m.Kind, Text: Text{Part: PartHeldOut, Data: append([]string{}, m.Data...), Field: m.Field}, DType: m.DType}
 	load := m.ownText
 	if len(o.Data) > 0 {
-		out.Text.Data = o.Data
-		load = func(ctx context.Context) (*corpus.Corpus, error) { return m.text(ctx, o.Data) }
+		out.Text.Data, out.Text.Field = o.Data, o.Field
+		load = func(ctx context.Context) (*corpus.Corpus, error) {
+			return m.text(ctx, corpus.Source{Paths: o.Data, Field: o.Field, Input: o.Stdin})
+		}
+	}
+	if out.Text.Field == corpus.DefaultField {
+		out.Text.Field = ""
 	}
 	text, err := load(ctx)
 	if err != nil {
 		return out, err
 	}
 	defer text.Close()
+	out.Notes = text.Notes()
 	part := text.HeldOut()
 	if len(o.Data) > 0 || len(m.Data) == 0 && m.Imported != "" { // nothing of it was for training
 		part, out.Text.Part = text.All(), PartAll
@@ -133,7 +141,10 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 // ownText loads the run's text, and refuses one that has changed since the run was trained on it: of what would be held
 // out now, much may have been for training. A run without checkpoints, one that was imported, cannot tell.
 func (m *Model) ownText(ctx context.Context) (*corpus.Corpus, error) {
-	text, err := m.text(ctx, m.Data)
+	if m.FromMemory {
+		return nil, usage("%s was trained on text from memory, which only the program that trained it has: measure on other text with --data FILE", m.Dir)
+	}
+	text, err := m.text(ctx, m.Source())
 	if err != nil {
 		return nil, err
 	}
@@ -146,35 +157,31 @@ func (m *Model) ownText(ctx context.Context) (*corpus.Corpus, error) {
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("compare the text with what %s was trained on: %w", m.Dir, err), text.Close())
 	case was != text.Fingerprint():
-		of := "the embedded book"
-		if len(m.Data) > 0 {
-			of = strings.Join(m.Data, ", ")
-		}
 		return nil, errors.Join(usage("%s has changed since %s was trained on it (fingerprint %.12s, not %.12s), so that what it would hold out now may have been for training: put back what it was, or measure on other text with --data FILE",
-			of, m.Dir, text.Fingerprint(), was), text.Close())
+			m.Source(), m.Dir, text.Fingerprint(), was), text.Close())
 	}
 	return text, nil
 }
 
 // text loads text for measuring. A run without a tokenizer reads what is prepared: ids.
-func (m *Model) text(ctx context.Context, paths []string) (*corpus.Corpus, error) {
+func (m *Model) text(ctx context.Context, src corpus.Source) (*corpus.Corpus, error) {
 	if tok := m.TextTokenizer(); tok != nil {
-		text, err := corpus.Load(ctx, tok, paths...)
+		text, err := corpus.Load(ctx, tok, src)
 		if err != nil {
 			return nil, BadText(ctx, "--data: ", err)
 		}
 		return text, nil
 	}
-	if len(paths) != 1 || !corpus.IsPrepared(paths[0]) {
+	if !src.Prepared() {
 		return nil, m.needTokenizer("reading text for")
 	}
-	text, err := corpus.Open(paths[0])
+	text, err := corpus.Open(src.Paths[0])
 	if err != nil {
 		return nil, BadText(ctx, "--data: ", err)
 	}
 	if v := m.Network.Vocabulary(); text.VocabSize() > v.Size || text.BOS() != v.BOS {
 		return nil, errors.Join(text.Close(), usage("--data: %s was prepared with %d tokens and BOS %d, the model has %d and BOS %d: they do not belong together",
-			paths[0], text.VocabSize(), text.BOS(), v.Size, v.BOS))
+			src, text.VocabSize(), text.BOS(), v.Size, v.BOS))
 	}
 	return text, nil
 }

@@ -53,6 +53,9 @@ these are equal; "rollouts" counts at how many positions.`,
 			default:
 				return badUsage("--windows %q: want all or reference", windows)
 			}
+			if o.Field != "" && len(o.Data) == 0 {
+				return badUsage("--field is for --data: a run's own text is read as it was for training")
+			}
 			m, err := run.Open(args[0], set...)
 			if err != nil {
 				return err
@@ -66,10 +69,12 @@ these are equal; "rollouts" counts at how many positions.`,
 				return err
 			}
 			defer eng.Close()
+			o.Stdin = cmd.InOrStdin()
 			r, err := m.Evaluate(cmd.Context(), eng, o)
 			if err != nil {
 				return err
 			}
+			tellNotes(cmd, r.Notes)
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
 			}
@@ -79,7 +84,8 @@ these are equal; "rollouts" counts at how many positions.`,
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.StringArrayVar(&o.Data, "data", nil, "text to measure on, all of it; may be repeated (default: what the run held out)")
+	fl.StringArrayVar(&o.Data, "data", nil, "text to measure on, all of it: a file, a directory, a prepared corpus, or - for standard input; may be repeated (default: what the run held out)")
+	addField(fl, &o.Field)
 	fl.IntVar(&o.Block, "block", 0, "tokens a block (default: the run's block_size)")
 	fl.IntVar(&o.MaxBlocks, "blocks", 0, "measure at most that many blocks, spread evenly; 0 for all")
 	fl.IntVar(&o.Samples, "samples", 8, "patches drawn at each position of a language model; all pairs are used; always 2 where a patch has fewer than 4 tokens")

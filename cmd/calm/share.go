@@ -15,9 +15,12 @@ type share struct {
 
 func newShare(total int64) *share { return &share{total: total, now: time.Now, start: time.Now()} }
 
-// line describes that done bytes are done. What is skipped is so much faster than the rest that its pace says nothing.
+// line describes that done bytes are done, of a total that is 0 where nobody knows it. What is skipped is so much faster than the rest that its pace says nothing.
 func (s *share) line(done int64, skipped bool) string {
-	percent := 100 * float64(done) / float64(max(s.total, 1))
+	if s.total == 0 {
+		return sizeOf(done) + " read"
+	}
+	percent := 100 * float64(done) / float64(s.total)
 	text := fmt.Sprintf("%.1f %% of %s", min(percent, 100), sizeOf(s.total))
 	now := s.now()
 	if skipped {

@@ -29,8 +29,8 @@ func TestShare(t *testing.T) {
 			t.Errorf("%d bytes: %q, want %q", step.done, got, step.want)
 		}
 	}
-	if got := newShare(0).line(0, false); got != "0.0 % of 0.0 kB" {
-		t.Errorf("of nothing: %q", got)
+	if got := newShare(0).line(0, false); got != "0.0 kB read" {
+		t.Errorf("of an unknown total: %q", got)
 	}
 }
 

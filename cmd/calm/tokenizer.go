@@ -36,7 +36,7 @@ func newTokenizerTrain() *cobra.Command {
 	var (
 		out   string
 		vocab int
-		data  []string
+		text  textFlags
 	)
 	cmd := &cobra.Command{
 		Use:     "train --out FILE",
@@ -50,15 +50,16 @@ func newTokenizerTrain() *cobra.Command {
 			if err := atomicfile.CanWrite(out); err != nil { // before the text is read
 				return badUsage("--out %s: %w", out, err)
 			}
-			docs := corpus.Book()
-			if len(data) > 0 {
-				docs = corpus.Read(cmd.Context(), data...)
+			r, err := corpus.NewReader(text.source(cmd))
+			if err != nil {
+				return badUsage("--data: %w", err)
 			}
 			var failed error
-			tok, err := tokenizer.TrainBPE(cmd.Context(), texts(docs, &failed), vocab, nil)
+			tok, err := tokenizer.TrainBPE(cmd.Context(), texts(r.Documents(cmd.Context()), &failed), vocab, nil)
 			if err = errors.Join(failed, err); err != nil {
 				return badText(cmd.Context(), err)
 			}
+			tellNotes(cmd, r.Notes())
 			if tok.VocabSize() == tokenizer.Bytes().VocabSize() && vocab > tok.VocabSize() {
 				return badUsage("--data: the text is too short to learn a merge from")
 			}
@@ -76,7 +77,7 @@ func newTokenizerTrain() *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVar(&out, "out", "", "the tokenizer.json to write")
 	fl.IntVar(&vocab, "vocab", 4096, "tokens, the special ones included")
-	fl.StringArrayVar(&data, "data", nil, "text; may be repeated (default: the embedded book)")
+	text.add(fl, "text: a file, a directory, or - for standard input; may be repeated (default: the embedded book)")
 	return cmd
 }
 
@@ -208,17 +209,22 @@ func newDataPrepare() *cobra.Command {
 	var (
 		f    tokenizerFlag
 		out  string
-		data []string
+		text textFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "prepare --out DIR --data PATH",
 		Short: "Tokenize text into a directory that training maps into memory",
-		Long: `Tokenize text of any size into a directory of token shards, which --data then takes. A preparation that was stopped is
-taken up where it was.`,
-		Example: "  calm data prepare --data corpus/ --out prepared --tokenizer bpe.json",
-		Args:    exactly(0, "no arguments"),
+		Long: `Tokenize text of any size into a directory of token shards, which --data then takes. A preparation that was stopped
+continues where it was.
+
+Text is plain text (a document a file), JSON lines (.jsonl, .ndjson, .json) or Parquet (a document a line or row, --field says
+where), all but Parquet compressed too (.gz, .zst). A directory gives the files that are text; what is skipped is said.
+--data - reads standard input: one document of plain text, or with --field JSON lines.`,
+		Example: `  calm data prepare --data corpus/ --out prepared --tokenizer bpe.json
+  zcat dump.jsonl.gz | calm data prepare --data - --field content --out prepared`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if out == "" || len(data) == 0 {
+			if out == "" || len(text.paths) == 0 {
 				return badUsage("data prepare needs --data PATH and --out DIR")
 			}
 			tok, err := run.ChooseTokenizer(f.name)
@@ -228,12 +234,12 @@ taken up where it was.`,
 			if err := corpus.Free(out); err != nil {
 				return badUsage("%w", err)
 			}
-			size, err := corpus.Size(data...) // before a directory is made
+			r, err := corpus.NewReader(text.source(cmd)) // before a directory is made
 			if err != nil {
 				return badUsage("--data: %w", err)
 			}
 			shown := false
-			share, line := newShare(size), newProgress(cmd.ErrOrStderr(), "")
+			share, line := newShare(r.Size()), newProgress(cmd.ErrOrStderr(), "")
 			progress := func(p corpus.Progress) {
 				done := share.line(p.Read, p.Kept == p.Documents)
 				if line.due(!shown) {
@@ -241,7 +247,7 @@ taken up where it was.`,
 				}
 				shown = true
 			}
-			c, err := corpus.Prepare(cmd.Context(), readText(cmd.Context(), data), tok, out, corpus.PrepareOptions{Progress: progress})
+			c, err := corpus.Prepare(cmd.Context(), userText(cmd.Context(), r.Documents(cmd.Context())), tok, out, corpus.PrepareOptions{Progress: progress})
 			line.end()
 			if errors.Is(err, context.Canceled) && corpus.Begun(out) {
 				return errInterrupted
@@ -255,22 +261,26 @@ taken up where it was.`,
 			if err != nil {
 				return err
 			}
+			tellNotes(cmd, r.Notes())
 			describeCorpus(cmd.OutOrStdout(), out, c)
 			return c.Close()
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "the directory to make")
-	cmd.Flags().StringArrayVar(&data, "data", nil, "text: a file or a directory; may be repeated")
+	text.add(cmd.Flags(), "text: a file, a directory, or - for standard input; may be repeated")
 	return cmd
 }
 
 func newDataInfo() *cobra.Command {
-	var f tokenizerFlag
+	var (
+		f     tokenizerFlag
+		field string
+	)
 	cmd := &cobra.Command{
 		Use:     "info PATH",
 		Short:   "Show how much text there is and how it is split, and verify what is prepared",
-		Example: "  calm data info prepared",
+		Example: "  calm data info prepared\n  calm data info corpus.parquet --field content",
 		Args:    exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if corpus.IsPrepared(args[0]) && cmd.Flags().Changed("tokenizer") {
@@ -281,17 +291,19 @@ func newDataInfo() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			prepared := corpus.IsPrepared(args[0])
-			if prepared {
+			text := textFlags{args, field}
+			prepared := text.source(cmd).Prepared()
+			if prepared && field == "" {
 				if c, err = corpus.Open(args[0]); err == nil {
 					err = verifyCorpus(cmd, c)
 				}
 			} else {
-				c, err = corpus.Load(cmd.Context(), tok, args[0])
+				c, err = corpus.Load(cmd.Context(), tok, text.source(cmd))
 			}
 			if err != nil {
 				return badText(cmd.Context(), fmt.Errorf("data info %s: %w", args[0], err))
 			}
+			tellNotes(cmd, c.Notes())
 			describeCorpus(cmd.OutOrStdout(), args[0], c)
 			if prepared {
 				fmt.Fprintln(cmd.OutOrStdout(), "  all tokens match their checksums")
@@ -300,6 +312,7 @@ func newDataInfo() *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	addField(cmd.Flags(), &field)
 	return cmd
 }
 
@@ -323,10 +336,10 @@ func verifyCorpus(cmd *cobra.Command, c *corpus.Corpus) error {
 	return nil
 }
 
-// readText is corpus.Read with errors that are the user's to set right.
-func readText(ctx context.Context, paths []string) iter.Seq2[corpus.Document, error] {
+// userText passes documents on with errors that are the user's to set right.
+func userText(ctx context.Context, docs iter.Seq2[corpus.Document, error]) iter.Seq2[corpus.Document, error] {
 	return func(yield func(corpus.Document, error) bool) {
-		for d, err := range corpus.Read(ctx, paths...) {
+		for d, err := range docs {
 			if !yield(d, badText(ctx, err)) {
 				return
 			}

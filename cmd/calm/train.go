@@ -45,6 +45,7 @@ happened.`,
 	fl.StringVar(&f.Config, "config", "", "a JSON file with keys that differ from the preset")
 	fl.StringArrayVar(&f.Set, "set", nil, "key=value, over preset and file; may be repeated")
 	fl.StringArrayVar(&f.Data, "data", nil, "text: a file, a directory or a prepared corpus; may be repeated (default: the embedded book)")
+	addField(fl, &f.Field)
 	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run, for lm")
 	fl.StringVar(&f.Tokenizer, "tokenizer", "", "bytes, llama3:FILE or a tokenizer.json (default bytes; lm uses its autoencoder's)")
 	fl.IntVar(&f.Steps, "steps", 0, "optimizer steps in all")
@@ -70,7 +71,7 @@ func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
 	var t *run.Training
 	switch {
 	case f.resume != "":
-		if len(args) > 0 || f.Out != "" || f.Preset != "" || f.Config != "" || len(f.Set) > 0 || len(f.Data) > 0 || f.AE != "" || f.Tokenizer != "" || f.Minutes > 0 || f.Seed != nil {
+		if len(args) > 0 || f.Out != "" || f.Preset != "" || f.Config != "" || len(f.Set) > 0 || len(f.Data) > 0 || f.Field != "" || f.AE != "" || f.Tokenizer != "" || f.Minutes > 0 || f.Seed != nil {
 			return badUsage("--resume goes on with the run as it is: only --steps and --threads go with it")
 		}
 		var warnings []string
@@ -95,6 +96,7 @@ func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
 
 // trainToEnd trains with a line of progress, and says how it ended.
 func trainToEnd(ctx context.Context, cmd *cobra.Command, t *run.Training) error {
+	tellNotes(cmd, t.Corpus().Notes())
 	p := newProgress(cmd.ErrOrStderr(), string(t.Kind))
 	t.Loop.Progress = p.event
 	out, err := t.Do(ctx)
