@@ -6,11 +6,9 @@ import (
 	"github.com/calm-go/calm/internal/plural"
 )
 
-// Batches is an endless sequence of batches of shuffled blocks. Every epoch has
-// all blocks once, in an order of its own and with the grid of blocks shifted
-// along the stream by an offset of its own; a batch may end one epoch and begin
-// the next. Order and offset follow from the seed and the epoch's number, so a
-// [Position] is all there is to remember. It is for one goroutine.
+// Batches is an endless sequence of batches of shuffled blocks. Every epoch has all blocks once, in its own order and with
+// the grid of blocks shifted along the stream by its own offset. A batch may end one epoch and begin the next. Order and
+// offset follow from the seed and the epoch's number, so a [Position] is all there is to remember. It is for one goroutine.
 type Batches struct {
 	blocks *Blocks
 	size   int // rows of a batch
@@ -21,14 +19,13 @@ type Batches struct {
 
 // A Position is a place in a sequence of batches, to be kept in a checkpoint.
 type Position struct {
-	Seed   uint64 `json:"seed"`
-	Epoch  int64  `json:"epoch"`  // epochs finished
-	Index  int64  `json:"index"`  // blocks taken of this one
-	Blocks int64  `json:"blocks"` // blocks of an epoch, to notice other data or another layout
+	Seed   uint64 `json:"seed"`   // of the orders and offsets
+	Epoch  int64  `json:"epoch"`  // epochs finished, from 0 on
+	Index  int64  `json:"index"`  // blocks taken in this epoch, 0 to Blocks-1
+	Blocks int64  `json:"blocks"` // blocks of an epoch, at least 1; tells other data or another layout
 }
 
-// Shuffled returns batches of size blocks, from the first epoch on. It is
-// [ErrTooShort] if there are fewer blocks than that.
+// Shuffled returns batches of size blocks, at least 1, from the first epoch on. Fewer blocks than that are [ErrTooShort].
 func (b *Blocks) Shuffled(seed uint64, size int) (*Batches, error) {
 	if size < 1 {
 		return nil, fmt.Errorf("batch_size is %d; it must be at least 1", size)
@@ -53,8 +50,8 @@ func (s *Batches) begin() {
 	s.shift = int64(key.next()%uint64(s.blocks.tokens/unit)) * unit
 }
 
-// Next fills dst, [B, T], with the next batch. It allocates nothing. After an
-// error (a damaged file) the position is unchanged.
+// Next fills dst, [batch, block], with the next batch. It allocates nothing. After an error (a damaged file) the position
+// is unchanged. A dst of another length is a panic.
 func (s *Batches) Next(dst []int32) error {
 	t := s.blocks.layout.BlockSize
 	if len(dst) != s.size*t {
@@ -66,7 +63,7 @@ func (s *Batches) Next(dst []int32) error {
 		at := (s.shift + block*int64(t)) % s.blocks.tokens
 		if err := s.blocks.read(dst[:t], at); err != nil {
 			if seekErr := s.Seek(before); seekErr != nil {
-				panic(seekErr) // it was a position of these batches
+				panic(seekErr) // impossible: it was a position of these batches
 			}
 			return err
 		}
@@ -82,8 +79,8 @@ func (s *Batches) Next(dst []int32) error {
 // Position returns where the next batch begins.
 func (s *Batches) Position() Position { return s.pos }
 
-// Seek goes to a position that batches of the same data in the same layout were
-// in, its seed included. The size of a batch may differ.
+// Seek goes to a position that batches of the same data in the same layout were in, its seed included. The size of a batch
+// may differ. A position that no such batches have is an error.
 func (s *Batches) Seek(p Position) error {
 	switch {
 	case p.Blocks != s.blocks.Len():

@@ -8,15 +8,14 @@ import (
 	"github.com/calm-go/calm/internal/plural"
 )
 
-// Kind says what a layout is for.
+// Kind says for which kind of model a layout is.
 type Kind int
 
 const (
-	// Language is for calm's language model and for the token-level baseline: BOS
-	// and the ids of each document, no EOS, no padding.
+	// Language is for the language model and for the token-level baseline: BOS and the ids of each document, without EOS
+	// and padding.
 	Language Kind = iota
-	// Autoencoder has EOS and PAD behind each document, so that no patch has
-	// tokens of two.
+	// Autoencoder has EOS and PAD after each document, so that no patch has tokens of two documents.
 	Autoencoder
 )
 
@@ -28,11 +27,11 @@ func (k Kind) String() string {
 	return "language model"
 }
 
-// A Layout says how documents become blocks (SPEC section 1).
+// A Layout says how documents become blocks (docs/spec.md, section 1).
 type Layout struct {
-	Kind      Kind
-	PatchSize int // K, tokens; 1 for the token-level baseline
-	BlockSize int // T, tokens; a multiple of K
+	Kind      Kind // Language or Autoencoder
+	PatchSize int  // K, in tokens, at least 1; 1 for the token-level baseline
+	BlockSize int  // T, in tokens, at least 1; a multiple of K
 }
 
 func (l Layout) validate() error {
@@ -47,7 +46,7 @@ func (l Layout) validate() error {
 	return nil
 }
 
-// size returns what a document of n tokens takes in the stream.
+// size returns how many tokens of the stream a document of n tokens takes.
 func (l Layout) size(n int64) int64 {
 	if l.Kind == Language {
 		return n + 1
@@ -56,8 +55,8 @@ func (l Layout) size(n int64) int64 {
 	return (n + 2 + k - 1) / k * k
 }
 
-// Blocks is a part of a corpus in a layout: a stream of S tokens, of which S/T
-// blocks can be cut. It is safe for concurrent use.
+// Blocks is a part of a corpus in a layout: a stream of S tokens, cut into S/T blocks of T tokens. It is safe for
+// concurrent use.
 type Blocks struct {
 	part   *Part
 	layout Layout
@@ -74,10 +73,10 @@ type mark struct {
 // markEvery balances the memory of the marks (40 bytes) and the steps to a block.
 const markEvery = 64
 
-// ErrTooShort: a part gives fewer blocks than are asked for.
+// ErrTooShort is returned for a part that has fewer blocks than are asked for.
 var ErrTooShort = errors.New("not enough text")
 
-// Blocks lays the part out. It is [ErrTooShort] if there is not one block.
+// Blocks lays the part out. A part shorter than one block is [ErrTooShort].
 func (p *Part) Blocks(l Layout) (*Blocks, error) {
 	if err := l.validate(); err != nil {
 		return nil, err
@@ -108,8 +107,8 @@ func (b *Blocks) Layout() Layout { return b.layout }
 // Len returns the number of blocks.
 func (b *Blocks) Len() int64 { return b.tokens / int64(b.layout.BlockSize) }
 
-// Fill writes consecutive blocks from number first on into dst, [rows, T], until
-// dst is full or the blocks are at their end, and returns the rows written.
+// Fill writes consecutive blocks into dst, [rows, block], from block number first on (from 0), until dst is full or the
+// blocks end, and returns the number of rows written. A dst of no whole rows is a panic.
 func (b *Blocks) Fill(first int64, dst []int32) (rows int, err error) {
 	t := b.layout.BlockSize
 	if len(dst) == 0 || len(dst)%t != 0 || first < 0 {
@@ -119,8 +118,7 @@ func (b *Blocks) Fill(first int64, dst []int32) (rows int, err error) {
 	return rows, b.read(dst[:rows*t], first*int64(t))
 }
 
-// read fills dst with the stream from position at on, 0 <= at < S; the end is
-// followed by the beginning.
+// read fills dst with the stream from position at on, 0 <= at < S. The beginning follows the end.
 func (b *Blocks) read(dst []int32, at int64) error {
 	for len(dst) > 0 {
 		i := sort.Search(len(b.marks), func(i int) bool { return b.marks[i].at > at }) - 1

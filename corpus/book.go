@@ -17,9 +17,8 @@ var bookFile []byte
 // BookTitle is the Source of the book's documents.
 const BookTitle = "Moby-Dick"
 
-// Book yields the embedded book, Herman Melville's Moby-Dick: the etymology, the
-// extracts, 135 chapters and the epilogue, each a document with its number, from 1
-// on, as Line.
+// Book yields the embedded book, Herman Melville's Moby-Dick: the etymology, the extracts, 135 chapters and the epilogue.
+// Each is a document, whose Line is its number from 1 on.
 func Book() iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		r, err := zstd.NewReader(bytes.NewReader(bookFile), zstd.WithDecoderConcurrency(1))

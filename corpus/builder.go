@@ -6,33 +6,32 @@ import (
 	"io"
 )
 
-// A builder writes the tokens of pieces as a shard holds them and collects the
-// tables that follow them.
+// A builder writes the tokens of pieces as a shard holds them and collects the tables that follow them.
 type builder struct {
 	w     io.Writer
 	width int
 
-	at   extent // all that is written
+	at   extent // of all that is written
 	done extent // up to the end of the last document
 
 	buf []byte
 }
 
-// An extent is how far a shard has come.
+// An extent is how much of a shard is written.
 type extent struct {
 	tokens  int64
 	records []byte
 	sums    []byte // of the full chunks
-	crc     uint32 // of the chunk begun
-	inChunk int    // its bytes
-	begun   int64  // tokens at the beginning of the piece being written
+	crc     uint32 // of the chunk being written
+	inChunk int    // bytes of it
+	begun   int64  // tokens before the piece being written
 }
 
 func newBuilder(w io.Writer, vocab int) *builder {
 	return &builder{w: w, width: idWidth(vocab)}
 }
 
-// add writes tokens of the piece that end will end.
+// add writes tokens of a piece, which a call of end ends.
 func (b *builder) add(ids []int32) error {
 	b.buf = b.buf[:0]
 	for _, id := range ids {
@@ -57,7 +56,7 @@ func (b *builder) add(ids []int32) error {
 	return err
 }
 
-// end ends a piece. A shard may end behind it unless its tail is to follow.
+// end ends a piece. A shard may end after it, unless it is a head, whose tail is to follow.
 func (b *builder) end(p piece) {
 	b.at.records = appendRecord(b.at.records, record{p.hash, b.at.tokens - b.at.begun, p.role})
 	b.at.begun = b.at.tokens
@@ -66,8 +65,7 @@ func (b *builder) end(p piece) {
 	}
 }
 
-// tables returns records and checksums as they stand in a file, up to the last
-// whole document.
+// tables returns records and checksums as they stand in a file, up to the last whole document.
 func (b *builder) tables() (records, sums []byte) {
 	records, sums = b.done.records, b.done.sums
 	if b.done.inChunk > 0 {

@@ -13,8 +13,8 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// A Corpus is tokenized documents, in memory or mapped from a prepared directory.
-// It is safe for concurrent use; its parts and their blocks end with it.
+// A Corpus is tokenized documents, in memory or mapped from a prepared directory. It is safe for concurrent use. Its parts
+// and their blocks are valid until [Corpus.Close].
 type Corpus struct {
 	dir     string // "" in memory
 	vocab   int
@@ -23,8 +23,8 @@ type Corpus struct {
 
 	tokenizer Fingerprint
 	data      Fingerprint
-	cut       bool   // every document gives its tail
-	upTo      uint64 // else: the greatest hash that is held out
+	cut       bool   // whether the tail of every document is held out
+	upTo      uint64 // otherwise: the greatest hash that is held out
 
 	all, train, heldOut Part
 
@@ -107,8 +107,7 @@ func newTokenized(tok *tokenizer.Tokenizer) *Corpus {
 	}
 }
 
-// index derives from the shards' records what is held out, the parts' sizes and
-// the fingerprint.
+// index derives what is held out, the sizes of the parts and the fingerprint from the records of the shards.
 func (c *Corpus) index() error {
 	h := sha256.New()
 	h.Write(c.tokenizer[:])
@@ -171,24 +170,23 @@ func (c *Corpus) hashes() iter.Seq[uint64] {
 // it was.
 func (c *Corpus) Notes() Notes { return c.notes }
 
-// Train returns what is not held out.
+// Train returns the part for training: what is not held out.
 func (c *Corpus) Train() *Part { return &c.train }
 
-// HeldOut returns the part that training does not see.
+// HeldOut returns the part that training never sees.
 func (c *Corpus) HeldOut() *Part { return &c.heldOut }
 
-// All returns the whole corpus, documents undivided.
+// All returns the whole corpus, with its documents undivided.
 func (c *Corpus) All() *Part { return &c.all }
 
 // VocabSize returns the number of ids of the tokenizer.
 func (c *Corpus) VocabSize() int { return c.vocab }
 
-// BOS returns the id that stands in front of every document.
+// BOS returns the id that stands before every document.
 func (c *Corpus) BOS() int32 { return c.special.bos }
 
-// Fingerprint identifies the tokens and their division: the same documents in the
-// same order through the same tokenizer have the same one, wherever they lie. A
-// run that is resumed compares it.
+// Fingerprint identifies the tokens and what of them is held out: the same documents in the same order through the same
+// tokenizer have the same one, wherever they come from. A run that is resumed compares it.
 func (c *Corpus) Fingerprint() Fingerprint { return c.data }
 
 // HoldingOut says in a sentence what is held out.
@@ -199,9 +197,8 @@ func (c *Corpus) HoldingOut() string {
 	return fmt.Sprintf("%d of %d documents are held out, chosen by the hash of their text", c.heldOut.documents, c.all.documents)
 }
 
-// Verify reads all tokens of a prepared corpus and checks them, as is otherwise
-// done when they are first used. progress, if not nil, is told the bytes done and
-// their total.
+// Verify reads all tokens of a prepared corpus and checks them, which is otherwise done when they are first used.
+// progress, if not nil, gets the bytes done and their total after each MiB. The error names file and bytes.
 func (c *Corpus) Verify(ctx context.Context, progress func(done, total int64)) error {
 	var done, total int64
 	for _, s := range c.shards {
@@ -224,7 +221,7 @@ func (c *Corpus) Verify(ctx context.Context, progress func(done, total int64)) e
 	return nil
 }
 
-// Close unmaps the files of a prepared corpus. Nothing of it may be used then.
+// Close unmaps the files of a prepared corpus. Nothing of it may be used after that.
 func (c *Corpus) Close() error {
 	var errs []error
 	for _, s := range c.shards {

@@ -37,18 +37,17 @@ func (d Document) String() string {
 	return fmt.Sprintf("%s:%d", d.Source, d.Line)
 }
 
-// upTo returns how many bytes of the files are read with the first n bytes of d.
+// upTo returns how many bytes of the files are read when the first n bytes of d are.
 func (d Document) upTo(n int) int64 {
 	return d.from + int64(float64(d.to-d.from)*float64(n)/float64(len(d.Text)))
 }
 
-// hashDomain sets these hashes apart from others of the same text. Any string
-// would do; with this one the seven chapters of the book that are held out are
-// 5 % of its text too. Changing it changes what every corpus holds out.
+// hashDomain makes these hashes differ from others of the same text. Any string would do; with this one the seven chapters
+// of the book that are held out are 5 % of its text too. Changing it changes what every corpus holds out.
 const hashDomain = "calm held-out\n"
 
-// contentHash is the document's identity: the choice of what is held out and the
-// check that a resumed preparation reads the same documents rest on it.
+// contentHash identifies a document. It decides what is held out, and tells whether a resumed preparation reads the same
+// documents.
 func contentHash(text []byte) uint64 {
 	h := sha256.New()
 	h.Write([]byte(hashDomain))

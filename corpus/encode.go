@@ -10,14 +10,14 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// jobSize is about how many bytes of text are encoded at a time. Longer documents
-// are encoded in parts, shorter ones together.
+// jobSize is about how many bytes of text are encoded at a time. Longer documents are encoded in parts, shorter ones
+// together.
 const jobSize = 256 << 10
 
 // checkSpecials refuses a tokenizer without the ids that layouts need.
 func checkSpecials(tok *tokenizer.Tokenizer) error {
 	if tok.BOS() < 0 || tok.EOS() < 0 || tok.PAD() < 0 {
-		return errors.New("the tokenizer has no token for the beginning or the end of a document or for padding by a name that is known, as " +
+		return errors.New("the tokenizer lacks a token of a known name for the beginning or the end of a document or for padding, such as " +
 			tokenizer.LiteralBOS + ", " + tokenizer.LiteralEOS + " and " + tokenizer.LiteralPAD + ": add them to its added_tokens")
 	}
 	return nil
@@ -38,9 +38,8 @@ type jobPart struct {
 	ids  int  // its number of ids
 }
 
-// encodePieces encodes on all processors and gives the results in the order of
-// the pieces: each part's ids, then the end of the piece. An error from the pieces
-// comes after everything before it was given.
+// encodePieces encodes on all processors and gives the ids of each part in the order of the pieces; last marks the end of
+// a piece. An error from the pieces is returned after everything before it was given.
 func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenizer.Tokenizer, each func(jobPart, []int32) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -136,8 +135,8 @@ func makeJobs(in iter.Seq2[piece, error], give func(*job) error) error {
 
 func newJob() *job { return &job{done: make(chan struct{})} }
 
-// cutAt returns where the first part of a text ends: where a line begins (see
-// lineStart), so that the parts' tokens are those of the whole.
+// cutAt returns where the first part of a text ends: where a line begins (see lineStart), so that the tokens of the parts
+// are those of the whole.
 func cutAt(text []byte) int {
 	for at := jobSize; at < len(text); at++ {
 		if lineStart(text, at) {

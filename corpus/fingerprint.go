@@ -8,7 +8,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// A Fingerprint tells whether two things are the same: tokenizers, or data.
+// A Fingerprint is a SHA-256 that tells whether two tokenizers, or the data of two corpora, are the same.
 type Fingerprint [sha256.Size]byte
 
 // String returns it in hexadecimal.
@@ -26,8 +26,8 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 	return err
 }
 
-// TokenizerFingerprint is the SHA-256 of the file that a tokenizer writes: two with
-// the same one give the same ids.
+// TokenizerFingerprint is the SHA-256 of the file that a tokenizer writes. Two tokenizers with the same fingerprint give the
+// same ids.
 func TokenizerFingerprint(tok *tokenizer.Tokenizer) Fingerprint {
 	return sha256.Sum256(tok.JSON())
 }

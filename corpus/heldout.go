@@ -12,7 +12,7 @@ import (
 // heldOutOf is one in how many documents, or bytes of a document, is held out.
 const heldOutOf = 20
 
-// errTooSmall: no text of the corpus can be cut in two.
+// errTooSmall is returned where no text of the corpus can be cut in two.
 var errTooSmall = errors.New("the corpus is too small to hold a part of it out: it needs 20 different documents, or one of two characters")
 
 // A piece is a document or one of the two parts of a document that is cut.
@@ -27,9 +27,9 @@ type role uint8
 
 const (
 	whole role = iota // a document; its hash decides
-	head              // a document without its last 5 %: training. A tail follows
+	head              // a document without its last 5 %: for training; a tail follows
 	tail              // the last 5 % of the document before: held out
-	alone             // a document too short to be cut: training
+	alone             // a document too short to be cut: for training
 )
 
 // pieces prepares documents, which all have text, for holding out: it cuts them if fewer than heldOutOf are different,
@@ -88,10 +88,9 @@ func cutPiece(p piece, yield func(piece, error) bool) bool {
 	return yield(h, nil) && yield(t, nil)
 }
 
-// tailStart returns where the last 5 % of a text begin: at the boundary nearest
-// to that place, within a fortieth of the text (1 MiB at most), of the best kind
-// there is: the beginning of a line, white space, a character. 0 means that the
-// text is a single character.
+// tailStart returns where the last 5 % of a text begin. It is the boundary nearest to that place, within a fortieth of the
+// text (1 MiB at most), of the best kind that is there: the beginning of a line, else white space, else a character. 0 means
+// that the text is a single character.
 func tailStart(text []byte) int {
 	target := len(text) - (len(text)+heldOutOf-1)/heldOutOf
 	reach := min(len(text)/(2*heldOutOf), 1<<20)
@@ -117,26 +116,23 @@ func tailStart(text []byte) int {
 	return 0
 }
 
-// lineStart reports whether a line that begins with an ASCII letter starts at
-// text[at]. Every pre-tokenizer cuts there (see tokenizer: no pattern has a word
-// with a line break before a letter), so both sides give the tokens of the whole.
+// lineStart reports whether a line that begins with an ASCII letter starts at text[at]. Every pre-tokenizer cuts there (see
+// tokenizer: no pattern has a word with a line break before a letter), so both sides give the tokens of the whole.
 func lineStart(text []byte, at int) bool {
 	c := text[at] | 0x20
 	return text[at-1] == '\n' && 'a' <= c && c <= 'z'
 }
 
-// beforeSpace reports whether text[at] is a space between two words, which
-// belongs to the second in byte-level BPE.
+// beforeSpace reports whether text[at] is a space between two words, which belongs to the second in byte-level BPE.
 func beforeSpace(text []byte, at int) bool {
 	return text[at] == ' ' && !isSpace(text[at-1]) && at+1 < len(text) && !isSpace(text[at+1])
 }
 
 func isSpace(c byte) bool { return bytes.IndexByte([]byte(" \t\r\n"), c) >= 0 }
 
-// heldOutUpTo returns the greatest hash of the documents to hold out: those up to
-// it are as near to 5 % of n as copies of a text, which stay together, allow. The
-// hashes may be walked more than once: first they are counted by their upper 16
-// bits, then only those of one bucket are sorted, so that any number will do.
+// heldOutUpTo returns the greatest hash of the documents to hold out: those up to it are as near to 5 % of n as copies of a
+// text, which stay together, allow. It iterates twice: first it counts the hashes by their upper 16 bits, then it sorts only
+// those of one bucket, so that memory does not grow with all of them.
 func heldOutUpTo(hashes iter.Seq[uint64], n int64) (uint64, error) {
 	budget := max(1, (n+heldOutOf/2)/heldOutOf)
 	counts := make([]int64, 1<<16)

@@ -14,8 +14,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// manifestName is the file that makes a directory of shards a prepared corpus. It
-// is written last.
+// manifestName is the file that makes a directory of shards a prepared corpus. It is written last.
 const manifestName = "corpus.json"
 
 // tokenizerName is the tokenizer in a prepared corpus.
@@ -26,7 +25,7 @@ const (
 	manifestVersion = 1
 )
 
-// errUnfinished: shards, but no manifest.
+// errUnfinished is returned for a directory that has shards and no manifest.
 var errUnfinished = errors.New("the directory holds the beginning of a prepared corpus: run the same `calm data prepare` again to finish it")
 
 // A manifest is the content of corpus.json.
@@ -56,8 +55,8 @@ func IsPrepared(dir string) bool {
 	return err == nil
 }
 
-// Open maps a directory that [Prepare] has filled. Everything but the tokens is
-// verified at once, the tokens when they are first read ([Corpus.Verify]).
+// Open maps a directory that [Prepare] has filled. Everything but the tokens is verified at once, the tokens when they are
+// first read, or by [Corpus.Verify].
 func Open(dir string) (*Corpus, error) {
 	m, err := readManifest(dir)
 	if err != nil {

@@ -34,8 +34,8 @@ func (p *Part) measure() {
 	}
 }
 
-// Each yields the ids of each document's text, without special tokens. The slice
-// is valid until the next.
+// Each yields the ids of each document's text, without special tokens. The slice is valid until the next one. An error (a
+// damaged file) ends the iteration.
 func (p *Part) Each() iter.Seq2[[]int32, error] {
 	return func(yield func([]int32, error) bool) {
 		var ids []int32
@@ -67,8 +67,7 @@ type span struct {
 	tokens int64
 }
 
-// A walker goes through the documents of a part. It is a value: a copy goes on
-// from the same place.
+// A walker goes through the documents of a part. It is a value: a copy continues from the same place.
 type walker struct {
 	part   *Part
 	shard  int

@@ -11,9 +11,8 @@ import (
 	"github.com/calm-go/calm/internal/filelock"
 )
 
-// Free makes sure that [Prepare] can write to dir without anything getting lost,
-// and changes nothing: the directory is missing, empty, or holds a prepared corpus
-// or the beginning of one and, where that is not complete, no other file.
+// Free reports as an error why [Prepare] cannot write to dir without anything getting lost, and changes nothing. The
+// directory may be missing or empty, or hold a prepared corpus, or the beginning of one and no other file.
 func Free(dir string) error {
 	if err := atomicfile.CanMake(dir); err != nil {
 		return fmt.Errorf("prepare corpus: %w", err)
@@ -44,8 +43,7 @@ func ours(name string, begun bool) bool {
 	return name == filelock.Name || isShardName(name) || atomicfile.IsLeftover(name) || begun && name == tokenizerName
 }
 
-// Begun reports whether there are shards in dir, which a preparation that was
-// stopped has written, or a complete one.
+// Begun reports whether there are shards in dir, of a preparation that was stopped or is complete.
 func Begun(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, shardName(0)))
 	return err == nil

@@ -19,11 +19,10 @@ import (
 
 // PrepareOptions are the choices of [Prepare]; the zero value is a good one.
 type PrepareOptions struct {
-	// ShardBytes is the size of tokens from which a shard ends with its document;
-	// 0 is 64 MiB. A killed preparation loses one shard's work.
+	// ShardBytes is how many bytes of tokens a shard has before it ends, with the end of a document; 0 is 64 MiB. A killed
+	// preparation loses the work on one shard.
 	ShardBytes int64
-	// Progress, if not nil, is called after about each MB of text, never twice at
-	// a time. It is to return soon.
+	// Progress, if not nil, is called after about each MiB of text, from one goroutine at a time. Preparing waits for it.
 	Progress func(Progress)
 }
 
@@ -32,20 +31,18 @@ const reportEvery = 1 << 20
 
 // Progress is how far a preparation has come.
 type Progress struct {
-	Documents int64 // read, those of an earlier preparation included
-	Read      int64 // bytes of the files they come from, of [Size]; 0 for documents that come from none
-	Bytes     int64 // of their text
-	Tokens    int64 // written
-	Kept      int64 // documents found ready
+	Documents int64 // documents read, with those that an earlier preparation has written
+	Read      int64 // bytes of their files, up to [Reader.Size]; of standard input: bytes read; 0 for text from memory
+	Bytes     int64 // bytes of their text
+	Tokens    int64 // tokens written, with those of an earlier preparation
+	Kept      int64 // documents that an earlier preparation has written
 }
 
-// Prepare tokenizes documents into a directory and opens it. The directory counts
-// as prepared once it is complete; what a killed, cancelled or failed preparation
-// leaves there is taken up by the next with the same documents, which reads but
-// does not tokenize what is done. One that has nothing to leave removes the
-// directory that it made. With a complete directory it checks that the
-// documents are those in it. Other documents or another tokenizer are an error,
-// and so is a directory that is not [Free]; nothing is overwritten.
+// Prepare tokenizes documents into a directory and opens it. The directory counts as prepared once it is complete. The next
+// preparation of the same documents continues what a killed, cancelled or failed one left there: it reads those that are
+// done and does not tokenize them again. One that has nothing to leave removes the directory that it made. In a complete
+// directory Prepare checks that the documents are those in it. Other documents, another tokenizer, and a directory that is
+// not [Free] are errors; nothing is overwritten. Documents without text are passed over.
 func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer, dir string, opts PrepareOptions) (*Corpus, error) {
 	if err := checkSpecials(tok); err != nil {
 		return nil, err
@@ -122,8 +119,7 @@ func (p *preparation) run(ctx context.Context, docs iter.Seq2[Document, error]) 
 	return p.finish()
 }
 
-// takeUp opens the shards of an earlier preparation. Of an unfinished one it
-// removes what is not whole.
+// takeUp opens the shards of an earlier preparation, and removes what is not whole of an unfinished one.
 func (p *preparation) takeUp() error {
 	p.complete = IsPrepared(p.dir)
 	if p.complete {
@@ -205,8 +201,7 @@ func (p *preparation) removeRest() error {
 	return nil
 }
 
-// skipKept passes on the pieces that are not in the kept shards and checks that
-// the others are the same.
+// skipKept passes on the pieces that are not in the kept shards and checks that the others are the same.
 func (p *preparation) skipKept(in iter.Seq2[piece, error]) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
 		kept, stop := iter.Pull(records(p.kept))
@@ -257,8 +252,7 @@ func documents(shards []*shard) (n int64) {
 	return n
 }
 
-// report adds to the progress. Pieces that are skipped and pieces that are
-// written come from different goroutines.
+// report adds to the progress. Pieces that are skipped and pieces that are written come from different goroutines.
 func (p *preparation) report(read int64, r role, bytes, tokens int64, kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -316,8 +310,7 @@ func (p *preparation) open() error {
 	return err
 }
 
-// flush makes a shard of the documents written since the last. An unfinished
-// document at its end is cut off.
+// flush makes a shard of the documents written since the last one. An unfinished document at its end is cut off.
 func (p *preparation) flush() error {
 	if p.b == nil {
 		return nil
@@ -368,10 +361,10 @@ func (p *preparation) flush() error {
 	return nil
 }
 
-// close ends the shard being written, if any; what was not committed goes.
+// close ends the shard being written, if any, and removes it unless it was committed.
 func (p *preparation) close() {
 	if p.file != nil {
-		p.file.Close() // again, after a commit: no harm
+		p.file.Close() // after a commit it is closed already, which does no harm
 		os.Remove(p.file.Name())
 	}
 	p.file, p.out, p.b = nil, nil, nil

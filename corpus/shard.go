@@ -22,8 +22,8 @@ import (
 //	     records, 16 bytes each (see record)
 //	     checksums, CRC-32C of each chunk of tokens, 4 bytes each
 //
-// The header's checksum and the one over all behind the tokens are verified when
-// the file is opened, those of the tokens when a chunk is first read.
+// The checksums of the header and of all that follows the tokens are verified when the file is opened, those of the tokens
+// when a chunk is first read.
 const (
 	shardMagic   = "calmshrd"
 	shardVersion = 1
@@ -36,8 +36,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func shardName(i int) string { return fmt.Sprintf("%06d%s", i, shardEnding) }
 
-// isShardName tells a shard, whole or not, by its name. Other files of that ending
-// are not ours: WikiText calls its text wiki.train.tokens.
+// isShardName tells a shard, whole or not, by its name. Other files may have that ending: WikiText calls its text
+// wiki.train.tokens.
 func isShardName(name string) bool {
 	number := strings.TrimSuffix(strings.TrimSuffix(name, ".tmp"), shardEnding)
 	i, err := strconv.Atoi(number)
@@ -52,7 +52,7 @@ func idWidth(vocab int) int {
 	return 4
 }
 
-// A header is the beginning of a shard file:
+// A header is the beginning of a shard file, 128 bytes:
 //
 //	0    magic, 8 bytes
 //	8    version    uint32
@@ -88,8 +88,7 @@ func (h header) encode() []byte {
 	return b
 }
 
-// decodeHeader reads the header of a file of size bytes and bounds its counts by
-// that size.
+// decodeHeader reads the header of a file of size bytes and bounds its counts by that size.
 func decodeHeader(b []byte, size int64) (header, error) {
 	if len(b) < headerSize {
 		return header{}, fmt.Errorf("the file ends at byte %d, within the header of %d bytes", len(b), headerSize)
@@ -231,8 +230,7 @@ func (s *shard) read(dst []int32, at int64) error {
 	return nil
 }
 
-// verify checks a chunk's checksum and that its ids are in the vocabulary (which
-// a reader may use as indices).
+// verify checks a chunk's checksum, and that its ids are in the vocabulary (a reader may use them as indices).
 func (s *shard) verify(chunk int) error {
 	from := chunk * chunkSize
 	to := min(from+chunkSize, len(s.tokens))
