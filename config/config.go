@@ -3,14 +3,16 @@
 //
 // A configuration is a struct whose fields carry the reference's JSON keys. Structs embedded in it are flattened, so
 // that the name space is flat, as the reference's is. A key's type is a bool, int, uint, float, string, a pointer to
-// one of them (null leaves it nil), or a list of numbers or strings. Derived values are methods, not fields.
+// one of them (null leaves it nil), or a list of numbers or strings. Derived values are methods, not fields. One key may
+// choose which further keys there are: see [Chooser].
 //
 // Reading is stricter than encoding/json: unknown keys, repeated keys, keys in the wrong case, nulls, invalid UTF-8
-// and trailing bytes are refused, so a slip of the pen cannot train the wrong model for a week.
+// and trailing bytes are refused. This catches typos, which would train the wrong model.
 package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,13 +43,16 @@ func Compose[T Validator](preset T, path string, sets []string, ignore ...Ignore
 // may change defaults that hang on other keys; given tells it which keys the file or the sets gave a value.
 func ComposeWith[T any](preset T, path string, sets []string, finish func(c *T, given func(key string) bool) error, ignore ...Ignored) (T, error) {
 	c := newComposer(preset)
+	var file []member
 	if path != "" {
 		data, err := readFile(path)
 		if err != nil {
 			return preset, err
 		}
-		c.decode(path, data, ignore)
+		file = scan(path, data)
 	}
+	c.choose(file, sets)
+	c.lay(file, ignore)
 	c.set(sets)
 	var all Problems
 	all.list = c.problems
@@ -63,7 +68,9 @@ func ComposeWith[T any](preset T, path string, sets []string, finish func(c *T, 
 // came from, usually a path. On an error, an *Error with all problems, it returns over.
 func Decode[T any](over T, name string, data []byte, ignore ...Ignored) (T, error) {
 	c := newComposer(over)
-	c.decode(name, data, ignore)
+	file := scan(name, data)
+	c.choose(file, nil)
+	c.lay(file, ignore)
 	return c.result(over)
 }
 
@@ -86,7 +93,9 @@ func Peek[T any](path string) (T, error) {
 	}
 	c := newComposer(zero)
 	c.lenient = true
-	c.decode(path, data, nil)
+	file := scan(path, data)
+	c.choose(file, nil)
+	c.lay(file, nil)
 	return c.result(zero)
 }
 
@@ -95,18 +104,32 @@ func Peek[T any](path string) (T, error) {
 // On an error, an *Error with all problems, it returns over.
 func Set[T any](over T, sets []string) (T, error) {
 	c := newComposer(over)
+	c.choose(nil, sets)
 	c.set(sets)
 	return c.result(over)
 }
 
-// Encode writes a configuration as indented JSON, keys in the order of the struct, the same bytes for the same value.
+// Encode writes a configuration, or what points to one, as indented JSON: keys in the order of the struct, those that are
+// chosen (see [Chooser]) in the place of the field that holds them, the same bytes for the same value.
 func Encode(v any) ([]byte, error) {
-	data, err := json.Marshal(v, json.Deterministic(true), jsontext.WithIndent("  "))
-	if err != nil {
+	value := reflect.Indirect(reflect.ValueOf(v))
+	var out bytes.Buffer
+	enc := jsontext.NewEncoder(&out, jsontext.WithIndent("  "))
+	err := enc.WriteToken(jsontext.BeginObject)
+	for _, f := range fieldsIn(value) {
+		err = errors.Join(err, enc.WriteToken(jsontext.String(f.key)), json.MarshalEncode(enc, f.in(value).Interface()))
+		if err != nil {
+			return nil, fmt.Errorf("write the configuration as JSON: %s: %w", f.key, err)
+		}
+	}
+	if err = errors.Join(err, enc.WriteToken(jsontext.EndObject)); err != nil {
 		return nil, fmt.Errorf("write the configuration as JSON: %w", err)
 	}
-	return append(data, '\n'), nil
+	return out.Bytes(), nil
 }
+
+// Keys lists the keys of a configuration in the order of its struct.
+func Keys(v any) []string { return keysOf(fieldsIn(reflect.Indirect(reflect.ValueOf(v)))) }
 
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
@@ -131,10 +154,14 @@ type composer[T any] struct {
 	origin   map[string]string // where a key's value came from
 	problems []Problem
 	lenient  bool // unknown keys are no problem
+
+	chooser    *chooser // nil where no key chooses others
+	chosen     *Choice  // nil where the key that chooses has none of its values
+	fileChoice *Choice  // what the file alone would choose; nil where it does not
 }
 
 func newComposer[T any](over T) *composer[T] {
-	return &composer[T]{value: over, fields: fieldsOf(reflect.TypeFor[T]()), origin: map[string]string{}}
+	return &composer[T]{value: over, fields: fieldsIn(reflect.ValueOf(over)), chooser: fieldsOf(reflect.TypeFor[T]()).chooser, origin: map[string]string{}}
 }
 
 func (c *composer[T]) result(over T) (T, error) {
@@ -146,14 +173,26 @@ func (c *composer[T]) result(over T) (T, error) {
 
 // put stores a value of the field's type.
 func (c *composer[T]) put(f field, v reflect.Value, where string) {
-	reflect.ValueOf(&c.value).Elem().FieldByIndex(f.index).Set(v)
 	c.origin[f.key] = where
+	root := reflect.ValueOf(&c.value).Elem()
+	if !f.chosen {
+		root.FieldByIndex(f.index).Set(v)
+		return
+	}
+	at := root.FieldByIndex(c.chooser.index)
+	keys := reflect.New(at.Elem().Type()).Elem() // what is in an interface cannot be changed
+	keys.Set(at.Elem())
+	keys.FieldByIndex(f.index).Set(v)
+	at.Set(keys)
 }
 
 func (c *composer[T]) add(p Problem) { c.problems = append(c.problems, p) }
 
 // unknown records a key that the configuration does not have.
 func (c *composer[T]) unknown(where, key string) {
+	if c.elsewhere(where, key) {
+		return
+	}
 	p := Problem{Where: where, Key: shorten(key), Want: "unknown key"}
 	if near := nearest(key, keysOf(c.fields)); near != "" {
 		p.Want += fmt.Sprintf("; did you mean %s?", near)

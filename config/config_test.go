@@ -247,7 +247,7 @@ func TestNearest(t *testing.T) {
 }
 
 // keys lists the keys of a type.
-func keys[T any]() []string { return keysOf(fieldsOf(reflect.TypeFor[T]())) }
+func keys[T any]() []string { return keysOf(fieldsOf(reflect.TypeFor[T]()).list) }
 
 func TestKeys(t *testing.T) {
 	want := []string{"hidden_size", "num_hidden_layers", "rms_norm_eps", "name", "tied", "seed", "learning_rate", "noise", "words", "pad_token_id"}

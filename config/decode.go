@@ -46,53 +46,70 @@ func Reference() Ignored {
 	}
 }
 
-// decode lays the JSON object in data over the value.
-func (c *composer[T]) decode(name string, data []byte, ignore []Ignored) {
+// member is one key of a file, or a problem that stands in its place.
+type member struct {
+	where, key string
+	raw        jsontext.Value
+	problem    *Problem
+}
+
+// scan splits the JSON object in data into its members.
+func scan(name string, data []byte) (all []member) {
 	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
 	where := func(offset int64) string { return fmt.Sprintf("%s:%d", name, lineOf(data, offset)) }
-	broken := func(err error) {
-		c.add(Problem{Where: where(offsetOf(err, dec)), Want: syntax(err, data)})
+	add := func(p Problem) { all = append(all, member{problem: &p}) }
+	broken := func(err error) []member {
+		add(Problem{Where: where(offsetOf(err, dec)), Want: syntax(err, data)})
+		return all
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		c.add(Problem{Where: name, Want: "is empty; want a JSON object { ... }"})
-		return
+		add(Problem{Where: name, Want: "is empty; want a JSON object { ... }"})
+		return all
 	}
 	if k := dec.PeekKind(); k != '{' && k != 0 {
-		c.add(Problem{Where: where(0), Want: "want a JSON object { ... }"})
-		return
+		add(Problem{Where: where(0), Want: "want a JSON object { ... }"})
+		return all
 	}
 	if _, err := dec.ReadToken(); err != nil {
-		broken(err)
-		return
+		return broken(err)
 	}
 	first := map[string]string{} // where a key stood first
 	for dec.PeekKind() == '"' {
 		token, err := dec.ReadToken()
 		if err != nil {
-			broken(err)
-			return
+			return broken(err)
 		}
 		key, at := token.String(), where(dec.InputOffset())
 		raw, err := dec.ReadValue()
 		if err != nil {
-			broken(err)
-			return
+			return broken(err)
 		}
 		if before, ok := first[key]; ok {
-			c.add(Problem{Where: at, Key: shorten(key), Want: "stands twice, first at " + before})
+			add(Problem{Where: at, Key: shorten(key), Want: "stands twice, first at " + before})
 			continue
 		}
 		first[key] = at
-		c.member(at, key, raw, ignore)
+		all = append(all, member{where: at, key: key, raw: raw.Clone()})
 	}
 	if _, err := dec.ReadToken(); err != nil { // the closing brace
-		broken(err)
-		return
+		return broken(err)
 	}
 	if _, err := dec.ReadToken(); err == nil {
-		c.add(Problem{Where: where(dec.InputOffset()), Want: "more text after the end of the JSON object"})
+		add(Problem{Where: where(dec.InputOffset()), Want: "more text after the end of the JSON object"})
 	} else if !errors.Is(err, io.EOF) {
-		c.add(Problem{Where: where(offsetOf(err, dec)), Want: "more text after the end of the JSON object"})
+		add(Problem{Where: where(offsetOf(err, dec)), Want: "more text after the end of the JSON object"})
+	}
+	return all
+}
+
+// lay lays the members of a file over the value.
+func (c *composer[T]) lay(file []member, ignore []Ignored) {
+	for _, m := range file {
+		if m.problem != nil {
+			c.add(*m.problem)
+		} else {
+			c.member(m.where, m.key, m.raw, ignore)
+		}
 	}
 }
 
@@ -109,7 +126,9 @@ func (c *composer[T]) member(where, key string, raw jsontext.Value, ignore []Ign
 				return
 			}
 		}
-		c.unknown(where, key)
+		if !c.tolerated(where, key, raw) {
+			c.unknown(where, key)
+		}
 		return
 	}
 	v := reflect.New(f.typ) // a fresh one: lists must not share memory with the preset's
@@ -169,7 +188,7 @@ func offsetOf(err error, dec *jsontext.Decoder) int64 {
 	return dec.InputOffset()
 }
 
-// syntax is what the JSON library says, without its own idea of where, and in clearer words for the commonest slip.
+// syntax is what the JSON library says, without its own idea of where, and in clearer words for the commonest mistake.
 func syntax(err error, data []byte) string {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return "bad JSON: the file ends too early"

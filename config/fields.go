@@ -9,19 +9,37 @@ import (
 
 // field is one key of a configuration: a field of the struct or of a struct embedded in it.
 type field struct {
-	key   string
-	index []int // for reflect.Value.FieldByIndex
-	typ   reflect.Type
+	key    string
+	index  []int // for reflect.Value.FieldByIndex; of a chosen key, in the struct that the Chooser holds
+	typ    reflect.Type
+	chosen bool  // whether a Chooser's key decides that it is there
+	holder []int // of a chosen key: the Chooser's field of interface type
 }
 
-// fieldsOf lists the keys of a struct type in the order of its declaration, embedded structs in their place.
+// in returns the field's value in a configuration.
+func (f field) in(v reflect.Value) reflect.Value {
+	if f.chosen {
+		v = v.FieldByIndex(f.holder).Elem()
+	}
+	return v.FieldByIndex(f.index)
+}
+
+// fields are the keys of a struct type in the order of its declaration, embedded structs in their place.
+type fields struct {
+	list    []field // without what a Chooser's key chooses
+	chooser *chooser
+	at      int // of the chosen keys in the list
+}
+
+var chooserType = reflect.TypeFor[Chooser]()
+
+// fieldsOf lists the keys of a struct type.
 // It panics where the type is not what this package is for, which is a programmer's error: see the package comment.
-func fieldsOf(t reflect.Type) []field {
+func fieldsOf(t reflect.Type) (all fields) {
 	if t.Kind() != reflect.Struct {
 		panic(fmt.Sprintf("config: %v is not a struct", t))
 	}
 	seen := map[string]bool{}
-	var list []field
 	var walk func(t reflect.Type, index []int)
 	walk = func(t reflect.Type, index []int) {
 		for i := range t.NumField() {
@@ -35,6 +53,8 @@ func fieldsOf(t reflect.Type) []field {
 			case !f.IsExported() && name == "":
 			case !f.IsExported():
 				panic(fmt.Sprintf("config: %v.%s has a key but is not exported", t, f.Name))
+			case f.Type.Kind() == reflect.Interface && t.Implements(chooserType) && all.chooser == nil:
+				all.chooser, all.at = newChooser(t, at), len(all.list)
 			case name == "":
 				panic(fmt.Sprintf(`config: %v.%s has no key: give it a tag json:"..."`, t, f.Name))
 			case seen[name]:
@@ -43,12 +63,25 @@ func fieldsOf(t reflect.Type) []field {
 				panic(fmt.Sprintf("config: %v.%s has type %v, which a key cannot have", t, f.Name, f.Type))
 			default:
 				seen[name] = true
-				list = append(list, field{key: name, index: at, typ: f.Type})
+				all.list = append(all.list, field{key: name, index: at, typ: f.Type})
 			}
 		}
 	}
 	walk(t, nil)
-	return list
+	return all
+}
+
+// fieldsIn lists the keys of a value, those that are chosen included.
+func fieldsIn(v reflect.Value) []field {
+	all := fieldsOf(v.Type())
+	if all.chooser == nil || v.FieldByIndex(all.chooser.index).IsNil() {
+		return all.list
+	}
+	chosen := fieldsOf(v.FieldByIndex(all.chooser.index).Elem().Type()).list
+	for i := range chosen {
+		chosen[i].chosen, chosen[i].holder = true, all.chooser.index
+	}
+	return slices.Insert(all.list, all.at, chosen...)
 }
 
 // typeName says in words what a key of this type takes, "" for types that no key may have.

@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// nearest returns the candidate that name is probably a slip for, or "": the one with the fewest insertions,
+// nearest returns the candidate that name is probably a typo of, or "": the one with the fewest insertions,
 // deletions, replacements and swaps of neighbours, at most a third of its letters. Case does not count.
 // Ties go to the first.
 func nearest(name string, candidates []string) string {

@@ -97,7 +97,7 @@ func (p *Problems) Err() error {
 }
 
 // Bounds of sizes and weights: far above those of any model there is, and low enough that no product of a few of them
-// overflows and that a slip of the pen is told from a wish.
+// overflows. They catch typos.
 const (
 	MostWidth  = 1 << 17 // of a layer or a latent
 	MostLayers = 1000
