@@ -5,6 +5,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -30,14 +31,17 @@ func check(path, steps string, bands []string) error {
 		return err
 	}
 	var f quickstart.Figures
-	if err := json.Unmarshal(data, &f); err != nil {
+	var head struct {
+		FlowLoss float64 `json:"flow_loss"`
+	}
+	if err := errors.Join(json.Unmarshal(data, &f), json.Unmarshal(data, &head)); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if made := fmt.Sprintf("%d,%d", f.Steps[0], f.Steps[1]); made != steps {
 		return fmt.Errorf("%s steps were made, %s were asked for", made, steps)
 	}
 	measured := map[string]float64{
-		"ae_accuracy": f.AEAccuracy, "ae_accuracy_noise03": f.AEAccuracyNoise03, "flow_loss": f.FlowLoss,
+		"ae_accuracy": f.AEAccuracy, "ae_accuracy_noise03": f.AEAccuracyNoise03, "flow_loss": head.FlowLoss,
 		"brier_1": f.Brier[0], "brier_2": f.Brier[1], "brier_3": f.Brier[2], "brier_4": f.Brier[3], "brier_lm": f.BrierLM,
 		"unigram_brier_1": f.UnigramBrier1, "tokens_per_s": f.TokensPerS,
 	}

@@ -25,7 +25,7 @@ type GenerateOptions struct {
 	Set         []string         // key=value, dtype among them; with a run of that and of head.SamplingKeys alone
 	Load        bool             // write random weights to a run first, and measure opening it
 	Heads       []string         // values of model_type to measure one after the other; none for the configuration's
-	Steps       []int            // of sampling_steps, likewise, but for the energy head
+	Steps       []int            // of sampling_steps, likewise, for heads that have the key
 	Prompt      int              // tokens read before, rounded up to patches
 	Temperature float64          // in (0, 1]
 	Sampler     generate.Sampler // below temperature 1; "" for exact with a run and batch without
@@ -98,15 +98,17 @@ func (o GenerateOptions) variants() []variant {
 	var all []variant
 	for _, h := range heads {
 		for i, n := range steps {
-			if h == head.EnergyType && i > 0 {
+			kind, known := head.Lookup(h)
+			fixed := known && !kind.TakesSteps()
+			if fixed && i > 0 {
 				break
 			}
 			v := variant{set: append([]string{}, o.Set...), first: len(all) == 0}
 			if h != "" {
 				v.set = append(v.set, "model_type="+h)
 			}
-			if n > 0 && h != head.EnergyType {
-				v.set = append(v.set, fmt.Sprintf("sampling_steps=%d", n))
+			if n > 0 && !fixed {
+				v.set = append(v.set, fmt.Sprintf("%s=%d", head.SamplingSteps, n))
 			}
 			all = append(all, v)
 		}
@@ -174,8 +176,8 @@ func (o GenerateOptions) check() error {
 	return nil
 }
 
-// validateRun finds ways to draw that the run's head has not, before anything is measured. A run that cannot be read is
-// left to run.Open.
+// validateRun refuses ways to draw that the run's head does not have, before anything is measured. A run that cannot be
+// read is left to run.Open.
 func (o GenerateOptions) validateRun() error {
 	c, err := config.Peek[head.Config](filepath.Join(o.Run, checkpoint.ConfigFile))
 	if err != nil || c.ModelType == "" {
@@ -223,8 +225,10 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 	if o.Temperature < 1 {
 		shape = fmt.Sprintf("T=%g %s, after %d tokens", o.Temperature, s.sampler, len(s.prompt))
 	}
-	if c := m.Config; c.ModelType != head.EnergyType {
-		name = fmt.Sprintf("%s/%s-%d", name, c.ModelType, c.Steps())
+	if kind := m.HeadKind; kind.TakesSteps() {
+		name = fmt.Sprintf("%s/%s-%d", name, kind.Name, m.Head.Steps())
+	} else if kind.Name != head.Default().ModelType { // whose name is left out
+		name += "/" + kind.Name
 	}
 	r := decode.result("generate/decode/"+name, shape, threads, isa)
 	r.TokensPerS = float64(m.Config.PatchSize) / r.MSMedian * 1e3

@@ -23,7 +23,10 @@ func ExampleRun() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := run.WriteConfig(map[string]int{"hidden_size": 2}); err != nil {
+	type model struct {
+		HiddenSize int `json:"hidden_size"`
+	}
+	if err := run.WriteConfig(model{2}); err != nil {
 		log.Fatal(err)
 	}
 	type trainer struct {

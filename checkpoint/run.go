@@ -270,7 +270,8 @@ func (r *Run) AddBytes(name string, data []byte) error {
 	})
 }
 
-// WriteConfig writes config.json, which makes the directory a run: everything else that it needs must be there.
+// WriteConfig writes a configuration, a struct as package config has them, to config.json. That makes the directory a run:
+// everything else that it needs must be there.
 func (r *Run) WriteConfig(v any) error {
 	data, err := config.Encode(v)
 	if err != nil {

@@ -73,7 +73,7 @@ func TestDrawsOfBatches(t *testing.T) {
 	for name, loss := range map[string]func(n int) (float64, error){
 		"language model": func(n int) (float64, error) {
 			r, err := lm.Measure(t.Context(), e, tinyLM(4), language, eval.Options{Rows: 1, MaxBlocks: n})
-			return r.EnergyLoss, err
+			return r.Head.Value("energy_loss"), err
 		},
 		"autoencoder": func(n int) (float64, error) {
 			r, err := autoencoder.Measure(t.Context(), e, tinyAE(4), ae, eval.Options{Rows: 1, MaxBlocks: n})
@@ -104,7 +104,7 @@ func TestDrawsOfPasses(t *testing.T) {
 		if err != nil || r.Samples != samples {
 			t.Fatalf("%+v, %v", r, err)
 		}
-		losses = append(losses, r.EnergyLoss)
+		losses = append(losses, r.Head.Value("energy_loss"))
 	}
 	if losses[0] == losses[1] || math.Abs(losses[0]/losses[1]-1) > .1 {
 		t.Errorf("energy losses %v of one pass and two: want about the same, not the same", losses)

@@ -49,7 +49,7 @@ func TestFlow(t *testing.T) {
 		}
 		est.Add(&acc, i, drawn, ids[i*size+4:(i+1)*size])
 	}
-	want := lm.Measurement{Result: acc.Result(9), HeadLoss: lm.HeadLoss{FlowLoss: float64(p.Scalar(ev.Head.Loss))},
+	want := lm.Measurement{Result: acc.Result(9), Head: lm.HeadMetrics{{Name: "flow_loss", Value: float64(p.Scalar(ev.Head.Loss))}},
 		Samples: samples, BlockSize: size, Tokens: n * per * 4, Drawn: n * per * samples}
 	got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
 	if err != nil {
@@ -58,8 +58,26 @@ func TestFlow(t *testing.T) {
 	if diff := cmp.Diff(want, got, untimed); diff != "" || want.Brier[0] == 0 {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if f := got.Figures(); len(f) != 1 || f[0].Name != "flow_loss" || f[0].Value != got.FlowLoss {
-		t.Errorf("figures %v", f)
+}
+
+// TestSamplesOfEveryHead: the number of samples a position changes the width of the intervals, not what is estimated.
+func TestSamplesOfEveryHead(t *testing.T) {
+	e, b := engine(t, 2), blocks(t, corpus.Language, 4, 24)
+	for _, kind := range head.Names() {
+		m := testkit.WithHead(kind)
+		best, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: 600})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, samples := range []int{2, 3, 8} {
+			r, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: samples})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if iv := r.BrierInterval[0]; best.Brier[0] < iv.Lo || best.Brier[0] > iv.Hi || r.Drawn != samples*r.Positions {
+				t.Errorf("%s: Brier-1 %v with 600 samples, %v in [%v, %v] with %d", kind, best.Brier[0], r.Brier[0], iv.Lo, iv.Hi, samples)
+			}
+		}
 	}
 }
 
@@ -87,7 +105,8 @@ func TestDiverged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !(r.DiffusionLoss > 0) || math.Abs(r.DiffusionMSE+r.DiffusionVB-r.DiffusionLoss) > 1e-6*r.DiffusionLoss {
+	loss := r.Head.Value("diffusion_loss")
+	if sum := r.Head.Value("diffusion_mse") + r.Head.Value("diffusion_vb"); !(loss > 0) || math.Abs(sum-loss) > 1e-6*loss || len(r.Head) != 3 {
 		t.Errorf("%+v", r)
 	}
 	positions := int(b.Len()) * 5
@@ -100,8 +119,7 @@ func TestDiverged(t *testing.T) {
 // the same of all others, two draws coincide if both diverge or neither does; behind those that diverged there is nothing.
 func TestSomeDiverge(t *testing.T) {
 	e := engine(t, 2)
-	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
-	c.ModelType, c.SamplingSteps = head.FlowType, 3
+	c, ae := testkit.Set(testkit.TinyLM(), "model_type=flow", "sampling_steps=3"), testkit.TinyAutoencoder()
 	for k, want := range map[int][brier.N]float64{4: {-50, -50, -50, -50}, 2: {-50, -50, -37.5, -37.5}} {
 		c.PatchSize, ae.PatchSize = k, k
 		m := lm.New(c, ae, nn.NewParams())

@@ -47,7 +47,7 @@ func TestLM(t *testing.T) {
 		est.Add(&acc, i, drawn[i*per*samples*4:][:per*samples*4], ids[i*size+4:(i+1)*size])
 	}
 	want := lm.Measurement{
-		Result: acc.Result(9), HeadLoss: lm.HeadLoss{EnergyLoss: float64(p.Scalar(ev.Head.Loss))},
+		Result: acc.Result(9), Head: lm.HeadMetrics{{Name: "energy_loss", Value: float64(p.Scalar(ev.Head.Loss))}},
 		Samples: samples, BlockSize: size, Tokens: n * per * 4, Drawn: n * per * samples,
 	}
 	if want.Brier[0] == 0 || want.Positions != n*per {
@@ -75,8 +75,8 @@ func TestLMBatches(t *testing.T) {
 		if got.Positions != n*4 || got.Blocks != n || got.Tokens != n*20 || got.Samples != o.Samples {
 			t.Errorf("%+v: %+v; want %d blocks of 4 positions", o, got, n)
 		}
-		if d := math.Abs(got.EnergyLoss/base.EnergyLoss - 1); d > .05 || d == 0 {
-			t.Errorf("%+v: energy loss %v, with all rows at a time %v", o, got.EnergyLoss, base.EnergyLoss)
+		if d := math.Abs(got.Head.Value("energy_loss")/base.Head.Value("energy_loss") - 1); d > .05 || d == 0 {
+			t.Errorf("%+v: energy loss %v, with all rows at a time %v", o, got.Head, base.Head)
 		}
 		if d := math.Abs(got.Brier[0] - base.Brier[0]); d > 2 || d == 0 {
 			t.Errorf("%+v: Brier-1 %v, with all rows at a time %v", o, got.Brier[0], base.Brier[0])

@@ -191,7 +191,8 @@ func TestShortPatchesAreUnbiased(t *testing.T) {
 // writesLetters is a model of one number of noise that writes a few letters, which it is sometimes right with.
 func writesLetters(patch int) *lm.Model {
 	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
-	c.PatchSize, ae.PatchSize, c.NoiseSize = patch, patch, 1
+	c.PatchSize, ae.PatchSize = patch, patch
+	c = testkit.Set(c, "noise_size=1")
 	c.InitializerRange, ae.InitializerRange = .4, .4
 	m := lm.New(c, ae, nn.NewParams())
 	m.Initialize(8)

@@ -51,32 +51,38 @@ func input(c lm.Config, ae autoencoder.Config) (training, written float64) {
 // network is the head's: H1 of a hidden state, H2 of a time of it, H3 of a vector at it, and B, the part of H2 + H3 whose
 // input needs no gradient.
 func network(c lm.Config) (h1, h2, h3, b float64) {
-	d, h, z, s := float64(c.HiddenSize), float64(c.NumMLPLayers), float64(c.LatentSize), float64(c.NoiseSize)
-	o := 1. // of the flow head: velocities
-	switch c.ModelType {
-	case head.EnergyType:
+	d, z := float64(c.HiddenSize), float64(c.LatentSize)
+	var h, o float64
+	switch options := c.Options.(type) {
+	case head.EnergyOptions:
+		h, s := float64(options.NumMLPLayers), float64(options.NoiseSize)
 		return (1 + h) * d * d, 0, s*d + (5*h+1)*d*d + d*z, s * d
-	case head.DiffusionType:
-		o = 2 // noise and variance
+	case head.DiffusionOptions:
+		h, o = float64(options.NumMLPLayers), 2 // noise and variance
+	case head.FlowOptions:
+		h, o = float64(options.NumMLPLayers), 1 // velocities
 	}
 	return d * d, 256*d + (3*h+3)*d*d, 2*h*d*d + (1+o)*d*z, (256 + z) * d
 }
 
 // evaluations is E: how often the network is evaluated for a sample.
 func evaluations(c lm.Config) float64 {
-	steps := float64(c.SamplingSteps)
-	switch {
-	case c.ModelType == head.EnergyType:
-		return 1
-	case c.ModelType == head.DiffusionType && steps == 0:
-		return 100
-	case c.ModelType == head.FlowType && steps == 0:
-		steps = 10
+	or := func(steps, paper int) float64 {
+		if steps == 0 {
+			steps = paper
+		}
+		return float64(steps)
 	}
-	if c.ModelType == head.FlowType && c.Solver == "midpoint" {
-		return 2 * steps
+	switch o := c.Options.(type) {
+	case head.DiffusionOptions:
+		return or(o.SamplingSteps, 100)
+	case head.FlowOptions:
+		if o.Solver == "midpoint" {
+			return 2 * or(o.SamplingSteps, 10)
+		}
+		return or(o.SamplingSteps, 10)
 	}
-	return steps
+	return 1
 }
 
 // scoring is what the head takes in training, with N samples.

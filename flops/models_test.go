@@ -33,7 +33,8 @@ func shapes() map[string]shape {
 	for k := 1; k <= 8; k++ {
 		s := all["tiny"]
 		s.c.PatchSize, s.ae.PatchSize = k, k
-		s.c.NumHiddenLayers, s.c.NumMLPLayers, s.c.NumSamples = 1+k%3, k, 2+k%5
+		s.c.NumHiddenLayers, s.c.NumSamples = 1+k%3, 2+k%5
+		s.c = testkit.Set(s.c, fmt.Sprintf("num_mlp_layers=%d", k))
 		s.c.NumKeyValueHeads = []int{1, 2, 4}[k%3]
 		s.ae.NumEncoderLayers, s.ae.NumDecoderLayers = k, 9-k
 		s.c.TokenLossWeight = float64(k % 2)
@@ -49,7 +50,7 @@ func TestClosedFormulas(t *testing.T) {
 		t.Run("ae/"+name, func(t *testing.T) { closedAE(t, s.ae) })
 		for _, kind := range heads {
 			for _, input := range []string{lm.Tokens, lm.Latents, lm.Both} {
-				s.c.ModelType, s.c.Input = kind, input
+				s.c = testkit.Set(s.c, "model_type="+kind, "input="+input)
 				if err := s.c.ValidateWith(s.ae); err != nil {
 					t.Fatal(err)
 				}
@@ -95,24 +96,21 @@ func TestClosedDrawing(t *testing.T) {
 		}
 		m := lm.New(c, s.ae, nn.NewParams())
 		for _, draws := range []int{1, 2, 7} {
-			t.Run(fmt.Sprintf("%s/%s/steps=%d/draws=%d", c.ModelType, c.Solver, c.SamplingSteps, draws), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%+v/draws=%d", c.ModelType, c.Options, draws), func(t *testing.T) {
 				n := float64(draws)
 				compareParts(t, m.Drawing(draws), map[string]flops.Count{"head": {Products: drawing(c, n)}, "decoder": {Products: n * 2 * u}})
 			})
 		}
 	}
-	s.c.ModelType = head.EnergyType
-	check(s.c)
+	check(testkit.Set(s.c, "model_type=energy"))
 	for _, steps := range []int{0, 2, 3, 128, 129, 255, 256, 257, 511, 512, 513, 777, 1000} {
-		s.c.SamplingSteps, s.c.ModelType = steps, head.DiffusionType
-		check(s.c)
-		s.c.ModelType = head.FlowType
-		for _, s.c.Solver = range []string{"midpoint", "euler"} {
-			check(s.c)
+		sampling := fmt.Sprintf("sampling_steps=%d", steps)
+		check(testkit.Set(s.c, "model_type=diffusion", sampling))
+		for _, solver := range []string{"midpoint", "euler"} {
+			check(testkit.Set(s.c, "model_type=flow", sampling, "solver="+solver))
 		}
 	}
-	s.c.SamplingSteps = 100_003 // so many that chunks are left over
-	check(s.c)
+	check(testkit.Set(s.c, "model_type=flow", "solver=euler", "sampling_steps=100003")) // so many that chunks are left over
 }
 
 // compareParts compares the sums of parts of one name.

@@ -8,7 +8,7 @@ import (
 )
 
 // adaLN is the network that the diffusion and the flow head share: an MLP on the noisy latent vector, whose layer norms
-// are shifted, scaled and gated by time and hidden state (SPEC section 3.2).
+// are shifted, scaled and gated by time and hidden state (docs/spec.md, section 3.2).
 type adaLN struct {
 	hidden, latent, out int     // D, Z, outputs
 	timeScale           float32 // from a head's times to the whole ones of the embedding

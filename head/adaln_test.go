@@ -1,11 +1,13 @@
 package head_test
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -13,15 +15,14 @@ import (
 
 func newFlow(t *testing.T) (*head.Flow, *nn.Params) {
 	t.Helper()
-	c := head.Default()
-	c.ModelType, c.NumMLPLayers, c.SamplingSteps = head.FlowType, 2, 4
-	if err := c.Validate(); err != nil {
+	o := head.FlowOptions{NumMLPLayers: 2, SamplingSteps: 4, Solver: "midpoint"}
+	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	ps := nn.NewParams()
-	h := head.New(c, hidden, latent, .3, ps)
+	h := head.NewFlow(o, hidden, latent, ps)
 	ps.Initialize(1)
-	return h.(*head.Flow), ps
+	return h, ps
 }
 
 // TestFirstWeights: Xavier-uniform, the time's MLP from N(0, .02), and zero where the network is to start as nothing.
@@ -79,16 +80,15 @@ func TestUntrainedFlow(t *testing.T) {
 	}
 }
 
-// TestStepsAreValidated: each head has its own range.
+// TestStepsAreValidated: each head has its own range, and the energy head has no steps.
 func TestStepsAreValidated(t *testing.T) {
 	for kind, c := range map[string]struct{ good, bad []int }{
-		head.EnergyType: {[]int{0}, []int{-1, 1, 10}}, head.DiffusionType: {[]int{0, 2, 999, 1000}, []int{-1, 1, 1001}},
+		head.EnergyType: {nil, []int{-1, 0, 1, 10}}, head.DiffusionType: {[]int{0, 2, 999, 1000}, []int{-1, 1, 1001}},
 		head.FlowType: {[]int{0, 1, 10, 5000}, []int{-1, 1 << 30}},
 	} {
 		for _, n := range slices.Concat(c.good, c.bad) {
-			config := head.Default()
-			config.ModelType, config.SamplingSteps = kind, n
-			if err := config.Validate(); (err == nil) != slices.Contains(c.good, n) {
+			_, err := config.Compose(head.Default(), "", []string{"model_type=" + kind, fmt.Sprintf("sampling_steps=%d", n)})
+			if (err == nil) != slices.Contains(c.good, n) {
 				t.Errorf("%d steps of %s: %v", n, kind, err)
 			}
 		}

@@ -119,7 +119,7 @@ func (d *denoiser) condition(k int) error {
 // finish returns the latent vectors. Only here are they looked at: on the way they may be far off, since the first step
 // back of a diffusion is a large one.
 func (d *denoiser) finish() ([]float32, error) {
-	return settle(d.latents, d.net.latent, farthest, d.kind, len(d.times))
+	return Settle(d.latents, d.net.latent, Far, d.kind, len(d.times))
 }
 
 // fillNormal is FillNoise for draws of size normal numbers a row.

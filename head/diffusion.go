@@ -1,8 +1,10 @@
 package head
 
 import (
+	"fmt"
 	"math"
 
+	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/head/diffusion"
 	"github.com/calm-go/calm/nn"
@@ -10,16 +12,58 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// Diffusion is the diffusion head (SPEC section 3.2): a network that predicts the noise in a noisy target, and the
-// variance of the step back, trained at single steps; a sample takes many.
+// diffusionKind is the first of the paper's two alternatives to the energy head.
+var diffusionKind = Kind{
+	Name:    DiffusionType,
+	Options: DiffusionOptions{NumMLPLayers: 4},
+	Ignored: config.Ignored{"beta": "", "noise_size": "", "target_samples": "", "solver": ""}, // in files written when every head had all keys
+	New: func(o Options, hidden, latent int, _ float64, ps *nn.Params) Head {
+		return NewDiffusion(o.(DiffusionOptions), hidden, latent, ps)
+	},
+	Prefix: netPrefix,
+	Metrics: []Metric{
+		{"diffusion_loss", "the sum of diffusion_mse and diffusion_vb"},
+		{"diffusion_mse", "the mean squared error of the predicted noise"},
+		{"diffusion_vb", "the variational bound, in bits a latent dimension"},
+	},
+	StopsGradient: true, // the bound does not train the predicted noise
+	SamplingKeys:  []string{SamplingSteps},
+	Reference:     Reference{Class: "DiffusionTransformer"},
+}
+
+// DiffusionOptions are the keys of the diffusion head.
+type DiffusionOptions struct {
+	NumMLPLayers  int `json:"num_mlp_layers"` // blocks
+	SamplingSteps int `json:"sampling_steps"` // of a draw, 2 to 1000; 0 for the paper's 100
+}
+
+// Validate reports everything that is wrong, as a *config.Error.
+func (o DiffusionOptions) Validate() error {
+	var p config.Problems
+	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MostLayers)
+	n := o.SamplingSteps
+	p.Check(n == 0 || n >= 2 && n <= diffusion.Steps, SamplingSteps, n, fmt.Sprintf("want 0 for the paper's 100, or 2 to %d", diffusion.Steps))
+	return p.Err()
+}
+
+// Steps returns SamplingSteps, or the paper's 100.
+func (o DiffusionOptions) Steps() int {
+	if o.SamplingSteps > 0 {
+		return o.SamplingSteps
+	}
+	return 100
+}
+
+// Diffusion is the diffusion head (docs/spec.md, section 3.2): a network that predicts the noise in a noisy target, and
+// the variance of the step back, trained at single steps; a sample takes many.
 type Diffusion struct {
-	Config Config
-	net    *adaLN
+	Options DiffusionOptions
+	net     *adaLN
 }
 
 // NewDiffusion declares the head's parameters in ps.
-func NewDiffusion(c Config, hidden, latent int, ps *nn.Params) *Diffusion {
-	return &Diffusion{c, newAdaLN(c.NumMLPLayers, hidden, latent, 2*latent, 1, ps)}
+func NewDiffusion(o DiffusionOptions, hidden, latent int, ps *nn.Params) *Diffusion {
+	return &Diffusion{o, newAdaLN(o.NumMLPLayers, hidden, latent, 2*latent, 1, ps)}
 }
 
 // Loss adds the squared error of the noise and the variational bound to g, see Head.
@@ -37,16 +81,19 @@ func (h *Diffusion) Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, s
 	l.Predictions = h.net.apply(g, input.Y, h.net.conditions(g, hidden, l.Times))
 	loss := g.DiffusionLoss(l.Predictions, input.Target, l.Noise, l.Times, weight, tables)
 	l.Loss, l.Terms = loss.Loss, []*nn.Tensor{loss.MSE, loss.Bound}
-	l.Figures = []Figure{{"diffusion_loss", loss.Loss}, {"diffusion_mse", loss.MeanMSE}, {"diffusion_vb", loss.MeanBound}}
+	l.Metrics = []Scalar{{"diffusion_loss", loss.Loss}, {"diffusion_mse", loss.MeanMSE}, {"diffusion_vb", loss.MeanBound}}
 	return l
 }
 
 // NoiseSize returns Z for each step.
-func (h *Diffusion) NoiseSize() int { return h.Config.Steps() * h.net.latent }
+func (h *Diffusion) NoiseSize() int { return h.Steps() * h.net.latent }
 
-// NewSampler compiles a sampler of Config.Steps steps, see Head.
+// Steps returns the number of steps of a draw.
+func (h *Diffusion) Steps() int { return h.Options.Steps() }
+
+// NewSampler compiles a sampler of Steps steps, see Head.
 func (h *Diffusion) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
-	s := diffusion.Respaced(h.Config.Steps())
+	s := diffusion.Respaced(h.Steps())
 	var times []float32 // from noise to text
 	for i := range s.Timesteps {
 		times = append(times, float32(s.Timesteps[len(s.Timesteps)-1-i]))
@@ -54,9 +101,9 @@ func (h *Diffusion) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	return &diffusionSampler{denoiser: newDenoiser(e, DiffusionType, h.net, rows, draws, times), engine: e, schedule: s}
 }
 
-// Drawing describes Config.Steps evaluations of the network, see Head.
+// Drawing describes Steps evaluations of the network, see Head.
 func (h *Diffusion) Drawing(rows, draws int) []flops.Part {
-	n := h.Config.Steps()
+	n := h.Steps()
 	return h.net.denoising(rows, draws, n).parts(n)
 }
 

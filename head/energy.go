@@ -2,8 +2,8 @@ package head
 
 import (
 	"fmt"
-	"math"
 
+	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -11,11 +11,48 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// Energy is the energy head (paper section 4.2, SPEC section 3.1): one pass through a small network gives a sample.
+// energyKind is the paper's head.
+var energyKind = Kind{
+	Name:    EnergyType,
+	Options: EnergyOptions{NumMLPLayers: 4, Beta: 1, NoiseSize: 64, TargetSamples: 100},
+	Ignored: config.Ignored{SamplingSteps: "0", "solver": ""}, // in files written when every head had all keys
+	New: func(o Options, hidden, latent int, std float64, ps *nn.Params) Head {
+		return NewEnergy(o.(EnergyOptions), hidden, latent, std, ps)
+	},
+	Prefix:        energyPrefix,
+	Metrics:       []Metric{{"energy_loss", "the energy score: distances of latent vectors to the power of beta"}},
+	MinSamples:    2,
+	ScoresSamples: true,
+	Reference:     Reference{Class: "EnergyTransformer", Alias: "generative_head."},
+}
+
+// EnergyOptions are the keys of the energy head.
+type EnergyOptions struct {
+	NumMLPLayers  int     `json:"num_mlp_layers"` // blocks
+	Beta          float64 `json:"beta"`           // the score's exponent, in (0, 2]
+	NoiseSize     int     `json:"noise_size"`     // S
+	TargetSamples int     `json:"target_samples"` // M, posterior samples a position; the reference has 100, no key
+}
+
+// maxTargets bounds the time and the memory that a typo can take.
+const maxTargets = 65_536
+
+// Validate reports everything that is wrong, as a *config.Error.
+func (o EnergyOptions) Validate() error {
+	var p config.Problems
+	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MostLayers)
+	p.Check(o.Beta > 0 && o.Beta <= 2, "beta", o.Beta, "want more than 0 and at most 2: the energy score is not defined elsewhere")
+	config.Within(&p, "noise_size", o.NoiseSize, 1, config.MostWidth)
+	config.Within(&p, "target_samples", o.TargetSamples, 1, maxTargets)
+	return p.Err()
+}
+
+// Energy is the energy head (paper section 4.2; docs/spec.md, section 3.1): one pass through a small network gives a
+// sample.
 type Energy struct {
-	Config Config
-	hidden int // D
-	latent int // Z
+	Options EnergyOptions
+	hidden  int // D
+	latent  int // Z
 
 	noiseEmbed, hiddenEmbed layer.Linear // [D, S], [D, D]
 	normNoise, normHidden   layer.LayerNorm
@@ -37,16 +74,16 @@ const energyPrefix = "mlp_generator."
 
 // NewEnergy declares the head's parameters in ps. std is the standard deviation of its first weights; the last layer
 // starts at zero, so all samples coincide at first.
-func NewEnergy(c Config, hidden, latent int, std float64, ps *nn.Params) *Energy {
+func NewEnergy(o EnergyOptions, hidden, latent int, std float64, ps *nn.Params) *Energy {
 	linear := func(name string, in, out int) layer.Linear {
 		return layer.NewLinear(ps, energyPrefix+name, in, out, true, std)
 	}
 	norm := func(name string) layer.LayerNorm { return layer.NewLayerNorm(ps, energyPrefix+name, hidden) }
 	h := &Energy{
-		Config: c, hidden: hidden, latent: latent,
-		noiseEmbed: linear("noise_embd", c.NoiseSize, hidden), hiddenEmbed: linear("hidden_embd", hidden, hidden),
+		Options: o, hidden: hidden, latent: latent,
+		noiseEmbed: linear("noise_embd", o.NoiseSize, hidden), hiddenEmbed: linear("hidden_embd", hidden, hidden),
 		normNoise: norm("norm_noise"), normHidden: norm("norm_hidden"),
-		blocks: make([]energyBlock, c.NumMLPLayers),
+		blocks: make([]energyBlock, o.NumMLPLayers),
 	}
 	for i := range h.blocks {
 		at := fmt.Sprintf("mlp_blocks.%d.", i)
@@ -66,7 +103,7 @@ func NewEnergy(c Config, hidden, latent int, std float64, ps *nn.Params) *Energy
 
 // Noise adds the head's noise, uniform on [-.5, .5), to g under a name: [samples, positions, S].
 func (h *Energy) Noise(g *nn.Graph, name string, samples, positions int) *nn.Tensor {
-	return g.Random(name, nn.Uniform(-.5, .5), samples, positions, h.Config.NoiseSize)
+	return g.Random(name, nn.Uniform(-.5, .5), samples, positions, h.Options.NoiseSize)
 }
 
 // Sample adds the network to g: hidden [.., D] of P rows and noise [N, P, S] give latent vectors [N, P, Z]. What
@@ -94,23 +131,26 @@ func (h *Energy) Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samp
 	positions := hidden.Rows()
 	l := &Loss{
 		Noise:     h.Noise(g, "head.noise", samples, positions),
-		TargetEps: g.Random("head.target_eps", nn.Normal(), h.Config.TargetSamples, positions, h.latent),
+		TargetEps: g.Random("head.target_eps", nn.Normal(), h.Options.TargetSamples, positions, h.latent),
 	}
 	l.Predictions = h.Sample(g, hidden, l.Noise)
 	l.Samples = l.Predictions
-	score := g.EnergyScore(l.Predictions, mean, logStd, l.TargetEps, weight, float32(h.Config.Beta))
+	score := g.EnergyScore(l.Predictions, mean, logStd, l.TargetEps, weight, float32(h.Options.Beta))
 	l.Loss, l.Terms = score.Loss, []*nn.Tensor{score.DistX, score.DistY}
-	l.Figures = []Figure{{"energy_loss", score.Loss}}
+	l.Metrics = []Scalar{{"energy_loss", score.Loss}}
 	return l
 }
 
 // NoiseSize returns S.
-func (h *Energy) NoiseSize() int { return h.Config.NoiseSize }
+func (h *Energy) NoiseSize() int { return h.Options.NoiseSize }
+
+// Steps returns 1.
+func (h *Energy) Steps() int { return 1 }
 
 // NewSampler compiles a sampler of one pass, see Head.
 func (h *Energy) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	d := h.drawing(rows, draws)
-	return &energySampler{energyDrawing: d, program: e.Compile(d.graph, cpu.Inference), engine: e, perDraw: rows * h.Config.NoiseSize}
+	return &energySampler{energyDrawing: d, program: e.Compile(d.graph, cpu.Inference), engine: e, perDraw: rows * h.Options.NoiseSize}
 }
 
 // Drawing describes the one pass, see Head.
@@ -127,7 +167,7 @@ type energyDrawing struct {
 func (h *Energy) drawing(rows, draws int) energyDrawing {
 	d := energyDrawing{graph: nn.NewGraph()}
 	d.hidden = d.graph.Floats("hidden", rows, h.hidden)
-	d.noise = d.graph.Floats("noise", draws, rows, h.Config.NoiseSize)
+	d.noise = d.graph.Floats("noise", draws, rows, h.Options.NoiseSize)
 	d.latents = h.Sample(d.graph, d.hidden, d.noise)
 	d.graph.Output(d.latents)
 	return d
@@ -152,5 +192,5 @@ func (s *energySampler) Sample(hidden, noise []float32) ([]float32, error) {
 		return nil, err
 	}
 	latents := s.program.Floats(s.latents)
-	return settle(latents, s.latents.Dim(2), math.MaxFloat32, EnergyType, 1)
+	return Settle(latents, s.latents.Dim(2), Finite, EnergyType, 1)
 }

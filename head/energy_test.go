@@ -1,14 +1,11 @@
 package head_test
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/nn"
@@ -21,26 +18,8 @@ const (
 	samples, places = 3, 4
 )
 
-func TestValidate(t *testing.T) {
-	if err := head.Default().Validate(); err != nil {
-		t.Fatal(err)
-	}
-	var e *config.Error
-	if !errors.As(head.Config{Beta: math.NaN()}.Validate(), &e) {
-		t.Fatal("no *config.Error")
-	}
-	var keys []string
-	for _, p := range e.Problems {
-		keys = append(keys, p.Key)
-	}
-	if got, want := strings.Join(keys, " "), "model_type num_mlp_layers num_samples beta noise_size target_samples solver"; got != want {
-		t.Errorf("problems with %q, want %q", got, want)
-	}
-}
-
 func newHead(perturb float32) (*head.Energy, *nn.Params) {
-	c := head.Default()
-	c.NumMLPLayers, c.NoiseSize, c.TargetSamples = 2, noiseSize, 6
+	c := head.EnergyOptions{NumMLPLayers: 2, Beta: 1, NoiseSize: noiseSize, TargetSamples: 6}
 	ps := nn.NewParams()
 	h := head.NewEnergy(c, hidden, latent, .3, ps)
 	ps.Initialize(1)
@@ -76,7 +55,7 @@ func sample(t *testing.T, e *cpu.Engine, h *head.Energy, y, noise []float32) []f
 	return slices.Clone(program.Floats(out))
 }
 
-// TestSampleEqualsFormula computes SPEC section 3.1 in float64, with the concatenation that the head avoids.
+// TestSampleEqualsFormula computes docs/spec.md, section 3.1 in float64, with the concatenation that the head avoids.
 func TestSampleEqualsFormula(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
 		h, ps := newHead(.3)

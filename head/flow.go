@@ -1,6 +1,7 @@
 package head
 
 import (
+	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/head/flow"
 	"github.com/calm-go/calm/nn"
@@ -8,19 +9,60 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// Flow is the flow head (SPEC section 3.3): a network that says at each time which way leads from noise to a sample,
-// trained on straight ways, and a solver that goes it.
+// flowKind is the second of the paper's two alternatives to the energy head.
+var flowKind = Kind{
+	Name:    FlowType,
+	Options: FlowOptions{NumMLPLayers: 4, Solver: string(flow.Midpoint)},
+	Ignored: config.Ignored{"beta": "", "noise_size": "", "target_samples": ""}, // in files written when every head had all keys
+	New: func(o Options, hidden, latent int, _ float64, ps *nn.Params) Head {
+		return NewFlow(o.(FlowOptions), hidden, latent, ps)
+	},
+	Prefix:       netPrefix,
+	Metrics:      []Metric{{"flow_loss", "the mean squared error of the predicted velocity"}},
+	SamplingKeys: []string{SamplingSteps, "solver"},
+	Reference:    Reference{Class: "FlowTransformer"},
+}
+
+// FlowOptions are the keys of the flow head.
+type FlowOptions struct {
+	NumMLPLayers  int    `json:"num_mlp_layers"` // blocks
+	SamplingSteps int    `json:"sampling_steps"` // of a draw; 0 for the paper's 10
+	Solver        string `json:"solver"`         // midpoint, of two evaluations a step, or euler, of one
+}
+
+// maxFlowSteps bounds the time that a typo can take.
+const maxFlowSteps = 1_000_000
+
+// Validate reports everything that is wrong, as a *config.Error.
+func (o FlowOptions) Validate() error {
+	var p config.Problems
+	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MostLayers)
+	config.Within(&p, SamplingSteps, o.SamplingSteps, 0, maxFlowSteps)
+	config.OneOf(&p, "solver", o.Solver, string(flow.Midpoint), string(flow.Euler))
+	return p.Err()
+}
+
+// Steps returns SamplingSteps, or the paper's 10.
+func (o FlowOptions) Steps() int {
+	if o.SamplingSteps > 0 {
+		return o.SamplingSteps
+	}
+	return 10
+}
+
+// Flow is the flow head (docs/spec.md, section 3.3): a network predicts the velocity on straight paths from noise to a
+// sample; a solver integrates it.
 type Flow struct {
-	Config Config
-	net    *adaLN
+	Options FlowOptions
+	net     *adaLN
 }
 
 // flowTimes is what the network's time embedding calls the time 1.
 const flowTimes = 1000
 
 // NewFlow declares the head's parameters in ps.
-func NewFlow(c Config, hidden, latent int, ps *nn.Params) *Flow {
-	return &Flow{c, newAdaLN(c.NumMLPLayers, hidden, latent, latent, flowTimes, ps)}
+func NewFlow(o FlowOptions, hidden, latent int, ps *nn.Params) *Flow {
+	return &Flow{o, newAdaLN(o.NumMLPLayers, hidden, latent, latent, flowTimes, ps)}
 }
 
 // Loss adds the squared error of velocities to g, see Head.
@@ -30,7 +72,7 @@ func (h *Flow) Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, sample
 	l.Predictions = h.net.apply(g, input.Y, h.net.conditions(g, hidden, l.Times))
 	loss := g.FlowLoss(l.Predictions, input.Target, l.Noise, weight)
 	l.Loss, l.Terms = loss.Loss, []*nn.Tensor{loss.Terms}
-	l.Figures = []Figure{{"flow_loss", loss.Loss}}
+	l.Metrics = []Scalar{{"flow_loss", loss.Loss}}
 	return l
 }
 
@@ -48,16 +90,19 @@ func (l *Loss) noisyTargets(g *nn.Graph, mean, logStd *nn.Tensor, samples int, t
 // NoiseSize returns Z.
 func (h *Flow) NoiseSize() int { return h.net.latent }
 
-// NewSampler compiles a sampler of Config.Steps steps, see Head.
+// Steps returns the number of steps of a draw; a midpoint step evaluates the network twice.
+func (h *Flow) Steps() int { return h.Options.Steps() }
+
+// NewSampler compiles a sampler of Steps steps, see Head.
 func (h *Flow) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
-	solver := flow.Solver(h.Config.Solver)
-	d := newDenoiser(e, FlowType, h.net, rows, draws, solver.Times(h.Config.Steps()))
-	return &flowSampler{denoiser: d, engine: e, solver: solver, steps: h.Config.Steps(), middle: make([]float32, len(d.latents))}
+	solver := flow.Solver(h.Options.Solver)
+	d := newDenoiser(e, FlowType, h.net, rows, draws, solver.Times(h.Steps()))
+	return &flowSampler{denoiser: d, engine: e, solver: solver, steps: h.Steps(), middle: make([]float32, len(d.latents))}
 }
 
 // Drawing describes the solver's evaluations of the network, see Head.
 func (h *Flow) Drawing(rows, draws int) []flops.Part {
-	n := len(flow.Solver(h.Config.Solver).Times(h.Config.Steps()))
+	n := len(flow.Solver(h.Options.Solver).Times(h.Steps()))
 	return h.net.denoising(rows, draws, n).parts(n)
 }
 

@@ -64,9 +64,9 @@ func TestGoldenFlowSampler(t *testing.T) {
 		eachRun(t, c, func(t *testing.T, e *cpu.Engine, run string) {
 			times := c.Floats(t, "out."+run+".times")
 			h := *m.Head.(*head.Flow)
-			h.Config.Solver, h.Config.SamplingSteps = string(flow.Midpoint), len(times)/2
+			h.Options.Solver, h.Options.SamplingSteps = string(flow.Midpoint), len(times)/2
 			if run == "euler" {
-				h.Config.Solver, h.Config.SamplingSteps = string(flow.Euler), len(times)
+				h.Options.Solver, h.Options.SamplingSteps = string(flow.Euler), len(times)
 			}
 			tr := follow(t, e, &h, c, c.Floats(t, "in."+run+".initial_noise"))
 			check := func(name string, got []float32, tolerance float64) {
@@ -89,7 +89,7 @@ func TestGoldenDiffusionSampler(t *testing.T) {
 		eachRun(t, c, func(t *testing.T, e *cpu.Engine, run string) {
 			want := c.Ints(t, "out."+run+".timesteps")
 			h := *m.Head.(*head.Diffusion)
-			h.Config.SamplingSteps = len(want)
+			h.Options.SamplingSteps = len(want)
 			initial, steps := c.Floats(t, "in."+run+".initial_noise"), c.Floats(t, "in."+run+".step_noise")
 			var noise []float32
 			for r := range len(initial) / z {

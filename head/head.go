@@ -1,16 +1,33 @@
 // Package head holds the generative heads of calm's language model: networks that turn the backbone's hidden state and
 // noise into a sample of the next patch's latent vector.
 //
-// Three heads implement Head, chosen by Config.ModelType: Energy draws a sample in one pass, Diffusion and Flow refine
-// noise in many (paper section 4, SPEC section 3). Those two share a network (adaln.go); their schedule and solvers are
-// packages of their own.
+// Each kind of head describes itself with a [Kind] value, and its instances implement [Head]: the energy head draws a
+// sample in one pass, the diffusion and the flow head refine noise in several (paper section 4; docs/spec.md, section 3).
+// Those two share a network (adaln.go); their schedule and solvers are packages of their own.
 //
-// Shapes: P positions, N samples a position, M target samples, D hidden size, Z latent size, S noise size. What has
-// several samples a position is sample-major: row n*P + p is sample n of position p.
+// # How to add a head
+//
+// One file, and one line in the table builtin of kind.go. From another module: the same file, and [Register] instead of
+// the line, called by main. The file has
+//
+//  1. a struct of the head's own keys, with JSON names, and its Validate, which bounds each number (see package config);
+//  2. a function that declares the parameters by names with one prefix (package nn/layer has linear layers and norms);
+//  3. Loss, which adds the training loss to a graph (package nn has the operations);
+//  4. a sampler: NewSampler compiles the graph of a draw, FillNoise and Sample run it; end Sample with [Settle];
+//  5. Drawing, which describes the graphs that a draw runs, for counting;
+//  6. the Kind value with the names, metrics and limits of all this.
+//
+// Then run the suite of package headtest on it: it checks gradients, noise, draws, metrics, cost, configuration and
+// resuming. The Example of this package is a complete head from another module.
+//
+// Shapes: P positions, R rows (positions that are drawn for), N samples a position, n draws a row, M target samples, D
+// hidden size, Z latent size, S noise size. What has several samples a position is sample-major: row n*P + p is sample n
+// of position p.
 package head
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
@@ -18,31 +35,37 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// Values of Config.ModelType.
+// Names of calm's kinds, the values of Config.ModelType.
 const (
 	EnergyType    = "energy"
 	DiffusionType = "diffusion"
 	FlowType      = "flow"
 )
 
-// Head is what a language model needs of a head.
+// Head is an instance of a kind: its parameters, and what a language model needs of it.
 type Head interface {
 	// Loss adds the training loss to g: hidden [.., D] of P rows; the posteriors of the targets, mean, logStd [P, Z];
-	// weight [P], 0 where a position does not count; that many samples (energy) or targets a position.
+	// weight [P], 0 where a position does not count; that many samples or targets a position, num_samples in training.
 	Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *Loss
 	// NewSampler compiles the drawing of that many samples for each of that many rows at a time. It reads the
 	// parameters at each draw, so they may go on learning.
 	NewSampler(e *cpu.Engine, rows, draws int) Sampler
-	// NoiseSize returns how many random numbers one draw for one row takes: S, or Z, or Z for each step of a diffusion.
+	// NoiseSize returns how many random numbers one draw for one row takes, 0 or more: S, or Z, or Z for each step of a
+	// diffusion.
 	NoiseSize() int
-	// Drawing describes what a sampler of that many rows and draws runs at each call, for counting.
+	// Steps returns the number of steps of a draw: 1 for a draw in one pass.
+	Steps() int
+	// Drawing describes what a sampler of that many rows and draws runs at each call, for counting. Every part is named
+	// "head".
 	Drawing(rows, draws int) []flops.Part
 }
 
-// Loss is the head's part of a graph that scores it. Nothing in it is marked as output.
+// Loss is the head's part of a graph that scores it. Nothing in it is marked as output. Loss and Metrics are always set,
+// Samples where the kind scores samples; the others are for tests, which feed and compare them.
 type Loss struct {
 	Loss    *nn.Tensor   // []
-	Figures []Figure     // the loss, and what it is the sum of if that is of interest, under their names in metrics
+	Metrics []Scalar     // those of Kind.Metrics, in their order
+	Samples *nn.Tensor   // [N, P, Z] where the loss is made of samples, else nil
 	Terms   []*nn.Tensor // what it is the mean of: energy: distances x, y [P]; diffusion: mse, bound [N, P]; flow: [N, P]
 
 	Noise     *nn.Tensor // random: energy [N, P, S]; else [N, P, Z], the noise in Input
@@ -51,13 +74,12 @@ type Loss struct {
 
 	Input       *nn.Tensor // of the network, the noisy targets [N, P, Z]; energy: nil
 	Predictions *nn.Tensor // of the network: energy: samples, flow: velocities [N, P, Z]; diffusion: noise and variance [N, P, 2Z]
-	Samples     *nn.Tensor // Predictions where they are samples, else nil
 }
 
-// Figure is one scalar of a graph, under a name.
-type Figure struct {
+// Scalar is a scalar of a graph, under a name.
+type Scalar struct {
 	Name  string
-	Value *nn.Tensor
+	Value *nn.Tensor // []
 }
 
 // Sampler draws latent vectors. It does not allocate. It is not safe for concurrent use, nor beside another program of
@@ -72,24 +94,23 @@ type Sampler interface {
 	Sample(hidden, noise []float32) ([]float32, error)
 }
 
-// New declares the parameters of a valid configuration in ps, by the reference's names, and returns the head. std is the
+// New declares the parameters of a valid configuration in ps, and returns the head: hidden size D, latent size Z. std is the
 // standard deviation of first weights where the reference draws them from a normal distribution.
 func New(c Config, hidden, latent int, std float64, ps *nn.Params) Head {
-	switch c.ModelType {
-	case DiffusionType:
-		return NewDiffusion(c, hidden, latent, ps)
-	case FlowType:
-		return NewFlow(c, hidden, latent, ps)
+	k, ok := Lookup(c.ModelType)
+	if !ok {
+		panic(fmt.Sprintf("head: no kind %q: the configuration was not validated", c.ModelType))
 	}
-	return NewEnergy(c, hidden, latent, std, ps)
+	return k.New(c.Options, hidden, latent, std, ps)
 }
 
 // DivergedError says which draws of a sampler ended in infinities, in no numbers at all, or so far from where latent
 // vectors lie that decoding would make noise of them.
 type DivergedError struct {
-	Head  string // Config.ModelType
-	Steps int    // evaluations of the network that a draw takes
-	Draws []bool // [n, R]: those that diverged
+	Head  string  // Kind.Name
+	Steps int     // evaluations of the network that a draw takes
+	Limit float32 // how far from 0 a draw may end
+	Draws []bool  // [n, R]: those that diverged
 }
 
 // Error says how many draws of how many diverged, and what to do.
@@ -100,20 +121,29 @@ func (e *DivergedError) Error() string {
 			n++
 		}
 	}
-	if e.Head == EnergyType {
-		return fmt.Sprintf("%d of %d samples of the energy head are not finite: the weights have diverged or are damaged; go back to an earlier checkpoint", n, len(e.Draws))
+	if e.Limit >= Finite {
+		return fmt.Sprintf("%d of %d samples of the %s head are not finite: the weights have diverged or are damaged; go back to an earlier checkpoint", n, len(e.Draws), e.Head)
 	}
-	return fmt.Sprintf("%d of %d samples of the %s head diverged: after %d evaluations of the network they are not within ±%d; "+
-		"train the model longer, take more sampling_steps, or go back to an earlier checkpoint", n, len(e.Draws), e.Head, e.Steps, farthest)
+	steps := ""
+	if k, ok := Lookup(e.Head); ok && k.TakesSteps() {
+		steps = "take more " + SamplingSteps + ", "
+	}
+	return fmt.Sprintf("%d of %d samples of the %s head diverged: after %d evaluations of the network they are not within ±%g; "+
+		"train the model longer, %sor go back to an earlier checkpoint", n, len(e.Draws), e.Head, e.Steps, e.Limit, steps)
 }
 
-// farthest is how far from 0 a sampler of many steps may end. The autoencoder draws latent vectors towards N(0, 1), and
-// the schedule of the noise is made for that; a young diffusion head ends in the thousands.
-const farthest = 100
+// Limits for Settle.
+const (
+	// Finite accepts every finite number: for a head whose one pass cannot drift away.
+	Finite = math.MaxFloat32
+	// Far is how far from 0 a sampler of many steps may end. The autoencoder draws latent vectors towards N(0, 1), and the
+	// schedule of the noise is made for that; a young diffusion head ends in the thousands.
+	Far = 100
+)
 
-// settle returns latents of rows of Z numbers; what is farther from 0 than limit, or no number, becomes a row of zeros, and
-// part of a *DivergedError.
-func settle(latents []float32, z int, limit float32, kind string, steps int) ([]float32, error) {
+// Settle ends a draw: it returns latents, rows of Z numbers, of a kind whose draw took that many evaluations. Rows with a
+// number that is farther from 0 than limit, or NaN, become zeros, and the error is a *DivergedError that names them.
+func Settle(latents []float32, z int, limit float32, kind string, evaluations int) ([]float32, error) {
 	if within(latents, limit) {
 		return latents, nil
 	}
@@ -124,10 +154,10 @@ func settle(latents []float32, z int, limit float32, kind string, steps int) ([]
 			clear(row)
 		}
 	}
-	return latents, &DivergedError{Head: kind, Steps: steps, Draws: diverged}
+	return latents, &DivergedError{Head: kind, Steps: evaluations, Limit: limit, Draws: diverged}
 }
 
-// within reports whether no value is farther from 0 than limit, or no number.
+// within reports whether no value is NaN or farther from 0 than limit.
 func within(values []float32, limit float32) bool {
 	for _, v := range values {
 		if !(v >= -limit && v <= limit) {

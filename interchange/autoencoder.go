@@ -96,7 +96,7 @@ func (m *model) insideOnly(d *describer, over lm.Config) (run.AEConfig, error) {
 	if err != nil {
 		return run.AEConfig{}, err
 	}
-	d.note("the autoencoder: weights inside, sizes from their shapes, rms_norm_eps %g from SPEC section 2 (--ae DIR names one with a configuration)", c.RMSNormEps)
+	d.note("the autoencoder: weights inside, sizes from their shapes, rms_norm_eps %g from docs/spec.md, section 2 (--ae DIR names one with a configuration)", c.RMSNormEps)
 	return run.AEConfig{Common: d.common(run.AE, c.PatchSize, blockSize, c.BOSTokenID), AutoencoderConfig: c}, nil
 }
 

@@ -55,9 +55,7 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 		return nil, err
 	}
 	e := exporter{model: m}
-	if l, ok := m.Network.(*lm.Model); ok && l.Config.Input != lm.Tokens {
-		err = &run.UsageError{Err: fmt.Errorf("its transformer reads %s (key input), the reference's only tokens", l.Config.Input)}
-	} else {
+	if err = exportable(m); err == nil {
 		err = e.collect(ctx, f, to)
 	}
 	if err == nil {
@@ -69,10 +67,25 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 	return &e.report, nil
 }
 
+// exportable refuses models that the reference does not have.
+func exportable(m *run.Model) error {
+	l, ok := m.Network.(*lm.Model)
+	switch {
+	case !ok:
+		return nil
+	case l.Config.Input != lm.Tokens:
+		return &run.UsageError{Err: fmt.Errorf("its transformer reads %s (key input), the reference's only tokens", l.Config.Input)}
+	case l.HeadKind.Reference.Class == "":
+		return &run.UsageError{Err: fmt.Errorf("its %s head cannot be exported because %s", l.HeadKind.Name, l.HeadKind.Reference.None)}
+	}
+	return nil
+}
+
 // exporter is a run on its way to the reference.
 type exporter struct {
 	model   *run.Model
 	streams []checkpoint.Stream // by calm's names
+	head    headKeys            // of a language model
 	report  Report
 }
 
@@ -105,9 +118,10 @@ func (e *exporter) collect(ctx context.Context, f *checkpoint.File, to checkpoin
 	case *ar.Model:
 		e.report.Model = "LlamaForCausalLM"
 	case *lm.Model:
-		e.report.Model = class(m.Config.ModelType)
+		e.report.Model = m.HeadKind.Reference.Class
+		e.head, err = headKeysOf(m.Config.Options)
 	}
-	return nil
+	return err
 }
 
 // write fills a hidden directory, which it locks meanwhile, and gives it its name.
@@ -202,7 +216,7 @@ func (e *exporter) under(prefix string) (out []checkpoint.Stream) {
 func (e *exporter) directory(dir string, config map[string]any, streams []checkpoint.Stream) error {
 	var all []checkpoint.Stream
 	for _, s := range streams {
-		for _, name := range exportNames(s.Name) {
+		for _, name := range names(s.Name) {
 			s.Name = name
 			all = append(all, s)
 		}
@@ -289,7 +303,8 @@ func (e *exporter) config(aePath string) map[string]any {
 	out["vocab_size"], out["bos_token_id"], out["eos_token_id"], out["pad_token_id"] = c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.PadTokenID
 	out["ae_path"] = aePath
 	out["patch_size"], out["latent_size"] = c.PatchSize, c.LatentSize
-	out["num_mlp_layers"], out["num_samples"], out["noise_size"], out["beta"] = c.NumMLPLayers, c.NumSamples, c.NoiseSize, float(c.Beta)
+	out["num_samples"] = c.NumSamples
+	out["num_mlp_layers"], out["noise_size"], out["beta"] = e.head.NumMLPLayers, e.head.NoiseSize, float(e.head.Beta)
 	return out
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/filelock"
+	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
@@ -69,14 +70,14 @@ func TestFormats(t *testing.T) {
 func TestHeads(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{head.EnergyType, head.DiffusionType, head.FlowType} {
-		dir, out := tinyWith(t, run.LM, func(c *lm.Config) { c.ModelType = name }), filepath.Join(t.TempDir(), "exported")
+		dir, out := tinyWith(t, run.LM, func(c *lm.Config) { *c = testkit.Set(*c, "model_type="+name) }), filepath.Join(t.TempDir(), "exported")
 		if _, err := Export(t.Context(), dir, out, ""); err != nil {
 			t.Fatal(err)
 		}
 		for _, change := range []func(map[string]any){drop(), drop("architectures")} {
 			rekey(t, out, change)
 			back, r, err := bring(t, out, Options{})
-			if err != nil || r.Model != class(name) {
+			if err != nil || r.Model != classOf(name) {
 				t.Errorf("%s came back as %+v, %v", name, r, err)
 				continue
 			}

@@ -69,7 +69,11 @@ func FuzzConfig(f *testing.F) {
 		case *run.ARConfig:
 			layers = c.NumHiddenLayers
 		case *run.LMConfig:
-			layers = max(c.NumHiddenLayers, c.NumMLPLayers)
+			keys, err := headKeysOf(c.Options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			layers = max(c.NumHiddenLayers, keys.NumMLPLayers)
 		}
 		if layers > len(few) {
 			t.Errorf("%d layers of %d tensors", layers, len(few))

@@ -147,7 +147,7 @@ func (m *model) describe(d *describer, kind run.Kind, head, ae string) error {
 		m.report.Model = "LlamaForCausalLM"
 		block, err = m.describeAR(d)
 	default:
-		m.report.Model = class(head)
+		m.report.Model = classOf(head)
 		block, err = m.describeLM(d, head, ae)
 	}
 	if err == nil {

@@ -10,14 +10,13 @@ import (
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/checkpoint"
-	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
 )
 
-// Block sizes that the published models were trained on, in tokens (SPEC section 1), and the vocabulary of Llama 3's
+// Block sizes that the published models were trained on, in tokens (docs/spec.md, section 1), and the vocabulary of Llama 3's
 // tokenizer with the reference's [PAD].
 const (
 	lmBlock, blockSize = 8192, 2048
@@ -50,7 +49,7 @@ func need[T any](d *describer, v *T, key string) (value T) {
 	return *v
 }
 
-// either returns the value of a key, or what SPEC says, which it notes.
+// either returns the value of a key, or the default of docs/spec.md, which it notes.
 func either[T any](d *describer, v *T, key string, other T) T {
 	if v != nil {
 		return *v
@@ -116,27 +115,18 @@ func (d *describer) supported(c backbone.Config) error {
 
 // languageModel reads the keys of a language model.
 func (d *describer) languageModel(headName string) (lm.Config, error) {
-	r, spec := d.reference, head.Default()
-	c := lm.Default()
-	if err := supportedHead(headName); err != nil {
+	r, c := d.reference, lm.Default()
+	var err error
+	if c.HeadConfig, err = d.head(headName); err != nil {
 		return c, err
 	}
 	c.Config = d.backbone()
-	c.HeadConfig = spec
-	c.ModelType = headName
-	c.NumMLPLayers = either(d, r.NumMLPLayers, "num_mlp_layers", spec.NumMLPLayers)
-	c.NumSamples = either(d, r.NumSamples, "num_samples", spec.NumSamples)
-	c.Beta = either(d, r.Beta, "beta", spec.Beta)
-	c.NoiseSize = either(d, r.NoiseSize, "noise_size", spec.NoiseSize)
 	c.PatchSize = need(d, r.PatchSize, "patch_size")
 	c.LatentSize = need(d, r.LatentSize, "latent_size")
 	c.VocabSize = need(d, r.VocabSize, "vocab_size")
 	c.BOSTokenID, c.EOSTokenID = d.special()
 	c.PadTokenID = d.pad(c.VocabSize)
 	if err := d.err(); err != nil {
-		return c, err
-	}
-	if err := d.layers(c.NumMLPLayers); err != nil {
 		return c, err
 	}
 	return c, d.supported(c.Config)
@@ -150,18 +140,8 @@ func (d *describer) over(c lm.Config, ae autoencoder.Config) (run.LMConfig, erro
 	out := run.LMConfig{LanguageConfig: c,
 		Common: d.common(run.LM, c.PatchSize, min(lmBlock/c.PatchSize, c.MaxPositionEmbeddings)*c.PatchSize, c.BOSTokenID)}
 	out.WarmupSteps = 2000
-	d.note("the row of the padding token, %d, in transformer.embed_tokens stays as it is in training (SPEC section 3)", c.PadTokenID)
+	d.note("the row of the padding token, %d, in transformer.embed_tokens stays as it is in training (docs/spec.md, section 3)", c.PadTokenID)
 	return out, out.Validate()
-}
-
-// supportedHead refuses heads that package lm cannot build, which head.Config knows.
-func supportedHead(name string) error {
-	c := head.Default()
-	c.ModelType = name
-	if err := c.Validate(); err != nil {
-		return fmt.Errorf("the model has a head of kind %q, which calm cannot run yet: %w", name, err)
-	}
-	return nil
 }
 
 // baseline describes a token-level baseline.

@@ -9,39 +9,31 @@ import (
 	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 )
 
-// Names under which the reference keeps one tensor twice.
+// Names under which the reference keeps the autoencoder's table twice.
 const (
-	energyPrefix = "mlp_generator."   // the energy head's, as calm names it too
-	headPrefix   = "generative_head." // every head's, and the energy head's second name
-	aeTable      = "encoder.embed_tokens.weight"
-	aeHead       = "decoder.lm_head_weight"
+	aeTable = "encoder.embed_tokens.weight"
+	aeHead  = "decoder.lm_head_weight"
 )
 
-// names lists the names that a tensor of calm's may have in a checkpoint of the reference, calm's first.
+// names lists the names that the reference has for a tensor of calm's, calm's first. A file that was imported may have
+// one or several; an exported one needs all: where the reference has two it takes what it finds under one for missing
+// under the other, and draws it anew.
 func names(name string) []string {
 	list := []string{name}
-	if rest, ok := strings.CutPrefix(name, energyPrefix); ok {
-		list = append(list, headPrefix+rest)
-	} else if rest, ok := strings.CutPrefix(name, headPrefix); ok {
-		list = append(list, energyPrefix+rest)
+	for _, k := range head.Kinds() {
+		if rest, ok := strings.CutPrefix(name, k.Prefix); ok && k.Reference.Alias != "" {
+			list = append(list, k.Reference.Alias+rest)
+		}
 	}
 	if name == aeTable || name == lm.AEPrefix+aeTable {
 		list = append(list, strings.TrimSuffix(name, aeTable)+aeHead)
 	}
 	return list
-}
-
-// exportNames lists the names under which the reference needs a tensor of calm's: where it has two it takes what it
-// finds under one for missing under the other, and draws it anew.
-func exportNames(name string) []string {
-	if strings.HasPrefix(name, headPrefix) {
-		return []string{name} // of a head that has no second name
-	}
-	return names(name)
 }
 
 // formats are the number formats of weights, by the reference's names.

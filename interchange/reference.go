@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
@@ -101,14 +100,14 @@ func (r *reference) kindOf(have map[string]source) (kind run.Kind, head string, 
 		case "LlamaForCausalLM":
 			return run.AR, "", nil
 		}
-		if head, ok := strings.CutSuffix(class, "Transformer"); ok {
-			return run.LM, strings.ToLower(head), nil
+		if head, ok := headNamed(class); ok {
+			return run.LM, head, nil
 		}
 	}
 	has := func(name string) bool { _, ok := have[name]; return ok }
 	switch {
 	case has("transformer.embed_tokens.weight"):
-		return run.LM, headOf(have), nil
+		return run.LM, headOf(r, have), nil
 	case has(aeTable) || has(aeHead):
 		return run.AE, "", nil
 	case has("model.embed_tokens.weight"):
@@ -116,20 +115,3 @@ func (r *reference) kindOf(have map[string]source) (kind run.Kind, head string, 
 	}
 	return "", "", fmt.Errorf("it is no model that calm knows: architectures are %v, and among its %d tensors is no table of embeddings by a name of the reference's", r.Architectures, len(have))
 }
-
-// headOf tells the head from its tensors. Diffusion and flow have the same names; a diffusion head's last layer has
-// two outputs, noise and variance, for each latent dimension.
-func headOf(have map[string]source) string {
-	last, ok := have[headPrefix+"net.final_layer.linear.weight"]
-	if !ok {
-		return "energy"
-	}
-	first, ok := have[headPrefix+"net.input_proj.weight"]
-	if ok && len(first.Shape) == 2 && len(last.Shape) == 2 && last.Shape[0] == first.Shape[1] {
-		return "flow"
-	}
-	return "diffusion"
-}
-
-// class names the reference's class of a language model with that head.
-func class(head string) string { return strings.ToUpper(head[:1]) + head[1:] + "Transformer" }

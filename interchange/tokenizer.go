@@ -54,7 +54,7 @@ func tokenizerIn(dir string) (tok *tokenizer.Tokenizer, err error) {
 	return nil, nil
 }
 
-// tail stands in front of prompts (SPEC section 5): newlines, as at the end of a document. Without a tokenizer that
+// tail stands in front of prompts (docs/spec.md, section 5): newlines, as at the end of a document. Without a tokenizer that
 // knows them it is BOS, as of empty documents.
 func (d *describer) tail(kind run.Kind, patch, bos int) []int {
 	ids := []int{}

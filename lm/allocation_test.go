@@ -3,6 +3,7 @@ package lm_test
 import (
 	"testing"
 
+	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -34,7 +35,7 @@ func TestTrainingStepDoesNotAllocate(t *testing.T) { eachHead(t, trainingStepDoe
 func trainingStepDoesNotAllocate(t *testing.T, kind string) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()
-	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1; c.ModelType = kind })
+	m := tiny(func(c *lm.Config) { *c = testkit.Set(*c, "token_loss_weight=1", "model_type="+kind) })
 	tr := m.Training(2, 16)
 	p := e.Compile(tr.Graph, cpu.Training)
 	ids := randomIDs(2*16, m.Config.VocabSize)

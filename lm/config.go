@@ -33,8 +33,9 @@ type Config struct {
 	TokenLossWeight float64 `json:"token_loss_weight"`
 	// TokenLossUntil is the part of a run's steps after which that loss is switched off; 1: never.
 	TokenLossUntil float64 `json:"token_loss_until"`
-	// MSEAnchor is the weight of an auxiliary loss of the energy head: the mean squared error of its samples to the mean
-	// of the next patch's posterior, averaged over samples and dimensions. 0: off. Not in the paper.
+	// MSEAnchor is the weight of an auxiliary loss for heads whose loss scores samples (energy): the mean squared error of
+	// the samples to the mean of the next patch's posterior, averaged over samples and dimensions. 0: off. Not in the
+	// paper.
 	MSEAnchor float64 `json:"mse_anchor"`
 	// HeadLearningRate multiplies the learning rate of the generative head's parameters.
 	HeadLearningRate float64 `json:"head_learning_rate"`
@@ -56,12 +57,10 @@ const (
 	FromAutoencoder = "autoencoder"
 )
 
-// Off is a configuration of nothing but calm's own keys, with the values that change nothing. What a run from before one
-// of them existed does not say is taken from here.
+// Off is a configuration of nothing but calm's own keys, with the values that change nothing. Where a run was made before
+// one of them existed, its value is taken from here.
 func Off() Config {
-	c := Config{Input: Tokens, TokenLossUntil: 1, HeadLearningRate: 1, InitEmbeddings: FromNormal}
-	c.Solver = head.Default().Solver
-	return c
+	return Config{Input: Tokens, TokenLossUntil: 1, HeadLearningRate: 1, InitEmbeddings: FromNormal}
 }
 
 // Default is CALM-M, the smallest published model: 371.7M trainable parameters.
@@ -81,11 +80,13 @@ func official(layers, hidden, intermediate, heads int) Config {
 // the quickstart's four minutes (docs/learning.md).
 func Presets() map[string]Config {
 	quickstart := small("quickstart", 3, 128, 320, 4, 1)
-	quickstart.TargetSamples = 32
+	quickstart.Options = head.EnergyOptions{NumMLPLayers: 1, Beta: 1, NoiseSize: 64, TargetSamples: 32}
 	quickstart.TokenLossWeight = 4
 	quickstart.InitEmbeddings = FromAutoencoder
 	flow := quickstart
-	flow.ModelType, flow.NumSamples, flow.SamplingSteps, flow.HeadLearningRate = head.FlowType, 2, 2, 2.5
+	flow.HeadConfig = head.Config{ModelType: head.FlowType, NumSamples: 2,
+		Options: head.FlowOptions{NumMLPLayers: 1, SamplingSteps: 2, Solver: "midpoint"}}
+	flow.HeadLearningRate = 2.5
 	return map[string]Config{
 		"calm-s":     official(12, 768, 2048, 12),
 		"calm-m":     official(16, 1024, 2752, 16),
@@ -100,7 +101,9 @@ func Presets() map[string]Config {
 func small(ae string, layers, hidden, intermediate, heads, blocks int) Config {
 	c := official(layers, hidden, intermediate, heads)
 	a := autoencoder.Presets()[ae]
-	c.NumMLPLayers = blocks
+	energy := c.Options.(head.EnergyOptions)
+	energy.NumMLPLayers = blocks
+	c.Options = energy
 	c.PatchSize, c.LatentSize, c.VocabSize = a.PatchSize, a.LatentSize, a.VocabSize
 	c.BOSTokenID, c.EOSTokenID, c.PadTokenID = a.BOSTokenID, a.EOSTokenID, a.PadTokenID
 	return c
@@ -129,8 +132,8 @@ func (c Config) Validate() error {
 	config.Within(&p, "token_loss_weight", c.TokenLossWeight, 0, config.MostWeight)
 	p.Check(c.TokenLossUntil > 0 && c.TokenLossUntil <= 1, "token_loss_until", c.TokenLossUntil, "want more than 0 and at most 1, the part of the steps with the token loss")
 	config.Within(&p, "mse_anchor", c.MSEAnchor, 0, config.MostWeight)
-	if c.ModelType != head.EnergyType {
-		p.Check(!(c.MSEAnchor > 0), "mse_anchor", c.MSEAnchor, fmt.Sprintf("want 0: it pulls samples of the energy head, and model_type is %q", c.ModelType))
+	if kind, ok := head.Lookup(c.ModelType); ok && !kind.ScoresSamples {
+		p.Check(!(c.MSEAnchor > 0), "mse_anchor", c.MSEAnchor, fmt.Sprintf("want 0: it is for heads whose loss scores samples, and model_type is %q", c.ModelType))
 	}
 	config.Positive(&p, "head_learning_rate", c.HeadLearningRate, config.MostWeight)
 	config.OneOf(&p, "init_embeddings", c.InitEmbeddings, FromNormal, FromAutoencoder)

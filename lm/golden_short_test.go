@@ -72,7 +72,7 @@ type recorded struct {
 }
 
 func (r recorded) draw(round int, windows []int, hidden []float32) ([]int32, error) {
-	k, s, size := r.x.Patch, r.m.Config.NoiseSize, len(hidden)/r.m.Config.HiddenSize
+	k, s, size := r.x.Patch, r.m.Head.NoiseSize(), len(hidden)/r.m.Config.HiddenSize
 	stepNoise, stepTokens := r.c.Floats(r.t, "in.step_noise"), r.c.Ints(r.t, "out.step_tokens")
 	at := func(window, sample int) int { // in [windows, further, 2, B]
 		row, i := window/r.x.Windows, window%r.x.Windows

@@ -14,7 +14,7 @@ import (
 type Training struct {
 	Batch
 	Graph  *nn.Graph
-	Head   *head.Loss         // its figures and terms are outputs
+	Head   *head.Loss         // its metrics and terms are outputs
 	Tokens []*nn.CrossEntropy // of the auxiliary heads, one a token of the patch; losses and Brier scores are outputs
 	Anchor *nn.Tensor         // output []: the mean squared error of the samples; nil without Config.MSEAnchor
 
@@ -30,7 +30,7 @@ func (m *Model) Training(rows, tokens int) *Training {
 	t := m.score(rows, tokens, m.Config.NumSamples)
 	g := t.Graph
 	g.Loss(t.Head.Loss, 1)
-	t.outputFigures()
+	t.outputMetrics()
 	g.Output(t.Head.Terms...)
 	if w := m.Config.MSEAnchor; w > 0 {
 		t.Anchor = g.MeanSquaredError(t.Head.Samples, t.Target.Mean, t.Weight)
@@ -63,22 +63,25 @@ func (m *Model) score(rows, tokens, samples int) *Training {
 	t.Hidden, t.caches = m.Backbone.ForwardCaches(g, t.PatchVectors)
 	t.Target = m.Autoencoder.Encode(g, t.Targets)
 	t.Head = m.Head.Loss(g, t.Hidden, t.Target.Mean, t.Target.LogStd, t.Weight, samples)
+	if (t.Head.Samples != nil) != m.HeadKind.ScoresSamples {
+		panic(fmt.Sprintf("lm: the loss of the %s head has samples: %t, its Kind says %t", m.HeadKind.Name, t.Head.Samples != nil, m.HeadKind.ScoresSamples))
+	}
 	return t
 }
 
-// outputFigures marks the head's figures as outputs.
-func (t *Training) outputFigures() {
-	for _, f := range t.Head.Figures {
+// outputMetrics marks the head's metrics as outputs.
+func (t *Training) outputMetrics() {
+	for _, f := range t.Head.Metrics {
 		t.Graph.Output(f.Value)
 	}
 }
 
 // Evaluation is the graph of a measurement on B rows of T tokens: the head's loss, and samples as tokens for BrierLM
-// where the loss is made of samples. Else they are drawn from the hidden states, with a Sampler.
+// where the loss scores samples. Else samples are drawn from the hidden states, with a Sampler.
 type Evaluation struct {
 	Batch
 	Graph  *nn.Graph
-	Head   *head.Loss       // its figures are outputs
+	Head   *head.Loss       // its metrics are outputs
 	Hidden *nn.Tensor       // output [B, L-1, D]
 	Tokens *nn.Tensor       // output [N, P, K] int32: the N samples of each position, decoded; nil where the loss has none
 	Caches []backbone.Cache // by layer, keys and values of the B rows of L-1 positions; not marked as outputs
@@ -87,11 +90,11 @@ type Evaluation struct {
 	TokenHeads []*nn.CrossEntropy
 }
 
-// Evaluation describes a measurement with that many samples a position, at least 2 with the energy head: what its
-// loss expects does not depend on their number. The other heads' loss has as many targets a position.
+// Evaluation describes a measurement whose loss has that many samples or targets a position, at least the head's
+// MinSamples. The expectation of the loss does not depend on their number.
 func (m *Model) Evaluation(rows, tokens, samples int) *Evaluation {
 	t := m.score(rows, tokens, samples)
-	t.outputFigures()
+	t.outputMetrics()
 	e := &Evaluation{Batch: t.Batch, Graph: t.Graph, Head: t.Head, Hidden: t.Hidden, Caches: t.caches, TokenHeads: m.scoreTokens(t)}
 	t.Graph.Output(t.Hidden)
 	if t.Head.Samples != nil {

@@ -28,6 +28,7 @@ type Model struct {
 	Autoencoder *autoencoder.Model // frozen
 	Backbone    *backbone.Model
 	Head        head.Head
+	HeadKind    head.Kind // of Head
 	Params      *nn.Params
 
 	embed      *nn.Param // [V, D]; with what follows, nil where only latents are the input
@@ -55,6 +56,7 @@ func New(c Config, ae autoencoder.Config, ps *nn.Params) *Model {
 	}
 	m.Backbone = backbone.New(c.Config, ps, "transformer.")
 	first := len(ps.All())
+	m.HeadKind, _ = head.Lookup(c.ModelType)
 	m.Head = head.New(c.HeadConfig, d, c.LatentSize, std, ps)
 	for _, p := range ps.All()[first:] {
 		p.Rate = c.HeadLearningRate

@@ -85,7 +85,8 @@ func TestConfigKeys(t *testing.T) {
 
 func TestValidateReportsEverything(t *testing.T) {
 	c := lm.Default()
-	c.NumAttentionHeads, c.NumKeyValueHeads, c.NumSamples, c.Beta, c.BOSTokenID = 12, 5, 1, 3, -1
+	c.NumAttentionHeads, c.NumKeyValueHeads, c.NumSamples, c.BOSTokenID = 12, 5, 0, -1
+	c.Options = head.EnergyOptions{NumMLPLayers: 4, Beta: 3, NoiseSize: 64, TargetSamples: 100}
 	c.PatchSize, c.InitEmbeddings, c.TokenLossWeight, c.ModelType = 2, "autoencoder", math.NaN(), "gan"
 	c.Input, c.TokenLossUntil, c.MSEAnchor, c.HeadLearningRate = "ids", 0, .5, 0
 	var e *config.Error
@@ -97,7 +98,7 @@ func TestValidateReportsEverything(t *testing.T) {
 		keys = append(keys, p.Key)
 	}
 	want := "num_attention_heads num_key_value_heads model_type num_samples beta bos_token_id " +
-		"input token_loss_weight token_loss_until mse_anchor head_learning_rate patch_size init_embeddings"
+		"input token_loss_weight token_loss_until head_learning_rate patch_size init_embeddings"
 	if got := strings.Join(keys, " "); got != want {
 		t.Errorf("problems with %q, want %q", got, want)
 	}
@@ -179,9 +180,9 @@ func TestGradients(t *testing.T) {
 func checkGradients(t *testing.T, input, kind string) {
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
 		m := tiny(func(c *lm.Config) {
-			c.Input, c.ModelType, c.TokenLossWeight, c.Beta = input, kind, .7, 1.2
-			if kind == head.EnergyType {
-				c.MSEAnchor = .4
+			*c = testkit.Set(*c, "model_type="+kind, "input="+input, "token_loss_weight=.7")
+			if k, _ := head.Lookup(kind); k.ScoresSamples {
+				*c = testkit.Set(*c, "beta=1.2", "mse_anchor=.4")
 			}
 		})
 		const rows, tokens = 2, 20
@@ -246,7 +247,7 @@ func TestTokenHeadsAreExtra(t *testing.T) {
 func TestThreadsDoNotMatter(t *testing.T) { eachHead(t, threadsDoNotMatter) }
 
 func threadsDoNotMatter(t *testing.T, kind string) {
-	m := tiny(func(c *lm.Config) { c.TokenLossWeight = 1; c.ModelType = kind })
+	m := tiny(func(c *lm.Config) { *c = testkit.Set(*c, "token_loss_weight=1", "model_type="+kind) })
 	ids := randomIDs(4*64, m.Config.VocabSize)
 	step := func(threads int) (float64, map[*nn.Param][]float32) {
 		e := cpu.New(cpu.Options{Threads: threads})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
-	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -24,7 +24,9 @@ const decodedAtOnce = 1 << 15
 // Measurement is how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
 type Measurement struct {
 	brier.Result
-	HeadLoss
+	// Head is the loss of the model's head on held-out text, as training minimises it, and what it consists of: the
+	// Metrics of its head.Kind, the loss first. In JSON they are keys beside the others.
+	Head HeadMetrics `json:"-"`
 	// TokenLoss and TokenBrier are of the auxiliary heads, of a model in training that has them: their mean cross entropy
 	// in nats a token, and the exact Brier score of each token of the patch in percent, [K].
 	TokenLoss  float64   `json:"token_loss,omitzero"`
@@ -45,10 +47,7 @@ type Measurement struct {
 
 // Metrics lists what training measures.
 func (r Measurement) Metrics() []metric.Metric {
-	var list []metric.Metric
-	for _, f := range r.HeadLoss.Figures() {
-		list = append(list, metric.Metric{Name: f.Name, Value: f.Value})
-	}
+	list := slices.Clone(r.Head)
 	if len(r.TokenBrier) > 0 {
 		list = append(list, metric.Metric{Name: metric.TokenLoss, Value: r.TokenLoss})
 	}
@@ -64,7 +63,7 @@ func (r Measurement) Metrics() []metric.Metric {
 // Print writes the measurement for people.
 func (r Measurement) Print(w io.Writer) {
 	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n", r.Positions, r.Blocks, r.BlockSize, r.Samples)
-	for _, f := range r.HeadLoss.Figures() {
+	for _, f := range r.Head {
 		fmt.Fprintf(w, "  %-14s %.5f\n", strings.ReplaceAll(f.Name, "_", " "), f.Value)
 	}
 	if r.Diverged > 0 {
@@ -125,15 +124,15 @@ func NewEvaluator(e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options
 	return v, err
 }
 
-// describe makes the graph: with the energy head all samples of a position in one run, or as many as fit, two at least;
-// with the others the loss and the hidden states.
+// describe makes the graph: where the head's loss scores samples, with all samples of a position in one run, or as many as
+// fit, two at least; else with the loss and the hidden states alone, from which a sampler draws.
 func (v *Evaluator) describe(m *Model, t, samples int) {
 	v.passes = 1
 	perPass := m.Config.NumSamples
-	if m.Config.ModelType == head.EnergyType {
-		perPass = max(2, min(samples, decodedAtOnce/(v.selected.Rows*t)))
+	if least := max(2, m.HeadKind.MinSamples); m.HeadKind.ScoresSamples {
+		perPass = max(least, min(samples, decodedAtOnce/(v.selected.Rows*t)))
 		v.passes = (samples + perPass - 1) / perPass
-		perPass = max(2, (samples+v.passes-1)/v.passes)
+		perPass = max(least, (samples+v.passes-1)/v.passes)
 	}
 	v.graph = m.Evaluation(v.selected.Rows, t, perPass)
 }
@@ -177,7 +176,7 @@ func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
 		v.further.diverged = 0
 	}
 	// Summed over positions.
-	losses, tokens := make([]float64, len(v.graph.Head.Figures)), tokenScores{briers: make([]float64, len(v.graph.TokenHeads))}
+	losses, tokens := make([]float64, len(v.graph.Head.Metrics)), tokenScores{briers: make([]float64, len(v.graph.TokenHeads))}
 	err := v.selected.Each(ctx, v.options.Progress, func(batch, rows int, ids []int32) error {
 		err := v.batch(ctx, batch, rows, ids, losses)
 		tokens.add(v.program, v.graph.TokenHeads, float64(rows*v.perBlock()))
@@ -189,8 +188,8 @@ func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
 	predicted := v.selected.Total * v.perBlock()
 	r := Measurement{Result: v.scores.Result(v.options.Seed), Samples: v.drawn.n, BlockSize: v.selected.BlockSize(),
 		Tokens: predicted * v.extent.Patch, Diverged: v.drawn.diverged, Drawn: predicted * v.drawn.n}
-	for i, f := range v.graph.Head.Figures {
-		*r.figure(f.Name) = losses[i] / float64(predicted)
+	for i, f := range v.graph.Head.Metrics {
+		r.Head = append(r.Head, metric.Metric{Name: f.Name, Value: losses[i] / float64(predicted)})
 	}
 	r.TokenLoss, r.TokenBrier = tokens.mean(float64(predicted))
 	if v.further != nil {
@@ -204,7 +203,7 @@ func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
 	return r, nil
 }
 
-// batch scores a batch of blocks and adds the head's figures, summed over its positions, to losses.
+// batch scores a batch of blocks and adds the head's metrics, summed over its positions, to losses.
 func (v *Evaluator) batch(ctx context.Context, batch, rows int, ids []int32, losses []float64) error {
 	if err := v.fill(ids); err != nil {
 		return err
@@ -218,7 +217,7 @@ func (v *Evaluator) batch(ctx context.Context, batch, rows int, ids []int32, los
 		if err := v.program.Forward(); err != nil {
 			return err
 		}
-		for i, f := range v.graph.Head.Figures {
+		for i, f := range v.graph.Head.Metrics {
 			value := float64(v.program.Scalar(f.Value))
 			if err := eval.Finite(strings.ReplaceAll(f.Name, "_", " "), value); err != nil {
 				return err

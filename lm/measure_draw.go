@@ -9,7 +9,7 @@ import (
 )
 
 // drawn is what a batch's positions were given: n samples of K tokens each. They come out of the run that measures the
-// loss where that is made of samples (energy), else from a sampler at the hidden states.
+// loss where that scores samples, else from a sampler at the hidden states.
 type drawn struct {
 	tokens    []int32 // [P, n, K], or [n, P, K] with bySample
 	bySample  bool
@@ -28,7 +28,7 @@ func newDrawn(e *cpu.Engine, m *Model, graph *Evaluation, samples int, bySample 
 	d := &drawn{n: samples, k: m.Config.PatchSize, positions: graph.Weight.Size(), bySample: bySample}
 	d.tokens = make([]int32, d.positions*d.n*d.k)
 	if graph.Tokens == nil {
-		d.atOnce = max(1, min(d.positions, decodedAtOnce/(d.k*samples), stepsAtOnce/(m.Config.Steps()*samples)))
+		d.atOnce = max(1, min(d.positions, decodedAtOnce/(d.k*samples), stepsAtOnce/(m.Head.Steps()*samples)))
 		d.sampler = m.NewSampler(e, d.atOnce, samples)
 		d.hidden = make([]float32, d.atOnce*m.Config.HiddenSize)
 	}
@@ -68,7 +68,7 @@ func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch
 		}
 		first := chunk * d.atOnce
 		n := min(d.atOnce, d.positions-first)
-		copy(d.hidden, hidden[first*width:(first+n)*width]) // what stands behind them is of an earlier chunk, and its samples are not used
+		copy(d.hidden, hidden[first*width:(first+n)*width]) // the remaining rows are stale; their results are ignored
 		tokens, err := d.sampler.Draw(d.hidden, seed, uint64(batch*chunks+chunk))
 		if err = withoutDivergence(err); err != nil {
 			return err

@@ -57,7 +57,7 @@ func (o *objective) fill(p *cpu.Program, ids []int32) error {
 
 func (o *objective) metrics(p *cpu.Program) []metric.Metric {
 	var list []metric.Metric
-	for _, f := range o.Head.Figures {
+	for _, f := range o.Head.Metrics {
 		list = append(list, metric.Metric{Name: f.Name, Value: float64(p.Scalar(f.Value))})
 	}
 	if o.Anchor != nil {

@@ -55,8 +55,7 @@ func (m *Model) NewSampler(e *cpu.Engine, rows, draws int) *Sampler {
 // Draws returns the number of draws n a row.
 func (s *Sampler) Draws() int { return s.draws }
 
-// NoiseSize returns how many random numbers a draw takes for a row: S of the energy head, Z of the flow head, Z for each
-// step of the diffusion head.
+// NoiseSize returns how many random numbers a draw takes for a row, see head.Head.
 func (s *Sampler) NoiseSize() int { return s.noiseSize }
 
 // FillNoise writes the noise of draws number first and following of a stream to dst [.., R, NoiseSize], as many as it

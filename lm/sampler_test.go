@@ -87,11 +87,11 @@ func sampling(t *testing.T, kind string) *lm.Model {
 	case head.DiffusionType:
 		m := testkit.Golden(t, "diffusion_sampler")[0].LM(t)
 		h := *m.Head.(*head.Diffusion)
-		h.Config.SamplingSteps = 40
+		h.Options.SamplingSteps = 40
 		m.Head = &h
 		return m
 	case head.FlowType:
-		return tiny(func(c *lm.Config) { c.ModelType, c.SamplingSteps = kind, 5 })
+		return tiny(func(c *lm.Config) { *c = testkit.Set(*c, "model_type="+kind, "sampling_steps=5") })
 	}
 	return tiny(nil)
 }
@@ -246,7 +246,7 @@ func TestSamplerEqualsEvaluation(t *testing.T) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()
 	m := tiny(nil)
-	k, size := m.Config.PatchSize, m.Config.NoiseSize
+	k, size := m.Config.PatchSize, m.Head.NoiseSize()
 	ids := randomIDs(rows*patches*k, m.Config.VocabSize)
 	ev := m.Evaluation(rows, patches*k, samples)
 	p := e.Compile(ev.Graph, cpu.Inference)

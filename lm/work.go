@@ -31,14 +31,17 @@ func (m *Model) Use(context int) []flops.Part {
 	return append([]flops.Part{m.Reading(1, context)}, m.Drawing(1)...)
 }
 
-// parts name the parameters that begin with a prefix, the first that fits.
+// parts name the parameters that begin with a prefix, the first that fits; the head names its own.
 var parts = []struct{ prefix, part string }{
 	{"transformer.embed_tokens.", "embeddings"}, {"embed_proj.", "input"}, {"latent_proj.", "input"}, {"transformer.", "backbone"},
-	{"mlp_generator.", "head"}, {"generative_head.", "head"}, {AEPrefix, "autoencoder"}, {TokenHeadPrefix, "token_heads"},
+	{AEPrefix, "autoencoder"}, {TokenHeadPrefix, "token_heads"},
 }
 
 // Part names the part that a parameter belongs to: embeddings, input, backbone, head, autoencoder or token_heads.
 func (m *Model) Part(parameter string) string {
+	if strings.HasPrefix(parameter, m.HeadKind.Prefix) {
+		return "head"
+	}
 	for _, p := range parts {
 		if strings.HasPrefix(parameter, p.prefix) {
 			return p.part

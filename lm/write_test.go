@@ -57,7 +57,7 @@ func (s otherSizes) Begin(o generate.Options, length int) {
 // oracle writes patches with a forward pass over the whole context each, no cache, and one draw.
 func oracle(t *testing.T, e *cpu.Engine, m *lm.Model, context []int32, patches int, seed uint64) (out []int32) {
 	t.Helper()
-	k, d, s := m.Config.PatchSize, m.Config.HiddenSize, m.Config.NoiseSize
+	k, d, s := m.Config.PatchSize, m.Config.HiddenSize, m.Head.NoiseSize()
 	sampler := m.NewSampler(e, 1, 1)
 	for step := range patches {
 		g := nn.NewGraph()

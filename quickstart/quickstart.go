@@ -4,6 +4,7 @@ package quickstart
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,11 +53,22 @@ type Figures struct {
 	UnigramBrier1     float64    `json:"unigram_brier_1"`
 	UnigramBrierLM    float64    `json:"unigram_brier_lm"`
 	UniformBrierLM    float64    `json:"uniform_brier_lm"`
-	lm.HeadLoss
-	Steps      [2]int  `json:"steps"` // autoencoder, language model
-	Seconds    float64 `json:"seconds"`
-	TokensPerS float64 `json:"tokens_per_s"` // of the language model's training
-	Run        string  `json:"run"`
+	// Head is the loss of the language model's head, as in lm.Measurement: in JSON its metrics are keys beside the others.
+	Head       lm.HeadMetrics `json:"-"`
+	Steps      [2]int         `json:"steps"` // autoencoder, language model
+	Seconds    float64        `json:"seconds"`
+	TokensPerS float64        `json:"tokens_per_s"` // of the language model's training
+	Run        string         `json:"run"`
+}
+
+// MarshalJSON writes the figures with the head's metrics beside the other keys.
+func (f Figures) MarshalJSON() ([]byte, error) {
+	type plain Figures // without this method
+	object, err := json.Marshal(plain(f))
+	if err != nil {
+		return nil, err
+	}
+	return f.Head.AddTo(object)
 }
 
 const (
@@ -205,8 +217,8 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c := t.Network.(*lm.Model).Config; c.ModelType == head.FlowType {
-		q.say("   Its head carries noise to that vector in %d steps; the paper's takes one and learns more slowly (--head energy).", c.Steps())
+	if m := t.Network.(*lm.Model); m.Config.ModelType == head.FlowType {
+		q.say("   Its head carries noise to that vector in %d steps; the paper's takes one and learns more slowly (--head energy).", m.Head.Steps())
 	}
 	out, err := q.train(ctx, t)
 	if err != nil {
@@ -250,7 +262,7 @@ func (q *quickstart) measure(ctx context.Context) error {
 		return err
 	}
 	f, model := &q.figures, r.Measured.(lm.Measurement)
-	f.Brier, f.BrierLM, f.Measurable, f.HeadLoss = model.Brier, model.BrierLM, model.Measurable, model.HeadLoss
+	f.Brier, f.BrierLM, f.Measurable, f.Head = model.Brier, model.BrierLM, model.Measurable, model.Head
 	f.BrierLMInterval = [2]float64{model.BrierLMInterval.Lo, model.BrierLMInterval.Hi}
 	f.UnigramBrier1, f.UnigramBrierLM, f.UniformBrierLM = base.Unigram.Brier[0], base.Unigram.BrierLM, base.Uniform.BrierLM
 	q.say("\n3. Measured on text it has not seen (%d positions; 100 is perfect):", model.Positions)

@@ -24,7 +24,7 @@ func readAndWrite(t *testing.T, dir string) {
 	}
 	k := m.Layout().PatchSize
 	r, err := m.Evaluate(t.Context(), eng, run.Evaluation{Options: eval.Options{MaxBlocks: 2}})
-	if l, ok := r.Measured.(lm.Measurement); err != nil || !ok || math.IsNaN(l.EnergyLoss) || l.Positions == 0 {
+	if l, ok := r.Measured.(lm.Measurement); err != nil || !ok || math.IsNaN(l.Head[0].Value) || l.Positions == 0 {
 		t.Fatalf("evaluation: %+v, %v", l, err)
 	}
 	g, err := generate.New(eng, m.Network.(generate.Model), m.Tokenizer)
@@ -88,8 +88,12 @@ func TestAblations(t *testing.T) {
 		"beta=0.25", "beta=0.75", "beta=2", "num_samples=64", "target_samples=1", "target_samples=200", "num_mlp_layers=3", "num_hidden_layers=3",
 		"mse_anchor=0.5", "head_learning_rate=3", "token_loss_weight=2 token_loss_until=0.5",
 		"model_type=flow input=both token_loss_until=0.5 head_learning_rate=2", "model_type=diffusion input=latents token_loss_until=0.5"} {
+		sizes := tinyLM
+		if strings.Contains(sets, "model_type") {
+			sizes = tinyLanguage
+		}
 		o := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), "lm"), Data: []string{text}, Steps: 3, AE: last,
-			Set: append(slices.Clone(tinyLM), strings.Fields(sets)...)}
+			Set: append(slices.Clone(sizes), strings.Fields(sets)...)}
 		if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 3 {
 			t.Errorf("%s: %+v", sets, out)
 		}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
@@ -20,7 +22,7 @@ func tinyHead(t *testing.T, kind string) run.Options {
 	text := tinyText(t)
 	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Set: tinyAE, Data: []string{text}, Steps: 3}
 	trainTo(t, 1, 0, ae)
-	o := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), kind), Set: append(slices.Clone(tinyLM), "model_type="+kind),
+	o := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), kind), Set: append(slices.Clone(tinyLanguage), "model_type="+kind),
 		Data: []string{text}, AE: ae.Out, Steps: 2}
 	trainTo(t, 1, 0, o)
 	return o
@@ -30,14 +32,14 @@ func tinyHead(t *testing.T, kind string) run.Options {
 func TestOpenWithSteps(t *testing.T) {
 	flow := tinyHead(t, "flow")
 	m, err := run.Open(flow.Out, "sampling_steps=3", "solver=euler")
-	if err != nil || m.Network.(*lm.Model).Config.SamplingSteps != 3 || m.Network.(*lm.Model).Config.Solver != "euler" {
+	if err != nil || m.Network.(*lm.Model).Config.Options != (head.FlowOptions{NumMLPLayers: 1, SamplingSteps: 3, Solver: "euler"}) {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if m, err = run.Open(flow.Out); err != nil || m.Network.(*lm.Model).Config.SamplingSteps != 0 || m.Network.(*lm.Model).Config.Solver != "midpoint" {
+	if m, err = run.Open(flow.Out); err != nil || m.Network.(*lm.Model).Config.Options != (head.FlowOptions{NumMLPLayers: 1, Solver: "midpoint"}) {
 		t.Fatalf("the setting stayed: %+v, %v", m, err)
 	}
 	diffusion, energy := tinyHead(t, "diffusion"), tinyHead(t, "energy")
-	if m, err = run.Open(diffusion.Out, "sampling_steps=3"); err != nil || m.Network.(*lm.Model).Config.SamplingSteps != 3 {
+	if m, err = run.Open(diffusion.Out, "sampling_steps=3"); err != nil || m.Network.(*lm.Model).Head.Steps() != 3 {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	for set, dir := range map[string]string{"solver = midpoint": diffusion.Out, "solver=midpoint": energy.Out, "sampling_steps=0": energy.Out, "beta=1.5": flow.Out, "hidden_size=8": flow.Out, "sampling_steps": flow.Out, "sampling_steps=-1": flow.Out,
@@ -61,12 +63,12 @@ func TestPartsOfHeads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []string{"energy", "diffusion", "flow"} {
+	for _, kind := range head.Names() {
 		c, err := run.LMPreset("quickstart", ae.AutoencoderConfig)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.ModelType, c.Input = kind, "both"
+		c = testkit.Set(c, "model_type="+kind, "input=both")
 		ps := nn.NewParams()
 		m := run.Model{Common: &c.Common, Params: ps, Network: lm.New(c.LanguageConfig, ae.AutoencoderConfig, ps)}
 		cost, err := m.Cost(0)
@@ -85,7 +87,7 @@ func TestPartsOfHeads(t *testing.T) {
 
 // TestOlderRun: a run made before there was a choice of solvers opens.
 func TestOlderRun(t *testing.T) {
-	o := tinyHead(t, "energy")
+	o := tinyHead(t, "flow")
 	path := filepath.Join(o.Out, "config.json")
 	data, err := os.ReadFile(path)
 	if err != nil {

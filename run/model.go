@@ -152,22 +152,29 @@ func readLM(path string, set []string) (plan, error) {
 		return plan{}, err
 	}
 	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
+	if err := drawsBy(path, set); err != nil {
+		return plan{}, err
+	}
 	c, err := config.ComposeWith(over, path, set, func(c *LMConfig, _ func(string) bool) error { return c.ValidateWith(ae.AutoencoderConfig) })
 	if err != nil {
 		return plan{}, err
 	}
-	return c.plan(ae.AutoencoderConfig), drawsBy(c, set)
+	return c.plan(ae.AutoencoderConfig), nil
 }
 
-// drawsBy refuses assignments of how another head draws.
-func drawsBy(c LMConfig, set []string) error {
-	keys := c.SamplingKeys()
+// drawsBy refuses assignments that do not change how the head of the configuration at path draws.
+func drawsBy(path string, set []string) error {
+	c, err := config.Peek[head.Config](path)
+	kind, known := head.Lookup(c.ModelType)
+	if err != nil || !known {
+		return nil // it is told when the file is read in full
+	}
 	for _, s := range set {
 		switch key, _, _ := strings.Cut(s, "="); {
-		case len(keys) == 0:
-			return usage("--set %s: the %s head draws in one step: leave it out", s, c.ModelType)
-		case !slices.Contains(keys, strings.TrimSpace(key)):
-			return usage("--set %s: the %s head has no such key, only %s: leave it out", s, c.ModelType, strings.Join(keys, ", "))
+		case len(kind.SamplingKeys) == 0:
+			return usage("--set %s: the %s head has no keys that can be set anew: leave it out", s, kind.Name)
+		case !slices.Contains(kind.SamplingKeys, strings.TrimSpace(key)):
+			return usage("--set %s: the %s head has no such key, only %s: leave it out", s, kind.Name, strings.Join(kind.SamplingKeys, ", "))
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/run"
 )
 
@@ -20,7 +21,7 @@ func variants(t *testing.T) map[string]run.Options {
 	trainTo(t, 1, 0, ae)
 	with := func(sets []string, more ...string) []string { return append(slices.Clone(sets), more...) }
 	data := []string{text}
-	return map[string]run.Options{
+	all := map[string]run.Options{
 		"ae":               {Kind: run.AE, Set: tinyAE, Data: data},
 		"ae accumulating":  {Kind: run.AE, Set: with(tinyAE, "gradient_accumulation_steps=3"), Data: data},
 		"ae token dropout": {Kind: run.AE, Set: with(tinyAE, "token_dropout=0.3", "latent_dropout=0"), Data: data},
@@ -32,11 +33,13 @@ func variants(t *testing.T) map[string]run.Options {
 		"lm latents":           {Kind: run.LM, Set: with(tinyLM, "input=latents"), Data: data, AE: ae.Out},
 		"lm frozen table":      {Kind: run.LM, Set: with(tinyLM, "init_embeddings=normal", "lr_scheduler_type=constant_with_warmup"), Data: data, AE: ae.Out},
 		"lm accumulating":      {Kind: run.LM, Set: with(tinyLM, "gradient_accumulation_steps=2"), Data: data, AE: ae.Out},
-		"lm flow":              {Kind: run.LM, Set: with(tinyLM, "model_type=flow", "token_loss_weight=4", "solver=euler"), Data: data, AE: ae.Out},
-		"lm diffusion":         {Kind: run.LM, Set: with(tinyLM, "model_type=diffusion", "sampling_steps=7"), Data: data, AE: ae.Out},
 		"ar":                   {Kind: run.AR, Set: tinyAR, Data: data},
 		"ar many small epochs": {Kind: run.AR, Set: with(tinyAR, "batch_size=40", "block_size=64"), Data: data},
 	}
+	for _, kind := range head.Names() {
+		all["lm "+kind] = run.Options{Kind: run.LM, Set: with(tinyLanguage, "model_type="+kind, "token_loss_weight=4"), Data: data, AE: ae.Out}
+	}
+	return all
 }
 
 // TestResumeEqualsNeverStopping stops runs in the middle and goes on with them, each time with another number of

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -37,8 +38,10 @@ func tinyText(t testing.TB) string {
 var (
 	tinyAE = []string{"hidden_size=16", "intermediate_size=24", "latent_size=8", "block_size=16", "batch_size=2", "eval_blocks=2",
 		"warmup_steps=2", "logging_steps=1", "eval_steps=2", "save_steps=3"}
-	tinyLM = []string{"hidden_size=16", "intermediate_size=24", "num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1",
-		"noise_size=6", "num_samples=2", "target_samples=4", "block_size=32", "batch_size=2", "eval_blocks=2",
+	tinyLM = append(slices.Clone(tinyLanguage), "noise_size=6", "target_samples=4") // of the energy head
+	// tinyLanguage are those of a language model with any head.
+	tinyLanguage = []string{"hidden_size=16", "intermediate_size=24", "num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1",
+		"num_samples=2", "block_size=32", "batch_size=2", "eval_blocks=2",
 		"warmup_steps=2", "logging_steps=1", "eval_steps=2", "save_steps=3"}
 	tinyAR = []string{"hidden_size=16", "intermediate_size=24", "num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1",
 		"block_size=16", "batch_size=2", "eval_blocks=2", "warmup_steps=2", "logging_steps=1", "eval_steps=2", "save_steps=3"}

@@ -163,7 +163,7 @@ func TestHeadLearningRate(t *testing.T) {
 func TestEnergyOfCoincidingSamples(t *testing.T) {
 	for _, beta := range []float64{.25, .5, .75, 1, 1.5, 2} {
 		t.Run(fmt.Sprint(beta), func(t *testing.T) {
-			trainer := tinyLMTrainer(t, func(c *lm.Config) { c.Beta = beta })
+			trainer := tinyLMTrainer(t, func(c *lm.Config) { *c = testkit.Set(*c, fmt.Sprintf("beta=%g", beta)) })
 			first := mustStep(t, trainer, 0)
 			if first.GradNorm == 0 {
 				t.Error("no gradient")

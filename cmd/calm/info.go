@@ -41,10 +41,14 @@ floating-point operations (docs/flops.md says which are counted). A run's weight
 			if err != nil {
 				return err
 			}
-			if f.asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(infoJSON(m, cost))
+			text, err := config.Encode(m.Config())
+			if err != nil {
+				return err
 			}
-			return f.describe(cmd.OutOrStdout(), m, cost)
+			if f.asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(infoJSON(m, cost, text))
+			}
+			return f.describe(cmd.OutOrStdout(), m, cost, text)
 		},
 	}
 	fl := cmd.Flags()
@@ -80,8 +84,8 @@ func (f *infoFlags) model(args []string) (*run.Model, error) {
 	return nil, badUsage("calm info takes one run directory or --preset NAME: see calm info --help")
 }
 
-// infoJSON is what --json prints; docs/formats.md has its keys.
-func infoJSON(m *run.Model, c run.Cost) map[string]any {
+// infoJSON is what --json prints; docs/formats.md has its keys. configuration is JSON.
+func infoJSON(m *run.Model, c run.Cost, configuration []byte) map[string]any {
 	byPart := func(list []run.Amount) map[string]float64 {
 		parts := map[string]float64{}
 		for _, a := range list {
@@ -100,7 +104,7 @@ func infoJSON(m *run.Model, c run.Cost) map[string]any {
 		arithmetic["token"], arithmetic["context"] = c.TokenTotal(), c.Context
 	}
 	info := map[string]any{"kind": m.Kind, "parameters": c.Kept, "trainable_parameters": c.Trained, "parameters_by_part": byPart(c.Parameters),
-		"steps": c.Steps, "vocab_size": m.VocabSize(), "flops": arithmetic, "config": m.Config()}
+		"steps": c.Steps, "vocab_size": m.VocabSize(), "flops": arithmetic, "config": json.RawMessage(configuration)}
 	if m.Dir != "" {
 		info["run"] = m.Dir
 	}
@@ -111,7 +115,7 @@ func infoJSON(m *run.Model, c run.Cost) map[string]any {
 }
 
 // describe prints the same for people.
-func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost) error {
+func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost, configuration []byte) error {
 	what, tokens := "preset "+f.preset, fmt.Sprintf("vocabulary of %d", m.VocabSize())
 	switch {
 	case m.Tokenizer != nil:
@@ -138,11 +142,7 @@ func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost) error {
 		fmt.Fprintf(w, "  writing     %s FLOPs a token at temperature 1 in a context of %d positions: %s\n",
 			quantity(c.TokenTotal()), c.Context, amounts(c.Token))
 	}
-	text, err := json.MarshalIndent(m.Config(), "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s\n", text)
+	_, err := w.Write(configuration)
 	return err
 }
 

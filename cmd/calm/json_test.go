@@ -144,6 +144,8 @@ func checkArithmetic(t *testing.T, kind string, info map[string]any) {
 func TestInfoPreset(t *testing.T) {
 	for _, head := range []string{"energy", "flow", "diffusion"} {
 		flops, _ := object(t, must(t, "info", "--preset", "lm-bytes", "--set", "model_type="+head, "--json").out)["flops"].(map[string]any)
+		config, _ := object(t, must(t, "info", "--preset", "lm-bytes", "--set", "model_type="+head, "--json").out)["config"].(map[string]any)
+		wantKeys(t, "the configuration of "+head, config, "model_type", "num_samples", "num_mlp_layers")
 		parts, sum := flops["token_by_part"].(map[string]any), 0.
 		for _, n := range parts {
 			sum += n.(float64)

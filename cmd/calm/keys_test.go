@@ -11,6 +11,7 @@ import (
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/bench"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/quickstart"
 	"github.com/calm-go/calm/run"
@@ -112,8 +113,20 @@ func jsonKeys(of reflect.Type, keys map[string]bool) {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		jsonKeys(of.Elem(), keys)
 	case reflect.Struct:
+		if of == reflect.TypeFor[lm.Measurement]() || of == reflect.TypeFor[quickstart.Figures]() {
+			for _, name := range []string{head.EnergyType, head.DiffusionType, head.FlowType} { // other heads document themselves
+				k, _ := head.Lookup(name)
+				for _, m := range k.Metrics {
+					keys[m.Name] = true
+				}
+			}
+		}
 		for i := range of.NumField() {
-			if name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			if name == "-" {
+				continue
+			}
+			if name != "" {
 				keys[name] = true
 			}
 			jsonKeys(of.Field(i).Type, keys)

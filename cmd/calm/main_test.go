@@ -119,7 +119,10 @@ func trainTiny(kind, out, text string, more ...string) []string {
 	case "ae":
 		args = append(args, sets("latent_size=8", "block_size=16")...)
 	case "lm":
-		args = append(args, sets("noise_size=6", "num_samples=2", "target_samples=4")...)
+		args = append(args, sets("num_samples=2")...)
+		if !strings.Contains(strings.Join(more, " "), "model_type=") { // else of another head, without these keys
+			args = append(args, sets("noise_size=6", "target_samples=4")...)
+		}
 	}
 	if kind != "ae" {
 		args = append(args, sets("num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1", "block_size=32")...)

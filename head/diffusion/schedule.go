@@ -1,5 +1,5 @@
 // Package diffusion is the noise schedule of the diffusion head and a step back along it: the cosine schedule of
-// Improved DDPM (arXiv 2102.09672) with learned-range variances, respaced to any number of steps (SPEC section 3.2).
+// Improved DDPM (arXiv 2102.09672) with learned-range variances, respaced to any number of steps (docs/spec.md, section 3.2).
 // It knows no network.
 package diffusion
 

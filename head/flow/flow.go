@@ -1,5 +1,5 @@
 // Package flow solves the differential equation of the flow head, dx/dt = v(x, t) from noise at t = 0 to a sample at
-// t = 1, in a fixed number of steps (SPEC section 3.3). It knows no network.
+// t = 1, in a fixed number of steps (docs/spec.md, section 3.3). It knows no network.
 package flow
 
 // Solver is a method of solving.

@@ -48,9 +48,9 @@ func TestOrderOfConvergence(t *testing.T) {
 	}
 }
 
-// TestStraightWays: what does not depend on x is exact in one step, if it is constant, and by the midpoint rule if it is
+// TestStraightPaths: what does not depend on x is exact in one step, if it is constant, and by the midpoint rule if it is
 // linear in time.
-func TestStraightWays(t *testing.T) {
+func TestStraightPaths(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		steps := rapid.IntRange(1, 50).Draw(t, "steps")
 		x0, v := rapid.Float64Range(-3, 3).Draw(t, "x0"), rapid.Float64Range(-3, 3).Draw(t, "v")

@@ -2,11 +2,13 @@ package testkit
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 )
@@ -22,7 +24,16 @@ func TinyAutoencoder() autoencoder.Config {
 func TinyLM() lm.Config {
 	c := lm.Presets()["lm-bytes"]
 	c.HiddenSize, c.IntermediateSize, c.NumHiddenLayers, c.NumAttentionHeads, c.NumKeyValueHeads = 24, 41, 2, 4, 2
-	c.LatentSize, c.NoiseSize, c.NumSamples, c.TargetSamples, c.MaxPositionEmbeddings = 9, 11, 3, 5, 64
+	c.LatentSize, c.NumSamples, c.MaxPositionEmbeddings = 9, 3, 64
+	return Set(c, "noise_size=11", "target_samples=5")
+}
+
+// Set gives keys of a configuration other values, as --set does: model_type too, with which a head's keys change.
+func Set[T any](c T, sets ...string) T {
+	c, err := config.Set(c, sets)
+	if err != nil {
+		panic(err)
+	}
 	return c
 }
 
@@ -64,11 +75,14 @@ func (c Case) LM(t testing.TB) *lm.Model {
 	return m
 }
 
-// WithHead is a tiny language model with a head of a kind that draws in three steps, and weights that matter.
+// WithHead is a tiny language model with a head of a kind, which draws in three steps where it takes steps, and weights
+// that matter.
 func WithHead(kind string) *lm.Model {
 	c, ae := TinyLM(), TinyAutoencoder()
 	c.InitializerRange, ae.InitializerRange = .3, .3
-	c.ModelType, c.SamplingSteps = kind, 3
+	if c = Set(c, "model_type="+kind); slices.Contains(config.Keys(c), head.SamplingSteps) {
+		c = Set(c, head.SamplingSteps+"=3")
+	}
 	m := lm.New(c, ae, nn.NewParams())
 	m.Initialize(3)
 	Perturb(m.Params, 5, .3)

@@ -163,10 +163,10 @@ func TestAutoencoder(t *testing.T) {
 
 func TestLM(t *testing.T) {
 	for name, change := range map[string]func(*lm.Config){
-		"energy": func(*lm.Config) {}, "token heads": func(c *lm.Config) { c.TokenLossWeight = 2 }, "beta": func(c *lm.Config) { c.Beta = 1.5 },
-		"small beta": func(c *lm.Config) { c.Beta = .25 }, "anchor": func(c *lm.Config) { c.MSEAnchor = 3 },
+		"energy": func(*lm.Config) {}, "token heads": func(c *lm.Config) { c.TokenLossWeight = 2 }, "beta": func(c *lm.Config) { *c = testkit.Set(*c, "beta=1.5") },
+		"small beta": func(c *lm.Config) { *c = testkit.Set(*c, "beta=.25") }, "anchor": func(c *lm.Config) { c.MSEAnchor = 3 },
 		"latents": func(c *lm.Config) { c.Input = lm.Latents }, "both": func(c *lm.Config) { c.Input = lm.Both; c.TokenLossWeight = 1 },
-		"flow": func(c *lm.Config) { c.ModelType = "flow" }, "diffusion": func(c *lm.Config) { c.ModelType = "diffusion" },
+		"flow": func(c *lm.Config) { *c = testkit.Set(*c, "model_type=flow") }, "diffusion": func(c *lm.Config) { *c = testkit.Set(*c, "model_type=diffusion") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()

@@ -77,7 +77,7 @@ func read(dir string) ([]group, error) {
 }
 
 func readRun(dir string) (trained, error) {
-	var r trained
+	r := trained{settings: settings{TargetSamples: usual.TargetSamples}} // for heads without the key
 	if err := readJSON(filepath.Join(dir, "config.json"), &r); err != nil {
 		return r, err
 	}
