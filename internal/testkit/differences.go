@@ -1,6 +1,8 @@
 package testkit
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -10,14 +12,21 @@ import (
 )
 
 // FiniteDifferences compares the gradient of a training program, one parameter at a time, with central differences of
-// its loss. The program's inputs must be filled; its random tensors are drawn alike in every run. Each direction is the
-// gradient itself, for size, plus as much noise, so that a gradient that lacks a part shows too. Parameters that the
-// loss does not reach must not change it.
+// its loss: see Differences.
 func FiniteDifferences(t testing.TB, p *cpu.Program, ps *nn.Params) {
 	t.Helper()
+	if err := Differences(p, ps); err != nil {
+		t.Error(err)
+	}
+}
+
+// Differences compares gradients with central differences. The program's inputs must be filled; its random tensors are
+// drawn alike in every run. Each direction is the gradient itself, for size, plus as much noise, so that a gradient that
+// lacks a part shows too. Parameters that the loss does not reach must not change it.
+func Differences(p *cpu.Program, ps *nn.Params) error {
 	p.SetDraws(7, 7)
 	if err := p.Step(false); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	gradients := map[*nn.Param][]float32{}
 	for _, param := range ps.Trainable() {
@@ -25,19 +34,21 @@ func FiniteDifferences(t testing.TB, p *cpu.Program, ps *nn.Params) {
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	checked := 0
+	var wrong []error
 	for _, param := range ps.Trainable() {
-		if checkParam(t, p, param, gradients[param], rng) {
+		large, err := checkParam(p, param, gradients[param], rng)
+		if wrong = append(wrong, err); large {
 			checked++
 		}
 	}
 	if checked < len(gradients)*2/3 {
-		t.Errorf("only %d of %d parameters have a gradient large enough to check", checked, len(gradients))
+		wrong = append(wrong, fmt.Errorf("only %d of %d parameters have a gradient large enough to check", checked, len(gradients)))
 	}
+	return errors.Join(wrong...)
 }
 
-// checkParam reports whether the parameter's gradient stands out of the rounding errors of the loss.
-func checkParam(t testing.TB, p *cpu.Program, param *nn.Param, gradient []float32, rng *rand.Rand) bool {
-	t.Helper()
+// checkParam also reports whether the parameter's gradient stands out of the rounding errors of the loss.
+func checkParam(p *cpu.Program, param *nn.Param, gradient []float32, rng *rand.Rand) (large bool, err error) {
 	const (
 		change    = 4e-3 // of the loss, aimed at
 		largest   = 5e-3 // root mean square of a step
@@ -63,27 +74,26 @@ func checkParam(t testing.TB, p *cpu.Program, param *nn.Param, gradient []float3
 		h = min(h, change*loss/s)
 	}
 	central := func(h float64) float64 {
-		return (lossAt(t, p, param, direction, h) - lossAt(t, p, param, direction, -h)) / (2 * h)
+		up, errUp := lossAt(p, param, direction, h)
+		down, errDown := lossAt(p, param, direction, -h)
+		err = errors.Join(err, errUp, errDown)
+		return (up - down) / (2 * h)
 	}
 	measured := (4*central(h/2) - central(h)) / 3 // without the error of order h^2
 	noise := rounding * loss / h
 	if math.Abs(measured-slope) > tolerance*math.Abs(slope)+noise {
-		t.Errorf("%s: the loss has slope %.5g, the gradient says %.5g (step %.2g)", param.Name, measured, slope, h)
+		err = errors.Join(err, fmt.Errorf("%s: the loss has slope %.5g, the gradient says %.5g (step %.2g)", param.Name, measured, slope, h))
 	}
-	return math.Abs(slope) > 5*noise
+	return math.Abs(slope) > 5*noise, err
 }
 
 // lossAt runs the program with the parameter moved by h times direction, and puts it back.
-func lossAt(t testing.TB, p *cpu.Program, param *nn.Param, direction []float64, h float64) float64 {
-	t.Helper()
+func lossAt(p *cpu.Program, param *nn.Param, direction []float64, h float64) (float64, error) {
 	kept := append([]float32{}, param.Data...)
 	for i := range param.Data {
 		param.Data[i] += float32(h * direction[i])
 	}
 	err := p.Forward()
 	copy(param.Data, kept)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p.Loss()
+	return p.Loss(), err
 }
