@@ -14,6 +14,7 @@ import (
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/layer"
@@ -158,12 +159,16 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("a language model with a", m.LM.HeadKind.Name, "head")
-	fmt.Println("the metric", r.LM.Head[0].Name, "is above 0:", r.LM.Head[0].Value > 0)
-	fmt.Println("BrierLM is above 5:", r.LM.BrierLM > 5)
+	for _, m := range r.Measured.Metrics() {
+		switch m.Name {
+		case "gaussian_loss":
+			fmt.Println("the head's loss is above 0:", m.Value > 0)
+		case metric.BrierLM:
+			fmt.Println("BrierLM is above 5:", m.Value > 5)
+		}
+	}
 	// Output:
-	// a language model with a gaussian head
-	// the metric gaussian_loss is above 0: true
+	// the head's loss is above 0: true
 	// BrierLM is above 5: true
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/head/headtest"
 	"github.com/calm-go/calm/interchange"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 )
@@ -36,19 +37,23 @@ func TestHeadOfAnotherModule(t *testing.T) {
 	if err := trainGaussian(e, dir); err != nil {
 		t.Fatal(err)
 	}
-	lm := filepath.Join(dir, "lm")
-	m, err := run.Open(lm)
+	trained := filepath.Join(dir, "lm")
+	m, err := run.Open(trained)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	var measured []*eval.LMResult
+	var measured []lm.Measurement
 	for _, samples := range []int{2, 8, 200} {
 		r, err := m.Evaluate(t.Context(), e, run.Evaluation{Options: eval.Options{Samples: samples}})
-		if err != nil || !r.LM.Measurable {
-			t.Fatalf("%+v, %v", r.LM, err)
+		if err != nil {
+			t.Fatal(err)
 		}
-		measured = append(measured, r.LM)
+		l := r.Measured.(lm.Measurement)
+		if !l.Measurable {
+			t.Fatalf("%+v", l)
+		}
+		measured = append(measured, l)
 	}
 	best := measured[2]
 	for _, r := range measured[:2] {
@@ -77,13 +82,13 @@ func TestHeadOfAnotherModule(t *testing.T) {
 		}
 	}
 	out := filepath.Join(dir, "exported")
-	if _, err := interchange.Export(t.Context(), lm, out, ""); err == nil || !strings.Contains(err.Error(), "its gaussian head cannot be exported because the reference has no Gaussian head") {
+	if _, err := interchange.Export(t.Context(), trained, out, ""); err == nil || !strings.Contains(err.Error(), "its gaussian head cannot be exported because the reference has no Gaussian head") {
 		t.Errorf("export: %v", err)
 	}
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
 		t.Errorf("a refused export left something: %v", err)
 	}
-	if _, err := run.Open(lm, "sampling_steps=5"); err == nil || !strings.Contains(err.Error(), "gaussian head has no") {
+	if _, err := run.Open(trained, "sampling_steps=5"); err == nil || !strings.Contains(err.Error(), "gaussian head has no") {
 		t.Errorf("sampling_steps: %v", err)
 	}
 }
