@@ -32,7 +32,7 @@ func (m *Model) Training(patches int) *Training {
 	tokenRate, latentRate := c.dropout()
 	if tokenRate > 0 {
 		t.Keep = g.Random("autoencoder.token_keep", nn.Bernoulli(1-float32(tokenRate), 1), patches, c.PatchSize)
-		seen = g.MaskIDs(t.IDs, t.Keep)
+		seen = g.TokenMask(t.IDs, t.Keep)
 	}
 	t.Posterior = m.Encode(g, seen)
 	t.Eps = g.Random("autoencoder.eps", nn.Normal(), patches, c.LatentSize)

@@ -3,8 +3,8 @@ package bench
 import (
 	"cmp"
 	"fmt"
-	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/calm-go/calm/flops"
@@ -51,20 +51,13 @@ func newProfile(p *cpu.Program, g *nn.Graph, runs int) *profile {
 	return t
 }
 
-// describe returns an operation's kind and, of a product, its sizes: rows x columns of the result x length of the sums.
+// describe returns an operation's kind and the sizes by which it tells its like apart, such as 512x640x320 for a product:
+// rows x columns of the result x length of the sums.
 func describe(op nn.Op) (name, shape string) {
-	name = reflect.TypeOf(op).Elem().Name()
-	switch op := op.(type) {
-	case *nn.Linear:
-		shape = fmt.Sprintf("%dx%dx%d", op.X.Rows(), op.Y.Cols(), op.X.Cols())
-	case *nn.CrossEntropy:
-		shape = fmt.Sprintf("%dx%dx%d", op.H.Rows(), op.W.Dim(0), op.H.Cols())
-	case *nn.Attention:
-		shape = fmt.Sprintf("%dx%dx%d", op.Q.Dim(0), op.Q.Dim(1), op.Q.Cols())
-	case *nn.EnergyScore:
-		shape = fmt.Sprintf("%dx%dx%dx%d", op.Pred.Dim(0), op.Eps.Dim(0), op.Pred.Dim(1), op.Pred.Dim(2))
+	for _, n := range op.Describe().Sizes {
+		shape += fmt.Sprintf("x%d", n)
 	}
-	return name, shape
+	return nn.OpName(op), strings.TrimPrefix(shape, "x")
 }
 
 // step wraps a step to be profiled.

@@ -1,15 +1,20 @@
-// Package flops counts the arithmetic of a graph: the one place where calm's FLOPs come from. docs/flops.md has the
-// formulas that the counts of calm's models come to.
+// Package flops counts the arithmetic of a graph. It is the one place where calm's FLOPs come from: operations state
+// their own (nn.Description), and this package adds them up. docs/flops.md has the formulas that the counts of calm's
+// models come to.
 //
-// A multiplication and an addition are two operations. Counted are the products of matrices: linear maps, products with
-// the vocabulary, attention. Elementwise work, norms, the heads' losses, looking up embeddings, the optimizer and what a
-// backward run computes again are not.
+// A multiplication and an addition are two operations. Counted are matrix products: linear maps, products with the
+// vocabulary, attention. Not counted are elementwise work, norms, the losses of the heads, embedding lookups, the
+// optimizer, and what a backward run computes again.
 package flops
 
-import "github.com/calm-go/calm/nn"
+import (
+	"slices"
 
-// Count is a number of multiplications and additions. Those of attention stand apart, because they grow with the
-// context and because others count the whole of its scores where calm counts the lower triangle, which is what it does.
+	"github.com/calm-go/calm/nn"
+)
+
+// Count is a number of multiplications and additions. Those of attention are kept apart: they grow with the context, and
+// others count all of the scores where calm counts the lower triangle, which is what it computes.
 type Count struct {
 	Products  float64 // linear maps and products with the vocabulary
 	Attention float64 // queries by keys, and weights by values
@@ -27,9 +32,9 @@ func (c Count) Plus(d Count) Count { return Count{c.Products + d.Products, c.Att
 // Part is a piece of a larger computation: a graph and how often it runs forward. A head that needs several evaluations
 // of its network for a sample is one evaluation's graph with their number.
 type Part struct {
-	Name  string
-	Graph *nn.Graph
-	Runs  float64
+	Name  string    // of the component, such as head
+	Graph *nn.Graph // of one run
+	Runs  float64   // how often the graph runs forward
 }
 
 // Count returns what all runs of the part take.
@@ -41,32 +46,22 @@ func (p Part) Weights() Weights {
 	return Weights{w.Bytes * p.Runs, w.FLOPs * p.Runs}
 }
 
-// Op counts one operation in training, forward and backward; need is the graph's NeedsGrad. A product whose operands
-// both need gradients takes three times its forward run, one of frozen parameters its forward run alone.
+// Op counts one operation in training, forward and backward; need is the graph's NeedsGrad. A product takes twice its
+// forward run backward where both operands need gradients, and nothing where neither does or where the loss does not
+// depend on the operation.
 func Op(op nn.Op, need []bool) (forward, backward float64) {
-	forward = op.Flops()
-	needs := func(t *nn.Tensor) float64 {
-		if need[t.Root().ID()] {
-			return 1
-		}
-		return 0
+	d := op.Describe()
+	needs := func(t *nn.Tensor) bool { return need[t.Root().ID()] }
+	if d.Flops.Backward != nil && slices.ContainsFunc(d.Out, needs) {
+		backward = d.Flops.Backward(needs)
 	}
-	switch op := op.(type) {
-	case *nn.Linear:
-		backward = forward * (needs(op.X) + needs(op.W))
-	case *nn.CrossEntropy:
-		backward = forward * (needs(op.H) + needs(op.W))
-	case *nn.Attention:
-		// Forward QKᵀ and PV; backward two products for each.
-		backward = 2 * forward * max(needs(op.Q), needs(op.K), needs(op.V))
-	}
-	return forward, backward
+	return d.Flops.Forward, backward
 }
 
-// Forward counts a forward run of a graph. Attention to a cache counts the whole capacity.
+// Forward counts a forward run of a graph. Attention to a cache or to shared prefixes counts their whole length.
 func Forward(g *nn.Graph) (c Count) {
 	for _, op := range g.Ops() {
-		c.add(op, op.Flops())
+		c.add(op, op.Describe().Flops.Forward)
 	}
 	return c
 }
@@ -82,35 +77,34 @@ func Training(g *nn.Graph) (c Count) {
 }
 
 func (c *Count) add(op nn.Op, n float64) {
-	switch op.(type) {
-	case *nn.Attention, *nn.CachedAttention:
+	if op.Describe().Flops.Attention {
 		c.Attention += n
-	default:
+	} else {
 		c.Products += n
 	}
 }
 
-// Unshared is Training for a program that repeats a product for each of the N samples of a position which calm makes
-// once for all of them, as the PyTorch reference does: the operations of the model as written, with which programs that
-// share and programs that do not can be compared.
+// Unshared is Training for a program that repeats a product for each of the N samples of a position, where calm computes
+// it once for all of them. The PyTorch reference repeats it. The count is that of the model as written, by which
+// programs that share and programs that do not can be compared.
 func Unshared(g *nn.Graph) (c Count) {
 	need, times := g.NeedsGrad(), repeats(g)
 	for _, op := range g.Ops() {
 		forward, backward := Op(op, need)
-		c.add(op, (forward+backward)*times[op.Out()[0]])
+		c.add(op, (forward+backward)*times[op.Describe().Out[0]])
 	}
 	return c
 }
 
-// repeats says for the output of every operation how many rows of a later product share one of its own.
+// repeats says for the first output of every operation how many rows of a later operation's output share one of its rows.
 func repeats(g *nn.Graph) map[*nn.Tensor]float64 {
 	times := map[*nn.Tensor]float64{}
 	for _, op := range g.Ops() {
-		times[op.Out()[0]] = 1
+		times[op.Describe().Out[0]] = 1
 	}
 	for _, op := range g.Ops() {
-		if l, ok := op.(*nn.Linear); ok && l.Add != nil {
-			times[l.Add.Root()] = float64(l.X.Rows() / l.Add.Rows())
+		if d := op.Describe(); d.Shared != nil {
+			times[d.Shared.Root()] = float64(d.Out[0].Rows() / d.Shared.Rows())
 		}
 	}
 	return times
@@ -125,22 +119,20 @@ type Weights struct {
 // OfWeights counts what a forward run of a graph takes for its parameters.
 func OfWeights(g *nn.Graph) (w Weights) {
 	for _, op := range g.Ops() {
-		switch op := op.(type) {
-		case *nn.Embedding:
-			w.Bytes += bytesEach(op.Table) * float64(op.Y.Size())
-		case *nn.Linear: // its window of the matrix
-			w.FLOPs += op.Flops()
-			w.Bytes += bytesEach(op.W) * float64(op.X.Cols()*op.Y.Cols())
-			if op.B != nil {
-				w.Bytes += 4 * float64(op.Y.Cols())
+		d, reads := op.Describe(), false
+		for _, t := range d.In {
+			if t.Role() != nn.Parameter {
+				continue
 			}
-		default:
-			for _, t := range op.In() {
-				if t.Role() == nn.Parameter {
-					w.FLOPs += op.Flops()
-					w.Bytes += bytesEach(t) * float64(t.Size())
-				}
+			n, part := d.Reads[t]
+			if !part {
+				n = t.Size()
 			}
+			w.Bytes += bytesEach(t) * float64(n)
+			reads = true
+		}
+		if reads {
+			w.FLOPs += d.Flops.Forward
 		}
 	}
 	return w
@@ -148,7 +140,7 @@ func OfWeights(g *nn.Graph) (w Weights) {
 
 // bytesEach is the size of one number of a parameter.
 func bytesEach(t *nn.Tensor) float64 {
-	if p := t.Param(); p != nil && p.BF16 != nil {
+	if t.Param().BF16 != nil {
 		return 2
 	}
 	return 4

@@ -31,8 +31,11 @@ func TestByHand(t *testing.T) {
 	equal(t, "part's weights", flops.Part{Graph: g, Runs: 3}.Weights(), flops.Weights{Bytes: 3 * 4 * (3*5 + 5*7), FLOPs: 3 * (2*4*3*5 + 2*4*5*7)})
 	equal(t, "part", flops.Part{Graph: g, Runs: 20}.Count(), flops.Count{Products: 20 * (2*4*3*5 + 2*4*5*7)})
 
+	g.Linear(h, g.Param(w2), nil, nn.LinearOptions{}) // the loss does not depend on it
+	equal(t, "with a side branch", flops.Training(g), flops.Count{Products: 2*2*4*3*5 + 4*2*4*5*7})
+
 	w2.Frozen = true // the gradient still passes through it
-	equal(t, "below frozen", flops.Training(g), flops.Count{Products: 2*2*4*3*5 + 2*2*4*5*7})
+	equal(t, "below frozen", flops.Training(g), flops.Count{Products: 2*2*4*3*5 + 3*2*4*5*7})
 	w1.Frozen = true
 	equal(t, "frozen", flops.Training(g), flops.Forward(g))
 }
@@ -49,7 +52,7 @@ func TestShared(t *testing.T) {
 	equal(t, "unshared", flops.Unshared(g).Total(), 2.*2*(2*2*3*5+4*3*5))
 }
 
-// TestAttention: the lower triangle in training, all of a cache in generation.
+// TestAttention: the lower triangle in training, all of a cache in generation, all of a shared prefix in evaluation.
 func TestAttention(t *testing.T) {
 	ps := nn.NewParams()
 	w := ps.Matrix("w", nn.Gaussian(1), 6, 6)
@@ -65,4 +68,10 @@ func TestAttention(t *testing.T) {
 	q, k := g.Floats("q", 2, 1, 6), g.Floats("k", 2, 1, 2)
 	g.CachedAttention(q, k, k, g.State("kc", 2, 10, 2), g.State("vc", 2, 10, 2), g.Ints("start", 2), 3, 1)
 	equal(t, "cached", flops.Forward(g), flops.Count{Attention: 2 * 10 * (2*6 + 2*6)})
+
+	g = nn.NewGraph()
+	q, k = g.Floats("q", 2, 3, 6), g.Floats("k", 2, 3, 2)
+	prefix := g.Floats("prefix", 5, 10, 2)
+	g.PrefixAttention(q, k, k, prefix, prefix, g.Ints("context", 2), g.Ints("length", 2), 3, 1)
+	equal(t, "shared prefixes", flops.Forward(g), flops.Count{Attention: 2 * (3*10 + 1 + 2 + 3) * (2*6 + 2*6)})
 }

@@ -62,7 +62,7 @@ func newAdaLN(blocks, hidden, latent, out int, timeScale float32, ps *nn.Params)
 func (a *adaLN) conditions(g *nn.Graph, hidden, times *nn.Tensor) []*nn.Tensor {
 	silu, d := nn.SiLUActivation, a.hidden
 	c := a.cond.Apply(g, g.Reshape(hidden, hidden.Rows(), d), nn.LinearOptions{}) // [P, D]
-	t := a.time0.Apply(g, g.Sinusoid(times, a.timeScale, sinusoidWidth), nn.LinearOptions{Act: silu})
+	t := a.time0.Apply(g, g.SinusoidalEmbedding(times, a.timeScale, sinusoidWidth), nn.LinearOptions{Act: silu})
 	y := a.time2.Apply(g, t, nn.LinearOptions{Add: c, Act: silu}) // [R, D]
 	var all []*nn.Tensor
 	parts := func(l layer.Linear, n int) {

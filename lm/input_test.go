@@ -89,7 +89,7 @@ func TestInputEncoderIsFrozen(t *testing.T) {
 	need, maps := tr.Graph.NeedsGrad(), 0
 	for _, op := range tr.Graph.Ops() {
 		frozen, trained := false, false
-		for _, in := range op.In() {
+		for _, in := range op.Describe().In {
 			if q := in.Param(); q != nil {
 				frozen = frozen || q.Frozen
 				trained = trained || !q.Frozen
@@ -101,7 +101,7 @@ func TestInputEncoderIsFrozen(t *testing.T) {
 				t.Error("a gradient flows through the map of latents to the encoder, or none to the map")
 			}
 		}
-		for _, out := range op.Out() {
+		for _, out := range op.Describe().Out {
 			if frozen && !trained && need[out.Root().ID()] {
 				t.Errorf("the output of a frozen %T has a gradient", op)
 			}

@@ -6,8 +6,8 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// Graph is a list of operations in the order they run, with the tensors between them. The zero value is not usable;
-// see NewGraph. A Graph is not changed by compiling it.
+// Graph is a list of operations in the order they run, with the tensors they pass on. The zero value is not usable; see
+// NewGraph. Compiling a Graph does not change it.
 type Graph struct {
 	tensors []*Tensor
 	ops     []Op
@@ -18,22 +18,23 @@ type Graph struct {
 
 // Term is one summand of a training loss: Weight times the scalar Loss.
 type Term struct {
-	Loss   *Tensor // shape []
-	Weight float32
+	Loss   *Tensor // []
+	Weight float32 // its factor in the sum
 }
 
 // Dist is the distribution a random tensor is drawn from. Engines draw from counter-based streams: the values follow
 // from the run's seed and step, the tensor's name and the element's index, never from the number of threads.
 type Dist struct {
 	Kind   DistKind
-	Lo, Hi float32 // Uniform: the interval [Lo, Hi)
-	P      float32 // Bernoulli: the probability of Hi; else 0
-	N      int     // Integers: how many
+	Lo, Hi float32 // uniform: the interval [Lo, Hi); Bernoulli: the value other than 0 is Hi
+	P      float32 // Bernoulli: the probability of Hi
+	N      int     // integers: the values are 0 to N-1
 }
 
 // DistKind names a family of distributions.
 type DistKind uint8
 
+// The families; the functions Normal, Uniform, Bernoulli and Integers make distributions of them.
 const (
 	NormalDist DistKind = iota
 	UniformDist
@@ -50,7 +51,7 @@ func Uniform(lo, hi float32) Dist { return Dist{Kind: UniformDist, Lo: lo, Hi: h
 // Bernoulli is value with probability p, else 0. Inverted dropout with rate r is Bernoulli(1-r, 1/(1-r)).
 func Bernoulli(p, value float32) Dist { return Dist{Kind: BernoulliDist, P: p, Hi: value} }
 
-// Integers is the uniform distribution on the whole numbers from 0 to n-1, at most 2^24, as float32.
+// Integers is the uniform distribution on the integers from 0 to n-1, n at most 2^24, as float32.
 func Integers(n int) Dist { return Dist{Kind: IntegersDist, N: n} }
 
 // NewGraph returns an empty graph.
@@ -68,9 +69,7 @@ func (g *Graph) newTensor(role Role, dtype DType, name string, shape []int) *Ten
 func (g *Graph) value(shape ...int) *Tensor { return g.newTensor(Value, Float32, "", shape) }
 
 func (g *Graph) add(op Op) {
-	for _, t := range op.In() {
-		check(t.graph == g, "graph", "%v belongs to another graph", t)
-	}
+	op.Describe().verify(g, op)
 	g.ops = append(g.ops, op)
 }
 
@@ -95,8 +94,8 @@ func (g *Graph) Random(name string, d Dist, shape ...int) *Tensor {
 	return t
 }
 
-// State adds a float32 tensor whose memory the caller binds to the compiled program and keeps, such as a cache of
-// keys. Only operations that say so write it.
+// State adds a float32 tensor whose memory the caller binds to the compiled program and keeps, such as a key-value cache.
+// Only operations whose definition says so write it.
 func (g *Graph) State(name string, shape ...int) *Tensor {
 	return g.newTensor(State, Float32, name, shape)
 }
@@ -112,7 +111,7 @@ func (g *Graph) Param(p *Param) *Tensor {
 	return t
 }
 
-// Reshape returns a view of x with another shape of the same size. It costs nothing.
+// Reshape returns a view of x with another shape of the same size. Nothing is copied.
 func (g *Graph) Reshape(x *Tensor, shape ...int) *Tensor {
 	check(size(shape) == x.Size(), "reshape", "%v to %v", x, shape)
 	t := g.newTensor(Value, x.dtype, "", shape)
@@ -120,16 +119,16 @@ func (g *Graph) Reshape(x *Tensor, shape ...int) *Tensor {
 	return t
 }
 
-// Loss adds weight times the scalar t to what a training program differentiates. Only the result of a ClampedKL, a
-// WeightedSum or a MeanSquaredError and the Loss of a CrossEntropy, an EnergyScore, a FlowLoss or a DiffusionLoss can be
-// differentiated.
+// Loss adds weight times the scalar t to the training loss, and marks t as output. t is the output that an operation
+// describes as its loss: Description.Loss.
 func (g *Graph) Loss(t *Tensor, weight float32) {
-	check(g.isLoss(t), "loss", "%v is not the loss of an operation", t)
+	isLoss := slices.ContainsFunc(g.ops, func(op Op) bool { return op.Describe().Loss == t })
+	check(isLoss, "loss", "%v is not the loss of an operation", t)
 	g.terms = append(g.terms, Term{t, weight})
 	g.Output(t)
 }
 
-// Output marks tensors whose values the caller reads after a run; others may share memory.
+// Output marks tensors whose values the caller reads after a run. The memory of others may be reused during the run.
 func (g *Graph) Output(ts ...*Tensor) { g.outputs = append(g.outputs, ts...) }
 
 // Ops returns the operations in running order.
@@ -144,7 +143,7 @@ func (g *Graph) Terms() []Term { return g.terms }
 // Outputs returns the tensors marked with Output.
 func (g *Graph) Outputs() []*Tensor { return g.outputs }
 
-// LossWeight returns the weight of the scalar t in the training loss, 0 if it is no part of it.
+// LossWeight returns the sum of the weights that Loss gave the scalar t, 0 for none.
 func (g *Graph) LossWeight(t *Tensor) float32 {
 	var w float32
 	for _, term := range g.terms {
@@ -163,7 +162,7 @@ func (g *Graph) NeedsGrad() []bool {
 		need[t.id] = t.role == Parameter && t.param.Trainable()
 	}
 	for _, op := range g.ops {
-		if in, out := differentiated(op); anyOf(in, need) {
+		if in, out := op.Describe().gradients(); anyOf(in, need) {
 			mark(out, need)
 		}
 	}
@@ -171,7 +170,7 @@ func (g *Graph) NeedsGrad() []bool {
 		used[term.Loss.id] = used[term.Loss.id] || g.LossWeight(term.Loss) != 0
 	}
 	for _, op := range slices.Backward(g.ops) {
-		if in, out := differentiated(op); anyOf(out, used) {
+		if in, out := op.Describe().gradients(); anyOf(out, used) {
 			mark(in, used)
 		}
 	}
@@ -180,44 +179,6 @@ func (g *Graph) NeedsGrad() []bool {
 		need[t.id] = need[root] && used[root]
 	}
 	return need
-}
-
-// differentiated returns the inputs of op that gradients flow to, and the outputs they come from.
-func differentiated(op Op) (in, out []*Tensor) {
-	switch op := op.(type) {
-	case *MaskIDs, *ArgMax, *CachedAttention, *PrefixAttention, *Categorical, *Sinusoid, *NoisyTarget:
-		return nil, nil
-	case *Mul:
-		return []*Tensor{op.X}, op.Out()
-	case *Reparameterize:
-		return []*Tensor{op.Mean, op.LogStd}, op.Out()
-	case *WeightedSum:
-		return []*Tensor{op.X}, op.Out()
-	case *CrossEntropy:
-		return []*Tensor{op.H, op.W}, []*Tensor{op.Loss}
-	case *EnergyScore:
-		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
-	case *MeanSquaredError:
-		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
-	case *FlowLoss:
-		return []*Tensor{op.V}, []*Tensor{op.Loss}
-	case *DiffusionLoss:
-		return []*Tensor{op.Pred}, []*Tensor{op.Loss}
-	}
-	return op.In(), op.Out()
-}
-
-// isLoss reports whether t is a scalar whose gradient engines know how to start from.
-func (g *Graph) isLoss(t *Tensor) bool {
-	for _, op := range g.ops {
-		switch op := op.(type) {
-		case *ClampedKL, *WeightedSum, *CrossEntropy, *EnergyScore, *MeanSquaredError, *FlowLoss, *DiffusionLoss:
-			if _, out := differentiated(op); out[0] == t {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func anyOf(ts []*Tensor, flags []bool) bool {

@@ -1,176 +1,116 @@
 package nn
 
-// Op is one operation of a graph. Its concrete type says which; engines switch on it. Fields are read-only once the
-// operation is in a graph; an absent optional tensor is nil.
-type Op interface {
-	In() []*Tensor  // tensors read, optional ones only where present
-	Out() []*Tensor // tensors written
-	// Flops counts the multiplications and additions of the matrix products of one forward run; elementwise work is
-	// not counted. The backward run of a product costs twice as much where both its operands need gradients.
-	Flops() float64
-}
-
-// Activation is what a Linear applies last.
-type Activation uint8
-
-const (
-	NoActivation Activation = iota
-	SiLUActivation
+import (
+	"fmt"
+	"slices"
+	"strings"
 )
 
-func present(ts ...*Tensor) []*Tensor {
-	out := ts[:0]
-	for _, t := range ts {
-		if t != nil {
-			out = append(out, t)
+// Op is one operation of a graph. Its concrete type says which, and is what engines choose an implementation by. The
+// fields of an operation are read-only once it is in a graph; an absent optional tensor is nil.
+type Op interface {
+	// Describe states what graphs, engines and counts have to know of the operation.
+	Describe() Description
+}
+
+// Description is what an operation says of itself.
+type Description struct {
+	In  []*Tensor // tensors it reads; of the optional ones those that are present
+	Out []*Tensor // tensors it computes
+
+	// Writes lists the inputs of role State that a run changes, such as caches; nil for none.
+	Writes []*Tensor
+	// Grad lists the inputs that gradients flow to. It is nil for an operation without gradient.
+	Grad []*Tensor
+	// Loss is the scalar output [] that Graph.Loss accepts, nil for none. If it is set, gradients flow from it alone,
+	// else from all float32 outputs.
+	Loss *Tensor
+
+	// Flops counts the matrix products. It must be stated: Graph refuses an operation without it. NoProducts is the
+	// statement that there are none.
+	Flops *Flops
+	// Reads says how many elements of a parameter a forward run reads, for parameters that are not read whole.
+	Reads map[*Tensor]int
+	// Shared is an input each of whose rows is a summand of several rows of the output, nil for none. A program that
+	// does not share such rows computes them once for each; see flops.Unshared.
+	Shared *Tensor
+	// Sizes are the sizes by which a profile tells operations of one type apart, nil to take them together. For a
+	// product: rows of the result, columns of the result, length of the sums.
+	Sizes []int
+}
+
+// Flops counts the multiplications and additions of an operation's matrix products. A multiplication and an addition
+// are two. Elementwise work is not counted; package flops says what else is not.
+type Flops struct {
+	Forward float64 // of a forward run
+	// Backward returns the count of a backward run. needs says which inputs the gradient is computed for. A nil
+	// Backward means that the backward run has no products.
+	Backward func(needs func(*Tensor) bool) float64
+	// Attention says that these are the products of queries by keys and of weights by values, which counts keep apart
+	// because they grow with the length of the text.
+	Attention bool
+}
+
+// NoProducts states that an operation has no matrix products.
+func NoProducts() *Flops { return &Flops{} }
+
+// Product states that a forward run takes that many FLOPs for one matrix product. A backward run takes as many again
+// for each of the operands that needs a gradient. An operand without gradient is not listed.
+func Product(forward float64, operands ...*Tensor) *Flops {
+	return &Flops{Forward: forward, Backward: func(needs func(*Tensor) bool) float64 {
+		sum := 0.
+		for _, t := range operands {
+			if needs(t) {
+				sum += forward
+			}
 		}
+		return sum
+	}}
+}
+
+// OpName returns the name of an operation's type, such as Linear.
+func OpName(op Op) string {
+	name := fmt.Sprintf("%T", op)
+	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
+// verify panics unless the description is complete and fits the graph: what is wrong here is the operation itself.
+func (d Description) verify(g *Graph, op Op) {
+	name := OpName(op)
+	for _, t := range slices.Concat(d.In, d.Out) {
+		check(t != nil, name, "Describe lists a nil tensor")
+		check(t.graph == g, name, "%v belongs to another graph", t)
 	}
-	return out
-}
-
-// Embedding looks up rows of a table.
-//
-//	Y[i] = Table[IDs[i]]      IDs [..], Table [V, D], Y [.., D]
-//
-// The row PadID gets no gradient (PyTorch's padding_idx); -1 for none. Ids outside [0, V) are an error of the run.
-type Embedding struct {
-	IDs, Table, Y *Tensor
-	PadID         int
-}
-
-// Embedding adds an Embedding operation.
-func (g *Graph) Embedding(table, ids *Tensor, padID int) *Tensor {
-	check(ids.dtype == Int32 && len(table.shape) == 2, "embedding", "ids %v, table %v", ids, table)
-	y := g.value(append(append([]int{}, ids.shape...), table.Cols())...)
-	g.add(&Embedding{IDs: ids, Table: table, Y: y, PadID: padID})
-	return y
-}
-
-// In implements [Op].
-func (o *Embedding) In() []*Tensor { return []*Tensor{o.IDs, o.Table} }
-
-// Out implements [Op].
-func (o *Embedding) Out() []*Tensor { return []*Tensor{o.Y} }
-
-// Flops implements [Op].
-func (o *Embedding) Flops() float64 { return 0 }
-
-// MaskIDs replaces dropped ids by 0, the token dropout of the autoencoder (SPEC section 2).
-//
-//	Y[i] = IDs[i] where Keep[i] != 0, else 0      IDs [..], Keep [..] of as many elements, Y like IDs
-type MaskIDs struct{ IDs, Keep, Y *Tensor }
-
-// MaskIDs adds a MaskIDs operation.
-func (g *Graph) MaskIDs(ids, keep *Tensor) *Tensor {
-	check(ids.dtype == Int32 && keep.Size() == ids.Size(), "mask ids", "ids %v, keep %v", ids, keep)
-	y := g.newTensor(Value, Int32, "", ids.shape)
-	g.add(&MaskIDs{ids, keep, y})
-	return y
-}
-
-// In implements [Op].
-func (o *MaskIDs) In() []*Tensor { return []*Tensor{o.IDs, o.Keep} }
-
-// Out implements [Op].
-func (o *MaskIDs) Out() []*Tensor { return []*Tensor{o.Y} }
-
-// Flops implements [Op].
-func (o *MaskIDs) Flops() float64 { return 0 }
-
-// Linear multiplies by a weight matrix, or by a window of one, and fuses what usually follows.
-//
-//	Y = act(X · W[Row:Row+out, Col:Col+in]^T + B[Row:Row+out] + Add[i mod rows(Add)])
-//	X [.., in], W [>=out, >=in], B [rows of W] or nil, Add [.., out] or nil, Y [.., out]
-//
-// Windows serve two ends without copies: halves of an output (mean and log_std; gate and up) are products of their
-// own, and a product with a concatenation [x; y] is the sum of two products, the second computed once for all rows
-// that share y. Add is the other summand, or a residual; with fewer rows than X it repeats.
-type Linear struct {
-	X, W, B, Add, Y *Tensor
-	Row, Col        int
-	Act             Activation
-}
-
-// LinearOptions are the optional parts of a Linear; the zero value multiplies by the whole matrix.
-type LinearOptions struct {
-	Add      *Tensor
-	Row, Col int // first row and column of the window
-	Rows     int // rows of the window, 0 for all that follow Row
-	Cols     int // columns of the window, 0 for all that follow Col
-	Act      Activation
-}
-
-// Linear adds a Linear operation; b may be nil.
-func (g *Graph) Linear(x, w, b *Tensor, o LinearOptions) *Tensor {
-	if o.Rows == 0 {
-		o.Rows = w.Dim(0) - o.Row
+	check(len(d.Out) > 0, name, "Describe lists no output")
+	for _, t := range d.Grad {
+		check(slices.Contains(d.In, t), name, "Describe lists a gradient of %v, which is no input", t)
 	}
-	if o.Cols == 0 {
-		o.Cols = w.Dim(1) - o.Col
+	for _, t := range d.Writes {
+		check(slices.Contains(d.In, t) && t.Role() == State, name, "Describe lists %v as written, which is no state it reads", t)
 	}
-	check(len(w.shape) == 2 && o.Rows > 0 && o.Row+o.Rows <= w.Dim(0) && o.Col+o.Cols <= w.Dim(1) && x.Cols() == o.Cols,
-		"linear", "x %v, w %v, window rows %d+%d, columns %d+%d", x, w, o.Row, o.Rows, o.Col, o.Cols)
-	check(w.base == nil && w.role == Parameter || o.Rows == w.Dim(0) && o.Cols == w.Dim(1), "linear", "a window of %v, which is no parameter", w)
-	check(b == nil || b.is(w.Dim(0)) && b.base == nil, "linear", "bias %v, w %v", b, w)
-	shape := append([]int{}, x.shape...)
-	shape[len(shape)-1] = o.Rows
-	y := g.value(shape...)
-	if o.Add != nil {
-		check(o.Add.Cols() == o.Rows && x.Rows()%o.Add.Rows() == 0, "linear", "add %v, y %v", o.Add, y)
+	check(d.Flops != nil, name, "Describe states no Flops: NoProducts() if it has no matrix products")
+	if d.Loss != nil {
+		check(slices.Contains(d.Out, d.Loss) && d.Loss.is() && d.Loss.dtype == Float32, name,
+			"Describe names %v as the loss, which is no scalar output", d.Loss)
+		check(len(d.Grad) > 0, name, "Describe names a loss without gradients")
 	}
-	g.add(&Linear{X: x, W: w, B: b, Add: o.Add, Y: y, Row: o.Row, Col: o.Col, Act: o.Act})
-	return y
 }
 
-// In implements [Op].
-func (o *Linear) In() []*Tensor { return present(o.X, o.W, o.B, o.Add) }
-
-// Out implements [Op].
-func (o *Linear) Out() []*Tensor { return []*Tensor{o.Y} }
-
-// Flops implements [Op].
-func (o *Linear) Flops() float64 { return 2 * float64(o.X.Size()) * float64(o.Y.Cols()) }
-
-// SwiGLU is the gate of Llama's MLP and of the energy head's blocks.
-//
-//	Y = SiLU(Gate) * Up, SiLU(x) = x / (1 + exp(-x))      all of one shape
-type SwiGLU struct{ Gate, Up, Y *Tensor }
-
-// SwiGLU adds a SwiGLU operation.
-func (g *Graph) SwiGLU(gate, up *Tensor) *Tensor {
-	check(up.is(gate.shape...), "swiglu", "gate %v, up %v", gate, up)
-	y := g.value(gate.shape...)
-	g.add(&SwiGLU{gate, up, y})
-	return y
+// gradients returns the inputs that gradients flow to and the outputs they come from.
+func (d Description) gradients() (in, out []*Tensor) {
+	switch {
+	case len(d.Grad) == 0:
+		return nil, nil
+	case d.Loss != nil:
+		return d.Grad, []*Tensor{d.Loss}
+	}
+	return d.Grad, d.Out
 }
 
-// In implements [Op].
-func (o *SwiGLU) In() []*Tensor { return []*Tensor{o.Gate, o.Up} }
-
-// Out implements [Op].
-func (o *SwiGLU) Out() []*Tensor { return []*Tensor{o.Y} }
-
-// Flops implements [Op].
-func (o *SwiGLU) Flops() float64 { return 0 }
-
-// Mul multiplies elementwise; dropout is Mul by a Bernoulli random tensor.
-//
-//	Y = X * Factor      all of one size
-type Mul struct{ X, Factor, Y *Tensor }
-
-// Mul adds a Mul operation. factor gets no gradient.
-func (g *Graph) Mul(x, factor *Tensor) *Tensor {
-	check(factor.Size() == x.Size(), "mul", "%v by %v", x, factor)
-	y := g.value(x.shape...)
-	g.add(&Mul{x, factor, y})
-	return y
+// present returns the tensors that are not nil.
+func present(ts ...*Tensor) []*Tensor {
+	return slices.DeleteFunc(ts, func(t *Tensor) bool { return t == nil })
 }
 
-// In implements [Op].
-func (o *Mul) In() []*Tensor { return []*Tensor{o.X, o.Factor} }
-
-// Out implements [Op].
-func (o *Mul) Out() []*Tensor { return []*Tensor{o.Y} }
-
-// Flops implements [Op].
-func (o *Mul) Flops() float64 { return 0 }
+// repeats reports whether the rows of part, repeated, are as many as those of x, and as long.
+func repeats(x, part *Tensor) bool { return x.Cols() == part.Cols() && x.Rows()%part.Rows() == 0 }

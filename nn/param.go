@@ -13,46 +13,46 @@ import (
 // Param is a named parameter of a model. Names are those of the reference's checkpoints.
 type Param struct {
 	Name   string
-	Shape  []int
+	Shape  []int     // [rows, columns] of a matrix, [n] of a vector
 	Data   []float32 // row-major, nil until the parameters are allocated, initialised or loaded
 	BF16   []uint16  // the values of a matrix as bfloat16, Data then nil: for inference only, see Params.SetBF16
-	Init   Init
-	Decay  bool // weight decay applies: matrices and embeddings, not biases nor norm weights
-	Frozen bool // never trained
-	// Rate multiplies the learning rate, 1 at first. At 0 an optimizer leaves the parameter and its moments alone.
+	Init   Init      // how Params.Initialize draws it
+	Decay  bool      // weight decay applies: matrices and embeddings, not biases nor norm weights
+	Frozen bool      // never trained
+	// Rate is the learning-rate multiplier, 1 at first. At 0 an optimizer changes neither the parameter nor its moments.
 	Rate float64
 }
 
 // Size returns the number of elements.
 func (p *Param) Size() int { return size(p.Shape) }
 
-// HasData reports whether the parameter has its values, in whichever format.
+// HasData reports whether the parameter has its values, as float32 or as bfloat16.
 func (p *Param) HasData() bool { return p.Data != nil || p.BF16 != nil }
 
 // Trainable reports whether training changes the parameter.
 func (p *Param) Trainable() bool { return !p.Frozen }
 
-// Init says how a parameter starts.
+// Init says how a parameter is initialized. Gaussian, XavierUniform and Constant make one.
 type Init struct {
-	Std     float32 // standard deviation of a normal distribution around 0; 0 for another start
-	Bound   float32 // of a uniform distribution on [-Bound, Bound), if Std is 0; 0 for a constant
-	Const   float32 // the constant, if both are 0
-	ZeroRow int     // a row of a table that starts at zero, -1 for none
+	Std     float32 // if not 0: a normal distribution of this standard deviation around 0
+	Bound   float32 // else, if not 0: a uniform distribution on [-Bound, Bound)
+	Const   float32 // else: this constant
+	ZeroRow int     // a row of a normally distributed matrix that is set to 0, -1 for none
 }
 
-// Gaussian starts a parameter from N(0, std^2).
+// Gaussian initializes a parameter from N(0, std^2).
 func Gaussian(std float32) Init { return Init{Std: std, ZeroRow: -1} }
 
-// XavierUniform starts a matrix of out rows and in columns from a uniform distribution whose width suits products with
-// it (Glorot and Bengio, 2010).
+// XavierUniform initializes a matrix [out, in] from the uniform distribution of Glorot and Bengio (2010), whose bound is
+// sqrt(6 / (in + out)).
 func XavierUniform(out, in int) Init {
 	return Init{Bound: float32(math.Sqrt(6 / float64(in+out))), ZeroRow: -1}
 }
 
-// Constant starts every element of a parameter at c.
+// Constant initializes every element of a parameter to c.
 func Constant(c float32) Init { return Init{Const: c, ZeroRow: -1} }
 
-// IsConstant reports whether all elements start alike.
+// IsConstant reports whether all elements are initialized to one value.
 func (i Init) IsConstant() bool { return i.Std == 0 && i.Bound == 0 }
 
 // Params is the ordered set of a model's parameters. Several graphs may read the same set.
@@ -83,7 +83,7 @@ func (ps *Params) add(p *Param) *Param {
 	return p
 }
 
-// Freeze marks every parameter, present and to come, as never trained.
+// Freeze marks every parameter, and every one that is added later, as never trained.
 func (ps *Params) Freeze() {
 	ps.frozen = true
 	for _, p := range ps.list {
@@ -147,7 +147,7 @@ func (p *Param) initialize(seed uint64) {
 	}
 }
 
-// Release forgets all values, so that their memory can be used for others.
+// Release drops all values, so that their memory can be collected.
 func (ps *Params) Release() {
 	for _, p := range ps.list {
 		p.Data, p.BF16 = nil, nil
@@ -164,24 +164,24 @@ func (ps *Params) SetData(name string, shape []int, data []float32) error {
 	return nil
 }
 
-// SetBF16 is SetData for a matrix of bfloat16, half the memory: engines read it in inference, widen each value to
-// float32 and compute as with those. Vectors, which are norms and biases, stay float32.
+// SetBF16 is SetData for a matrix of bfloat16, which takes half the memory. Engines read it in inference, widen each value
+// to float32 and compute as with float32. Vectors (norms and biases) stay float32.
 func (ps *Params) SetBF16(name string, shape []int, data []uint16) error {
 	p, err := ps.shaped(name, shape)
 	if err != nil {
 		return err
 	}
 	if !p.Matrix() {
-		return fmt.Errorf("parameter %q is no matrix: bfloat16 is for matrices", name)
+		return fmt.Errorf("parameter %q of shape %v is a vector: only matrices can be bfloat16", name, p.Shape)
 	}
 	p.Data, p.BF16 = nil, data
 	return nil
 }
 
-// Matrix reports whether the parameter is a matrix or a table, and not a vector.
+// Matrix reports whether the parameter is a matrix, such as a table, and not a vector.
 func (p *Param) Matrix() bool { return len(p.Shape) == 2 }
 
-// RoundToBF16 makes bfloat16 of every matrix that is float32, for inference.
+// RoundToBF16 rounds every float32 matrix to bfloat16, for inference.
 func (ps *Params) RoundToBF16() {
 	for _, p := range ps.list {
 		if p.Matrix() && p.Data != nil {

@@ -1,10 +1,3 @@
-// Package nn is what calm's models are written against: a [Graph] of coarse operations over tensors of static shape,
-// and the named parameters they read. A graph is described once, compiled by an engine (nn/cpu; nn/gomlx in tests) and
-// run many times. Nothing here computes; an operation's comment is its definition.
-//
-// Operations run in the order they were added. There is no broadcasting, no type promotion and no fusion behind the
-// scenes: what an operation fuses stands in its comment. A wrong shape is a programmer's mistake and panics while the
-// graph is being described.
 package nn
 
 import (
@@ -15,6 +8,7 @@ import (
 // DType is the element type of a tensor.
 type DType uint8
 
+// The element types.
 const (
 	Float32 DType = iota
 	Int32
@@ -31,11 +25,12 @@ func (d DType) String() string {
 // Role says where a tensor's values come from.
 type Role uint8
 
+// The roles.
 const (
 	Value     Role = iota // computed by an operation
 	Input                 // written by the caller before a run
 	RandomVar             // drawn by the engine at each run, see Graph.Random
-	State                 // bound to memory that outlives the program, such as a key-value cache
+	State                 // in memory that the caller binds to the program and keeps, such as a key-value cache
 	Parameter             // a model's parameter
 )
 
@@ -97,13 +92,13 @@ func (t *Tensor) Root() *Tensor {
 	return t
 }
 
-// Param returns the parameter behind a tensor of role Parameter, nil otherwise.
+// Param returns the parameter that a tensor of role Parameter reads, nil for other roles.
 func (t *Tensor) Param() *Param { return t.Root().param }
 
 // Dist returns the distribution of a tensor of role RandomVar.
 func (t *Tensor) Dist() Dist { return t.Root().dist }
 
-// String returns the name, or for want of one the number, and the shape.
+// String returns the name, or the number of a tensor without name, and the shape.
 func (t *Tensor) String() string {
 	if t.name != "" {
 		return fmt.Sprintf("%s %v", t.name, t.shape)
@@ -121,7 +116,7 @@ func size(shape []int) int {
 
 func (t *Tensor) is(shape ...int) bool { return slices.Equal(t.shape, shape) }
 
-// check panics with a message about op when ok is false: shapes are the programmer's, never data.
+// check panics with a message about op unless ok. Shapes come from the program, never from data.
 func check(ok bool, op, format string, args ...any) {
 	if !ok {
 		panic("nn: " + op + ": " + fmt.Sprintf(format, args...))

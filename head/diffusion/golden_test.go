@@ -77,7 +77,7 @@ func goldenSinusoid(t *testing.T, c testkit.Case, e *cpu.Engine) {
 	shape := c.Shape(t, "out.sinusoid")
 	g := nn.NewGraph()
 	in := g.Floats("t", shape[0])
-	y := g.Sinusoid(in, 1, shape[1])
+	y := g.SinusoidalEmbedding(in, 1, shape[1])
 	g.Output(y)
 	p := e.Compile(g, cpu.Inference)
 	for i, v := range c.Ints(t, "in.sinusoid.t") {

@@ -15,9 +15,9 @@ func CompareTimeIndices(t testing.TB, e *cpu.Engine, model *nn.Graph, name strin
 		t.Errorf("%s has %d values for %d times", name, len(want), len(times))
 		return
 	}
-	var embedding *nn.Sinusoid
+	var embedding *nn.SinusoidalEmbedding
 	for _, op := range model.Ops() {
-		if s, ok := op.(*nn.Sinusoid); ok {
+		if s, ok := op.(*nn.SinusoidalEmbedding); ok {
 			embedding = s
 		}
 	}
@@ -26,7 +26,7 @@ func CompareTimeIndices(t testing.TB, e *cpu.Engine, model *nn.Graph, name strin
 	}
 	g := nn.NewGraph()
 	scaled, whole := g.Floats("times", len(times)), g.Floats("indices", len(want))
-	got, is := g.Sinusoid(scaled, embedding.Scale, embedding.Y.Cols()), g.Sinusoid(whole, 1, embedding.Y.Cols())
+	got, is := g.SinusoidalEmbedding(scaled, embedding.Scale, embedding.Y.Cols()), g.SinusoidalEmbedding(whole, 1, embedding.Y.Cols())
 	g.Output(got, is)
 	p := e.Compile(g, cpu.Inference)
 	copy(p.Floats(scaled), times)

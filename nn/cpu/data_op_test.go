@@ -237,7 +237,7 @@ func TestRandomTensors(t *testing.T) {
 func TestIntegers(t *testing.T) {
 	g := nn.NewGraph()
 	const n, count = 5, 2000
-	y := g.Sinusoid(g.Random("t", nn.Integers(n), count), 1, 2) // cos t, sin t
+	y := g.SinusoidalEmbedding(g.Random("t", nn.Integers(n), count), 1, 2) // cos t, sin t
 	g.Output(y)
 	p := engine(t, kernel.Best(), 2).Compile(g, cpu.Inference)
 	once(t, p, false)

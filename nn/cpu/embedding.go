@@ -92,29 +92,3 @@ func (o *embedding) scatter(_, i int) {
 		isa.Add(row, row, o.dy.f[r*d+lo:r*d+hi])
 	}
 }
-
-// maskIDs: Y[i] = IDs[i] where Keep[i] != 0, else 0.
-type maskIDs struct {
-	noBackward
-	ids, y []int32
-	keep   *buf
-}
-
-func newMaskIDs(c *compiler, op *nn.MaskIDs) step {
-	return &maskIDs{ids: c.ints[op.IDs.Root().ID()], y: c.ints[op.Y.ID()], keep: c.read(op.Keep)}
-}
-
-func (o *maskIDs) forward() error {
-	for i, id := range o.ids {
-		if o.keep.f[i] == 0 {
-			id = 0
-		}
-		o.y[i] = id
-	}
-	return nil
-}
-
-// noBackward is embedded by steps that do nothing in the backward run.
-type noBackward struct{}
-
-func (noBackward) backward() {}

@@ -19,23 +19,23 @@ type Options struct {
 	ISA     *kernel.ISA // nil for the best this machine has
 }
 
-// MaxThreads is more than any machine has use for: a larger number is a slip of the pen.
+// MaxThreads is the largest number of threads. No machine has use for more, so a larger number is a typing error.
 const MaxThreads = 1024
 
 // Engine compiles graphs and owns the threads they run on. It runs one program at a time: an Engine and its programs
 // are not safe for concurrent use.
 type Engine struct {
-	pool    *pool
-	closed  atomic.Bool
-	isa     kernel.ISA
-	threads int
-	ropes   map[ropeKey]*rope
-	waves   map[int]*waves // by width
+	pool      *pool
+	closed    atomic.Bool
+	isa       kernel.ISA
+	threads   int
+	ropes     map[ropeKey]*rope
+	sinusoids map[int]*sinusoids // by width
 }
 
 // New starts an engine. Close it to stop its threads.
 func New(o Options) *Engine {
-	e := &Engine{isa: kernel.Best(), threads: o.Threads, ropes: map[ropeKey]*rope{}, waves: map[int]*waves{}}
+	e := &Engine{isa: kernel.Best(), threads: o.Threads, ropes: map[ropeKey]*rope{}, sinusoids: map[int]*sinusoids{}}
 	if o.ISA != nil {
 		e.isa = *o.ISA
 	}

@@ -44,9 +44,12 @@ func compile(e *cpu.Engine, g *nn.Graph, in nntest.Inputs, training bool) *cpu.P
 	}
 	p := e.Compile(g, mode)
 	for x, values := range in.Floats {
-		if x.Role() == nn.RandomVar {
+		switch x.Role() {
+		case nn.RandomVar:
 			p.Feed(x, values)
-		} else {
+		case nn.State:
+			p.Bind(x, slices.Clone(values))
+		default:
 			copy(p.Floats(x), values)
 		}
 	}
@@ -93,9 +96,12 @@ func TestSuite(t *testing.T) {
 			p := compile(e, g, in, training)
 			once(t, p, training)
 			return result(p, g, training)
-		})
+		}, nil)
 	})
 }
+
+// TestTable: the engine implements every operation.
+func TestTable(t *testing.T) { nntest.CheckTable(t, "..", cpu.Implemented(), nil) }
 
 // BenchmarkOp measures a training step of each operation, by instruction set and number of threads.
 func BenchmarkOp(b *testing.B) {

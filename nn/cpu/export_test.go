@@ -2,6 +2,14 @@ package cpu
 
 import "math"
 
+// Implemented lists the operations in the engine's table.
+func Implemented() (names []string) {
+	for t := range operations {
+		names = append(names, t.Elem().Name())
+	}
+	return names
+}
+
 // Poison fills the memory that operations share with NaN, and what threads keep between pieces.
 func (p *Program) Poison() {
 	nan := float32(math.NaN())

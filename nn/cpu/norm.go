@@ -23,14 +23,6 @@ type norm struct {
 	fwd, bwd     func(worker, i int)
 }
 
-func newRMSNorm(c *compiler, op *nn.RMSNorm) step {
-	return newNorm(c, op.X, op.W, nil, op.Y, op.Eps, false)
-}
-
-func newLayerNorm(c *compiler, op *nn.LayerNorm) step {
-	return newNorm(c, op.X, op.W, op.B, op.Y, op.Eps, true)
-}
-
 func newNorm(c *compiler, x, w, b, y *nn.Tensor, eps float32, centred bool) step {
 	o := &norm{p: c.Program, x: c.keep(x), w: c.keep(w), b: c.read(b), y: c.write(y), width: x.Cols(), eps: eps, centred: centred}
 	o.cut = cutRows(x.Rows(), o.width)

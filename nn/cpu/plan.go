@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/calm-go/calm/nn"
@@ -286,67 +285,4 @@ func (c *compiler) allocateArena(size int, placed []block) {
 		}
 	}
 	c.arena = arena
-}
-
-// step is a compiled operation. forward and backward may return early where nothing is to do; only forward meets data
-// that can be wrong.
-type step interface {
-	forward() error
-	backward()
-}
-
-func (c *compiler) compileOp(op nn.Op) step {
-	switch op := op.(type) {
-	case *nn.Embedding:
-		return newEmbedding(c, op)
-	case *nn.MaskIDs:
-		return newMaskIDs(c, op)
-	case *nn.Linear:
-		return newLinear(c, op)
-	case *nn.SwiGLU:
-		return newSwiGLU(c, op)
-	case *nn.Mul:
-		return newMul(c, op)
-	case *nn.RMSNorm:
-		return newRMSNorm(c, op)
-	case *nn.LayerNorm:
-		return newLayerNorm(c, op)
-	case *nn.Rotary:
-		return newRotary(c, op)
-	case *nn.Attention:
-		return newAttention(c, op)
-	case *nn.CachedAttention:
-		return newCachedAttention(c, op)
-	case *nn.PrefixAttention:
-		return newPrefixAttention(c, op)
-	case *nn.Reparameterize:
-		return newReparameterize(c, op)
-	case *nn.ClampedKL:
-		return newClampedKL(c, op)
-	case *nn.WeightedSum:
-		return newWeightedSum(c, op)
-	case *nn.CrossEntropy:
-		return newCrossEntropy(c, op)
-	case *nn.Categorical:
-		return newCategorical(c, op)
-	case *nn.ArgMax:
-		return newArgMax(c, op)
-	case *nn.EnergyScore:
-		return newEnergyScore(c, op)
-	case *nn.MeanSquaredError:
-		return newMeanSquaredError(c, op)
-	case *nn.Sinusoid:
-		return newSinusoid(c, op)
-	case *nn.Modulate:
-		return newModulate(c, op)
-	case *nn.GatedAdd:
-		return newGatedAdd(c, op)
-	case *nn.NoisyTarget:
-		return newNoisyTarget(c, op)
-	case *nn.FlowLoss:
-		return newFlowLoss(c, op)
-	case *nn.DiffusionLoss:
-		return newDiffusionLoss(c, op)
-	}
-	panic(fmt.Sprintf("cpu: no step for %T", op))
 }

@@ -77,11 +77,12 @@ func (e *Engine) CompileWithin(g *nn.Graph, mode Mode, bytes float64) (*Program,
 	for i, op := range ops {
 		c.now = i
 		c.opNeedsGrad = false
-		for _, t := range op.Out() {
+		for _, t := range op.Describe().Out {
 			c.opNeedsGrad = c.opNeedsGrad || c.need[t.ID()]
 		}
-		c.drawInputs(op)
+		draws := c.drawInputs(op)
 		p.steps = append(p.steps, c.compileOp(op))
+		c.addFills(draws)
 	}
 	c.resolve()
 	gradients := 0

@@ -7,21 +7,21 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// fill draws a random tensor before the first operation that reads it.
+// fill draws a random tensor before the first operation that reads it runs.
 type fill struct {
 	p     *Program
 	out   *buf
 	dist  nn.Dist
 	draws uint32
 	fixed []float32 // given by Feed; nil to draw
+	byOp  bool      // the operation that reads the tensor draws its numbers itself, piece by piece
 	cut   rows
 	piece func(worker, i int)
 }
 
-// drawInputs plans the draws of the random tensors that op reads first.
-func (c *compiler) drawInputs(op nn.Op) {
-	score, _ := op.(*nn.EnergyScore)
-	for _, t := range op.In() {
+// drawInputs plans the draws of the random tensors that no operation before op reads.
+func (c *compiler) drawInputs(op nn.Op) (draws []*fill) {
+	for _, t := range op.Describe().In {
 		root := t.Root()
 		if root.Role() != nn.RandomVar || c.random[root] != nil {
 			continue
@@ -29,11 +29,18 @@ func (c *compiler) drawInputs(op nn.Op) {
 		f := &fill{p: c.Program, out: c.value(root), dist: root.Dist(), draws: random.ID(root.Name()), cut: cutFlat(root.Size())}
 		f.piece = f.drawPiece
 		c.random[root] = f
-		if score != nil && score.Eps.Root() == root {
-			continue // drawn a position at a time by the operation itself
+		draws = append(draws, f)
+	}
+	return draws
+}
+
+// addFills lets the current operation's random tensors be drawn before it runs, but for those that it draws itself.
+func (c *compiler) addFills(draws []*fill) {
+	for _, f := range draws {
+		if !f.byOp {
+			f.out.touch(c.now)
+			c.fills[c.now] = append(c.fills[c.now], f)
 		}
-		f.out.touch(c.now)
-		c.fills[c.now] = append(c.fills[c.now], f)
 	}
 }
 

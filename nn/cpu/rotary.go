@@ -3,17 +3,18 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/calm-go/calm/nn"
 )
 
-// ropeKey tells the tables of rotary angles apart; programs of one engine share them.
+// ropeKey identifies a table of rotary angles. The programs of one engine share tables.
 type ropeKey struct {
 	theta float64
 	half  int
 }
 
-// rope holds cos and sin of position * theta^(-i/half) for i < half, and -sin for turning back, position by position.
+// rope holds cos and sin of position * theta^(-i/half) for i < half, and -sin for the inverse rotation, by position.
 type rope struct {
 	ropeKey
 	cos, sin, back []float32 // [positions, half]
@@ -27,7 +28,7 @@ func (e *Engine) rope(theta float64, half int) *rope {
 	return e.ropes[k]
 }
 
-// grow makes the tables reach n positions.
+// grow extends the tables to at least n positions.
 func (r *rope) grow(n int) {
 	have := len(r.cos) / r.half
 	if have >= n {
@@ -43,7 +44,7 @@ func (r *rope) grow(n int) {
 	}
 }
 
-// rotary turns every head of every row; backward turns dY back by the same angles.
+// rotary rotates every head of every row; backward rotates dY by the negative angles.
 type rotary struct {
 	p        *Program
 	x, y     *buf
@@ -51,8 +52,8 @@ type rotary struct {
 	dy       *buf
 	dx       *grad
 	rope     *rope
-	t        int // rows a batch entry
-	capacity int // positions there can be
+	t        int // rows of a batch entry
+	capacity int // positions that rows can reach
 	heads, d int
 	cut      rows
 	fwd, bwd func(worker, i int)
@@ -73,15 +74,20 @@ func newRotary(c *compiler, op *nn.Rotary) step {
 	return o
 }
 
-// mostPositions bounds the tables where no cache does: 3 GB of them with heads of 256.
-const mostPositions = 1 << 21
+// maxPositions bounds the tables where no cache does: they take 3 GB with heads of 256.
+const maxPositions = 1 << 21
 
-// capacity returns how many positions there can be behind start: what the smallest cache that is written there holds.
+// capacity returns how many positions a row that begins at start can reach: the size of the smallest cache [batch,
+// positions, ..] that an operation which reads start too writes.
 func capacity(g *nn.Graph, start *nn.Tensor) int {
-	n := mostPositions
+	n := maxPositions
 	for _, op := range g.Ops() {
-		if a, ok := op.(*nn.CachedAttention); ok && a.Start.Root() == start.Root() {
-			n = min(n, a.KCache.Dim(1))
+		d := op.Describe()
+		if !slices.ContainsFunc(d.In, func(t *nn.Tensor) bool { return t.Root() == start.Root() }) {
+			continue
+		}
+		for _, cache := range d.Writes {
+			n = min(n, cache.Dim(1))
 		}
 	}
 	return n

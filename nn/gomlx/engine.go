@@ -1,6 +1,7 @@
-// Package gomlx runs graphs of package nn on GoMLX, each operation written as a few lines of its graph, with gradients
-// by its automatic differentiation. It shares no code with nn/cpu, and so is a second opinion on values and gradients.
-// It runs on GoMLX's pure Go backend, slowly and without a word on memory; operations on caches are not there.
+// Package gomlx runs graphs of package nn on GoMLX: each operation is a few lines of a GoMLX graph, and gradients come
+// from its automatic differentiation. It shares no code with nn/cpu, and so is a second opinion on values and gradients.
+// It runs on GoMLX's pure Go backend, which is slow and does not plan memory. The table of operations (table.go) says
+// which it leaves out, and why.
 package gomlx
 
 import (

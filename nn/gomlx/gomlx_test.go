@@ -28,13 +28,20 @@ func engine(t *testing.T) *gomlx.Engine {
 // TestSuite compares GoMLX with the definitions of the operations and their differences.
 func TestSuite(t *testing.T) {
 	e := engine(t)
+	_, without := gomlx.Table()
 	nntest.Check(t, func(t testing.TB, g *nn.Graph, in nntest.Inputs, training bool) nntest.Result {
 		r, err := e.Run(g, in.Floats, in.Ints, training)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return nntest.Result{Floats: r.Floats, Ints: r.Ints, Loss: r.Loss, Grads: r.Grads}
-	})
+	}, without)
+}
+
+// TestTable: the engine translates every operation, or says why not.
+func TestTable(t *testing.T) {
+	implemented, without := gomlx.Table()
+	nntest.CheckTable(t, "..", implemented, without)
 }
 
 // TestCases compares the two engines on every case of the suite: all gradients, element by element.

@@ -2,28 +2,11 @@ package nntest
 
 import (
 	"fmt"
-	"slices"
+	"math"
 )
 
+// attentionCases are cases of [nn.Attention].
 func attentionCases() []Case {
-	rope := func(batch, t, heads, d int, start ...int32) Case {
-		return Case{Op: "Rotary", Shape: fmt.Sprintf("%dx%dx%dx%d start=%v", batch, t, heads, d, start), Tolerance: 1e-5,
-			Build: func(b *Builder) {
-				x := b.Param("x", -2, 2, batch, t, heads*d)
-				if start == nil {
-					b.Differentiate(b.Graph.Rotary(x, nil, heads, 1e4))
-				} else {
-					b.Output(b.Graph.Rotary(x, b.IDs("start", 1, start, batch), heads, 1e4))
-				}
-			},
-			Reference: func(v Values) [][]float64 {
-				from := start
-				if from == nil {
-					from = make([]int32, batch)
-				}
-				return [][]float64{rotary(v.F("x"), from, t, heads, d, 1e4)}
-			}}
-	}
 	attend := func(batch, t, heads, kv, d int, size float64) Case {
 		return Case{Op: "Attention", Shape: fmt.Sprintf("%dx%d heads=%d/%d d=%d size=%g", batch, t, heads, kv, d, size),
 			Tolerance: 1e-5, GradTolerance: 5e-5,
@@ -36,51 +19,44 @@ func attentionCases() []Case {
 			}}
 	}
 	return []Case{
-		rope(1, 1, 1, 2), rope(2, 9, 3, 6), rope(3, 67, 2, 16), rope(2, 5, 2, 8, 7, 0), rope(2, 1, 3, 34, 1000, 31),
 		attend(1, 1, 1, 1, 2, 1), attend(2, 7, 4, 2, 3, 2), attend(1, 64, 2, 2, 8, 2), attend(1, 65, 4, 1, 5, 2),
 		attend(1, 131, 2, 1, 10, 2), attend(1, 90, 2, 1, 16, 6),
-		prefixAttention(1, 1, 1, 1, 2, 1, 1, []int32{0}, []int32{0}),
-		prefixAttention(5, 3, 4, 2, 3, 2, 9, []int32{1, 1, -1, 0, 1}, []int32{9, 2, 7, 0, 1}),
-		prefixAttention(3, 70, 2, 1, 6, 2, 67, []int32{0, 0, 1}, []int32{66, 67, 3}),
-		prefixAttention(131, 1, 2, 2, 8, 3, 150, spread(131, 3), spread(131, 151)),
-		prefixAttention(40, 2, 2, 1, 16, 1, 200, make([]int32, 40), spread(40, 201)),
+		attend(4, 128, 4, 2, 80, 1).benchmark(),
 	}
 }
 
-// spread is n numbers below limit, in ascending order.
-func spread(n, limit int) []int32 {
-	x := make([]int32, n)
-	for i := range x {
-		x[i] = int32(i * limit / n)
-	}
-	return x
-}
-
-// prefixAttention has rows of t positions behind prefixes of contexts of n positions.
-func prefixAttention(rows, t, heads, kv, d, contexts, n int, context, length []int32) Case {
-	return Case{Op: "PrefixAttention", Shape: fmt.Sprintf("%dx%d heads=%d/%d d=%d behind %dx%d", rows, t, heads, kv, d, contexts, n),
-		Tolerance: 1e-5,
-		Build: func(b *Builder) {
-			q, k, v := b.Param("q", -2, 2, rows, t, heads*d), b.Param("k", -2, 2, rows, t, kv*d), b.Param("v", -1, 1, rows, t, kv*d)
-			b.Output(b.Graph.PrefixAttention(q, k, v, b.Input("k prefix", -2, 2, contexts, n, kv*d), b.Input("v prefix", -1, 1, contexts, n, kv*d),
-				b.IDs("context", 1, context, rows), b.IDs("length", 1, length, rows), heads, kv))
-		},
-		Reference: func(x Values) [][]float64 {
-			y := make([]float64, rows*t*heads*d)
-			for r, c := range context {
-				if c < 0 {
-					continue
-				}
-				behind := func(prefix, own string) []float64 {
-					shared := x.F(prefix)[int(c)*n*kv*d:][:int(length[r])*kv*d]
-					return slices.Concat(shared, x.F(own)[r*t*kv*d:(r+1)*t*kv*d])
-				}
-				k, v := behind("k prefix", "k"), behind("v prefix", "v")
-				for i := range t * heads {
-					at, g := (r*t*heads+i)*d, i%heads/(heads/kv)*d
-					attendRow(y[at:at+d], x.F("q")[at:], k[g:], v[g:], int(length[r])+i/heads+1, kv*d)
-				}
+// attention takes q [batch, t, heads*d], k and v [batch, t, kvHeads*d].
+func attention(q, k, v []float64, batch, t, heads, kvHeads, d int) []float64 {
+	y := make([]float64, len(q))
+	for b := range batch {
+		for i := range t {
+			for h := range heads {
+				g := h / (heads / kvHeads)
+				attendRow(y[((b*t+i)*heads+h)*d:][:d], q[((b*t+i)*heads+h)*d:], k[(b*t*kvHeads+g)*d:], v[(b*t*kvHeads+g)*d:], i+1, kvHeads*d)
 			}
-			return [][]float64{y}
-		}}
+		}
+	}
+	return y
+}
+
+// attendRow attends from one row of one head to n keys that lie ld apart.
+func attendRow(y, q, k, v []float64, n, ld int) {
+	d := len(y)
+	scores, peak, sum := make([]float64, n), math.Inf(-1), 0.
+	for s := range scores {
+		for i := range d {
+			scores[s] += q[i] * k[s*ld+i]
+		}
+		scores[s] /= math.Sqrt(float64(d))
+		peak = max(peak, scores[s])
+	}
+	for s := range scores {
+		scores[s] = math.Exp(scores[s] - peak)
+		sum += scores[s]
+	}
+	for s := range scores {
+		for i := range d {
+			y[i] += scores[s] / sum * v[s*ld+i]
+		}
+	}
 }

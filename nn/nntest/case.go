@@ -15,8 +15,8 @@ import (
 // Case is one graph with its definition. Its inputs are trainable parameters, so that an engine is asked for the
 // gradient of every input that has one.
 type Case struct {
-	Op    string // the operation, or "graph" where several play together
-	Shape string // what tells the case from others of Op
+	Op    string // the operation, as nn.OpName gives it, or "graph" for several together
+	Shape string // distinguishes the case from others of Op
 
 	Build func(b *Builder)
 	// Reference computes the outputs in the order in which Build names them.
@@ -25,6 +25,15 @@ type Case struct {
 	Tolerance     float64 // of values, as a part of the tensor's largest; 0 for the usual
 	GradTolerance float64 // of gradients, likewise
 	GradFloor     float64 // what a gradient may be off beyond that, where its terms cancel
+
+	// Benchmark says that the case is measured and not checked: its definition would take too long.
+	Benchmark bool
+}
+
+// benchmark returns the case as one that is measured.
+func (c Case) benchmark() Case {
+	c.Benchmark = true
+	return c
 }
 
 // Name names the case for a subtest.
@@ -39,7 +48,8 @@ const (
 // Run runs a graph once, as every engine can: forward, or forward and backward.
 type Run func(t testing.TB, g *nn.Graph, in Inputs, training bool) Result
 
-// Inputs are the values of a graph's inputs and random tensors, by tensor. Parameters have theirs.
+// Inputs are the values of a graph's inputs and random tensors, and of its states before a run, by tensor. An engine
+// copies those of states: a run may change them. Parameters have their values in Param.Data.
 type Inputs struct {
 	Floats map[*nn.Tensor][]float32
 	Ints   map[*nn.Tensor][]int32
@@ -155,6 +165,13 @@ func (b *Builder) Random(name string, lo, hi float64, shape ...int) *nn.Tensor {
 	return t
 }
 
+// State adds a state whose values before a run are drawn from [lo, hi).
+func (b *Builder) State(name string, lo, hi float64, shape ...int) *nn.Tensor {
+	t := b.name(name, b.Graph.State(name, shape...))
+	b.Inputs.Floats[t] = b.uniform(t.Size(), lo, hi)
+	return t
+}
+
 // Given sets the values of an input or a random tensor.
 func (b *Builder) Given(t *nn.Tensor, values ...float32) *nn.Tensor {
 	copy(b.Inputs.Floats[t], values)
@@ -202,7 +219,7 @@ type Values struct {
 	ints   map[string][]int32
 }
 
-// F returns a parameter, a float32 input or a random tensor.
+// F returns a parameter, a float32 input, a random tensor or a state before the run.
 func (v Values) F(name string) []float64 {
 	x, ok := v.floats[name]
 	if !ok {

@@ -1,36 +1,71 @@
 package nntest
 
 import (
-	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/calm-go/calm/nn"
 )
 
-// TestEveryOperationHasCases: a new operation of package nn is added here together with its cases.
+// TestEveryOperationHasCases: at least two, each with the operation that it is named after. Building a case also checks
+// the operation's description, its FLOPs among others.
 func TestEveryOperationHasCases(t *testing.T) {
-	ops := []nn.Op{&nn.Embedding{}, &nn.MaskIDs{}, &nn.Linear{}, &nn.SwiGLU{}, &nn.Mul{}, &nn.RMSNorm{}, &nn.LayerNorm{},
-		&nn.Rotary{}, &nn.Attention{}, &nn.Reparameterize{}, &nn.ClampedKL{}, &nn.WeightedSum{}, &nn.CrossEntropy{},
-		&nn.ArgMax{}, &nn.EnergyScore{}}
-	count := map[string]int{}
+	count, trained, differentiable := map[string]int{}, map[string]bool{}, map[string]bool{}
 	names := map[string]bool{}
-	for _, c := range Cases() {
+	for _, c := range cases() {
 		if names[c.Name()] {
 			t.Errorf("two cases are called %s", c.Name())
 		}
 		names[c.Name()] = true
-		count[c.Op]++
+		if !c.Benchmark {
+			count[c.Op]++
+		}
 		found := c.Op == "graph"
-		for _, op := range c.build().Graph.Ops() {
-			found = found || reflect.TypeOf(op).Elem().Name() == c.Op
+		g := c.build().Graph
+		need := g.NeedsGrad()
+		for _, op := range g.Ops() {
+			if nn.OpName(op) != c.Op {
+				continue
+			}
+			found = true
+			for _, in := range op.Describe().Grad {
+				differentiable[c.Op] = true
+				trained[c.Op] = trained[c.Op] || need[in.ID()]
+			}
 		}
 		if !found {
 			t.Errorf("case %s has no operation %s", c.Name(), c.Op)
 		}
 	}
-	for _, op := range ops {
-		if name := reflect.TypeOf(op).Elem().Name(); count[name] < 2 {
-			t.Errorf("%s has %d cases", name, count[name])
+	for _, name := range Operations(t, "..") {
+		if count[name] < 2 {
+			t.Errorf("%s has %d cases, want at least 2: write them in nn/nntest, and add them to the list in cases.go", name, count[name])
+		}
+		if differentiable[name] && !trained[name] {
+			t.Errorf("%s has gradients, and no case checks them: use Builder.Differentiate or Builder.Loss", name)
+		}
+	}
+}
+
+// TestCheckTableNotices: a table with gaps is refused.
+func TestCheckTableNotices(t *testing.T) {
+	all := Operations(t, "..")
+	for name, table := range map[string]struct {
+		implemented []string
+		without     map[string]string
+		errors      int
+	}{
+		"complete":           {all, nil, 0},
+		"one is missing":     {all[1:], nil, 1},
+		"one is left out":    {all[1:], map[string]string{all[0]: "a reason"}, 0},
+		"no reason":          {all[1:], map[string]string{all[0]: ""}, 1},
+		"left out and there": {all, map[string]string{all[0]: "a reason"}, 1},
+		"unknown ones":       {append(slices.Clone(all), "Gone"), map[string]string{"Forgotten": "a reason"}, 2},
+	} {
+		r := &recorder{}
+		CheckTable(r, "..", table.implemented, table.without)
+		if r.errors != table.errors {
+			t.Errorf("%s: %d errors, want %d", name, r.errors, table.errors)
 		}
 	}
 }

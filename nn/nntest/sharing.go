@@ -6,14 +6,14 @@ import "github.com/calm-go/calm/nn"
 // overwrites and who adds has to get right.
 func sharingCases() []Case {
 	return []Case{residuals(), views(), tied(), windows(), overlappingWindows(), squares(), selfAttention(), partlyFrozen(),
-		unreached(), severalLosses(), detachedBranches(), repeatedSummand()}
+		unreached(), severalLosses(), detachedBranches(), repeatedSummand(), adaptiveBlocks()}
 }
 
 func graphCase(shape string, build func(b *Builder), reference func(v Values) [][]float64) Case {
 	return Case{Op: "graph", Shape: shape, Build: build, Reference: reference, Tolerance: 1e-5, GradTolerance: 5e-5}
 }
 
-// residuals: gradients that pass through summands unchanged, with other readers before, between and behind.
+// residuals: gradients that pass through summands unchanged, with other readers before, between and after them.
 func residuals() Case {
 	const n, d = 9, 6 // y3 is added under another shape
 	return graphCase("residual chains", func(b *Builder) {

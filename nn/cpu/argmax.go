@@ -1,0 +1,51 @@
+package cpu
+
+import "github.com/calm-go/calm/nn"
+
+// argMax keeps the best logit of each row over chunks of the vocabulary.
+type argMax struct {
+	noBackward
+	p         *Program
+	h, w      *buf
+	ids       []int32
+	best      []float32
+	logits    *buf // [n, chunk]
+	n, d, v   int
+	chunk, lo int
+	width     int // of the chunk at work
+	product   *gemm
+	cut       rows
+	piece     func(worker, i int)
+}
+
+func newArgMax(c *compiler, op *nn.ArgMax) step {
+	o := &argMax{p: c.Program, h: c.read(op.H), w: c.read(op.W), ids: c.ints[op.IDs.ID()], n: op.H.Rows(), d: op.H.Cols(), v: op.W.Dim(0)}
+	o.chunk = min(o.v, max(1024, (1<<22)/o.n))
+	o.logits, o.best = c.scratch(o.n*o.chunk), make([]float32, o.n)
+	o.product = newGemm(c.eng.pool, c.eng.isa, gemmArgs{M: o.n, K: o.d, ARow: o.d, ACol: 1, BRow: 1, BCol: o.d})
+	o.piece = o.bestPiece
+	return o
+}
+
+func (o *argMax) forward() error {
+	for o.lo = 0; o.lo < o.v; o.lo += o.chunk {
+		o.width = min(o.chunk, o.v-o.lo)
+		a := &o.product.args
+		a.N, a.LDC, a.A, a.C = o.width, o.width, o.h.f, o.logits.f
+		a.setB(o.w, o.lo*o.d)
+		o.product.run()
+		o.cut = cutRows(o.n, o.width)
+		o.p.eng.pool.run(o.cut.pieces(), o.piece)
+	}
+	return nil
+}
+
+func (o *argMax) bestPiece(_, i int) {
+	lo, hi := o.cut.piece(i)
+	for r := lo; r < hi; r++ {
+		at, peak := o.p.eng.isa.ArgMax(o.logits.f[r*o.width : (r+1)*o.width])
+		if o.lo == 0 || peak > o.best[r] {
+			o.best[r], o.ids[r] = peak, int32(o.lo+at)
+		}
+	}
+}

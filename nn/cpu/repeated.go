@@ -1,0 +1,28 @@
+package cpu
+
+import "github.com/calm-go/calm/nn"
+
+// repeated are n rows of which those that lie m apart share one of another tensor.
+type repeated struct {
+	n, m, width int
+	shared      rows // the m rows, cut
+}
+
+func repeatedRows(x, part *nn.Tensor) repeated {
+	return repeated{x.Rows(), part.Rows(), x.Cols(), cutRows(part.Rows(), x.Cols()*(x.Rows()/part.Rows()))}
+}
+
+// row returns row r of a tensor of the width.
+func (s repeated) row(b []float32, r int) []float32 { return b[r*s.width : (r+1)*s.width] }
+
+// putRepeat is put for one of several contributions to the same place, of which all but the first add.
+func (g *grad) putRepeat(p *Program, at int, values []float32, again bool) {
+	if g == nil {
+		return
+	}
+	if dst := g.f[at : at+len(values)]; again {
+		p.eng.isa.Add(dst, dst, values)
+	} else {
+		g.put(p, at, values)
+	}
+}
