@@ -113,7 +113,7 @@ func TestBranchesRefuse(t *testing.T) {
 		do       func(int, int, []float32) error
 	}{
 		{"context 2 of 2", []backbone.Branch{{2, 1}}, width, none},
-		{"behind 6 positions", []backbone.Branch{{0, 1}, {1, 6}}, 2 * width, none},
+		{"continues 6 positions", []backbone.Branch{{0, 1}, {1, 6}}, 2 * width, none},
 		{"2 branches with 3 ids", make([]backbone.Branch, 2), 3, none},
 		{"1 branches with 0 ids", make([]backbone.Branch, 1), 0, none},
 		{"failed", make([]backbone.Branch, 1), width, func(int, int, []float32) error { return failed }},

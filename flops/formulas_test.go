@@ -33,7 +33,7 @@ func coder(c autoencoder.Config) (g, u float64) {
 	return g, u
 }
 
-// input is what the backbone's input takes: I of tokens, ZD behind G - Zd of latents, which is frozen; or both.
+// input is what the backbone's input takes: I of tokens; ZD after G - Zd, which is frozen, of latents; or both.
 func input(c lm.Config, ae autoencoder.Config) (training, written float64) {
 	d, z := float64(c.HiddenSize), float64(c.LatentSize)
 	i := (2*float64(c.PatchSize) + 2) * d * d

@@ -7,13 +7,13 @@ import (
 	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
-// AdamW updates the parameters a training program differentiates with decoupled weight decay. Its moments stand in the
-// order of the parameters.
+// AdamW updates the parameters that a training program differentiates, with decoupled weight decay (Loshchilov and Hutter,
+// 2019). Its moments are in the order of the parameters.
 type AdamW struct {
 	p       *Program
 	states  []moment
 	pieces  []adamPiece
-	norms   []float64 // sum of squares, one a piece
+	norms   []float64 // sum of squares, by piece
 	update  func(worker, i int)
 	measure func(worker, i int)
 }
@@ -22,7 +22,7 @@ type moment struct {
 	param *nn.Param
 	grad  *buf
 	m, v  []float32
-	step  kernel.AdamWStep // the present update's
+	step  kernel.AdamWStep // of the current update
 }
 
 type adamPiece struct{ state, lo, hi int }
@@ -67,8 +67,8 @@ func (o *AdamW) GradNorm() float64 {
 	return math.Sqrt(sum)
 }
 
-// Step makes update number step, counted from 1, with learning rate lr times each parameter's Rate, and gradients
-// multiplied by gradScale (clipping, and the mean over accumulated batches).
+// Step makes update number step, counted from 1. The learning rate is lr times the parameter's Rate. Gradients are
+// multiplied by gradScale first (clipping, and the mean over accumulated batches).
 func (o *AdamW) Step(c AdamWConfig, lr float64, step int, gradScale float64) {
 	for i := range o.states {
 		s, decay := &o.states[i], 0.

@@ -2,7 +2,7 @@ package cpu
 
 import "github.com/calm-go/calm/nn"
 
-// argMax keeps the best logit of each row over chunks of the vocabulary.
+// argMax forms the logits of a chunk of the vocabulary at a time and keeps the largest of each row.
 type argMax struct {
 	noBackward
 	p         *Program
@@ -12,7 +12,7 @@ type argMax struct {
 	logits    *buf // [n, chunk]
 	n, d, v   int
 	chunk, lo int
-	width     int // of the chunk at work
+	width     int // of the current chunk
 	product   *gemm
 	cut       rows
 	piece     func(worker, i int)

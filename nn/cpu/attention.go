@@ -7,7 +7,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
-// attnBlock is the side of the square of scores that exists at a time.
+// attnBlock is the number of rows, and of keys, of the block of scores that is in memory at a time.
 const attnBlock = 64
 
 // headView is one head of a [batch, T, heads*d] tensor: row t starts at f[t*ld].
@@ -24,7 +24,7 @@ func head(f []float32, batch, t, heads, d, b, h int) headView {
 
 func (v headView) from(row int) []float32 { return v.f[row*v.ld:] }
 
-// attnScratch is the memory of one thread at work on a head.
+// attnScratch is the memory of one thread for a head.
 type attnScratch struct {
 	pack   []float32 // for products
 	scores []float32 // [attnBlock, attnBlock]
@@ -54,7 +54,7 @@ func attend(isa kernel.ISA, s attnScratch, q, k, v, y headView, lo, hi, start, d
 	}
 }
 
-// begin forgets what rows lo .. lo+n have seen.
+// begin resets the sums of rows lo .. lo+n.
 func (s *attnScratch) begin(y headView, lo, n, d int) {
 	for i := range n {
 		s.sum[i], s.peak[i] = 0, float32(math.Inf(-1))
@@ -62,7 +62,7 @@ func (s *attnScratch) begin(y headView, lo, n, d int) {
 	}
 }
 
-// attendKeys lets rows lo .. lo+n see keys 0 .. keys-1 too; row lo+i sees the first seen(i) of them.
+// attendKeys adds the attention of rows lo .. lo+n to keys 0 .. keys-1; row lo+i sees the first seen(i) of them.
 func (s *attnScratch) attendKeys(isa kernel.ISA, q, k, v, y headView, lo, n, keys, d int, seen func(i int) int) {
 	scale := float32(1 / math.Sqrt(float64(d)))
 	for k0 := 0; k0 < keys; k0 += attnBlock {
@@ -80,11 +80,11 @@ func (s *attnScratch) attendKeys(isa kernel.ISA, q, k, v, y headView, lo, n, key
 	}
 }
 
-// finish divides row i by the sum of what it has seen.
+// finish divides row i by the sum of its weights.
 func (s *attnScratch) finish(isa kernel.ISA, i int, row []float32) { isa.Scale(row, 1/s.sum[i], row) }
 
-// softmaxRow turns a stretch of scores into unnormalised probabilities, and rescales what was summed before if the
-// maximum rises.
+// softmaxRow turns a block of scores into unnormalised probabilities, and rescales the earlier sums if the maximum
+// rises.
 func (s *attnScratch) softmaxRow(isa kernel.ISA, i int, row, sum []float32, scale float32) {
 	if len(row) == 0 {
 		return
@@ -113,7 +113,7 @@ type attention struct {
 	dq, dk, dv     *grad
 	lse, delta     *buf // [batch, heads, T]
 	b, t, h, kv, d int
-	blocks         int // of rows, a head
+	blocks         int // of rows of a head
 	fwd, bwd       func(worker, i int)
 }
 
@@ -135,7 +135,7 @@ func (o *attention) forward() error {
 	return nil
 }
 
-// forwardPiece takes the blocks of rows from the last on: they have the most to do.
+// forwardPiece takes the blocks of rows from the last to the first: the last ones have the most keys.
 func (o *attention) forwardPiece(worker, i int) {
 	block, bh := o.blocks-1-i/(o.b*o.h), i%(o.b*o.h)
 	b, h := bh/o.h, bh%o.h
@@ -179,7 +179,7 @@ func (o *attention) backwardPiece(worker, i int) {
 	}
 }
 
-// head is one head of a gradient, ready to be added to; without memory if nobody wants it.
+// head is one head of a gradient, cleared if the contribution overwrites; without memory for a nil gradient.
 func (g *grad) head(p *Program, batch, t, heads, d, b, h int) headView {
 	if g == nil {
 		return headView{}

@@ -7,7 +7,7 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// categorical turns the logits of a chunk of rows into probabilities, what is asked of them, and draws.
+// categorical turns the logits of a chunk of rows into probabilities, measures these and draws from them.
 type categorical struct {
 	noBackward
 	p               *Program
@@ -17,7 +17,7 @@ type categorical struct {
 	best, draws     []int32
 	logits          *buf // [chunk, V]
 	n, d, v, chunk  int
-	lo              int // first row of the chunk at work
+	lo              int // first row of the current chunk
 	product         *gemm
 	row             func(worker, i int)
 }
@@ -82,5 +82,5 @@ func pick(weights []float32, u float64) int32 {
 			last = i
 		}
 	}
-	return int32(last) // u was a rounding short of the whole
+	return int32(last) // rounding kept the sum below u
 }

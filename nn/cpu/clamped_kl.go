@@ -14,7 +14,7 @@ type clampedKL struct {
 	clamp, weight  float32
 	n              int
 	cut            rows
-	sums           []float64 // one a piece
+	sums           []float64 // by piece
 	fwd, bwd       func(worker, i int)
 }
 
@@ -39,7 +39,7 @@ func (o *clampedKL) forward() error {
 	return nil
 }
 
-// variances gives std^2 of a piece in scratch.
+// variances returns std^2 of a piece, in scratch memory.
 func (o *clampedKL) variances(worker, lo, hi int) []float32 {
 	isa := o.p.eng.isa
 	v := o.p.eng.pool.scratchAtLeast(worker, 3*(hi-lo))[:hi-lo]

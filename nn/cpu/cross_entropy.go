@@ -7,12 +7,12 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// ignored is the label of a row that does not count.
+// ignored is the label of a row that is not counted.
 const ignored = -100
 
 // crossEntropy forms the logits of a chunk of rows, turns them into probabilities, loss and, in training, into their
-// own gradient in place, and multiplies that into dH and dW before the next chunk: nothing is computed twice and
-// [rows, V] never stands whole.
+// own gradient in place, and multiplies that into dH and dW before the next chunk. Nothing is computed twice, and all of
+// [rows, V] is never in memory.
 //
 //	dlogits = weight/count * (softmax(logits) - onehot(label)),  dH = dlogits·W,  dW = dlogits^T·H
 type crossEntropy struct {
@@ -27,14 +27,14 @@ type crossEntropy struct {
 	hit                []bool
 	n, d, v, chunk     int
 	weight, scale      float32
-	lo, hi             int  // the chunk at work
+	lo, hi             int  // the current chunk
 	cut                rows // of the chunk
 	product, back, grw *gemm
 	piece              func(worker, i int)
 }
 
-// chunkRows is the number of rows whose logits stand at a time: enough that the weights, read once for each chunk,
-// are no burden, and few enough that the logits of a small vocabulary stay in the cache.
+// chunkRows is the number of rows whose logits are in memory at a time: so many that reading the weights once for each
+// chunk costs little, and so few that the logits of a small vocabulary stay in the cache.
 func chunkRows(n, v int) int { return min(n, max(512, (1<<18)/v/64*64)) }
 
 func newCrossEntropy(c *compiler, op *nn.CrossEntropy) step {
@@ -80,7 +80,7 @@ func (o *crossEntropy) forward() error {
 	return nil
 }
 
-// nothing is a run without a row that counts: a loss that is switched off costs nothing.
+// nothing is a run without a counted row. A loss that is switched off takes no time.
 func (o *crossEntropy) nothing() {
 	o.loss.f[0], o.brier.f[0], o.hits.f[0] = 0, 0, 0
 	for _, g := range []*grad{o.dh, o.dw} {

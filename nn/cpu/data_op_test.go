@@ -142,7 +142,7 @@ func TestBadData(t *testing.T) {
 		}, "prefix attention: row 2 continues context %d of 2"},
 		{"prefix", []int32{6, -1, math.MaxInt32, math.MinInt32}, func(g *nn.Graph, ids *nn.Tensor) {
 			prefixAttention(g, g.Ints("context", 3), ids)
-		}, "prefix attention: row 2 stands behind %d positions"},
+		}, "prefix attention: row 2 continues %d positions"},
 	}
 	for _, c := range cases {
 		g := nn.NewGraph()
@@ -233,7 +233,7 @@ func TestRandomTensors(t *testing.T) {
 	})
 }
 
-// TestIntegers: whole numbers, the first and the last among them.
+// TestIntegers: draws are integers, the first and the last of the range among them.
 func TestIntegers(t *testing.T) {
 	g := nn.NewGraph()
 	const n, count = 5, 2000
@@ -277,7 +277,7 @@ func TestBadTimes(t *testing.T) {
 	}{{e.Compile(g, cpu.Inference), times}, {e.Compile(h, cpu.Inference), late}} {
 		for _, bad := range []float32{-1, 7, 2.5, float32(math.NaN())} {
 			c.p.Floats(c.t)[4] = bad
-			if err := c.p.Forward(); err == nil || !strings.Contains(err.Error(), "want a whole number from 0 to 6") {
+			if err := c.p.Forward(); err == nil || !strings.Contains(err.Error(), "want an integer from 0 to 6") {
 				t.Errorf("time %v: %v", bad, err)
 			}
 		}
@@ -329,7 +329,7 @@ func TestEnergyScoreDrawsTargets(t *testing.T) {
 	})
 }
 
-// TestSharedTargetsAreRefused: the targets of an energy score never stand in memory, so nothing else can read them.
+// TestSharedTargetsAreRefused: the targets of an energy score are never in memory, so nothing else can read them.
 func TestSharedTargetsAreRefused(t *testing.T) {
 	e := engine(t, kernel.Portable, 1)
 	for _, before := range []bool{true, false} {

@@ -6,8 +6,8 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// diffusionLoss works in float64 and forms the gradient of the predictions at once, in training: of the noise from the
-// squared error alone, of the variance from the bound alone.
+// diffusionLoss works in float64. In training it forms the gradient of the predictions in the forward run: that of the
+// noise from the squared error alone, that of the variance from the bound alone.
 type diffusionLoss struct {
 	rowLoss
 	op                       *nn.DiffusionLoss
@@ -26,7 +26,7 @@ func newDiffusionLoss(c *compiler, op *nn.DiffusionLoss) step {
 	if w := c.graph.LossWeight(op.Loss); w != 0 && c.training {
 		o.dpred, o.scale = c.early(op.Pred), float64(w)
 	}
-	o.cut = cutRows(op.Target.Rows(), 8*o.z) // an element is worth several of others
+	o.cut = cutRows(op.Target.Rows(), 8*o.z) // an element costs as much as several of other operations
 	o.piece = o.rows
 	return o
 }
@@ -51,17 +51,17 @@ func (o *diffusionLoss) rows(worker, i int) {
 	}
 }
 
-// row measures one row and writes the gradient of its predictions, where it counts w, to g.
+// row computes the terms of one row and writes the gradient of its predictions, times the row's weight w, to g.
 func (o *diffusionLoss) row(r int, w float64, g []float32) {
 	z, t := o.z, int(o.t.f[r])
 	least, span, coef := o.op.MinLog[t], o.op.MaxLog[t]-o.op.MinLog[t], o.op.Coef[t]
-	precision := coef * coef * math.Exp(-least) // what d^2 counts at the least variance
+	precision := coef * coef * math.Exp(-least) // factor of d^2 at the smallest variance
 	mse, bound := 0., 0.
 	perMSE, perBound := 2*w/float64(z), w/(float64(z)*math.Ln2)
 	for k := range z {
 		d := float64(o.pred.f[2*r*z+k]) - float64(o.noise.f[r*z+k])
-		above := (float64(o.pred.f[2*r*z+z+k]) + 1) / 2 * span // log variance over the least
-		var nats, slope float64                                // and its derivative by above
+		above := (float64(o.pred.f[2*r*z+z+k]) + 1) / 2 * span // log variance minus that of the smallest
+		var nats, slope float64                                // slope: the derivative by above
 		if t == 0 {
 			nats, slope = discretised(float64(o.target.f[r*z+k]), coef*d, least+above)
 		} else {

@@ -6,7 +6,7 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// embedding: Y[i] = Table[IDs[i]]. Backward adds dY[i] to row IDs[i] of dTable, a stretch of columns at a time, so
+// embedding: Y[i] = Table[IDs[i]]. Backward adds dY[i] to row IDs[i] of dTable, a range of columns at a time, so
 // that a row's contributions are summed in the order of i whatever the number of threads.
 type embedding struct {
 	p          *Program
@@ -43,7 +43,7 @@ func (o *embedding) forward() error {
 	return nil
 }
 
-// checkIDs finds ids outside [lo, v).
+// checkIDs fails for ids outside [lo, v).
 func checkIDs(ids []int32, lo int32, v int) error {
 	for i, id := range ids {
 		if id < lo || int(id) >= v {

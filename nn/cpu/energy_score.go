@@ -6,14 +6,14 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// energyScore works on a few positions at a time: it draws their M targets, measures all distances and, in training,
-// forms the gradient of the predictions at once:
+// energyScore works on a few positions at a time: it draws their M targets, computes all distances and, in training,
+// forms the gradient of the predictions in the same pass:
 //
 //	dPred[n] = w Beta (2/(NM) sum_m |x_n-y_m|^(Beta-2) (x_n-y_m) - 2/(N(N-1)) sum_k |x_n-x_k|^(Beta-2) (x_n-x_k))
 //
-// where a distance of 0 contributes nothing. For Beta < 1 the slope |x-y|^(Beta-1) grows without bound as the points meet:
-// see powers for what keeps it finite. Targets drawn inside are numbers p*stride .. of the stream of Eps, which
-// is never in memory; targets that were fed are read from the fed values.
+// where a distance of 0 contributes nothing. For Beta < 1 the slope |x-y|^(Beta-1) grows without bound as the distance
+// goes to 0; powers keeps it finite. The draws of position p are the numbers from p*stride on of the stream of Eps, which
+// is never in memory. Values given by Program.Feed are read instead.
 type energyScore struct {
 	noBackward
 	p                       *Program
@@ -74,11 +74,11 @@ func (o *energyScore) forward() error {
 	return nil
 }
 
-// energyScratch is the memory of one thread at work on a position.
+// energyScratch is the memory of one thread for a position.
 type energyScratch struct {
 	y    []float32 // [M, Z]: the draws, then the targets
 	std  []float32 // [Z]
-	dist []float32 // [max(M, N)]: squared distances of a sample, then what they weigh in its gradient
+	dist []float32 // [max(M, N)]: squared distances of a sample, then their factors in its gradient
 }
 
 func (o *energyScore) scratch(worker int) energyScratch {
@@ -105,7 +105,7 @@ func (o *energyScore) positions(worker, i int) {
 	}
 }
 
-// position measures one position; g is where the gradient of its first sample stands, w what the position counts.
+// position computes the distances of one position, of weight w. g begins at the gradient of its first sample.
 func (o *energyScore) position(s energyScratch, p int, g []float32, w float64) {
 	isa, z, ld := o.p.eng.isa, o.z, o.np*o.z
 	x := o.pred.f[p*z:]
@@ -147,8 +147,8 @@ func (o *energyScore) distances(dist, x, y []float32, ldy int, c float64, g []fl
 	return sum
 }
 
-// powers returns the sum of d^Beta over the squared distances and turns them into c Beta d^(Beta-2), 0 where d is 0. With
-// the difference, which is at most d, a coefficient makes a finite gradient whatever Beta.
+// powers returns the sum of d^Beta over the squared distances and turns them into c Beta d^(Beta-2), 0 where d is 0. Times
+// the difference, which is at most d, the coefficient gives a finite gradient for any Beta.
 func (o *energyScore) powers(dist []float32, c float64) (sum float64) {
 	beta := float64(o.op.Beta)
 	for i, d2 := range dist {
@@ -183,6 +183,6 @@ func (o *energyScore) gather(s energyScratch, eps []float32, p int) {
 	}
 }
 
-// leastSquare is the least squared distance that counts: below it are float32's denormal numbers, which have lost digits,
-// and from which d^(Beta-2) may be too large for a float32. So distances under 1.1e-19 are taken for 0.
+// leastSquare is the smallest squared distance that is not taken for 0. Below it are float32's denormal numbers, which
+// have fewer digits and whose d^(Beta-2) may be too large for a float32. So distances below 1.1e-19 are taken for 0.
 const leastSquare = 0x1p-126

@@ -2,7 +2,7 @@ package cpu
 
 import "github.com/calm-go/calm/nn"
 
-// flowLoss forms the gradient of the velocity at once, in training:
+// flowLoss forms, in training, the gradient of the velocity in the forward run:
 //
 //	dV = w 2/Z (V - (Target - Noise))
 type flowLoss struct {

@@ -14,7 +14,7 @@ const (
 	actSiLU
 )
 
-// gemmArgs describes one matrix product and what follows it while the result is still near:
+// gemmArgs describes one matrix product and what is applied to the result while it is in the cache:
 //
 //	C = act(A·B [+ C] + Bias + Add)
 //
@@ -50,10 +50,10 @@ type gemm struct {
 	isa   kernel.ISA
 	plan  gemmPlan
 	depth int                 // pieces of K
-	sums  int                 // where the sums of all pieces of K but the first stand in the pool's shared memory
+	sums  int                 // offset in the pool's shared memory of the sums of all pieces of K but the first
 	n     int                 // pieces of the region
-	next  *gemm               // whose pieces follow in the same region
-	piece func(worker, i int) // prebuilt, or every run would allocate it
+	next  *gemm               // its pieces run in the same region
+	piece func(worker, i int) // made once: a run must not allocate it
 	add   func(worker, i int)
 }
 
@@ -83,8 +83,8 @@ func (g *gemm) runWith(h *gemm) {
 	}
 }
 
-// prepare plans a run whose partial sums may stand from so many elements of the shared memory on. It returns the number
-// of pieces and where the sums end.
+// prepare plans a run whose partial sums begin at an offset of the shared memory. It returns the number of pieces and
+// the offset where the sums end.
 func (g *gemm) prepare(sums int) (pieces, end int) {
 	a := &g.args
 	g.n, g.depth, g.sums = 0, 1, sums
@@ -170,7 +170,7 @@ func (a *gemmArgs) need(name string, have, need int) {
 	}
 }
 
-// setB makes B the transposed weights that lie in w from an element on.
+// setB makes B the transposed weights that begin at an element of w.
 func (a *gemmArgs) setB(w *buf, at int) {
 	if w.half != nil {
 		a.B, a.BHalf = nil, w.half[at:]

@@ -4,7 +4,7 @@ import "github.com/calm-go/calm/nn/cpu/kernel"
 
 // A product is cut into blocks of C, each computed by one thread from start to end, so that threads share nothing but
 // their input. Within a block K is cut into pieces of kc; of each piece the block's part of B is packed into panels as
-// wide as the register tile, then A goes over it in pieces of mc rows, copied where its strides would make the cache
+// wide as the register tile, then A is multiplied by it in pieces of mc rows, copied where its strides would make the cache
 // lines of one tile compete.
 
 const (
@@ -129,7 +129,7 @@ func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1,
 	}
 }
 
-// gemmBlock is a block of C at work.
+// gemmBlock is the computation of a block of C.
 type gemmBlock struct {
 	*gemmArgs
 	plan    *gemmPlan
@@ -142,7 +142,7 @@ type gemmBlock struct {
 	tail    []float32
 }
 
-// loadB packs rows [l0, l1) and columns [j0, j1) of B into panels. A last panel that sticks out is packed even where
+// loadB packs rows [l0, l1) and columns [j0, j1) of B into panels. A last panel that is not full is packed even where
 // the others are read in place.
 func (s *gemmBlock) loadB(l0, l1, j0, j1 int) {
 	k := l1 - l0
@@ -172,7 +172,7 @@ func (s *gemmBlock) loadB(l0, l1, j0, j1 int) {
 	}
 }
 
-// packAny is [kernel.ISA.PackRows] for a matrix with no stride of 1, which no model has.
+// packAny is [kernel.ISA.PackRows] for a matrix without a stride of 1. No model has one.
 func packAny(dst, src []float32, row, col, n, k, width int) {
 	for l := range k {
 		d := dst[l*width : (l+1)*width]
@@ -231,7 +231,7 @@ func (s *gemmBlock) loadA(a []float32, m, k int) (packed []float32, row, col, st
 	return a, s.ARow, s.ACol, s.height * s.ARow
 }
 
-// storeTail moves the columns inside the matrix of a panel that sticks out.
+// storeTail copies those columns of a panel that is not full that belong to the matrix.
 func (s *gemmBlock) storeTail(i0, i1, j0, j1 int, accumulate bool) {
 	for i := i0; i < i1; i++ {
 		c, t := s.C[i*s.LDC+j0:][:j1-j0], s.tail[(i-i0)*s.width:][:j1-j0]

@@ -3,9 +3,9 @@ package cpu
 import "github.com/calm-go/calm/nn"
 
 // linear: Y = act(X·W^T + B + Add), one product with everything fused. Backward, with dP = dY * act'(P) formed in
-// place of dY:
+// the memory of dY:
 //
-//	dB = sum of the rows of dP       (summed a piece of rows at a time, then piece after piece)
+//	dB = sum of the rows of dP       (summed within a piece of rows, then over the pieces in order)
 //	dW = dP^T·X,  dX = dP·W
 //	dAdd = dP, summed over repeats; the first to contribute to dAdd shares dY's memory and copies nothing
 type linear struct {

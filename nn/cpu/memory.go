@@ -9,7 +9,7 @@ import (
 )
 
 // Memory returns how many bytes of memory a process can have here: what the machine has, or what its control group (that
-// of a container) allows; infinity where the system does not tell.
+// of a container) allows; infinity where the system does not report it.
 var Memory = sync.OnceValue(func() float64 {
 	most := math.Inf(1)
 	for _, ask := range []func() (uint64, error){memlimit.FromSystem, memlimit.FromCgroup} {
@@ -22,7 +22,7 @@ var Memory = sync.OnceValue(func() float64 {
 
 // MemoryError says that something takes more memory than there is. Nothing was allocated.
 type MemoryError struct {
-	What       string  // what takes it
+	What       string  // what needs the memory
 	Need, Have float64 // bytes
 }
 
@@ -30,8 +30,8 @@ func (e *MemoryError) Error() string {
 	return fmt.Sprintf("%s: needs %.3g GB of memory, and this process can have %.3g GB", e.What, e.Need/1e9, e.Have/1e9)
 }
 
-// Enough returns a *MemoryError where there are not as many bytes of memory in all. It does not ask how many are free:
-// what other programs hold changes.
+// Enough returns a *MemoryError where the machine has fewer bytes of memory in all. It does not ask how many are free:
+// what other programs use changes.
 func Enough(what string, bytes float64) error {
 	if have := Memory(); bytes > have {
 		return &MemoryError{what, bytes, have}

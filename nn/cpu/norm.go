@@ -7,8 +7,8 @@ import (
 )
 
 // norm is RMSNorm and LayerNorm: rows of D elements, scaled by a statistic of the row that is kept for the backward
-// run. RMSNorm: Y = X*rstd*W. LayerNorm: Y = (X-mean)*rstd*W + B. The gradients of W and B are summed a piece of rows
-// at a time, then piece after piece.
+// run. RMSNorm: Y = X*rstd*W. LayerNorm: Y = (X-mean)*rstd*W + B. The gradients of W and B are summed
+// within a piece of rows, then over the pieces in order.
 type norm struct {
 	p            *Program
 	x, w, b, y   *buf

@@ -7,11 +7,11 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// Time in a plan: operation i of n runs forward at time i and backward at time 2n-1-i. A buffer holds its memory from
+// Times in a plan: operation i of n runs forward at time i and backward at time 2n-1-i. A buffer holds its memory from
 // the first to the last time it is touched, and shares it with others before and after.
 
 // buf is a float32 buffer of a program. Steps keep the *buf and take its memory f when they run, since memory is
-// given out after all steps are known, and inputs may be bound anew.
+// assigned after all steps are known, and inputs may be bound again.
 type buf struct {
 	f           []float32
 	half        []uint16 // of a parameter that is bfloat16, f then nil
@@ -32,7 +32,7 @@ func (b *buf) root() *buf {
 }
 
 // grad is one operation's contribution to the gradient of a tensor: it overwrites the buffer if add is false, else it
-// adds to it. A nil *grad means that nobody wants the gradient.
+// adds to it. A nil *grad means that the gradient is not needed.
 type grad struct {
 	*buf
 	add   bool
@@ -121,7 +121,7 @@ func (c *compiler) gradOf(root *nn.Tensor) *buf {
 }
 
 // downstream declares a contribution of the current operation to the gradient of its input t, made in its backward
-// run; early ones are made in its forward run. It returns nil if nobody wants the gradient.
+// run; early ones are made in its forward run. It returns nil if the gradient is not needed.
 func (c *compiler) downstream(t *nn.Tensor) *grad { return c.contribute(t, c.back(), nil) }
 func (c *compiler) early(t *nn.Tensor) *grad      { return c.contribute(t, c.now, nil) }
 
@@ -213,7 +213,7 @@ func (c *compiler) resolve() {
 			}
 		}
 	}
-	for _, list := range c.contrib { // a gradient may have been merged after others took hold of it
+	for _, list := range c.contrib { // a gradient may have been merged after other contributions stored its buffer
 		for _, k := range list {
 			if k.g.buf != nil && k.g.buf.merged != nil {
 				k.g.buf = k.g.buf.root()
@@ -243,10 +243,9 @@ type block struct {
 // aligned rounds a number of elements up to whole cache lines.
 func aligned(size int) int { return (size + 15) / 16 * 16 }
 
-// layout finds every planned buffer a place in one arena, so that buffers alive at the same time do not overlap: largest
-// first, each at the lowest address where it fits. It returns the arena's size in elements, and stops where that is more
-// than most.
-func (c *compiler) layout(most float64) (total float64, placed []block) {
+// layout places every planned buffer in one arena, so that buffers alive at the same time do not overlap: largest first,
+// each at the lowest address where it fits. It returns the arena's size in elements, and stops where that exceeds limit.
+func (c *compiler) layout(limit float64) (total float64, placed []block) {
 	var live []*buf
 	for _, b := range c.planned {
 		if b.merged == nil && b.last >= 0 {
@@ -254,7 +253,7 @@ func (c *compiler) layout(most float64) (total float64, placed []block) {
 		}
 	}
 	slices.SortStableFunc(live, func(a, b *buf) int { return cmp.Compare(b.size, a.size) })
-	for _, b := range live { // placed is kept in order of the offsets
+	for _, b := range live { // placed stays sorted by offset
 		size, at := aligned(b.size), 0
 		for _, p := range placed {
 			if p.b.last < b.first || b.last < p.b.first {
@@ -267,7 +266,7 @@ func (c *compiler) layout(most float64) (total float64, placed []block) {
 		}
 		i, _ := slices.BinarySearchFunc(placed, at, func(p block, at int) int { return cmp.Compare(p.offset, at) })
 		placed = slices.Insert(placed, i, block{b, at})
-		if total = max(total, float64(at)+float64(size)); total > most {
+		if total = max(total, float64(at)+float64(size)); total > limit {
 			break
 		}
 	}

@@ -11,16 +11,16 @@ import (
 )
 
 // pool runs parallel regions on persistent threads. A training step has hundreds of regions of 10 to 200 µs, so workers
-// look for the next one for a while before they sleep, and the machine may be shared, so nobody waits for a worker that
-// has not started: pieces are claimed one at a time, and the caller claims like everybody else.
+// look for the next one for a while before they sleep. The machine may be shared, so a region never waits for a worker
+// that has not started: pieces are claimed one at a time, by the caller too.
 //
-// A worker which the system takes off its core amid a piece is waited for: the caller spins shortly, then sleeps, which
-// frees a core for the system to move the worker to. Where this comes to more than the workers bring, regions run on
-// fewer threads for a while, see [crew].
+// If the system takes a worker off its core during a piece, the caller spins briefly and then sleeps, which frees a core
+// for the worker. Where such waiting costs more than the workers save, regions run on fewer threads for a while, see
+// [crew].
 type pool struct {
 	threads int
 	crew    crew
-	scratch []scratch // one a thread, see [pool.scratchOf]
+	scratch []scratch // one for each thread, see [pool.scratchOf]
 	shared  []float32 // partial sums of a product, see [pool.shareAtLeast]
 	workers []worker
 
@@ -41,13 +41,13 @@ type pool struct {
 }
 
 type worker struct {
-	asleep atomic.Bool // whoever turns it false sends on wake
+	asleep atomic.Bool // the thread that sets it to false sends on wake
 	wake   chan struct{}
 	_      [48]byte
 }
 
 // spinTime is how long a thread looks for work before it sleeps: above the serial gaps between the regions of a step,
-// below what anybody would notice on a shared machine.
+// and too short to matter to other programs.
 const spinTime = 50 * time.Microsecond
 
 // newPool starts a pool of threads, the caller's included.
@@ -160,7 +160,7 @@ func (p *pool) wait(n int64) bool {
 			return true
 		}
 		<-p.wake
-		// Whoever finished the region before, and was held up since, may have sent this.
+		// A thread that finished the region before, and was delayed since, may have sent this.
 		if ready() {
 			return true
 		}

@@ -6,24 +6,24 @@ import (
 )
 
 // crew decides how many of a pool's threads work on regions. Each region ends when its last piece does, so on a core that
-// another program shares, a thread that is taken off amid a piece holds up all others for a time slice, many times as
-// long as the region. The crew adds up what waiting cost and what the workers brought; where it cost more than one of them
-// brought, it goes on with one less, so that each may have a core to itself, and tries all of them again after a while.
-// Results do not depend on the number of threads, so nobody but the clock can tell.
+// another program uses too, a thread that is taken off it during a piece delays all others by a time slice, many times as
+// long as the region. The crew adds up the time spent waiting and the time the workers saved. Where waiting cost more than
+// one of them saved, it continues with one thread less, so that each may have a core to itself, and tries all of them
+// again after a while. Results do not depend on the number of threads.
 type crew struct {
 	size    atomic.Int32 // threads that claim pieces, the caller's included
 	threads int
 	clock   func() time.Duration
 
-	since   time.Duration // in regions since the last verdict
-	late    time.Duration // of that, the caller waited for longer than a piece takes
-	brought time.Duration // by the workers: what their pieces would have taken the caller
+	since   time.Duration // in regions since the last decision
+	late    time.Duration // of that, waiting of the caller beyond the time of a piece
+	brought time.Duration // saved by the workers: the time the caller would have taken for their pieces
 	until   time.Duration // when all threads are tried again
-	rest    time.Duration // until then, the next time
+	rest    time.Duration // how long it stays small the next time
 }
 
 const (
-	crewWindow    = 4 * time.Millisecond // in regions between two verdicts: a time slice of the system
+	crewWindow    = 4 * time.Millisecond // in regions between two decisions: a time slice of the system
 	crewRest      = 8 * time.Millisecond // how long a crew stays small at first; each failure doubles it, each success halves it
 	crewRestLimit = 256 * time.Millisecond
 )
@@ -37,7 +37,7 @@ func (c *crew) init(threads int) {
 // has reports whether a thread belongs to the crew.
 func (c *crew) has(worker int) bool { return worker < int(c.size.Load()) }
 
-// alone reports whether the caller should work without others, and ends that when its time has come.
+// alone reports whether the caller should work alone, and ends that state when its time is over.
 func (c *crew) alone() bool {
 	if int(c.size.Load()) < c.threads && c.clock() >= c.until {
 		c.size.Store(int32(c.threads))
@@ -45,7 +45,7 @@ func (c *crew) alone() bool {
 	return c.size.Load() == 1
 }
 
-// judge takes note of a region of n pieces, of which the caller did its own in the time worked and then waited.
+// judge records a region of n pieces: the time in which the caller did own of them, and how long it waited then.
 func (c *crew) judge(n, own int, worked, waited time.Duration) {
 	c.since += worked + waited
 	if own > 0 {

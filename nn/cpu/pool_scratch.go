@@ -2,18 +2,18 @@ package cpu
 
 import "unsafe"
 
-// scratch is memory of one thread for the length of a piece: products pack into it, other operations may use it as they
-// like. It is kept from region to region, so nothing is allocated in steady state.
+// scratch is memory of one thread for the duration of a piece: products pack into it, other operations use it freely. It
+// is kept from region to region, so a repeated run allocates nothing.
 type scratch struct {
 	buf []float32
-	_   [40]byte // a cache line each
+	_   [40]byte // fills a cache line
 }
 
 // scratchOf returns at least gemmScratch elements of a thread's scratch, aligned to a cache line.
 func (p *pool) scratchOf(worker int) []float32 { return p.scratchAtLeast(worker, gemmScratch) }
 
 // scratchAtLeast returns at least n elements of a thread's scratch, aligned to a cache line. What it held is lost when it
-// has to grow; slices taken before stay valid but apart.
+// has to grow; slices taken before stay valid, but are other memory.
 func (p *pool) scratchAtLeast(worker, n int) []float32 {
 	s := &p.scratch[worker]
 	if len(s.buf) < n {

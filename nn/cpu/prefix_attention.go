@@ -8,7 +8,7 @@ import (
 )
 
 // prefixAttention attends from short rows to prefixes of shared contexts and to the rows' own keys. Rows of one context
-// that stand side by side are multiplied with its keys together, as the rows of ordinary attention are.
+// that follow each other are multiplied with its keys together, like the rows of Attention.
 type prefixAttention struct {
 	noBackward
 	p               *Program
@@ -21,7 +21,7 @@ type prefixAttention struct {
 	fwd             func(worker, i int)
 }
 
-// prefixTile is a stretch of queries, numbered r*T + t, of one context, at most attnBlock.
+// prefixTile is a range of queries, numbered r*T + t, of one context, at most attnBlock.
 type prefixTile struct {
 	lo, hi  int
 	context int
@@ -48,7 +48,7 @@ func (o *prefixAttention) forward() error {
 			return fmt.Errorf("prefix attention: row %d continues context %d of %d", r, c, o.contexts)
 		}
 		if l := o.length[r]; c >= 0 && (l < 0 || int(l) > o.n) {
-			return fmt.Errorf("prefix attention: row %d stands behind %d positions of a context of %d", r, l, o.n)
+			return fmt.Errorf("prefix attention: row %d continues %d positions of a context of %d", r, l, o.n)
 		}
 	}
 	o.cut()
@@ -56,7 +56,7 @@ func (o *prefixAttention) forward() error {
 	return nil
 }
 
-// cut makes tiles of the rows that there are.
+// cut makes tiles of the rows that are present.
 func (o *prefixAttention) cut() {
 	o.tiles = o.tiles[:0]
 	width := o.h * o.d

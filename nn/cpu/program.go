@@ -12,6 +12,7 @@ import (
 // Mode says what a program is compiled for.
 type Mode uint8
 
+// The modes.
 const (
 	Inference Mode = iota // forward runs only
 	Training              // gradients of the graph's loss
@@ -49,13 +50,13 @@ type paramGrad struct {
 func (e *Engine) Compile(g *nn.Graph, mode Mode) *Program {
 	p, err := e.CompileWithin(g, mode, math.Inf(1))
 	if err != nil {
-		panic(err) // the system would have ended the process
+		panic(err) // not reached: any program takes less than infinity
 	}
 	return p
 }
 
-// CompileWithin is Compile that returns a *MemoryError, and allocates next to nothing, where the values and gradients of
-// the program would take more than so many bytes.
+// CompileWithin is Compile with a limit: where the values and gradients of the program would take more than so many bytes,
+// it returns a *MemoryError and allocates almost nothing.
 func (e *Engine) CompileWithin(g *nn.Graph, mode Mode, bytes float64) (*Program, error) {
 	p := &Program{eng: e, graph: g, training: mode == Training, random: map[*nn.Tensor]*fill{}}
 	ops, tensors := g.Ops(), g.Tensors()
@@ -128,7 +129,7 @@ func (c *compiler) allocate(t *nn.Tensor) {
 	c.values[t.ID()] = b
 }
 
-// allocateGrads gives the parameters' gradients one stretch of memory, in the order of paramGrads.
+// allocateGrads gives the parameters' gradients one block of memory, in the order of paramGrads.
 func (c *compiler) allocateGrads(total int) {
 	arena := alignedFloats(total)
 	for _, g := range c.paramGrads {
@@ -161,8 +162,8 @@ func (p *Program) stream(draw uint32) random.Stream {
 	return random.Stream{Seed: p.seed, Draw: draw, Step: p.tick}
 }
 
-// Forward runs the graph. It fails on data no operation can take, such as an id outside its table, and with ErrClosed
-// after the engine was closed. The gradients of a training program are undefined afterwards.
+// Forward runs the graph. It fails for data that an operation cannot take, such as an id outside its table, and with
+// ErrClosed after the engine was closed. The gradients of a training program are undefined afterwards.
 func (p *Program) Forward() error {
 	if p.eng.closed.Load() {
 		return ErrClosed
@@ -230,7 +231,7 @@ func (p *Program) Bytes() int { return 4 * len(p.arena) }
 type Profile struct {
 	Forward, Backward []time.Duration // by operation
 	Draws             []time.Duration // of random tensors, by the operation that reads them first; not in Forward
-	Runs              int
+	Runs              int             // forward runs
 }
 
 // Profile starts collecting times and returns where they are collected.
@@ -247,7 +248,7 @@ func (p *Profile) start() time.Time {
 	return time.Now()
 }
 
-// drawn books the time since start as that of draws and returns the time now.
+// drawn adds the time since start to that of draws and returns the current time.
 func (p *Profile) drawn(i int, start time.Time) time.Time {
 	if p == nil {
 		return start

@@ -34,7 +34,7 @@ func (c *compiler) drawInputs(op nn.Op) (draws []*fill) {
 	return draws
 }
 
-// addFills lets the current operation's random tensors be drawn before it runs, but for those that it draws itself.
+// addFills plans the draws before the current operation runs, except those that it makes itself.
 func (c *compiler) addFills(draws []*fill) {
 	for _, f := range draws {
 		if !f.byOp {
@@ -44,7 +44,7 @@ func (c *compiler) addFills(draws []*fill) {
 	}
 }
 
-// Feed fixes the values of a random tensor for all runs to come, instead of drawing them; nil lets them be drawn again.
+// Feed sets the values of a random tensor for all later runs, instead of drawing them; with nil they are drawn again.
 func (p *Program) Feed(t *nn.Tensor, values []float32) {
 	f := p.random[t.Root()]
 	if f == nil || values != nil && len(values) != t.Size() {

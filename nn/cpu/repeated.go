@@ -2,10 +2,10 @@ package cpu
 
 import "github.com/calm-go/calm/nn"
 
-// repeated are n rows of which those that lie m apart share one of another tensor.
+// repeated describes n rows of which those m apart share a row of another tensor, which has m.
 type repeated struct {
 	n, m, width int
-	shared      rows // the m rows, cut
+	shared      rows // the m rows, cut into pieces
 }
 
 func repeatedRows(x, part *nn.Tensor) repeated {
@@ -15,7 +15,7 @@ func repeatedRows(x, part *nn.Tensor) repeated {
 // row returns row r of a tensor of the width.
 func (s repeated) row(b []float32, r int) []float32 { return b[r*s.width : (r+1)*s.width] }
 
-// putRepeat is put for one of several contributions to the same place, of which all but the first add.
+// putRepeat is put for one of several contributions to the same elements: again is true for all but the first, which add.
 func (g *grad) putRepeat(p *Program, at int, values []float32, again bool) {
 	if g == nil {
 		return

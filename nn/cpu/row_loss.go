@@ -2,7 +2,7 @@ package cpu
 
 import "fmt"
 
-// rowLoss is what losses of rows [N, P] share: their mean under the weights of the positions.
+// rowLoss is shared by the losses of rows [N, P]: the mean of the rows, weighted by position.
 type rowLoss struct {
 	noBackward
 	p      *Program
@@ -12,10 +12,10 @@ type rowLoss struct {
 	piece  func(worker, i int)
 }
 
-// perWeight is what a row of weight 1 counts.
+// perWeight is the factor of a row of weight 1 in the mean.
 func (o *rowLoss) perWeight() float64 { return 1 / totalWeight(o.weight, o.n*o.np) }
 
-// mean averages the terms of the rows; those of no weight are left out, whatever they are.
+// mean is the weighted mean of the terms of the rows. Terms of weight 0 are left out, even if they are not finite.
 func (o *rowLoss) mean(terms []float32) float32 {
 	sum := 0.
 	for r, v := range terms {
@@ -26,17 +26,17 @@ func (o *rowLoss) mean(terms []float32) float32 {
 	return float32(sum * o.perWeight())
 }
 
-// checkTimes fails unless all times are whole numbers from 0 to n-1.
+// checkTimes fails unless all times are integers from 0 to n-1.
 func checkTimes(what string, times []float32, n int) error {
 	for i, t := range times {
 		if !(t >= 0 && t < float32(n)) || t != float32(int(t)) {
-			return fmt.Errorf("%s has time %v at [%d]: want a whole number from 0 to %d", what, t, i, n-1)
+			return fmt.Errorf("%s has time %v at [%d]: want an integer from 0 to %d", what, t, i, n-1)
 		}
 	}
 	return nil
 }
 
-// weightOf returns what a row counts in a mean: 1 without weights, of which a vector with fewer than there are rows repeats.
+// weightOf returns the weight of a row: 1 where weights is nil. Weights repeat where there are fewer than rows.
 func weightOf(weights *buf, row int) float32 {
 	if weights == nil {
 		return 1
@@ -44,7 +44,7 @@ func weightOf(weights *buf, row int) float32 {
 	return weights.f[row%weights.size]
 }
 
-// totalWeight returns what all rows count together, 1 where none counts.
+// totalWeight returns the sum of the weights of all rows, or 1 where it is 0.
 func totalWeight(weights *buf, rows int) float64 {
 	if weights == nil {
 		return float64(rows)

@@ -2,8 +2,8 @@ package cpu
 
 import "github.com/calm-go/calm/nn/cpu/kernel"
 
-// rows cuts n rows into pieces for the pool: by shape alone, so that sums over pieces come out the same for any number
-// of threads, with enough work in each to pay for handing it out.
+// rows cuts n rows into pieces for the pool. The pieces follow from the shape alone, so that sums over pieces are the same
+// for any number of threads, and each has enough work to be worth a call.
 type rows struct {
 	n, per int
 }
@@ -30,7 +30,7 @@ func cutFlat(n int) rows {
 	return rows{n, (per + 63) / 64 * 64}
 }
 
-// sumPartials sums the rows of partial, one after another, into dst: over what it holds, or added to it.
+// sumPartials sums the rows of partial, in order, into dst: overwriting it, or added to it.
 func sumPartials(isa kernel.ISA, dst, partial []float32, add bool) {
 	d := len(dst)
 	if !add {

@@ -12,7 +12,7 @@ type weightedSum struct {
 	dx         *grad
 	weight     float32
 	cut        rows
-	sums       []float64 // one a piece
+	sums       []float64 // by piece
 	fwd, bwd   func(worker, i int)
 }
 

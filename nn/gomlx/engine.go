@@ -21,9 +21,9 @@ type Engine struct {
 	dtype   dtypes.DType
 }
 
-// New starts an engine that computes in float64: as an oracle, its own rounding errors do not count.
+// New starts an engine that computes in float64, so that its own rounding errors are negligible.
 func New() (*Engine, error) {
-	// With its operations in parallel the backend's pool deadlocks on graphs like these.
+	// With operations in parallel, the pool of the backend deadlocks on graphs like these.
 	backend, err := gobackend.New("ops_sequential")
 	if err != nil {
 		return nil, fmt.Errorf("start GoMLX's Go backend: %w", err)
@@ -34,8 +34,8 @@ func New() (*Engine, error) {
 // Close frees the engine's memory.
 func (e *Engine) Close() { e.backend.Finalize() }
 
-// Result is what a run gives: the graph's outputs and, in training, the loss and the gradients of the trainable
-// parameters that it reaches, in their shapes.
+// Result is the result of a run: the outputs of the graph and, in training, the loss and the gradients of the trainable
+// parameters that it depends on, in their shapes.
 type Result struct {
 	Floats map[*nn.Tensor][]float32
 	Ints   map[*nn.Tensor][]int32
@@ -43,8 +43,7 @@ type Result struct {
 	Grads  map[*nn.Param][]float32
 }
 
-// Run runs g once. floats has the values of its float32 inputs and random tensors, ints those of its int32 inputs;
-// parameters have theirs. Ids outside their tables have no defined result.
+// Run runs g once. floats has the values of its float32 inputs and random tensors, ints those of its int32 inputs. Ids outside their tables have no defined result.
 func (e *Engine) Run(g *nn.Graph, floats map[*nn.Tensor][]float32, ints map[*nn.Tensor][]int32, training bool) (*Result, error) {
 	args, given, err := e.arguments(g, floats, ints)
 	if err != nil {

@@ -185,7 +185,7 @@ func TestLM(t *testing.T) {
 			tr := m.Training(2, 5*c.PatchSize)
 			in := draw(tr.Graph, ae.VocabSize)
 			in.Floats[tr.Weight][1] = 0
-			for _, labels := range tr.Labels { // the same position counts for nobody
+			for _, labels := range tr.Labels { // the position is not counted anywhere
 				in.Ints[labels][1] = -100
 			}
 			compareEngines(t, engine(t), tr.Graph, in, modelTolerance, 1e-6)

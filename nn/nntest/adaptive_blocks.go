@@ -2,7 +2,7 @@ package nntest
 
 import "github.com/calm-go/calm/nn"
 
-// adaptiveBlocks: two blocks as the heads have them, whose operations pass gradients on and share inputs.
+// adaptiveBlocks: two blocks like those of the diffusion and flow heads: operations pass gradients on and share inputs.
 func adaptiveBlocks() Case {
 	const n, d = 6, 5
 	return graphCase("adaptive blocks", func(b *Builder) {

@@ -8,8 +8,8 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// Benchmark measures a training step of each operation at a shape of some size: prepare compiles a graph and returns
-// what runs it once. It reports GFLOP/s of the products where there are any, and the bytes of inputs and outputs per
+// Benchmark measures a training step of each operation that has a case to measure. prepare compiles a graph and returns
+// the function that runs it once. It reports GFLOP/s of the products where there are any, and the bytes of inputs and outputs per
 // second.
 func Benchmark(b *testing.B, prepare func(b *testing.B, g *nn.Graph, in Inputs) func() error) {
 	for _, c := range benchmarks() {

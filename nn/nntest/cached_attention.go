@@ -13,7 +13,7 @@ func cachedAttentionCases() []Case {
 	}
 }
 
-// cachedAttention has t positions after start of those that caches of a capacity hold.
+// cachedAttention appends t positions to caches of which start positions are filled.
 func cachedAttention(batch, t, heads, kv, d, capacity int, start ...int32) Case {
 	return Case{Op: "CachedAttention", Shape: fmt.Sprintf("%dx%d heads=%d/%d d=%d capacity=%d start=%v", batch, t, heads, kv, d, capacity, start),
 		Tolerance: 1e-5,

@@ -1,6 +1,7 @@
-// Package nntest is the suite that every engine of package nn passes: a case an operation and shape, with a naive
-// float64 definition of what the operation computes, and cases of operations that share tensors. An engine's tests hand
-// over a [Run] and get its values compared with the definitions, and its gradients with central differences of them.
+// Package nntest is the test suite that every engine of package nn passes: cases of each operation at several shapes,
+// with a naive float64 definition of what the operation computes, and cases of operations that share tensors. An engine's
+// tests pass a [Run] to [Check], which compares its values with the definitions and its gradients with central differences
+// of them. [CheckTable] fails where the engine lacks an operation.
 package nntest
 
 import (
@@ -12,19 +13,20 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// Case is one graph with its definition. Its inputs are trainable parameters, so that an engine is asked for the
-// gradient of every input that has one.
+// Case is one graph with its definition. Its inputs are trainable parameters, so that the gradients of all inputs are
+// checked.
 type Case struct {
 	Op    string // the operation, as nn.OpName gives it, or "graph" for several together
 	Shape string // distinguishes the case from others of Op
 
+	// Build describes the graph.
 	Build func(b *Builder)
 	// Reference computes the outputs in the order in which Build names them.
 	Reference func(v Values) [][]float64
 
-	Tolerance     float64 // of values, as a part of the tensor's largest; 0 for the usual
+	Tolerance     float64 // of values, relative to the largest of the tensor; 0 for the default
 	GradTolerance float64 // of gradients, likewise
-	GradFloor     float64 // what a gradient may be off beyond that, where its terms cancel
+	GradFloor     float64 // absolute tolerance of gradients in addition, where their terms cancel
 
 	// Benchmark says that the case is measured and not checked: its definition would take too long.
 	Benchmark bool
@@ -39,13 +41,13 @@ func (c Case) benchmark() Case {
 // Name names the case for a subtest.
 func (c Case) Name() string { return c.Op + "/" + c.Shape }
 
-// The usual tolerances: a few roundings of float32, as sums here are short.
+// The default tolerances: a few roundings of float32, since the sums are short.
 const (
 	usualTolerance     = 3e-6
 	usualGradTolerance = 1e-5
 )
 
-// Run runs a graph once, as every engine can: forward, or forward and backward.
+// Run runs a graph once on an engine: forward, or forward and backward.
 type Run func(t testing.TB, g *nn.Graph, in Inputs, training bool) Result
 
 // Inputs are the values of a graph's inputs and random tensors, and of its states before a run, by tensor. An engine
@@ -55,7 +57,8 @@ type Inputs struct {
 	Ints   map[*nn.Tensor][]int32
 }
 
-// Result is what a run gives: the outputs and, in training, the loss and the gradients of the parameters it reaches.
+// Result is the result of a run: the outputs and, in training, the loss and the gradients of the parameters that it
+// depends on.
 type Result struct {
 	Floats map[*nn.Tensor][]float32
 	Ints   map[*nn.Tensor][]int32
@@ -75,13 +78,13 @@ type Builder struct {
 	detached map[*nn.Param]bool
 }
 
-// output is a tensor to compare; weights, where present, are its part of the loss.
+// output is a tensor to compare; weights, if not nil, are its factors in the loss.
 type output struct {
 	t       *nn.Tensor
 	weights []float32
 }
 
-// Build describes the case's graph.
+// build describes the graph of the case.
 func (c Case) build() *Builder {
 	seed := uint64(random.ID(c.Name()))
 	b := &Builder{Graph: nn.NewGraph(), Params: nn.NewParams(), rng: rand.New(rand.NewPCG(seed, 1)), names: map[string]*nn.Tensor{},
@@ -207,7 +210,7 @@ func (b *Builder) Differentiate(t *nn.Tensor) {
 	b.outputs = append(b.outputs, output{t, b.Inputs.Floats[w]})
 }
 
-// Loss marks the loss of an operation, which is compared and joins the loss with the given weight.
+// Loss marks the loss of an operation: it is compared, and added to the training loss with the given weight.
 func (b *Builder) Loss(t *nn.Tensor, weight float32) {
 	b.Graph.Loss(t, weight)
 	b.outputs = append(b.outputs, output{t, []float32{weight}})

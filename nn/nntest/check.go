@@ -133,7 +133,7 @@ func (c Case) checkGradient(t *testing.T, b *Builder, v Values, p *nn.Param, got
 		}
 		return
 	}
-	if got == nil { // the loss does not reach it; the differences below must be zero
+	if got == nil { // the loss does not depend on it: the differences below must be zero
 		got = make([]float32, p.Size())
 	}
 	if len(got) != p.Size() {

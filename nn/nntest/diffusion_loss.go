@@ -69,7 +69,7 @@ func bin(x, mean, std float64) float64 {
 	return cdf(x-mean+1./255) - cdf(x-mean-1./255)
 }
 
-// gaussianKL is the divergence of a Gaussian from another whose mean is off, from their log variances.
+// gaussianKL is the KL divergence between two Gaussians whose means differ by off, from their log variances.
 func gaussianKL(off, own, other float64) float64 {
 	return .5 * (-1 + other - own + math.Exp(own-other) + off*off*math.Exp(-other))
 }

@@ -10,8 +10,6 @@ import (
 // The definitions of the operations in float64, written as the comments of package nn state them and in no other way. A
 // definition is in the file of its cases; here is what several share.
 
-// The definitions of the operations in float64, written as package nn's comments state them and in no other way.
-
 func silu(x float64) float64 { return x / (1 + math.Exp(-x)) }
 
 // times is X · W[row:row+n, col:col+k]^T for X of rows of k, W of rows of ldw.
@@ -58,7 +56,7 @@ func ones(n int) []float64 { return slices.Repeat([]float64{1}, n) }
 
 func repeatTo(x []float64, n int) []float64 { return slices.Repeat(x, n/len(x)) }
 
-// argMax returns the first greatest.
+// argMax returns the index of the first largest element.
 func argMax(x []float64) int {
 	best := 0
 	for i, v := range x {

@@ -31,7 +31,7 @@ func rotaryCases() []Case {
 	}
 }
 
-// rotary turns x [len(start), t, heads*d].
+// rotary rotates x [len(start), t, heads*d].
 func rotary(x []float64, start []int32, t, heads, d int, theta float64) []float64 {
 	y := make([]float64, len(x))
 	for r := range len(x) / (heads * d) {

@@ -2,8 +2,8 @@ package nntest
 
 import "github.com/calm-go/calm/nn"
 
-// sharingCases are graphs in which tensors meet several operations: what an engine's planning of memory and of who
-// overwrites and who adds has to get right.
+// sharingCases are graphs in which tensors meet several operations: they test how an engine plans memory, and which
+// contributions to a gradient overwrite and which add.
 func sharingCases() []Case {
 	return []Case{residuals(), views(), tied(), windows(), overlappingWindows(), squares(), selfAttention(), partlyFrozen(),
 		unreached(), severalLosses(), detachedBranches(), repeatedSummand(), adaptiveBlocks()}
@@ -53,7 +53,7 @@ func views() Case {
 	})
 }
 
-// tied: a table that is looked up twice, once with a padding row, and is the head of the loss.
+// tied: a table that is looked up twice, once with a padding row, and is the weight of the loss.
 func tied() Case {
 	const v, d, n, pad = 7, 5, 6, 2
 	return graphCase("tied table", func(b *Builder) {
@@ -78,7 +78,7 @@ func tied() Case {
 	})
 }
 
-// windows: the halves of an output, and a product with a concatenation as the sum of two (SPEC section 3.1).
+// windows: the halves of an output, and a product with a concatenation as the sum of two (docs/spec.md, section 3.1).
 func windows() Case {
 	return graphCase("windows side by side", func(b *Builder) {
 		g := b.Graph

@@ -55,7 +55,7 @@ func dotRowsGo[T float32 | uint16](m, n, k int, x []float32, ldx int, w []T, ldw
 	}
 }
 
-// dotChainsGo sums in four chains, or the latency of one addition would be all it does.
+// dotChainsGo sums in four chains, so that it does not wait for the latency of every addition.
 func dotChainsGo[T float32 | uint16](x []float32, y []T) float32 {
 	var s0, s1, s2, s3 float32
 	y = y[:len(x)]

@@ -5,7 +5,7 @@ import "fmt"
 // The matrix product is built from a register tile: a few rows of A against a panel of B, which is k rows of exactly as
 // many columns as the tile is wide. A is read through two strides, so any transposition of it, packed or not, is the
 // same kernel. Every element of C is one chain of multiply-adds in the order of k: it does not depend on where in a tile
-// the element lies, hence neither on how the product was cut up, nor on the number of threads.
+// the element is, and so neither on how the product was cut, nor on the number of threads.
 
 // GemmTile returns the size of the register tile. Panels of B are cols wide; rows is only a hint for cutting M.
 func (s ISA) GemmTile() (rows, cols int) {
@@ -93,7 +93,7 @@ func (s ISA) PackStrips(dst []float32, strip int, src []float32, ld, m, k int) {
 	}
 }
 
-// PackColumns is [ISA.PackRows] for a matrix that lies transposed in src:
+// PackColumns is [ISA.PackRows] for a matrix that is stored transposed in src:
 //
 //	dst[j/cols*panel+l*cols+j%cols] = src[j*ld+l]  // from [n, k]
 func (s ISA) PackColumns(dst []float32, panel int, src []float32, ld, n, k int) {

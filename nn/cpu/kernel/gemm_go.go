@@ -2,7 +2,7 @@ package kernel
 
 import "runtime"
 
-// The definitions of the matrix-product kernels, and what runs where there is no assembly.
+// The portable twins of the matrix-product kernels: their definitions, and what runs where there is no assembly.
 
 // Eight sums and six operands fit the 16 floating-point registers of amd64.
 const (

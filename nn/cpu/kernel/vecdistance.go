@@ -3,7 +3,7 @@ package kernel
 import "math"
 
 // DistanceSquares sets d[n] = sum over z of (x[n*ldx+z] - y[z])^2 for n < len(d), z < len(y). The differences are formed
-// one by one: through the Gram matrix they would drown in rounding when the points lie close together.
+// one by one: computed through the Gram matrix, distances of close points would be lost to rounding.
 func (s ISA) DistanceSquares(d []float32, x []float32, ldx int, y []float32) {
 	checkRows("DistanceSquares", "x", len(x), len(d), ldx, len(y))
 	switch s {

@@ -96,7 +96,7 @@ const (
 	log2E    = 1.44269504
 	ln2High  = 0.693359375 // 355/512: its product with any n is exact
 	ln2Low   = -2.12194440e-4
-	roundInt = 3 << 22 // adding and subtracting it rounds to an integer, which stands in the low bits in between
+	roundInt = 3 << 22 // adding it rounds to an integer, in the low bits; subtracting it gives the integer as a float
 
 	expC2 = 0.49999982
 	expC3 = 0.16666600

@@ -36,7 +36,7 @@ func (s ISA) Integers(dst []float32, st random.Stream, offset, n int) {
 	random.Floor(dst)
 }
 
-// draw says what becomes of the bits.
+// draw says what is made of the bits.
 type draw struct {
 	kind  drawKind
 	a, b  float32
@@ -52,7 +52,7 @@ const (
 	drawBernoulli                 // a where bits>>8 < below, else 0
 )
 
-// fill writes the numbers offset, offset+1, ...; a group of which dst holds a part only goes through a buffer.
+// fill writes the numbers offset, offset+1, ...; a group that dst holds only in part is made in a buffer.
 func (s ISA) fill(dst []float32, st random.Stream, offset int, d draw) {
 	random.CheckRange(offset, len(dst))
 	if len(dst) == 0 {
