@@ -45,6 +45,11 @@ type Result struct {
 
 // Run runs g once. floats has the values of its float32 inputs and random tensors, ints those of its int32 inputs. Ids outside their tables have no defined result.
 func (e *Engine) Run(g *nn.Graph, floats map[*nn.Tensor][]float32, ints map[*nn.Tensor][]int32, training bool) (*Result, error) {
+	for _, op := range g.Ops() {
+		if err := translates(op); err != nil {
+			return nil, err
+		}
+	}
 	args, given, err := e.arguments(g, floats, ints)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package gomlx_test
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/calm-go/calm/ar"
@@ -201,6 +202,17 @@ func TestAR(t *testing.T) {
 	testkit.Perturb(m.Params, 4, .2)
 	g := m.Training(2, 19).Graph
 	compareEngines(t, engine(t), g, draw(g, c.VocabSize), modelTolerance, 1e-6)
+}
+
+// TestLeftOut: an operation that the engine leaves out is an error that gives the reason.
+func TestLeftOut(t *testing.T) {
+	g := nn.NewGraph()
+	x := g.Floats("x", 1, 1, 2)
+	g.Output(g.CachedAttention(x, x, x, g.State("k", 1, 3, 2), g.State("v", 1, 3, 2), g.Ints("start", 1), 1, 1))
+	_, err := engine(t).Run(g, nil, nil, false)
+	if err == nil || !strings.Contains(err.Error(), "nn.CachedAttention has no translation: it writes a cache") {
+		t.Errorf("error %v", err)
+	}
 }
 
 // TestMissingValues: what the caller forgot is named.

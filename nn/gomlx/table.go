@@ -59,14 +59,17 @@ func table(entries ...entry) map[reflect.Type]entry {
 	return t
 }
 
-// op translates one operation.
-func (tr *translator) op(o nn.Op) {
+// translates returns an error that says why there is no translation of an operation, nil if there is one.
+func translates(o nn.Op) error {
 	e, ok := operations[reflect.TypeOf(o)]
 	switch {
 	case !ok:
-		panic(fmt.Sprintf("gomlx: nn.%s has no translation: add one to the table in nn/gomlx/table.go", nn.OpName(o)))
+		return fmt.Errorf("gomlx: nn.%s has no translation: add one to the table in nn/gomlx/table.go", nn.OpName(o))
 	case e.translate == nil:
-		panic(fmt.Sprintf("gomlx: nn.%s has no translation: %s", nn.OpName(o), e.reason))
+		return fmt.Errorf("gomlx: nn.%s has no translation: %s", nn.OpName(o), e.reason)
 	}
-	e.translate(tr, o)
+	return nil
 }
+
+// op translates an operation of which there is a translation.
+func (tr *translator) op(o nn.Op) { operations[reflect.TypeOf(o)].translate(tr, o) }

@@ -20,7 +20,7 @@ type translator struct {
 func (tr *translator) in(t *nn.Tensor) *ml.Node {
 	n := tr.nodes[t.Root()]
 	if n == nil {
-		panic(fmt.Sprintf("gomlx: %v is read before it is computed", t))
+		panic(fmt.Errorf("gomlx: %v is read before it is computed", t)) // GoMLX recovers errors only
 	}
 	return ml.Reshape(n, t.Shape()...)
 }

@@ -21,8 +21,13 @@ func TestEveryOperationHasCases(t *testing.T) {
 			count[c.Op]++
 		}
 		found := c.Op == "graph"
-		g := c.build().Graph
-		need := g.NeedsGrad()
+		b := c.build()
+		g, need := b.Graph, b.Graph.NeedsGrad()
+		for p := range b.detached {
+			if need[g.Param(p).ID()] {
+				t.Errorf("case %s: %s gets no gradient by definition, but an operation describes one", c.Name(), p.Name)
+			}
+		}
 		for _, op := range g.Ops() {
 			if nn.OpName(op) != c.Op {
 				continue
