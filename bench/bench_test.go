@@ -201,7 +201,6 @@ func TestUsage(t *testing.T) {
 		"products of none":    func(o Options) error { return Gemm(t.Context(), GemmOptions{Options: o, Presets: []string{"big"}}) },
 		"vocabulary":          func(o Options) error { return Tokenizer(t.Context(), TokenizerOptions{Options: o, Vocab: 3}) },
 		"temperature":         write(func(o *GenerateOptions) { o.Temperature = 1.5 }),
-		"batch at .7":         write(func(o *GenerateOptions) { o.Temperature = .7 }),
 		"sampler":             write(func(o *GenerateOptions) { o.Sampler = "greedy" }),
 		"no prompt":           write(func(o *GenerateOptions) { o.Prompt = 0 }),
 		"long prompt":         write(func(o *GenerateOptions) { o.Prompt = 1 << 20 }),

@@ -159,7 +159,7 @@ func (o GenerateOptions) check() error {
 	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
 		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
 	case o.Sampler == generate.Batch && o.Temperature == 1:
-		return usage("--sampler batch: at --temperature 1 a patch takes one draw: leave it out, or take a temperature of 1/2, 1/3, ..")
+		return usage("--sampler batch: at --temperature 1 a patch takes one draw: leave it out, or take a temperature below 1")
 	case o.Run != "" && (len(o.Presets) > 0 || len(o.Heads) > 0 || o.Load):
 		return usage("--preset, --head and --load are for random weights: leave them out with the run %s", o.Run)
 	}

@@ -77,16 +77,19 @@ func (s *stream) choose(o GenerateOptions, r *rand.Rand) error {
 		if err != nil {
 			return &generate.InputError{Err: err}
 		}
-		draw := func(first, _ int) ([]int32, error) { return s.draws(temperature.DefaultPool, first) }
-		s.write = func(dst []int32) error { return batch.Sample(dst, draw, r.Float64) }
+		s.write = func(dst []int32) error {
+			draw := func(first, _ int) ([]int32, error) { return s.draws(temperature.DefaultPool, first) }
+			_, err := batch.Sample(dst, &temperature.Patches{K: k, Make: draw}, r.Float64)
+			return err
+		}
 	default:
 		exact, err := temperature.NewExact(o.Temperature, k, temperature.DefaultBudget)
 		if err != nil {
 			return &generate.InputError{Err: err}
 		}
-		draw := func(first, want int) ([]int32, error) { return s.draws(atOnce(want), first) }
 		s.write = func(dst []int32) error {
-			_, err := exact.Sample(dst, draw, r.Float64)
+			draw := func(first, want int) ([]int32, error) { return s.draws(atOnce(want), first) }
+			_, err := exact.Sample(dst, &temperature.Patches{K: k, Make: draw}, r.Float64)
 			return err
 		}
 	}

@@ -7,7 +7,7 @@ type Sampler string
 
 const (
 	Exact Sampler = "exact" // without bias, at any temperature, with a random number of draws
-	Batch Sampler = "batch" // from one pool of draws, at 1/n, biased towards temperature 1
+	Batch Sampler = "batch" // from one pool of draws, at any temperature, biased towards temperature 1
 )
 
 // Options say how to write a text. The zero value writes at temperature 1, with seed 0, as much as the context holds.

@@ -94,28 +94,32 @@ func bySample[T any](from []T, a, b int) []T {
 
 // goldenChoice checks the candidates at one step and row, and returns the one that the reference drew.
 func goldenChoice(t *testing.T, c testkit.Case, pool []int32, k, at int, temp float64) []int32 {
-	candidates := temperature.NewCandidates(pool, k, int(math.Round(1/temp)))
+	batch, err := temperature.NewBatch(temp, k, len(pool)/k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	candidates, err := batch.Candidates(&temperature.Patches{K: k, IDs: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
 	shape := c.Shape(t, "out.candidates")
 	want := c.Ints(t, "out.candidates")[at*shape[2]*k:][:shape[2]*k]
 	weights := c.Ints(t, "out.weights")[at*shape[2]:][:shape[2]]
-	for i := range weights {
-		if weights[i] == 0 { // filled up
-			weights, want = weights[:i], want[:i*k]
-			break
-		}
+	if end := slices.Index(weights, 0); end >= 0 { // filled up
+		weights = weights[:end]
 	}
-	if candidates.Len() != len(weights) {
-		t.Fatalf("%d candidates, the reference has %d", candidates.Len(), len(weights))
+	if len(candidates) != len(weights) {
+		t.Fatalf("%d candidates, the reference has %d", len(candidates), len(weights))
 	}
 	for i, w := range weights {
-		testkit.CompareInts(t, "out.candidates", candidates.Patch(i), want[i*k:][:k])
-		if candidates.Weight(i).Int64() != int64(w) {
-			t.Errorf("candidate %d has weight %v, the reference %d", i, candidates.Weight(i), w)
+		testkit.CompareInts(t, "out.candidates", pool[candidates[i].Draw*k:][:k], want[i*k:][:k])
+		if ratio := float64(w) / float64(slices.Max(weights)); math.Abs(candidates[i].Weight-ratio) > 1e-9*ratio {
+			t.Errorf("candidate %d has weight %v of the largest, the reference %v", i, candidates[i].Weight, ratio)
 		}
 	}
 	choice := c.Ints(t, "in.choice")[at]
 	if choice < 0 { // the row had ended
 		return pool[:k]
 	}
-	return candidates.Patch(int(choice))
+	return pool[candidates[choice].Draw*k:][:k]
 }

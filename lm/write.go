@@ -2,12 +2,14 @@ package lm
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn/cpu"
 )
 
@@ -35,7 +37,7 @@ type source struct {
 }
 
 // sampleFunc is a sampler of package temperature.
-type sampleFunc func(dst []int32, draw temperature.Draw, uniform func() float64) (draws int, err error)
+type sampleFunc func(dst []int32, draws temperature.Draws, uniform func() float64) (looked int, err error)
 
 // Check implements [generate.Source].
 func (s *source) Check(o generate.Options) error {
@@ -77,9 +79,7 @@ func (s *source) choose(o generate.Options) (sampleFunc, []int, error) {
 		if err != nil {
 			return nil, nil, &generate.InputError{Err: err}
 		}
-		return func(dst []int32, draw temperature.Draw, uniform func() float64) (int, error) {
-			return pool, batch.Sample(dst, draw, uniform)
-		}, []int{min(pool, maxDrawsAtOnce)}, nil
+		return batch.Sample, []int{min(pool, maxDrawsAtOnce)}, nil
 	}
 	budget := o.Draws
 	if budget == 0 {
@@ -101,15 +101,25 @@ const maxDrawsAtOnce = 256
 // Read implements [generate.Source].
 func (s *source) Read(ids []int32) error { return s.session.Append(ids) }
 
-// Write implements [generate.Source]. The noise of a draw is a function of the seed, the patch's number and the draw's: how many
-// are made at once does not matter.
+// Write implements [generate.Source]. The noise of a draw is a function of the seed, the patch's number and the draw's:
+// how many are made at once does not matter.
 func (s *source) Write(ctx context.Context, dst []int32, step int) (int, error) {
-	return s.sample(dst, func(first, want int) ([]int32, error) {
+	var diverged *head.DivergedError
+	draws := &temperature.Patches{K: len(dst), Make: func(first, want int) ([]int32, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		return s.sampler(want).DrawStream(s.session.Hidden(), generate.Noise(s.seed, step), first)
-	}, generate.Decisions(s.seed, step))
+		ids, err := s.sampler(want).DrawStream(s.session.Hidden(), generate.Noise(s.seed, step), first)
+		if errors.As(err, &diverged) {
+			err = nil // the sampler leaves these draws out
+		}
+		return ids, err
+	}}
+	looked, err := s.sample(dst, draws, generate.Decisions(s.seed, step))
+	if _, none := errors.AsType[*temperature.DivergedError](err); none {
+		err = diverged
+	}
+	return looked, err
 }
 
 // sampler returns the smallest sampler of that many draws, or the largest there is.

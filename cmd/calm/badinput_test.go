@@ -142,7 +142,6 @@ func (b badInput) writing() []badCase {
 		{"temperature 0", "--temperature", []string{"generate", b.lm, "--temperature", "0"}},
 		{"temperature above 1", "--temperature", []string{"generate", b.lm, "--temperature", "1.1"}},
 		{"temperature that is none", "--temperature", []string{"generate", b.lm, "--temperature", "nan"}},
-		{"batch sampler between", "0.4", []string{"generate", b.lm, "--temperature", "0.4", "--sampler", "batch"}},
 		{"sampler that is none", "sampler", []string{"generate", b.lm, "--sampler", "greedy"}},
 		{"negative draws", "draws", []string{"generate", b.lm, "--draws", "-1"}},
 		{"negative tokens", "max", []string{"generate", b.lm, "--max-tokens", "-1"}},
@@ -160,7 +159,7 @@ func (b badInput) writing() []badCase {
 		{"solver of an energy head", "no keys that can be set anew", []string{"generate", b.lm, "--set", "solver=euler"}},
 		{"draws at temperature 1", "one draw", []string{"generate", b.lm, "--draws", "50"}},
 		{"batch sampler at temperature 1", "below 1", []string{"generate", b.lm, "--sampler", "batch"}},
-		{"fewer draws than 1/T", "at least 2 draws", []string{"generate", b.lm, "--temperature", "0.5", "--sampler", "batch", "--draws", "1"}},
+		{"fewer draws than 1/T", "at least 2 draws", []string{"generate", b.lm, "--temperature", "0.5", "--draws", "1"}},
 		{"draws of the baseline", "one draw a token", []string{"generate", b.ar, "--temperature", "0.5", "--draws", "50"}},
 	}
 }

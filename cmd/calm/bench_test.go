@@ -90,7 +90,6 @@ func TestBenchBadInput(t *testing.T) {
 		{"block_size", []string{"train", "--preset", "lm-bytes", "--tokens", "6"}},
 		{"--batch", []string{"train", "--preset", "lm-bytes", "--batch", "-6"}},
 		{"--temperature", []string{"generate", "--temperature", "0"}},
-		{"batch sampler", []string{"generate", "--preset", "lm-bytes", "--temperature", "0.7"}},
 		{"--sampler", []string{"generate", "--sampler", "greedy"}},
 		{"--prompt", []string{"generate", "--prompt", "0"}},
 		{"--steps", []string{"generate", "--preset", "lm-bytes", "--head", "flow", "--steps", "0"}},

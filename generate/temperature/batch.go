@@ -1,160 +1,207 @@
 package temperature
 
 import (
-	"cmp"
-	"fmt"
 	"math"
-	"math/big"
 	"slices"
 )
 
-// DefaultPool is the reference's number of draws a patch.
+// DefaultPool is the number of draws a patch of the batch sampler if nobody says otherwise: the reference's.
 const DefaultPool = 200
 
-// Batch samples at T = 1/n from one pool of draws (Algorithm 2): a patch that
-// occurs c times in the pool has C(c, n) n-tuples of equal draws, and a tuple is
-// chosen at random. Where no patch occurs n times it settles for fewer. The
-// result tends to P^n / sum of P^n as the pool grows and is biased towards P for
-// any finite one.
+// Batch samples whole patches at any T in [0, 1] from one pool of N draws. It chooses among the pool's patches by the
+// weight of their counts (see the package's comment). For T = 1/n that is Algorithm 2 of the paper: a patch that occurs c
+// times has C(c, n) n-tuples of equal draws, and a tuple is chosen at random; where no patch occurs n times, smaller
+// tuples are taken. As the pool grows the result tends to P^(1/T) / sum of P^(1/T). For a finite pool it is biased
+// towards T = 1. At T = 1 it is P for any pool.
 //
-// A Batch has no state: it may serve several goroutines.
+// It asks for the first token of all draws, and for later tokens only of draws whose prefix occurs often enough for the
+// patch to have a weight. A prefix that one draw has alone needs no further token unless its draw is chosen. After its
+// first patches it does not allocate. It is not safe for concurrent use.
 type Batch struct {
-	n     int
-	patch int
-	pool  int
+	s     float64 // 1/T
+	patch int     // K
+	pool  int     // N
+
+	order      []int   // draws; those of an open group are neighbours, ascending
+	open, next []group // of draws with equal prefixes, whose patches are not known yet
+	found      []Candidate
+	tokens     []int32 // those asked for  [N, K]
+	ask        []int   // draws of a call
+	answer     []int32
+	keys       []uint64
+	weights    []float64
 }
 
-// NewBatch returns a sampler of patches of that many tokens with that many draws
-// each. A T that is not 1/n for an integer n, or an n above the pool, is a
-// *RangeError. It panics if patch is not positive.
+// group is the draws order[from:to], which have their first tokens, as many as known, in common.
+type group struct{ from, to, known int }
+
+func (g group) size() int { return g.to - g.from }
+
+// Candidate is a patch of a pool that can be chosen.
+type Candidate struct {
+	Draw   int     // number of the first draw that is this patch
+	Count  int     // how many draws are
+	Weight float64 // relative to that of the largest count, in (0, 1]
+
+	known int // tokens of Draw that were asked for
+}
+
+// NewBatch returns a sampler of patches of that many tokens from pools of that many draws. A T outside [0, 1], or a pool
+// of less than one draw, is a *RangeError. It panics if patch is not positive.
 func NewBatch(T float64, patch, pool int) (*Batch, error) {
 	checkPatch(patch)
-	n, a, err := split(T)
+	s, err := exponent(T)
+	if err == nil {
+		err = checkPool(T, pool)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if a != 0 {
-		return nil, &RangeError{T, fmt.Sprintf(
-			"the batch sampler needs 1/n for a whole n, such as 1/%d = %.6g or 1/%d = %.6g; the exact sampler takes any",
-			n, 1/float64(n), n+1, 1/float64(n+1))}
-	}
-	if pool < n {
-		return nil, &RangeError{T, fmt.Sprintf("takes a pool of at least %d draws, and %d are allowed", n, pool)}
-	}
-	return &Batch{n: n, patch: patch, pool: pool}, nil
+	return &Batch{s: s, patch: patch, pool: pool}, nil
 }
 
-// Sample writes a patch into dst [K]. It always uses the whole pool of draws,
-// and one uniform number.
-func (b *Batch) Sample(dst []int32, draw Draw, uniform func() float64) error {
-	if len(dst) != b.patch {
-		panic(fmt.Sprintf("temperature: room for %d ids, want %d", len(dst), b.patch))
+// Sample writes a patch into dst [K] and returns how many draws it looked at, which is the whole pool. It takes one
+// uniform number. A draw that diverged is never chosen. Where all of them did, the error is a *DivergedError; what dst
+// holds after an error means nothing.
+func (b *Batch) Sample(dst []int32, draws Draws, uniform func() float64) (int, error) {
+	checkRoom(dst, b.patch)
+	candidates, err := b.Candidates(draws)
+	if err != nil {
+		return b.pool, err
 	}
-	s := stream{draw: draw, patch: b.patch}
-	pool := make([]int32, 0, b.pool*b.patch)
-	for s.used < b.pool {
-		x, err := s.next(b.pool - s.used)
-		if err != nil {
-			return err
+	b.weights = b.weights[:0]
+	for _, c := range candidates {
+		b.weights = append(b.weights, c.Weight)
+	}
+	c := candidates[pick(b.weights, uniform())]
+	for k := c.known; k < b.patch; k++ {
+		b.ask = append(b.ask[:0], c.Draw)
+		if err := b.fetch(draws, k); err != nil {
+			return b.pool, err
 		}
-		pool = append(pool, x...)
 	}
-	c := NewCandidates(pool, b.patch, b.n)
-	copy(dst, c.Patch(c.Choose(uniform())))
+	copy(dst, b.tokens[c.Draw*b.patch:])
+	return b.pool, nil
+}
+
+// Candidates returns the patches of a pool that have a weight, by first appearance in it. They are valid until the next
+// call. Where all draws diverged, the error is a *DivergedError.
+func (b *Batch) Candidates(draws Draws) ([]Candidate, error) {
+	if err := b.search(draws); err != nil {
+		return nil, err
+	}
+	if len(b.found) == 0 {
+		return nil, &DivergedError{b.pool}
+	}
+	slices.SortFunc(b.found, func(x, y Candidate) int { return x.Draw - y.Draw })
+	w, n := newWeigher(b.s, b.largest()), 0
+	for _, c := range b.found {
+		if c.Weight = w.weight(c.Count); c.Weight > 0 {
+			b.found[n] = c
+			n++
+		}
+	}
+	b.found = b.found[:n]
+	return b.found, nil
+}
+
+// search finds every patch that has a weight, and some that have none.
+func (b *Batch) search(draws Draws) error {
+	b.order = upTo(b.order, b.pool)
+	b.tokens = resize(b.tokens, b.pool*b.patch)
+	b.found, b.open = b.found[:0], append(b.open[:0], group{0, b.pool, 0})
+	if err := b.extend(draws, 0, 1); err != nil {
+		return err
+	}
+	// Counts of at least floor(s) have a weight. A group has no patch of a larger count than its own.
+	least := int(min(b.s, math.MaxInt32))
+	for {
+		for k := 1; k < b.patch; k++ {
+			if err := b.extend(draws, k, least); err != nil {
+				return err
+			}
+		}
+		largest, possible := b.largest(), 0
+		for _, g := range b.open {
+			possible = max(possible, g.size())
+		}
+		if largest >= least || possible == 0 {
+			return nil
+		}
+		// No patch occurs often enough, so the largest count is what matters. It is that of a patch found already, or
+		// lies in one of the largest groups. To take along groups half as large keeps calls few.
+		least = max(largest, (possible+1)/2)
+	}
+}
+
+// largest returns the largest count of the patches found.
+func (b *Batch) largest() (largest int) {
+	for _, c := range b.found {
+		largest = max(largest, c.Count)
+	}
+	return largest
+}
+
+// extend asks for token k of the groups that know the k tokens before it and have at least so many draws, and splits the
+// groups by it.
+func (b *Batch) extend(draws Draws, k, least int) error {
+	b.ask = b.ask[:0]
+	for _, g := range b.open {
+		if g.known == k && g.size() >= least {
+			b.ask = append(b.ask, b.order[g.from:g.to]...)
+		}
+	}
+	if len(b.ask) == 0 {
+		return nil
+	}
+	slices.Sort(b.ask)
+	if err := b.fetch(draws, k); err != nil {
+		return err
+	}
+	b.next = b.next[:0]
+	for _, g := range b.open {
+		if g.known == k && g.size() >= least {
+			b.split(g)
+		} else {
+			b.next = append(b.next, g)
+		}
+	}
+	b.open, b.next = b.next, b.open
 	return nil
 }
 
-// Candidates are the patches of a pool that Algorithm 2 chooses from.
-type Candidates struct {
-	M      int   // the size of the tuples: the largest m <= n that some patch reaches
-	Counts []int // how often each occurs in the pool, at least M  [C]
-
-	patches []int32 // distinct, by first appearance in the pool  [C, K]
-	patch   int     // K
+// fetch gets token k of the draws in ask.
+func (b *Batch) fetch(draws Draws, k int) error {
+	b.answer = resize(b.answer, len(b.ask))
+	if err := draws.Tokens(b.answer, b.ask, k); err != nil {
+		return err
+	}
+	for i, draw := range b.ask {
+		b.tokens[draw*b.patch+k] = b.answer[i]
+	}
+	return nil
 }
 
-// NewCandidates counts the patches of a pool [N, K]. The cascade m = n, n-1, .. 1
-// ends at the first m for which some patch occurs at least m times; the patches
-// that do are the candidates. It panics if the pool is empty, not whole patches,
-// or n is not positive.
-func NewCandidates(pool []int32, patch, n int) *Candidates {
-	checkPatch(patch)
-	if len(pool) == 0 || len(pool)%patch != 0 || n < 1 {
-		panic(fmt.Sprintf("temperature: a pool of %d ids in patches of %d, tuples of %d", len(pool), patch, n))
-	}
-	groups := group(pool, patch)
-	most := slices.MaxFunc(groups, func(a, b counted) int { return a.count - b.count })
-	c := &Candidates{M: min(n, most.count), patch: patch}
-	for _, g := range groups {
-		if g.count >= c.M {
-			c.Counts = append(c.Counts, g.count)
-			c.patches = append(c.patches, pool[g.first*patch:(g.first+1)*patch]...)
+// split replaces a group by one for each value of its next token, without draws that diverged. Where the patch is known
+// then, or the draw is alone, that is a patch found.
+func (b *Batch) split(g group) {
+	b.keys = b.keys[:0]
+	for _, draw := range b.order[g.from:g.to] {
+		if v := b.tokens[draw*b.patch+g.known]; v >= 0 {
+			b.keys = append(b.keys, uint64(v)<<32|uint64(draw))
 		}
 	}
-	return c
-}
-
-// counted is a distinct patch: the number of its first draw, and of all.
-type counted struct{ first, count int }
-
-// group returns the distinct patches of a pool by first appearance. It sorts, so
-// pools of any size take O(N log N).
-func group(pool []int32, patch int) []counted {
-	at := func(i int) []int32 { return pool[i*patch : (i+1)*patch] }
-	order := make([]int, len(pool)/patch)
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(i, j int) int {
-		return cmp.Or(slices.Compare(at(i), at(j)), i-j)
-	})
-	var groups []counted
-	for k, i := range order {
-		if k > 0 && slices.Equal(at(order[k-1]), at(i)) {
-			groups[len(groups)-1].count++
+	slices.Sort(b.keys)
+	for i, first := 0, 0; i < len(b.keys); i++ {
+		b.order[g.from+i] = int(uint32(b.keys[i]))
+		if i+1 < len(b.keys) && b.keys[i+1]>>32 == b.keys[i]>>32 {
+			continue
+		}
+		part := group{g.from + first, g.from + i + 1, g.known + 1}
+		if first = i + 1; part.size() == 1 || part.known == b.patch {
+			b.found = append(b.found, Candidate{Draw: b.order[part.from], Count: part.size(), known: part.known})
 		} else {
-			groups = append(groups, counted{first: i, count: 1})
+			b.next = append(b.next, part)
 		}
 	}
-	slices.SortFunc(groups, func(a, b counted) int { return a.first - b.first })
-	return groups
-}
-
-// Len returns the number of candidates, at least one.
-func (c *Candidates) Len() int { return len(c.Counts) }
-
-// Patch returns the i-th candidate [K], not a copy.
-func (c *Candidates) Patch(i int) []int32 {
-	return c.patches[i*c.patch : (i+1)*c.patch]
-}
-
-// Weight returns the number of M-tuples of equal draws of the i-th candidate,
-// C(Counts[i], M). It passes int64 for pools of 200 (C(200, 100) has 59 digits).
-func (c *Candidates) Weight(i int) *big.Int {
-	return new(big.Int).Binomial(int64(c.Counts[i]), int64(c.M))
-}
-
-// Choose returns the candidate that a uniform number u in [0, 1) selects, with
-// probability proportional to the weights. It counts in whole numbers: no weight
-// is too large for it, and none is lost beside a large one.
-func (c *Candidates) Choose(u float64) int {
-	if !(u >= 0 && u < 1) {
-		panic(fmt.Sprintf("temperature: %v is no uniform number in [0, 1)", u))
-	}
-	sums := make([]big.Int, c.Len()) // running sums of the weights
-	var total big.Int
-	for i := range sums {
-		total.Add(&total, c.Weight(i))
-		sums[i].Set(&total)
-	}
-	// The tuple that u selects is floor(u * total), u being a multiple of 2^-53
-	// rounded down: then u < sums[i]/total means tuple < sums[i].
-	const bits = 53
-	tuple := big.NewInt(int64(math.Ldexp(u, bits)))
-	tuple.Mul(tuple, &total).Rsh(tuple, bits)
-	i := 0
-	for sums[i].Cmp(tuple) <= 0 {
-		i++
-	}
-	return i
 }

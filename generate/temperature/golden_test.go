@@ -1,6 +1,7 @@
 package temperature_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -27,13 +28,19 @@ func TestGoldenTemperature(t *testing.T) {
 }
 
 func comparePool(t *testing.T, c testkit.Case, pool string) {
-	in := "in." + pool + ".pool"
-	out := "out." + pool
-	got := temperature.NewCandidates(c.Ints(t, in), c.Shape(t, in)[1], int(c.Ints(t, "in."+pool+".n")[0]))
-	if want := c.Ints(t, out+".m")[0]; got.M != int(want) {
-		t.Errorf("m = %d, want %d", got.M, want)
+	in, out := "in."+pool+".pool", "out."+pool
+	shape, n := c.Shape(t, in), c.Ints(t, "in."+pool+".n")[0]
+	patches := &temperature.Patches{K: shape[1], IDs: c.Ints(t, in)}
+	candidates := compareCandidates(t, patches, shape[0], 1/float64(n), c.Ints(t, out+".candidates"), c.Int64s(t, out+".weights"))
+	// The cascade's m: tuples are of 1/T draws, or of as many as the largest count has.
+	m := int(n)
+	for _, candidate := range candidates {
+		m = min(m, candidate.Count)
 	}
-	compareCandidates(t, got, c.Ints(t, out+".candidates"), c.Int64s(t, out+".weights"))
+	largest := slices.MaxFunc(candidates, func(x, y temperature.Candidate) int { return x.Count - y.Count }).Count
+	if want := c.Ints(t, out+".m")[0]; min(int(n), largest) != int(want) || m != int(want) {
+		t.Errorf("m = %d, counts %d to %d, want %d", n, m, largest, want)
+	}
 }
 
 // TestGoldenGenerateCandidates does the same for the pools that the reference
@@ -57,14 +64,10 @@ func TestGoldenGenerateCandidates(t *testing.T) {
 func compareGenerated(t *testing.T, c testkit.Case, T float64) {
 	raw, shape := c.Ints(t, "out.raw_tokens"), c.Shape(t, "out.raw_tokens")
 	candidates, weights := c.Ints(t, "out.candidates"), c.Int64s(t, "out.weights")
-	patch, most := shape[3], c.Shape(t, "out.candidates")[2]
-	batch, err := temperature.NewBatch(T, patch, shape[2])
-	if err != nil {
-		t.Fatal(err)
-	}
+	patch, width := shape[3], c.Shape(t, "out.candidates")[2]
 	compared := 0
 	for row := range shape[0] * shape[1] {
-		w := weights[row*most : (row+1)*most]
+		w := weights[row*width : (row+1)*width]
 		if end := slices.Index(w, 0); end >= 0 {
 			w = w[:end]
 		}
@@ -72,25 +75,34 @@ func compareGenerated(t *testing.T, c testkit.Case, T float64) {
 			continue
 		}
 		compared++
-		size, at := shape[2]*patch, row*most*patch
-		compareCandidates(t, temperature.NewCandidates(raw[row*size:(row+1)*size], patch, batch.Inverse()), candidates[at:at+len(w)*patch], w)
+		size, at := shape[2]*patch, row*width*patch
+		pool := &temperature.Patches{K: patch, IDs: raw[row*size : (row+1)*size]}
+		compareCandidates(t, pool, shape[2], T, candidates[at:at+len(w)*patch], w)
 	}
 	if compared == 0 {
 		t.Error("no row has candidates")
 	}
 }
 
-func compareCandidates(t *testing.T, c *temperature.Candidates, candidates []int32, weights []int64) {
+// compareCandidates compares the batch sampler's candidates for a pool, and the ratios of their weights.
+func compareCandidates(t *testing.T, pool *temperature.Patches, size int, T float64, candidates []int32, weights []int64) []temperature.Candidate {
 	t.Helper()
-	if c.Len() != len(weights) {
-		t.Fatalf("%d candidates, want %d", c.Len(), len(weights))
+	b, err := temperature.NewBatch(T, pool.K, size)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !slices.Equal(c.Patches(), candidates) {
-		t.Errorf("candidates %v, want %v", c.Patches(), candidates)
+	got, err := b.Candidates(pool)
+	if err != nil || len(got) != len(weights) {
+		t.Fatalf("%d candidates (%v), want %d", len(got), err, len(weights))
 	}
-	for i, w := range weights {
-		if got := c.Weight(i); !got.IsInt64() || got.Int64() != w {
-			t.Errorf("weight of candidate %d: %v, want %d", i, got, w)
+	largest := slices.Max(weights)
+	for i, c := range got {
+		if patch := pool.IDs[c.Draw*pool.K:][:pool.K]; !slices.Equal(patch, candidates[i*pool.K:][:pool.K]) {
+			t.Errorf("candidate %d is %v, want %v", i, patch, candidates[i*pool.K:][:pool.K])
+		}
+		if want := float64(weights[i]) / float64(largest); math.Abs(c.Weight-want) > 1e-9*want {
+			t.Errorf("weight of candidate %d: %v of the largest, want %v", i, c.Weight, want)
 		}
 	}
+	return got
 }

@@ -1,25 +1,42 @@
-// Package temperature samples from a model at a temperature T below 1 where all
-// it can do is draw (CALM paper, section 5; SPEC section 5). With logits one
-// would divide them by T; a model that predicts patches through a latent vector
-// has none, but powers of a probability can be had from samples alone: n
-// independent draws are all equal to x with probability P(x)^n.
+// Package temperature samples patches at a temperature T below 1 from a model that can only draw (CALM paper, section 5;
+// docs/spec.md, section 5). A model with logits divides them by T. A model that predicts a patch of K tokens through a
+// latent vector has no logits, but powers of a probability follow from draws alone: n independent draws are all equal to
+// x with probability P(x)^n.
 //
-//   - Exact is the paper's Algorithm 1: rejection, for any T in (0, 1], its
-//     result distributed exactly as P(x)^(1/T) / sum of P^(1/T). The number of
-//     draws is random, so it has a budget.
-//   - Batch is Algorithm 2: one pool of N draws for T = 1/n, biased towards
-//     T = 1 for finite N.
+// There are three samplers. With s = 1/T:
 //
-// Nothing here knows a network or a token: a patch is K numbers that are equal
-// to another patch's or not.
+//   - [Prefix] applies T token by token, as ordinary language models do. Its pool of N draws approximates
+//     prod_k P(x_k | x_<k)^s / sum_v P(v | x_<k)^s. It takes any T in [0, 1].
+//   - [Batch] applies T to whole patches: Algorithm 2 of the paper. Its pool of N draws approximates P(x)^s / sum P^s.
+//     It takes any T in [0, 1].
+//   - [Exact] applies T to whole patches: Algorithm 1 of the paper, by rejection. Its result is distributed exactly as
+//     P(x)^s / sum P^s. It takes any T in (0, 1]. The number of draws is random, so it has a budget.
+//
+// For K = 1 all three aim at the same distribution. For larger K they differ: P = (.6, .4) for the first token, followed
+// by one certain token or by two equally likely ones, gives the first tokens at T = 1/2 the odds .36 : .16 token by
+// token, and .36 : .08 by whole patches.
+//
+// A finite pool biases the result towards T = 1. The bias falls as N grows.
+//
+// Nothing here knows a network or a text. A patch is K numbers.
+//
+// # Weights
+//
+// Where a pool has c draws of an outcome (a token after a prefix, or a patch), the outcome is chosen with a weight
+// proportional to the falling factorial
+//
+//	w(c) = c! / Gamma(c + 1 - s)   if c > s - 1, else 0.
+//
+// For T = 1 the weight is c. For s = n it is proportional to C(c, n), the number of n-tuples of equal draws, which is
+// Algorithm 2. It is continuous in T. Where no count reaches s, s is cut to the largest count, so the largest counts
+// alone have a weight; Algorithm 2 does the same in whole steps. T = 0 always chooses a largest count; where several are
+// equally large, the uniform number decides.
 //
 // # Randomness
 //
-// There are two independent sources, both given by the caller. The patches come
-// from a Draw, the sampler's own decisions from a function uniform that returns
-// numbers in [0, 1). A sampler consumes both in a fixed order, one at a time, so
-// a result follows from the two streams and does not depend on how many patches
-// a network finds convenient to draw at once.
+// There are two independent sources, both given by the caller. Tokens come from [Draws]; the sampler's own decisions come
+// from a function uniform that returns numbers in [0, 1). A sampler consumes both in a fixed order, so its result follows
+// from the two sources alone, however many draws a network makes at once.
 package temperature
 
 import (
@@ -27,23 +44,25 @@ import (
 	"math"
 )
 
-// Draw returns patches of one position from its endless sequence of independent
-// draws from the model: number first, first+1, and so on, flat [m, K]. It returns
-// at least one, and want is how many will do for now; it may return fewer or more
-// (networks like fixed sizes). Within a position, samplers ask for number 0 first
-// and continue each time where the last answer ended.
+// Draws is an endless sequence of independent draws of one patch of K tokens from a model, numbered from 0.
 //
-// For results that do not depend on sizes, let the noise of a draw be a function
-// of seed, position and the draw's number (a counter-based generator), never of
-// how often Draw was called. Patches that a sampler leaves unused are dropped:
-// they are draws from one position's distribution and of no use at the next.
+// Tokens writes token number k (0 to K-1) of each of the draws that are named by number to dst, which has the same
+// length. Token k of draw i must be a function of i and k alone: let the noise of a draw follow from seed, position and
+// the draw's number (a counter-based generator), never from how often or in which order tokens are asked for. The token
+// of a draw that diverged is negative, for every k.
 //
-// The slice may be reused by the next call. An error ends the sampling and is
-// returned as it is.
-type Draw func(first, want int) ([]int32, error)
+// Samplers make few calls with many draws each. Within a call draws are distinct and ascending. They ask for token 0 of
+// draws 0, 1, 2, ... without a gap, for token k of a draw after its tokens below k, and for no token twice. They ask for
+// later tokens only of the draws that matter. So an implementation may make draws when their token 0 is asked for, and
+// keep what it needs for later tokens; it may compute more than it was asked for and keep that too.
+//
+// An error ends the sampling and is returned as it is.
+type Draws interface {
+	Tokens(dst []int32, draws []int, k int) error
+}
 
-// RangeError says that a sampler cannot work at a temperature: the caller's
-// input is at fault.
+// RangeError says that a sampler cannot work with the caller's temperature, or with its number of draws at that
+// temperature.
 type RangeError struct {
 	T      float64
 	Reason string
@@ -54,59 +73,66 @@ func (e *RangeError) Error() string {
 	return fmt.Sprintf("temperature %v: %s", e.T, e.Reason)
 }
 
-// tolerance is how far n T may be from 1 for T to mean 1/n. It covers rounding
-// (1/3 and .1 are no binary fractions), float32 and six typed digits; the error
-// it makes in the exponent is of the same size.
+// DivergedError says that a patch cannot be chosen because every draw that the sampler looked at diverged.
+type DivergedError struct {
+	Draws int // looked at
+}
+
+// Error says how many draws diverged.
+func (e *DivergedError) Error() string {
+	return fmt.Sprintf("all %d draws of the patch diverged: the model's weights or settings are no good for sampling", e.Draws)
+}
+
+// tolerance is how far n T may be from 1 for T to mean 1/n. It covers rounding (1/3 and .1 are no binary fractions),
+// float32 and six typed digits. The error it makes in the exponent is of the same size.
 const tolerance = 2e-6
 
-// split returns 1/T as n + a with an integer n >= 1 and a in [0, 1).
-func split(T float64) (n int, a float64, err error) {
-	const most = 1 << 30
-	switch {
-	case math.IsNaN(T) || T < 0 || T > 1:
-		return 0, 0, &RangeError{T, "must be in (0, 1]"}
-	case T == 0:
-		return 0, 0, &RangeError{T, "must be above 0: the most likely patch cannot be had from samples alone"}
-	case T < 1./most:
-		return 0, 0, &RangeError{T, "is too small: 1/T equal draws would be needed"}
+// exponent returns s = 1/T, whole where T means 1/n, +Inf for T = 0. A T outside [0, 1] is a *RangeError.
+func exponent(T float64) (float64, error) {
+	if !(T >= 0 && T <= 1) {
+		return 0, &RangeError{T, "must be in [0, 1]"}
 	}
-	inverse := 1 / T
-	if whole := math.Round(inverse); math.Abs(whole*T-1) <= tolerance {
-		return int(whole), 0, nil
+	s := 1 / math.Abs(T) // of -0 too
+	if whole := math.Round(s); math.Abs(whole*T-1) <= tolerance {
+		return whole, nil
 	}
-	whole := math.Floor(inverse)
-	return int(whole), inverse - whole, nil
+	return s, nil
 }
 
-// stream hands out the patches of one position one after another.
-type stream struct {
-	draw  Draw
-	patch int     // K
-	ready []int32 // drawn and not yet consumed
-	used  int     // consumed so far: the number of the next patch
-}
-
-// next returns the next patch [K], valid until the following call; want is how
-// many to ask for where none is ready.
-func (s *stream) next(want int) ([]int32, error) {
-	if len(s.ready) == 0 {
-		ids, err := s.draw(s.used, want)
-		if err != nil {
-			return nil, err
-		}
-		if len(ids) == 0 || len(ids)%s.patch != 0 {
-			panic(fmt.Sprintf("temperature: a draw gave %d ids, want patches of %d", len(ids), s.patch))
-		}
-		s.ready = ids
+// checkPool refuses a pool that no sampler can use.
+func checkPool(T float64, pool int) error {
+	const limit = 1 << 30
+	if pool < 1 || pool > limit {
+		return &RangeError{T, fmt.Sprintf("takes a pool of 1 to %d draws, and %d are given", limit, pool)}
 	}
-	x := s.ready[:s.patch]
-	s.ready = s.ready[s.patch:]
-	s.used++
-	return x, nil
+	return nil
 }
 
 func checkPatch(patch int) {
 	if patch < 1 {
 		panic(fmt.Sprintf("temperature: patches of %d tokens", patch))
 	}
+}
+
+func checkRoom(dst []int32, patch int) {
+	if len(dst) != patch {
+		panic(fmt.Sprintf("temperature: room for %d tokens, want %d", len(dst), patch))
+	}
+}
+
+// upTo returns the numbers 0 to n-1 in a slice's memory, if it has enough.
+func upTo(s []int, n int) []int {
+	s = resize(s, n)
+	for i := range s {
+		s[i] = i
+	}
+	return s
+}
+
+// resize returns a slice of n elements in the same memory, if it has enough. What they hold means nothing.
+func resize[E any](s []E, n int) []E {
+	if cap(s) < n {
+		return make([]E, n)
+	}
+	return s[:n]
 }
