@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
+	"path/filepath"
 
 	"github.com/go-json-experiment/json"
 )
@@ -71,25 +73,83 @@ func (r *Run) TrimMetrics(step int) (removed int, err error) {
 
 // copyMetrics copies the lines that stay and counts those that do not.
 func copyMetrics(w io.Writer, in io.Reader, step int) (removed int, err error) {
-	lines := bufio.NewReaderSize(in, maxMetricsLine)
-	for {
-		line, err := lines.ReadSlice('\n')
-		whole := err == nil
-		for errors.Is(err, bufio.ErrBufferFull) {
-			_, err = lines.ReadSlice('\n')
-		}
+	for line, err := range metricsLines(in) {
 		switch {
-		case err != nil && !errors.Is(err, io.EOF):
+		case err != nil:
 			return removed, fmt.Errorf("metrics: %w", err)
-		case whole && keepsLine(line, step):
-			if _, err := w.Write(line); err != nil {
+		case !line.ended || line.tooLong || !keepsLine(line.text, step):
+			removed++
+		default:
+			if _, err := w.Write(line.text); err != nil {
 				return removed, err
 			}
-		case len(line) > 0:
-			removed++
+		}
+	}
+	return removed, nil
+}
+
+// metricsLine is a line of metrics.jsonl.
+type metricsLine struct {
+	text    []byte // valid until the next line; none of one that is too long
+	ended   bool   // by a newline
+	tooLong bool   // longer than maxMetricsLine
+}
+
+func metricsLines(in io.Reader) iter.Seq2[metricsLine, error] {
+	return func(yield func(metricsLine, error) bool) {
+		lines := bufio.NewReaderSize(in, maxMetricsLine)
+		for {
+			var line metricsLine
+			text, err := lines.ReadSlice('\n')
+			for errors.Is(err, bufio.ErrBufferFull) {
+				line.tooLong = true
+				_, err = lines.ReadSlice('\n')
+			}
+			if err != nil && !errors.Is(err, io.EOF) {
+				yield(line, err)
+				return
+			}
+			line.ended = err == nil
+			if !line.tooLong {
+				line.text = text
+			}
+			if nothing := !line.ended && len(text) == 0; nothing || !yield(line, nil) || !line.ended {
+				return
+			}
+		}
+	}
+}
+
+// ReadMetrics reads metrics.jsonl in a run directory, also while the run is in training: its lines of JSON, in order. Each
+// is valid until the next. A missing file is an empty one, and a last line without a newline, which is being written or was
+// torn by a kill, is left out. After an error the lines end; it names the file and, where one is to blame, the line.
+func ReadMetrics(dir string) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		path := filepath.Join(dir, MetricsFile)
+		in, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return
 		}
 		if err != nil {
-			return removed, nil // the end
+			yield(nil, err)
+			return
+		}
+		defer in.Close() // it was only read
+		n := 0
+		for line, err := range metricsLines(in) {
+			n++
+			switch {
+			case err != nil:
+				yield(nil, fmt.Errorf("%s: %w", path, err))
+				return
+			case !line.ended:
+				return
+			case line.tooLong:
+				yield(nil, fmt.Errorf("%s:%d: the line is longer than %d bytes", path, n, maxMetricsLine))
+				return
+			case !yield(line.text, nil):
+				return
+			}
 		}
 	}
 }

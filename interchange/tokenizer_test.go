@@ -33,7 +33,7 @@ func TestTokenizers(t *testing.T) {
 	if _, err := m.Evaluate(t.Context(), e, run.Evaluation{}); err == nil || !strings.Contains(err.Error(), "without a tokenizer") {
 		t.Errorf("reading text without a tokenizer: %v", err)
 	}
-	if _, _, err := run.Resume(t.Context(), e, dir, 5); err == nil || !strings.Contains(err.Error(), "was imported from") {
+	if _, _, err := run.Resume(t.Context(), e, dir, run.ResumeOptions{Steps: 5}); err == nil || !strings.Contains(err.Error(), "was imported from") {
 		t.Errorf("training on: %v", err)
 	}
 	if dir, _, err = bring(t, src, Options{Tokenizer: "bytes"}); err != nil {

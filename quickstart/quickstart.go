@@ -180,7 +180,7 @@ func (q *quickstart) trainAE(ctx context.Context) error {
 
 // more trains the autoencoder on to a larger number of steps.
 func (q *quickstart) more(ctx context.Context, steps int) (train.Outcome, error) {
-	t, _, err := run.Resume(ctx, q.eng, AEDir(q.Out), steps)
+	t, _, err := run.Resume(ctx, q.eng, AEDir(q.Out), run.ResumeOptions{Steps: steps})
 	if err != nil {
 		return train.Outcome{}, err
 	}

@@ -67,14 +67,14 @@ func TestStopped(t *testing.T) {
 			if kind != run.AE {
 				t.Errorf("a step of %s", kind)
 			}
-			if e.Step == 1 {
+			if e.Kind == train.EventStep && e.Step == 2 {
 				stop()
 			}
 		}})
 	if !errors.Is(err, context.Canceled) || ended != 1 {
 		t.Fatalf("%v, %d phases ended", err, ended)
 	}
-	tr, warnings, err := run.Resume(t.Context(), eng, quickstart.AEDir(out), 0)
+	tr, warnings, err := run.Resume(t.Context(), eng, quickstart.AEDir(out), run.ResumeOptions{})
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(err, warnings)
 	}

@@ -19,8 +19,10 @@ import (
 
 // Common is what the configuration of every run has besides its model's.
 type Common struct {
-	Kind Kind     `json:"kind"`
-	Data []string `json:"data"` // paths of the text; none for the embedded book, or text from memory
+	Kind Kind `json:"kind"`
+	// Data holds absolute paths of the text, in config.json relative to the run where it lies near; none for the embedded
+	// book, or text from memory.
+	Data []string `json:"data"`
 	// Field holds the text in JSON lines and Parquet; "" is corpus.DefaultField, in files older than this key.
 	Field string `json:"field"`
 	// FromMemory says that a program gave the text (corpus.Source.Memory), which is kept nowhere.

@@ -68,7 +68,6 @@ func TestCostOfTokenLoss(t *testing.T) {
 		{9, 7, 7, 3, 3},   // while s < 4.5: none of those that are left
 		{20, 0, 20, 6, 6}, // while s < 10: 7, 8 and 9
 		{20, 0, 20, 6, 6},
-		{12, 0, 20, 6, 6}, // shortened when it was over
 	} {
 		o.Steps = c.steps
 		trainTo(t, 1, c.stopAt, o)

@@ -181,7 +181,7 @@ func begin(ctx context.Context, eng *cpu.Engine, m *Model, ae *Model) (t *Traini
 		}
 	}
 	t.Loop.Run = t.run
-	return t, t.run.WriteConfig(m.configFile)
+	return t, m.writeConfig(t.run)
 }
 
 // keepTail puts the end of a document of the training text into the configuration: enough to fill up a patch.
@@ -246,14 +246,17 @@ func (t *Training) open(ctx context.Context) error {
 	return nil
 }
 
-// Resume opens a run to train on from its newest checkpoint, or from the beginning if it has none yet. Another number of
-// steps takes the place of the one it was given before, 0 keeps that. A finished run that is to make no more steps than it
-// has made stays as it is; one that is not finished cannot be given fewer (*UsageError). The warnings say what of it was
-// damaged.
-func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Training, warnings []string, err error) {
+// Resume opens a run to train on from its newest checkpoint, or from the beginning if it has none yet. What o asks for
+// holds from there on and goes into config.json; with nothing asked for, the run ends as if it had never stopped. Fewer
+// steps than it has made, keys that cannot change and another text are a *UsageError, and change nothing. The warnings say
+// what of the run was damaged.
+func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (t *Training, warnings []string, err error) {
 	m, err := describe(dir, true)
 	if err != nil {
 		return nil, nil, err
+	}
+	if o.Kind != "" && o.Kind != m.Kind {
+		return nil, nil, usage("train %s --resume %s: it is a run of kind %s: leave the word out, or say %s", o.Kind, dir, m.Kind, m.Kind)
 	}
 	if m.Imported != "" {
 		return nil, nil, usage("--resume %s: the run was imported from %s: it has weights to measure and to write with, and no state to train on from", dir, m.Imported)
@@ -265,42 +268,41 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, steps int) (t *Tra
 			t = nil
 		}
 	}()
+	was := t.TrainConfig
+	if err := t.change(o.Set); err != nil {
+		return t, nil, err
+	}
 	if t.run, err = checkpoint.ResumeRun(dir); err != nil {
 		return t, nil, err
 	}
 	if err = train.Enough(t.Params); err != nil {
 		return t, nil, &UsageError{err}
 	}
-	raised := t.raise(steps)
 	if err := t.initialize(); err != nil {
 		return t, nil, err
 	}
+	if len(o.Data) > 0 {
+		t.Data, t.FromMemory = absolute(o.Data), false
+	}
 	if err := t.open(ctx); err != nil {
+		if len(o.Data) == 0 {
+			err = t.gone(err)
+		}
 		return t, nil, err
 	}
 	t.Loop.Run = t.run
-	if warnings, err = t.Loop.Resume(); errors.Is(err, train.ErrData) {
-		err = usage("--resume %s: %w", dir, err)
-	}
+	warnings, err = t.Loop.Resume(train.More{Steps: o.Steps, Minutes: o.Minutes, Was: &was})
 	if err != nil {
-		return t, warnings, err
+		return t, warnings, limits(o, dir, err)
 	}
-	if !raised || t.Loop.Finished() {
+	if len(o.Set) > 0 && t.Loop.Finished() {
+		return t, warnings, usage("--set %s: %s is finished after %d steps: add --steps or --minutes to train it further", o.Set[0], dir, t.Loop.Trainer.Steps())
+	}
+	t.TrainConfig = t.Loop.Trainer.Config
+	if len(o.Data) == 0 && t.TrainConfig == was {
 		return t, warnings, nil
 	}
-	if done := t.Loop.Trainer.Steps(); steps < done {
-		return t, warnings, usage("--steps %d: %s has made %d steps already: want %d or more", steps, dir, done, done)
-	}
-	return t, warnings, t.run.WriteConfig(t.configFile)
-}
-
-// raise gives the run another number of steps, which counts instead of minutes, and reports whether it is another.
-func (t *Training) raise(steps int) bool {
-	if steps == 0 || steps == t.MaxSteps && t.MaxMinutes == 0 {
-		return false
-	}
-	t.MaxSteps, t.MaxMinutes = steps, 0
-	return true
+	return t, warnings, t.writeConfig(t.run)
 }
 
 // initialize gives the parameters the values a new run has: a run killed before its first checkpoint begins again.
@@ -331,7 +333,10 @@ func (t *Training) initialize() error {
 }
 
 // Do trains until the end, or until ctx ends: then what is done is saved.
-func (t *Training) Do(ctx context.Context) (train.Outcome, error) { return t.Loop.Do(ctx) }
+func (t *Training) Do(ctx context.Context) (train.Outcome, error) {
+	out, err := t.Loop.Do(ctx)
+	return out, t.diverged(err)
+}
 
 // Corpus returns the text of the run.
 func (t *Training) Corpus() *corpus.Corpus { return t.corpus }

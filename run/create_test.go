@@ -48,12 +48,12 @@ func TestCreateLeavesNothing(t *testing.T) {
 func TestOneTrainer(t *testing.T) {
 	o := run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2, Out: filepath.Join(t.TempDir(), "run")}
 	trainTo(t, 1, 0, o)
-	tr, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, 4)
+	tr, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, run.ResumeOptions{Steps: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tr.Close()
-	if other, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, 4); err == nil || other != nil || !strings.Contains(err.Error(), "in use") {
+	if other, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, run.ResumeOptions{Steps: 4}); err == nil || other != nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a second trainer: %v", err)
 	}
 	if _, err := run.Open(o.Out); err != nil {
@@ -146,7 +146,7 @@ func TestFewerLayers(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := run.Resume(t.Context(), eng, o.Out, 3); err == nil || !strings.Contains(err.Error(), "does not match config.json") {
+	if _, _, err := run.Resume(t.Context(), eng, o.Out, run.ResumeOptions{Steps: 3}); err == nil || !strings.Contains(err.Error(), "does not match config.json") {
 		t.Errorf("resumed: %v", err)
 	}
 }

@@ -44,7 +44,7 @@ func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]metri
 
 // Evaluation says what Evaluate measures; its zero value measures all of the run's own held-out text.
 type Evaluation struct {
-	Data  []string  // paths of other text, of which all is measured; none for the run's held-out part
+	Data  []string  // text, of which all is measured, or of the run's own, wherever it lies, the held-out part; none for that
 	Field string    // what holds the text in JSON lines and Parquet of Data (corpus.Source.Field)
 	Stdin io.Reader // what corpus.Stdin among Data reads; nil refuses it
 	Block int       // tokens a block; 0 for the run's block_size
@@ -116,7 +116,8 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	defer text.Close()
 	out.Notes = text.Notes()
 	part := text.HeldOut()
-	if len(o.Data) > 0 || len(m.Data) == 0 && m.Imported != "" { // nothing of it was for training
+	other := len(o.Data) > 0 && !m.trainedOn(text)
+	if other || len(m.Data) == 0 && m.Imported != "" { // nothing of it was for training
 		part, out.Text.Part = text.All(), PartAll
 	}
 	layout := m.Layout()
@@ -146,7 +147,7 @@ func (m *Model) ownText(ctx context.Context) (*corpus.Corpus, error) {
 	}
 	text, err := m.text(ctx, m.Source())
 	if err != nil {
-		return nil, err
+		return nil, m.gone(err)
 	}
 	r, err := checkpoint.OpenRun(m.Dir)
 	if err != nil {

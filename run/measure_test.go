@@ -21,7 +21,7 @@ func TestMeasuresScores(t *testing.T) {
 	for _, out := range []string{lmDir, arDir} {
 		measured := 0
 		for _, line := range metricsOf(t, out) {
-			if !strings.Contains(line, "measured:true") {
+			if !strings.Contains(line, "kind:measured") {
 				continue
 			}
 			measured++

@@ -100,6 +100,7 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 		return nil, err
 	}
 	m := newModel(dir, nil, p, training)
+	m.Data = far(dir, m.Data)
 	m.Tokenizer, err = tokenizer.Load(filepath.Join(dir, checkpoint.TokenizerFile))
 	if err != nil && !(m.Imported != "" && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the run %s: %w", dir, err)
@@ -186,5 +187,5 @@ func (m *Model) VocabSize() int { return m.Network.Vocabulary().Size }
 // Objective returns what training optimizes.
 func (m *Model) Objective() (*train.Objective, error) { return m.Network.Objective(m.TrainConfig) }
 
-// Config returns the resolved configuration as it stands in config.json.
+// Config returns the resolved configuration as it stands in config.json, with absolute paths of the text.
 func (m *Model) Config() any { return m.configFile }

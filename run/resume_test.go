@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/run"
 )
@@ -98,37 +99,45 @@ func TestMoreSteps(t *testing.T) {
 	if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
 		t.Errorf("metrics of the raised run (+) differ:\n%s", d)
 	}
-	o.Steps, before = 5, tree(t, o.Out)
-	if out := trainTo(t, 2, 0, o); !out.Finished || out.Steps != 8 {
-		t.Errorf("lowered to 5 steps after 8: %+v", out)
+}
+
+// refused makes sure that resuming with options is a *run.UsageError that says what is wrong, and changes nothing.
+func refused(t *testing.T, dir, want string, o run.ResumeOptions) {
+	t.Helper()
+	before := tree(t, dir)
+	tr, _, err := run.Resume(t.Context(), engine(t, 1), dir, o)
+	_, usage := errors.AsType[*run.UsageError](err)
+	_, config := errors.AsType[*config.Error](err)
+	if tr != nil || !usage && !config || !strings.Contains(err.Error(), want) {
+		t.Errorf("resumed with %+v: %v, want %q", o, err, want)
 	}
-	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
-		t.Errorf("lowering the steps of a finished run changed it:\n%s", d)
+	if d := cmp.Diff(before, tree(t, dir)); d != "" {
+		t.Errorf("%+v was refused and changed the run:\n%s", o, d)
 	}
 }
 
-// TestFewerSteps gives a run that was stopped in the middle other numbers of steps: fewer than it has made are refused,
-// as many end it there, and its configuration says so.
+// TestFewerSteps gives runs that were stopped in the middle, and then the same when they are finished, other numbers of
+// steps: fewer than they have made are refused, as many end them there, and their configuration says so.
 func TestFewerSteps(t *testing.T) {
 	o := run.Options{Kind: run.AR, Set: tinyAR, Data: []string{tinyText(t)}, Steps: 8, Out: filepath.Join(t.TempDir(), "run")}
 	if out := trainTo(t, 1, 4, o); out.Finished || out.Steps != 4 {
 		t.Fatalf("stopped: %+v", out)
 	}
-	before := tree(t, o.Out)
-	_, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, 3)
-	if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), "has made 4 steps") {
-		t.Errorf("3 steps after 4: %v", err)
-	}
-	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
-		t.Errorf("what was refused changed the run:\n%s", d)
+	for _, fewer := range []int{1, 3} {
+		refused(t, o.Out, "has made 4 steps already", run.ResumeOptions{Steps: fewer})
 	}
 	o.Steps = 4
 	if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 4 {
 		t.Errorf("4 steps after 4: %+v", out)
 	}
-	o.Steps = 0
-	if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 4 {
-		t.Errorf("resumed: %+v", out)
+	for _, fewer := range []int{1, 3} {
+		refused(t, o.Out, "want more than 4", run.ResumeOptions{Steps: fewer})
+		refused(t, o.Out, "want more than 4", run.ResumeOptions{Steps: fewer, Minutes: 1})
+	}
+	for _, o.Steps = range []int{0, 4} {
+		if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 4 {
+			t.Errorf("resumed: %+v", out)
+		}
 	}
 	o.Steps = 6
 	if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 6 {

@@ -43,7 +43,7 @@ func TestStoppedWhileMeasuring(t *testing.T) {
 			t.Fatalf("stopped in the measurement after %d steps: %+v, %v", steps, out, err)
 		}
 		if steps < 6 {
-			tr, _, err = run.Resume(t.Context(), engine(t, 1), o.Out, 0)
+			tr, _, err = run.Resume(t.Context(), engine(t, 1), o.Out, run.ResumeOptions{})
 		}
 	}
 	if out := trainTo(t, 1, 0, o); !out.Finished || len(out.Measured) == 0 {
@@ -84,7 +84,7 @@ func TestStoppedInStep(t *testing.T) {
 		if err = errors.Join(err2, tr.Close()); err != nil || out.Finished || out.Steps > before+1 {
 			t.Fatalf("stopped after %d questions: %+v, %v", n, out, err)
 		}
-		tr, _, err = run.Resume(t.Context(), engine(t, 1), o.Out, 0)
+		tr, _, err = run.Resume(t.Context(), engine(t, 1), o.Out, run.ResumeOptions{})
 	}
 	if err = errors.Join(err, tr.Close()); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestMinutes(t *testing.T) {
 	defer stop()
 	decided := 0
 	tr.Loop.Progress = func(e train.Event) {
-		if decided == 0 && e.Total > 0 {
+		if decided == 0 && e.Kind == train.EventStep && e.Total > 0 {
 			decided = e.Total
 			stop()
 		}
@@ -162,11 +162,11 @@ func TestMinutes(t *testing.T) {
 	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
 		t.Errorf("resuming the finished run changed it:\n%s", d)
 	}
-	for _, o.Steps = range []int{decided, decided - 1} { // no more than it has made: it stays a run of minutes
-		if again := trainTo(t, 1, 0, o); !again.Finished || again.Steps != decided {
-			t.Errorf("%d steps asked for: %+v", o.Steps, again)
-		}
+	o.Steps = decided // no more than it has made: it stays a run of minutes
+	if again := trainTo(t, 1, 0, o); !again.Finished || again.Steps != decided {
+		t.Errorf("%d steps asked for: %+v", o.Steps, again)
 	}
+	refused(t, o.Out, "want more than", run.ResumeOptions{Steps: decided - 1})
 	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
 		t.Errorf("asking the finished run for no more steps changed it:\n%s", d)
 	}

@@ -121,7 +121,7 @@ func TestFromMemory(t *testing.T) {
 	}
 	defer m.Close()
 	_, ownErr := m.Evaluate(t.Context(), engine(t, 1), run.Evaluation{})
-	_, _, resumeErr := run.Resume(t.Context(), engine(t, 1), o.Out, 4)
+	_, _, resumeErr := run.Resume(t.Context(), engine(t, 1), o.Out, run.ResumeOptions{Steps: 4})
 	for _, err := range []error{ownErr, resumeErr} {
 		if _, bad := errors.AsType[*run.UsageError](err); !bad || !strings.Contains(err.Error(), "text from memory") {
 			t.Error(err)
@@ -132,7 +132,7 @@ func TestFromMemory(t *testing.T) {
 	}
 }
 
-// TestStandardInput: it is measured on, and not trained on.
+// TestStandardInput: it is measured on, here the held-out part of the text that the run knows, and not trained on.
 func TestStandardInput(t *testing.T) {
 	text := tinyText(t)
 	o := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "run"), Set: tinyAE, Data: []string{"-"}, Steps: 2}
@@ -158,7 +158,7 @@ func TestStandardInput(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if a, b := results[0].Measured.(autoencoder.Measurement).CrossEntropy, results[1].Measured.(autoencoder.Measurement).CrossEntropy; a != b || results[1].Text.String() != "all of standard input" {
+	if a, b := results[0].Measured.(autoencoder.Measurement).CrossEntropy, results[1].Measured.(autoencoder.Measurement).CrossEntropy; a != b || results[1].Text.String() != "held out of standard input" {
 		t.Errorf("cross entropy %v, and %v on %s", a, b, results[1].Text)
 	}
 }

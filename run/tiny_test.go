@@ -64,15 +64,21 @@ func trainTo(t testing.TB, threads, stopAt int, o run.Options) train.Outcome {
 	if _, missing := os.Stat(filepath.Join(o.Out, "config.json")); missing != nil {
 		tr, err = run.Create(t.Context(), engine(t, threads), o)
 	} else {
-		tr, _, err = run.Resume(t.Context(), engine(t, threads), o.Out, o.Steps)
+		tr, _, err = run.Resume(t.Context(), engine(t, threads), o.Out, run.ResumeOptions{Steps: o.Steps})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	return stopAfter(t, stopAt, tr)
+}
+
+// stopAfter trains until so many steps are made, 0 for to the end, and closes the run.
+func stopAfter(t testing.TB, stopAt int, tr *run.Training) train.Outcome {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	tr.Loop.Progress = func(e train.Event) {
-		if e.Measured == nil && !e.Saved && e.Step+1 == stopAt {
+		if e.Kind == train.EventStep && e.Step == stopAt {
 			stop()
 		}
 	}

@@ -9,37 +9,38 @@ import (
 	"github.com/calm-go/calm/config"
 )
 
-// Config holds the training keys, under the names of Hugging Face's trainer, which the reference uses.
+// Config holds the training keys, under the names of Hugging Face's trainer, which the reference uses. Validate has the
+// bounds of each.
 type Config struct {
-	LearningRate    float64 `json:"learning_rate"`
-	AdamBeta1       float64 `json:"adam_beta1"`
-	AdamBeta2       float64 `json:"adam_beta2"`
-	AdamEpsilon     float64 `json:"adam_epsilon"`
-	WeightDecay     float64 `json:"weight_decay"`  // on matrices and embeddings only
-	MaxGradNorm     float64 `json:"max_grad_norm"` // 0: no clipping
-	LRSchedulerType string  `json:"lr_scheduler_type"`
-	WarmupSteps     int     `json:"warmup_steps"`
-	DecayFraction   float64 `json:"decay_fraction"` // of warmup_stable_decay: the last part of the steps, down to 0
-	MaxSteps        int     `json:"max_steps"`      // in all; 0 where minutes decide
-	MaxMinutes      float64 `json:"max_minutes"`    // of training time; 0: no limit
+	LearningRate    float64 `json:"learning_rate"`     // the highest of the schedule, above 0
+	AdamBeta1       float64 `json:"adam_beta1"`        // decay of the first moment, in [0, 1)
+	AdamBeta2       float64 `json:"adam_beta2"`        // decay of the second moment, in [0, 1)
+	AdamEpsilon     float64 `json:"adam_epsilon"`      // added to the root of the second moment, in (0, 1]
+	WeightDecay     float64 `json:"weight_decay"`      // decoupled, 0 or more; on matrices and embeddings only
+	MaxGradNorm     float64 `json:"max_grad_norm"`     // L2 norm that gradients are clipped to; 0: no clipping
+	LRSchedulerType string  `json:"lr_scheduler_type"` // Constant, ConstantWithWarmup, Cosine or WarmupStableDecay
+	WarmupSteps     int     `json:"warmup_steps"`      // steps in which the rate rises from 0; 0: none
+	DecayFraction   float64 `json:"decay_fraction"`    // of warmup_stable_decay: the last part of the steps, in [0, 1], down to 0
+	MaxSteps        int     `json:"max_steps"`         // in all; 0 where minutes decide
+	MaxMinutes      float64 `json:"max_minutes"`       // of training in all, measurements not counted; 0: no limit
 
-	BatchSize                 int `json:"batch_size"` // rows, B
-	BlockSize                 int `json:"block_size"` // tokens a row, T
-	GradientAccumulationSteps int `json:"gradient_accumulation_steps"`
+	BatchSize                 int `json:"batch_size"`                  // rows of a batch, B
+	BlockSize                 int `json:"block_size"`                  // tokens of a row, T: whole patches
+	GradientAccumulationSteps int `json:"gradient_accumulation_steps"` // batches of a step, 1 or more
 
-	Seed         uint64 `json:"seed"`
-	LoggingSteps int    `json:"logging_steps"` // a line of metrics every so many steps
+	Seed         uint64 `json:"seed"`          // of the first weights, the order of the text, and noise
+	LoggingSteps int    `json:"logging_steps"` // a line of metrics after the first step and every so many, 1 or more
 	EvalSteps    int    `json:"eval_steps"`    // a measurement on held-out text every so many steps; 0: at the end only
 	EvalBlocks   int    `json:"eval_blocks"`   // held-out blocks of such a measurement; 0: all
 	SaveSteps    int    `json:"save_steps"`    // a checkpoint every so many steps; 0: at the end only
 }
 
-// Names of LRSchedulerType.
+// Names of LRSchedulerType. Every schedule has the warm-up that warmup_steps says.
 const (
-	Constant           = "constant" // with warm-up if warmup_steps says so, as the paper describes
-	ConstantWithWarmup = "constant_with_warmup"
-	Cosine             = "cosine"
-	WarmupStableDecay  = "warmup_stable_decay"
+	Constant           = "constant"             // the same as ConstantWithWarmup
+	ConstantWithWarmup = "constant_with_warmup" // the highest rate to the end
+	Cosine             = "cosine"               // half a cosine from the highest rate down to 0
+	WarmupStableDecay  = "warmup_stable_decay"  // the highest rate, then in a straight line down to 0
 )
 
 // Default is the reference's recipe (SPEC section 2) with a batch for one machine.
@@ -98,10 +99,11 @@ func (c Config) WholePatches(patch, least int) error {
 	return p.Err()
 }
 
-// LearningRateAt returns the rate of step s, counted from 0, of a run of total steps; total 0 stands for a run whose end
-// is not known yet, and none of its steps decays. Warm-up gives step s the rate lr*min(1, s/warmup): the first step
+// LearningRateAt returns the rate of a step, counted from 1, of a run of total steps; total 0 stands for a run whose end
+// is not known yet, and none of its steps decays. Warm-up gives step n the rate lr*min(1, (n-1)/warmup): the first step
 // changes no weight but fills the optimizer's moments, as in the reference.
-func (c Config) LearningRateAt(s, total int) float64 {
+func (c Config) LearningRateAt(step, total int) float64 {
+	s := step - 1 // steps made before
 	if s < c.WarmupSteps {
 		return c.LearningRate * float64(s) / float64(c.WarmupSteps)
 	}

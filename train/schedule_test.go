@@ -13,7 +13,7 @@ import (
 func TestLearningRate(t *testing.T) {
 	const lr = 1e-3
 	type at struct {
-		step, total int
+		step, total int     // steps made before, as the formulas count
 		want        float64 // of lr
 	}
 	cases := []struct {
@@ -40,7 +40,7 @@ func TestLearningRate(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, a := range c.at {
-			if got := cfg.LearningRateAt(a.step, a.total); math.Abs(got-a.want*lr) > 1e-15 {
+			if got := cfg.LearningRateAt(a.step+1, a.total); math.Abs(got-a.want*lr) > 1e-15 {
 				t.Errorf("%s, warm-up %d, step %d of %d: %g, want %g", c.schedule, c.warmup, a.step, a.total, got, a.want*lr)
 			}
 			checked++

@@ -11,11 +11,11 @@ import (
 )
 
 // Trainer makes optimizer steps. All it does follows from the objective's parameters, the configuration, the batches
-// and the number of the step, so that its State is all a checkpoint needs.
+// and the number of the step, so that Tensors and Steps are all a checkpoint needs.
 type Trainer struct {
-	Config    Config
+	Config    Config // may change between steps, but for the sizes of a batch and the seed
 	Objective *Objective
-	Program   *cpu.Program
+	Program   *cpu.Program // the compiled objective
 
 	optimizer *cpu.AdamW
 	auxiliary map[*nn.Param]bool // parameters of the auxiliary loss, saved with the optimizer's state
@@ -25,11 +25,11 @@ type Trainer struct {
 
 // Report is what a step did.
 type Report struct {
-	Step         int     // the step's number, from 0
-	Loss         float64 // mean over accumulated batches
-	GradNorm     float64 // before clipping
-	LearningRate float64
-	Figures      []Figure // of the last accumulated batch
+	Step         int      // the step's number, from 1: the steps made with it
+	Loss         float64  // what is minimised, mean over accumulated batches
+	GradNorm     float64  // L2 norm of all gradients together, before clipping
+	LearningRate float64  // of this step
+	Figures      []Figure // metrics of the last accumulated batch
 	Without      bool     // the auxiliary loss was off; false where there is none
 }
 
@@ -68,7 +68,7 @@ func (t *Trainer) Steps() int { return t.step }
 // an error the parameters are as they were.
 func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) {
 	c := t.Config
-	r := Report{Step: t.step, LearningRate: c.LearningRateAt(t.step, total)}
+	r := Report{Step: t.step + 1, LearningRate: c.LearningRateAt(t.step+1, total)}
 	if a := t.Objective.Auxiliary; a != nil {
 		r.Without = !a.on(t.step, total)
 		a.Switch(!r.Without)
@@ -89,7 +89,7 @@ func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) 
 	mean := 1 / float64(c.GradientAccumulationSteps)
 	r.GradNorm = t.optimizer.GradNorm() * mean
 	if !finite(r.Loss) || !finite(r.GradNorm) {
-		return r, &DivergedError{Step: t.step, Loss: r.Loss, GradNorm: r.GradNorm}
+		return r, &DivergedError{Step: r.Step, Loss: r.Loss, GradNorm: r.GradNorm}
 	}
 	scale := mean
 	if c.MaxGradNorm > 0 {
@@ -104,16 +104,16 @@ func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) 
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// DivergedError says that a step gave no finite loss or gradient. No parameter has been changed by it.
+// DivergedError says that a step gave no finite loss or gradient. It was not made: no parameter has been changed by it.
 type DivergedError struct {
-	Step           int // from 0, as in Report
+	Step           int // the step's number, from 1, as in Report
 	Loss, GradNorm float64
 }
 
-// Error says at which step, counted from 1, with which loss and norm, and what to do.
+// Error says at which step, with which loss and norm, and what to do.
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("training diverged at step %d: the loss is %v and the gradient's norm %v; lower learning_rate or max_grad_norm, or raise warmup_steps",
-		e.Step+1, e.Loss, e.GradNorm) // counted as progress and metrics count
+		e.Step, e.Loss, e.GradNorm)
 }
 
 // Names in optimizer.safetensors: the moments of a parameter.

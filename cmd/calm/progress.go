@@ -31,12 +31,15 @@ func newProgress(w io.Writer, name string) *progress {
 }
 
 func (p *progress) event(e train.Event) {
-	switch {
-	case e.Measured != nil:
+	switch e.Kind {
+	case train.EventMeasured:
 		p.line(p.measured(e))
-	case e.Saved:
-	case p.due(e.Step == 0):
-		p.show(p.step(e))
+	case train.EventStep:
+		if p.due(e.Step == 1) {
+			p.show(p.step(e))
+		}
+	case train.EventChanged:
+		p.line(fmt.Sprintf("%s %s", p.name, e.Changed))
 	}
 }
 
@@ -60,7 +63,7 @@ func (p *progress) due(first bool) bool {
 
 func (p *progress) step(e train.Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s step %d", p.name, e.Step+1)
+	fmt.Fprintf(&b, "%s step %d", p.name, e.Step)
 	if e.Total > 0 {
 		fmt.Fprintf(&b, "/%d", e.Total)
 	}
@@ -82,7 +85,7 @@ func (p *progress) step(e train.Event) string {
 
 func (p *progress) measured(e train.Event) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s step %d, held out:", p.name, e.Step+1)
+	fmt.Fprintf(&b, "%s step %d, held out:", p.name, e.Step)
 	for i, f := range e.Measured {
 		if i > 0 {
 			b.WriteByte(',')

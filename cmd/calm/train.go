@@ -26,11 +26,13 @@ func newTrain() *cobra.Command {
 
 The configuration is a preset, over it a JSON file (--config), over that single keys (--set). It stands resolved in the
 run directory, which holds all that evaluation and generation need. Ctrl-C saves; --resume goes on as if nothing had
-happened.`,
+happened, or with what these flags ask for: --steps N (in all), --minutes N (further ones), --set of keys that change neither
+the model nor the order of the text, --data (where the run's text lies now).`,
 		Example: `  calm train ae --out runs/ae
   calm train lm --ae runs/ae --out runs/lm --steps 2000
   calm train lm --ae runs/ae --out runs/wide --set hidden_size=256 --set num_attention_heads=8 --minutes 30
-  calm train --resume runs/lm --steps 4000`,
+  calm train --resume runs/lm --steps 4000
+  calm train --resume runs/lm --set learning_rate=1e-4 --minutes 10`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("seed") {
 				f.Seed = &f.seed
@@ -48,8 +50,8 @@ happened.`,
 	addField(fl, &f.Field)
 	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run, for lm")
 	fl.StringVar(&f.Tokenizer, "tokenizer", "", "bytes, llama3:FILE or a tokenizer.json (default bytes; lm uses its autoencoder's)")
-	fl.IntVar(&f.Steps, "steps", 0, "optimizer steps in all")
-	fl.Float64Var(&f.Minutes, "minutes", 0, "minutes of training")
+	fl.IntVar(&f.Steps, "steps", 0, "optimizer steps in all, with --resume too")
+	fl.Float64Var(&f.Minutes, "minutes", 0, "minutes of training; with --resume, further ones")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&f.resume, "resume", "", "a run to go on with, instead of a new one")
 	return cmd
@@ -71,11 +73,12 @@ func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
 	var t *run.Training
 	switch {
 	case f.resume != "":
-		if len(args) > 0 || f.Out != "" || f.Preset != "" || f.Config != "" || len(f.Set) > 0 || len(f.Data) > 0 || f.Field != "" || f.AE != "" || f.Tokenizer != "" || f.Minutes > 0 || f.Seed != nil {
-			return badUsage("--resume goes on with the run as it is: only --steps and --threads go with it")
+		var o run.ResumeOptions
+		if o, err = f.resumeOptions(args); err != nil {
+			return err
 		}
 		var warnings []string
-		t, warnings, err = run.Resume(ctx, eng, f.resume, f.Steps)
+		t, warnings, err = run.Resume(ctx, eng, f.resume, o)
 		for _, w := range warnings {
 			fmt.Fprintln(cmd.ErrOrStderr(), "calm: warning:", w)
 		}
@@ -94,8 +97,24 @@ func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
 	return joinClose(err, t.Close)
 }
 
+// resumeOptions returns how the run is to go on.
+func (f *trainFlags) resumeOptions(args []string) (o run.ResumeOptions, err error) {
+	if len(args) > 1 || f.Out != "" || f.Preset != "" || f.Config != "" || f.Field != "" || f.AE != "" || f.Tokenizer != "" || f.Seed != nil {
+		return o, badUsage("--resume goes on with a run: only --steps, --minutes, --set, --data and --threads go with it")
+	}
+	o = run.ResumeOptions{Steps: f.Steps, Minutes: f.Minutes, Set: f.Set, Data: f.Data}
+	if len(args) == 1 {
+		o.Kind = run.Kind(args[0])
+	}
+	return o, nil
+}
+
 // trainToEnd trains with a line of progress, and says how it ended.
 func trainToEnd(ctx context.Context, cmd *cobra.Command, t *run.Training) error {
+	if t.Loop.Finished() {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is finished after %d steps: there is nothing to do; --steps or --minutes train it further\n", t.Dir, t.Loop.Trainer.Steps())
+		return nil
+	}
 	tellNotes(cmd, t.Corpus().Notes())
 	p := newProgress(cmd.ErrOrStderr(), string(t.Kind))
 	t.Loop.Progress = p.event

@@ -1,0 +1,104 @@
+package train
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"path/filepath"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/calm-go/calm/checkpoint"
+)
+
+// Line is one line of metrics.jsonl. docs/formats.md has the keys of each kind.
+type Line struct {
+	Kind EventKind // EventStep, EventMeasured, EventDecided or EventChanged
+	Step int       // number of steps made; of EventDecided and EventChanged the first step that they hold for, from 1
+	// Values are the line's numbers by key: loss, learning_rate, brier_lm and so on. A metric that was not finite is NaN.
+	Values map[string]float64
+	Change *Change // for EventChanged
+}
+
+// ReadMetrics reads the metrics of the run in dir, also while it is in training. Lines of older runs, which have no kind,
+// get the one they are of. A missing file is an empty one, and a torn last line is left out. After an error, which names
+// the line, the lines end.
+func ReadMetrics(dir string) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		n := 0
+		for text, err := range checkpoint.ReadMetrics(dir) {
+			n++
+			var line Line
+			if err == nil {
+				if line, err = parseLine(text); err != nil {
+					err = fmt.Errorf("%s:%d: %w", filepath.Join(dir, checkpoint.MetricsFile), n, err)
+				}
+			}
+			if !yield(line, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func parseLine(text []byte) (Line, error) {
+	var keys map[string]jsontext.Value
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return Line{}, fmt.Errorf("not an object of JSON: %w", err)
+	}
+	var line Line
+	var measured bool
+	if err := take(keys, map[string]any{"kind": &line.Kind, "step": &line.Step, "measured": &measured}); err != nil {
+		return line, err
+	}
+	if line.Kind == EventChanged {
+		c := Change{Step: line.Step}
+		if err := take(keys, map[string]any{"key": &c.Key, "old": &c.Old, "new": &c.New}); err != nil {
+			return line, err
+		}
+		line.Change = &c
+	}
+	line.Values = numbers(keys)
+	if _, decided := line.Values["decided_steps"]; line.Kind == "" { // written before lines had a kind
+		switch {
+		case measured:
+			line.Kind = EventMeasured
+		case decided:
+			line.Kind = EventDecided
+		default:
+			line.Kind = EventStep
+		}
+	}
+	return line, nil
+}
+
+// take moves the values of keys that are there into what the pointers point to.
+func take(keys map[string]jsontext.Value, into map[string]any) error {
+	for key, to := range into {
+		v, ok := keys[key]
+		if !ok {
+			continue
+		}
+		if err := json.Unmarshal(v, to); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		delete(keys, key)
+	}
+	return nil
+}
+
+// numbers returns the numbers among values, null as NaN. One beyond float64 is infinite.
+func numbers(values map[string]jsontext.Value) map[string]float64 {
+	list := map[string]float64{}
+	for key, v := range values {
+		switch v.Kind() {
+		case '0':
+			list[key], _ = strconv.ParseFloat(string(v), 64)
+		case 'n':
+			list[key] = math.NaN()
+		}
+	}
+	return list
+}
