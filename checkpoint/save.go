@@ -210,7 +210,7 @@ func (r *Run) publish(step int) error {
 	return r.disk.SyncDir(r.Dir)
 }
 
-// prune removes the oldest checkpoints. Each is hidden first, so that a kill leaves no half of one.
+// prune removes the oldest checkpoints.
 func (r *Run) prune(newest int) error {
 	steps, err := r.Steps()
 	if err != nil {
@@ -223,11 +223,7 @@ func (r *Run) prune(newest int) error {
 		if step == newest {
 			continue
 		}
-		temp := r.Path(stateDir, "."+stepPrefix+strconv.Itoa(step)+oldSuffix+atomicfile.Suffix)
-		if err := r.disk.Rename(r.stepDir(step), temp); err != nil {
-			return err
-		}
-		if err := r.disk.RemoveAll(temp); err != nil {
+		if err := r.discard(step); err != nil {
 			return err
 		}
 	}

@@ -1,17 +1,15 @@
 package run_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/train"
 )
 
 // costOf describes the run in dir and compares what its steps take with so many of them, and of all planned ones, with the
@@ -113,21 +111,16 @@ func TestTokenLossByTheClock(t *testing.T) {
 	}
 	off := max(float64(d.Step), until*float64(d.Total)) // the first step, from 0, without the token loss
 	lines, with := 0, 0
-	data, err := os.ReadFile(filepath.Join(o.Out, "metrics.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(data)) {
-		var m map[string]any
-		if err := json.Unmarshal([]byte(line), &m); err != nil {
+	for line, err := range train.ReadMetrics(o.Out) {
+		if err != nil {
 			t.Fatal(err)
 		}
-		if m["loss"] == nil {
+		if line.Kind != train.EventStep {
 			continue
 		}
 		lines++
-		_, on := m["token_loss"]
-		if step := m["step"].(float64) - 1; on != (step < off) {
+		_, on := line.Values["token_loss"]
+		if step := float64(line.Step - 1); on != (step < off) {
 			t.Errorf("step %v of %d: with the token loss: %t, it is to end at %v", step, d.Total, on, off)
 		} else if on {
 			with++

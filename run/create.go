@@ -291,7 +291,7 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (
 		return t, nil, err
 	}
 	t.Loop.Run = t.run
-	warnings, err = t.Loop.Resume(train.More{Steps: o.Steps, Minutes: o.Minutes, Was: &was})
+	warnings, err = t.Loop.Resume(train.More{Steps: o.Steps, Minutes: o.Minutes, From: o.From, Was: &was})
 	if err != nil {
 		return t, warnings, limits(o, dir, err)
 	}

@@ -127,7 +127,9 @@ func TestMovedTree(t *testing.T) {
 
 // prepare makes a prepared corpus of one document.
 func prepare(ctx context.Context, dir string, content []byte) error {
-	docs := func(yield func(corpus.Document, error) bool) { yield(corpus.Document{Text: content, Source: "text"}, nil) }
+	docs := func(yield func(corpus.Document, error) bool) {
+		yield(corpus.Document{Text: content, Source: "text"}, nil)
+	}
 	c, err := corpus.Prepare(ctx, docs, tokenizer.Bytes(), dir, corpus.PrepareOptions{})
 	if err != nil {
 		return err

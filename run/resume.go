@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/train"
 )
@@ -16,6 +17,7 @@ type ResumeOptions struct {
 	Kind    Kind     // what the run has to be; "": anything
 	Steps   int      // to make in all, those made included; 0: as configured. They count instead of minutes
 	Minutes float64  // to train further; 0: as configured. With Steps, what comes first ends the run
+	From    *int     // the step of the checkpoint to go on from, 0 also for the beginning; nil: the newest before a step that diverged
 	Set     []string // key=value of Changeable keys, which hold from the next step on
 	Data    []string // where the run's text lies now; none: where it lay
 }
@@ -81,10 +83,30 @@ func limits(o ResumeOptions, dir string, err error) error {
 	if errors.Is(err, train.ErrData) {
 		return usage("--resume %s: %w", dir, err)
 	}
+	if o.From != nil && errors.Is(err, checkpoint.ErrNoCheckpoint) {
+		return usage("--from %d: %w", *o.From, err)
+	}
 	if few, ok := errors.AsType[*train.FewerStepsError](err); ok {
-		return usage("--steps %d: %s: %w", o.Steps, dir, few)
+		want := fmt.Sprintf("more than %d", few.Made)
+		if !few.Finished {
+			want = fmt.Sprintf("%d to end it there, or more", few.Made)
+		}
+		return usage("--steps %d: %s has made %d steps already: want %s", o.Steps, dir, few.Made, want)
 	}
 	return err
+}
+
+// Changes returns how the run's training keys changed while it was trained, up to its newest checkpoint.
+func (m *Model) Changes() ([]train.Change, error) {
+	r, err := checkpoint.OpenRun(m.Dir)
+	if err != nil {
+		return nil, err
+	}
+	list, err := train.Changes(r)
+	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
+		return nil, nil
+	}
+	return list, err
 }
 
 // diverged says how a run that diverged can go on.
@@ -92,5 +114,5 @@ func (t *Training) diverged(err error) error {
 	if _, ok := errors.AsType[*train.DivergedError](err); !ok || t.run == nil {
 		return err
 	}
-	return fmt.Errorf("%w: go on from the last checkpoint with calm train --resume %s --set learning_rate=%g", err, t.Dir, t.LearningRate/2)
+	return fmt.Errorf("%w; calm train --resume %s --set learning_rate=%g goes on from the checkpoint before", err, t.Dir, t.LearningRate/2)
 }

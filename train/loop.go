@@ -25,7 +25,7 @@ type Loop struct {
 
 	state    loopState
 	started  time.Time
-	before   float64  // seconds of training before this process
+	spent    float64  // seconds of training before this process
 	measured []Figure // what was measured last
 	meter    meter
 	noted    bool // what was changed on resuming stands in metrics.jsonl
@@ -52,11 +52,12 @@ func (l *Loop) total() int {
 	return total
 }
 
-func (l *Loop) seconds() float64 { return l.before + time.Since(l.started).Seconds() }
+func (l *Loop) seconds() float64 { return l.spent + time.Since(l.started).Seconds() }
 
 // Do trains to the end, and leaves a finished run alone. Whatever ends it, the steps made are saved: the end of the
 // context, for which Outcome.Finished is unset and the error nil; an error of a step, of a measurement or of writing
-// metrics; a panic of Progress or Evaluate.
+// metrics; a panic of Progress or Evaluate. After a *DivergedError the weights before the step are saved, but as they are
+// spoiled as a rule, Resume goes on from the checkpoint before.
 func (l *Loop) Do(ctx context.Context) (Outcome, error) {
 	l.started, l.measured, l.unsaved = time.Now(), nil, false
 	l.state.Data, l.state.MaxSteps = l.Data, l.Trainer.Config.MaxSteps
@@ -69,6 +70,7 @@ func (l *Loop) Do(ctx context.Context) (Outcome, error) {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
 	}
+	_, l.state.Diverged = errors.AsType[*DivergedError](err)
 	if !l.unsaved {
 		err = errors.Join(err, l.save())
 	}

@@ -27,7 +27,9 @@ type loopState struct {
 	// none.
 	Config  map[string]jsontext.Value `json:"config,omitzero"`
 	Changes []Change                  `json:"changes,omitzero"`
-	Since   Moment                    `json:"since,omitzero"`
+	Since   Moment                    `json:"since,omitzero"` // when the minutes that hold now were given
+	// Diverged says that the step after the checkpoint diverged.
+	Diverged bool `json:"diverged,omitzero"`
 }
 
 // Decision is what a run under max_minutes decided by the clock. It is written down, so that a run can be repeated and

@@ -10,6 +10,7 @@ import (
 
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/train"
 )
 
 // infoFlags say what to describe, and in which context.
@@ -45,10 +46,20 @@ floating-point operations (docs/flops.md says which are counted). A run's weight
 			if err != nil {
 				return err
 			}
-			if f.asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(infoJSON(m, cost, text))
+			var changes []train.Change
+			if m.Dir != "" {
+				if changes, err = m.Changes(); err != nil {
+					return err
+				}
 			}
-			return f.describe(cmd.OutOrStdout(), m, cost, text)
+			if f.asJSON {
+				info := infoJSON(m, cost, text)
+				if len(changes) > 0 {
+					info["changes"] = changes
+				}
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(info)
+			}
+			return f.describe(cmd.OutOrStdout(), m, cost, changes, text)
 		},
 	}
 	fl := cmd.Flags()
@@ -115,7 +126,7 @@ func infoJSON(m *run.Model, c run.Cost, configuration []byte) map[string]any {
 }
 
 // describe prints the same for people.
-func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost, configuration []byte) error {
+func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost, changes []train.Change, configuration []byte) error {
 	what, tokens := "preset "+f.preset, fmt.Sprintf("vocabulary of %d", m.VocabSize())
 	switch {
 	case m.Tokenizer != nil:
@@ -141,6 +152,9 @@ func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost, configuratio
 	} else {
 		fmt.Fprintf(w, "  writing     %s FLOPs a token at temperature 1 in a context of %d positions: %s\n",
 			quantity(c.TokenTotal()), c.Context, amounts(c.Token))
+	}
+	for _, change := range changes {
+		fmt.Fprintf(w, "  changed     %s\n", change)
 	}
 	_, err := w.Write(configuration)
 	return err

@@ -203,7 +203,7 @@ func TestRunIsSelfContained(t *testing.T) {
 	}
 	must(t, "eval", moved)
 	must(t, "info", moved)
-	must(t, "train", "--resume", moved, "--steps", "6")
+	must(t, "train", "--resume", moved, "--steps", "66")
 }
 
 // TestQuickstart does a few steps of it on the real book.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/calm-go/calm/train"
 )
 
 // weights returns the final weights and moments of a run.
@@ -32,23 +33,15 @@ func weights(t *testing.T, dir string, step int) []byte {
 // loggedSteps returns the steps of metrics.jsonl, of measurements negative.
 func loggedSteps(t *testing.T, dir string) []int {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var steps []int
-	for line := range strings.Lines(string(data)) {
-		var m struct {
-			Step     int
-			Measured bool
+	for line, err := range train.ReadMetrics(dir) {
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err := json.Unmarshal([]byte(line), &m); err != nil {
-			t.Fatalf("%q: %v", line, err)
+		if line.Kind == train.EventMeasured {
+			line.Step = -line.Step
 		}
-		if m.Measured {
-			m.Step = -m.Step
-		}
-		steps = append(steps, m.Step)
+		steps = append(steps, line.Step)
 	}
 	return steps
 }
@@ -201,7 +194,11 @@ func TestResumeNeedsItsText(t *testing.T) {
 	if got.status != exitUsage {
 		t.Errorf("want status 2: %v", got)
 	}
-	checkSentence(t, got, "text.txt")
+	checkSentence(t, got, "text.txt: no such file or directory): put it back, or say where it is now with --data")
+	if got = calmRun("eval", out); got.status != exitUsage {
+		t.Errorf("want status 2: %v", got)
+	}
+	checkSentence(t, got, "--data")
 	if now, err := os.ReadFile(filepath.Join(out, "config.json")); err != nil || !bytes.Equal(now, config) {
 		t.Errorf("the configuration was changed to\n%s", now)
 	}
@@ -217,14 +214,20 @@ func replaceMissing(t *testing.T, path string, data []byte) {
 	}
 }
 
-// TestResumeFinished: a finished run is left alone, whether it is given no number of steps, its own or fewer.
+// TestResumeFinished: a finished run is left alone, and the command says so, where it is given no number of steps or its
+// own; fewer are refused.
 func TestResumeFinished(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "ae")
 	must(t, trainTiny("ae", out, tinyText(t), "--steps", "3")...)
 	before := files(t, out)
 	delete(before, filepath.Join(out, ".lock")) // which names the process
-	for _, steps := range [][]string{nil, {"--steps", "3"}, {"--steps", "2"}} {
-		if got := must(t, append([]string{"train", "--resume", out}, steps...)...); !strings.Contains(got.out, "3 steps in") || got.errOut != "" {
+	for _, steps := range [][]string{nil, {"--steps", "3"}, {"--steps", "2"}, {"--steps", "1", "--minutes", "1"}} {
+		if got := calmRun(append([]string{"train", "--resume", out}, steps...)...); len(steps) > 0 && steps[1] != "3" {
+			if got.status != exitUsage {
+				t.Errorf("%v: want status 2: %v", steps, got)
+			}
+			checkSentence(t, got, "has made 3 steps already: want more than 3")
+		} else if got.status != 0 || !strings.Contains(got.out, "is finished after 3 steps: there is nothing to do") || got.errOut != "" {
 			t.Errorf("%v: %v", steps, got)
 		}
 		after := files(t, out)
@@ -232,5 +235,103 @@ func TestResumeFinished(t *testing.T) {
 		if !maps.Equal(before, after) {
 			t.Errorf("%v changed the run", steps)
 		}
+	}
+}
+
+// TestResumeNamesKind: the word for the kind may stand before --resume, if it is the run's.
+func TestResumeNamesKind(t *testing.T) {
+	r := tinyRuns(t)
+	for kind, dir := range map[string]string{"ae": r.ae, "lm": r.lm, "ar": r.ar} {
+		for _, word := range []string{"ae", "lm", "ar", "model"} {
+			got := calmRun("train", word, "--resume", dir)
+			if word == kind {
+				if got.status != 0 || !strings.Contains(got.out, "is finished") {
+					t.Errorf("train %s --resume of kind %s: %v", word, kind, got)
+				}
+				continue
+			}
+			if got.status != exitUsage {
+				t.Errorf("train %s --resume of kind %s: want status 2: %v", word, kind, got)
+			}
+			checkSentence(t, got, "it is a run of kind "+kind)
+		}
+	}
+	got := calmRun("train", "lm", "ae", "--resume", r.lm)
+	if got.status != exitUsage {
+		t.Errorf("two kinds: %v", got)
+	}
+}
+
+// TestDivergedGoesOn: a run whose rate is far too high ends with what to do, and doing that goes on from the checkpoint
+// before, or from the beginning, and ends well. What changed is shown.
+func TestDivergedGoesOn(t *testing.T) {
+	for _, save := range []int{0, 2} {
+		out := filepath.Join(t.TempDir(), "ar")
+		args := trainTiny("ar", out, tinyText(t), "--steps", "60", "--set", "learning_rate=1e5", "--set", "warmup_steps=12", "--set", "eval_steps=0", "--set", fmt.Sprint("save_steps=", save))
+		got := calmRun(args...)
+		_, message, _ := strings.Cut(got.errOut, "\n") // behind a line of progress
+		if want := "; calm train --resume " + out + " --set learning_rate=50000 goes on from the checkpoint before\n"; got.status != exitFailed || !strings.HasSuffix(message, want) {
+			t.Fatalf("want status 1 and %q: %v", want, got)
+		}
+		var step, from int
+		if _, err := fmt.Sscanf(message, "calm: training diverged at step %d:", &step); err != nil || step < 4 {
+			t.Fatalf("diverged at step %d, %v: %v", step, err, got)
+		}
+		must(t, "info", out) // the weights before that step are there to look at
+		if save > 0 {
+			from = (step - 2) / save * save
+		}
+		got = must(t, "train", "--resume", out, "--steps", "8", "--set", "learning_rate=1e-3", "--set", "logging_steps=2")
+		for _, want := range []string{fmt.Sprintf("training diverged after step %d: going back to", step-1), fmt.Sprintf("from step %d: learning_rate 100000 -> 0.001\n", from+1)} {
+			if !strings.Contains(got.errOut, want) || !strings.Contains(got.out, "8 steps in") {
+				t.Errorf("want %q: %v", want, got)
+			}
+		}
+		info := must(t, "info", out).out
+		for _, want := range []string{"learning_rate 100000 -> 0.001", "logging_steps 1 -> 2", `"learning_rate": 0.001`} {
+			if !strings.Contains(info, want) {
+				t.Errorf("info does not say %q:\n%s", want, info)
+			}
+		}
+		if got := object(t, must(t, "info", out, "--json").out)["changes"]; len(got.([]any)) != 2 {
+			t.Errorf("info --json has the changes %v", got)
+		}
+	}
+}
+
+// TestResumeFrom goes back to an earlier checkpoint and to the beginning: what comes out is the same.
+func TestResumeFrom(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "ar")
+	must(t, trainTiny("ar", out, tinyText(t), "--steps", "9", "--set", "save_steps=4", "--set", "eval_steps=3")...)
+	want, logged := weights(t, out, 9), fmt.Sprint(loggedSteps(t, out))
+	for _, from := range []string{"8", "9", "0"} {
+		must(t, "train", "--resume", out, "--from", from)
+		if !bytes.Equal(weights(t, out, 9), want) || fmt.Sprint(loggedSteps(t, out)) != logged {
+			t.Errorf("from step %s: other weights or metrics", from)
+		}
+	}
+	for want, args := range map[string][]string{
+		"no checkpoint yet of step 5, only of [8 9]": {"--resume", out, "--from", "5"},
+		"--from":                   {"ae", "--out", out + "2", "--from", "5"},
+		"has made 8 steps already": {"--resume", out, "--from", "8", "--steps", "7"},
+	} {
+		before := files(t, filepath.Join(out, "state"))
+		got := calmRun(append([]string{"train"}, args...)...)
+		if got.status != exitUsage || !maps.Equal(before, files(t, filepath.Join(out, "state"))) {
+			t.Errorf("%v: want status 2 and nothing changed: %v", args, got)
+		}
+		checkSentence(t, got, want)
+	}
+}
+
+// TestResumeForMinutes: --minutes trains a finished run further.
+func TestResumeForMinutes(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "ar")
+	must(t, trainTiny("ar", out, tinyText(t), "--steps", "3", "--set", "eval_steps=0")...)
+	got := must(t, "train", "ar", "--resume", out, "--minutes", "0.002")
+	var dir string
+	var steps int
+	if _, err := fmt.Sscanf(got.out, "%s %d steps in", &dir, &steps); err != nil || steps <= 3 {
+		t.Errorf("%d steps: %v, %v", steps, got, err)
 	}
 }

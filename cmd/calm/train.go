@@ -14,6 +14,7 @@ type trainFlags struct {
 	engineFlags
 	run.Options
 	resume string
+	from   int
 	seed   uint64
 }
 
@@ -27,7 +28,7 @@ func newTrain() *cobra.Command {
 The configuration is a preset, over it a JSON file (--config), over that single keys (--set). It stands resolved in the
 run directory, which holds all that evaluation and generation need. Ctrl-C saves; --resume goes on as if nothing had
 happened, or with what these flags ask for: --steps N (in all), --minutes N (further ones), --set of keys that change neither
-the model nor the order of the text, --data (where the run's text lies now).`,
+the model nor the order of the text, --from N (an earlier checkpoint), --data (where the run's text lies now).`,
 		Example: `  calm train ae --out runs/ae
   calm train lm --ae runs/ae --out runs/lm --steps 2000
   calm train lm --ae runs/ae --out runs/wide --set hidden_size=256 --set num_attention_heads=8 --minutes 30
@@ -54,6 +55,7 @@ the model nor the order of the text, --data (where the run's text lies now).`,
 	fl.Float64Var(&f.Minutes, "minutes", 0, "minutes of training; with --resume, further ones")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&f.resume, "resume", "", "a run to go on with, instead of a new one")
+	fl.IntVar(&f.from, "from", 0, "with --resume: the step of the checkpoint to go on from, 0 for the beginning (default: the newest)")
 	return cmd
 }
 
@@ -74,7 +76,7 @@ func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
 	switch {
 	case f.resume != "":
 		var o run.ResumeOptions
-		if o, err = f.resumeOptions(args); err != nil {
+		if o, err = f.resumeOptions(cmd, args); err != nil {
 			return err
 		}
 		var warnings []string
@@ -82,6 +84,8 @@ func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
 		for _, w := range warnings {
 			fmt.Fprintln(cmd.ErrOrStderr(), "calm: warning:", w)
 		}
+	case cmd.Flags().Changed("from"):
+		return badUsage("--from names a checkpoint of a run to go on with: give --resume RUN too")
 	case len(args) != 1:
 		return badUsage("train takes one of ae, lm and ar, or --resume RUN: see calm train --help")
 	case f.Out == "":
@@ -98,11 +102,14 @@ func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
 }
 
 // resumeOptions returns how the run is to go on.
-func (f *trainFlags) resumeOptions(args []string) (o run.ResumeOptions, err error) {
+func (f *trainFlags) resumeOptions(cmd *cobra.Command, args []string) (o run.ResumeOptions, err error) {
 	if len(args) > 1 || f.Out != "" || f.Preset != "" || f.Config != "" || f.Field != "" || f.AE != "" || f.Tokenizer != "" || f.Seed != nil {
-		return o, badUsage("--resume goes on with a run: only --steps, --minutes, --set, --data and --threads go with it")
+		return o, badUsage("--resume goes on with a run: only --from, --steps, --minutes, --set, --data and --threads go with it")
 	}
 	o = run.ResumeOptions{Steps: f.Steps, Minutes: f.Minutes, Set: f.Set, Data: f.Data}
+	if cmd.Flags().Changed("from") {
+		o.From = &f.from
+	}
 	if len(args) == 1 {
 		o.Kind = run.Kind(args[0])
 	}

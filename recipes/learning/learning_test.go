@@ -127,10 +127,10 @@ func write(t *testing.T, dir string, c run.LMConfig, r lm.Measurement, metrics s
 // the token loss alone.
 func TestReport(t *testing.T) {
 	runs, out := t.TempDir(), filepath.Join(t.TempDir(), "report")
-	curve := `{"step": 1, "loss": 3}
+	curve := `{"kind": "step", "step": 1, "loss": 3}
 {"step": 50, "measured": true, "brier_lm": 1, "token_brier_1": 20}
-{"step": 100, "measured": true, "brier_lm": 2, "token_brier_1": 30}
-`
+{"kind": "measured", "step": 100, "brier_lm": 2, "token_brier_1": 30}
+{"kind": "ste`
 	for i, keys := range [][]string{{"seed=1"}, {"seed=2"}, {"seed=1", "mse_anchor=1", "token_loss_weight=0"}} {
 		c, err := compose(4, append(keys, "max_steps=100")...)
 		if err != nil {
@@ -174,7 +174,7 @@ func TestNothingToReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(runs, "a"), c, lm.Measurement{}, "{\"step\": 1}\n{\"st")
+	write(t, filepath.Join(runs, "a"), c, lm.Measurement{}, "{\"step\": 1}\n{\"st\n")
 	if err := report(runs, out); err == nil || !strings.Contains(err.Error(), "metrics.jsonl:2") {
 		t.Errorf("%v", err)
 	}

@@ -1,17 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/metric"
+	"github.com/calm-go/calm/train"
 )
 
 // settings are the keys of config.json by which runs are told apart; runs that differ in the seed only are a group.
@@ -40,10 +39,9 @@ type trained struct {
 
 // point is one measurement during training.
 type point struct {
-	Step        int      `json:"step"`
-	Measured    bool     `json:"measured"`
-	BrierLM     float64  `json:"brier_lm"`
-	TokenBrier1 *float64 `json:"token_brier_1"` // of the auxiliary heads' own distributions, where there are such heads
+	Step        int      // steps made
+	BrierLM     float64  // percent
+	TokenBrier1 *float64 // of the auxiliary heads' own distributions, percent; nil where there are no such heads
 }
 
 // group is the runs of one configuration, by seed.
@@ -92,7 +90,7 @@ func readRun(dir string) (trained, error) {
 	}
 	r.result = *measured.LM
 	var err error
-	r.curve, err = readCurve(filepath.Join(dir, "metrics.jsonl"))
+	r.curve, err = readCurve(dir)
 	return r, err
 }
 
@@ -107,24 +105,19 @@ func readJSON(path string, into any) error {
 	return nil
 }
 
-func readCurve(path string) (curve []point, err error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		var p point
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+func readCurve(dir string) (curve []point, err error) {
+	for line, err := range train.ReadMetrics(dir) {
+		if err != nil {
+			return nil, err
 		}
-		if p.Measured {
-			curve = append(curve, p)
+		if line.Kind != train.EventMeasured {
+			continue
 		}
+		p := point{Step: line.Step, BrierLM: line.Values["brier_lm"]}
+		if b, ok := line.Values[metric.TokenBrier(0)]; ok {
+			p.TokenBrier1 = &b
+		}
+		curve = append(curve, p)
 	}
-	return curve, lines.Err()
+	return curve, nil
 }
