@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"slices"
 
 	"github.com/edsrzf/mmap-go"
+
+	"github.com/calm-go/calm/internal/filetype"
 )
 
 // File is an open safetensors file. Its header is in memory, its data is read where it lies.
@@ -23,7 +26,8 @@ type File struct {
 }
 
 // Open maps a safetensors file into memory and checks its header; Verify checks the data too.
-// Bad content is a *DamagedError. The file must not shrink while it is open.
+// Bad content is a *DamagedError, which says what the file is where it is something else: a pointer of Git LFS, a web page,
+// weights in another format. The file must not shrink while it is open.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -57,6 +61,9 @@ func Open(path string) (*File, error) {
 func Parse(name string, data []byte) (*File, error) {
 	h, err := parseHeader(data)
 	if err != nil {
+		if other := filetype.Mistaken(data, int64(len(data)), filetype.Safetensors); other != "" {
+			err = errors.New(other)
+		}
 		return nil, &DamagedError{Path: name, Err: err}
 	}
 	return &File{path: name, header: h, all: data}, nil

@@ -112,6 +112,11 @@ func (m *model) open(src, name string, o Options) error {
 	} else if !info.IsDir() {
 		return errors.New("it is a file: want the directory that holds it, with its config.json")
 	}
+	for _, name := range []string{checkpoint.ConfigFile, safetensorsIndex, binIndex, checkpoint.TokenizerFile, "tokenizer.model"} {
+		if err := readable(filepath.Join(src, name)); err != nil {
+			return err
+		}
+	}
 	ref, err := readReference(src)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/interchange/hub"
 	"github.com/calm-go/calm/internal/atomicfile"
+	"github.com/calm-go/calm/internal/filetype"
 	"github.com/calm-go/calm/run"
 )
 
@@ -68,4 +70,26 @@ func place(dir string) (string, error) {
 		return "", fmt.Errorf("the new directory would take the place of %s, where you are: name one below it", path)
 	}
 	return path, nil
+}
+
+// readable refuses a file that describes a model or a tokenizer and is something else, such as a pointer of Git LFS. One that
+// cannot be read is for others to report.
+func readable(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	head := make([]byte, min(info.Size(), filetype.HeadBytes))
+	if _, err := io.ReadFull(f, head); err != nil {
+		return nil
+	}
+	if other := filetype.Mistaken(head, info.Size(), filetype.Text); other != "" {
+		return &checkpoint.DamagedError{Path: path, Err: errors.New(other)}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/run"
@@ -22,6 +23,9 @@ func chooseTokenizer(dir, asked string, vocab *int) (tok *tokenizer.Tokenizer, e
 	case "":
 		tok, err = tokenizerIn(dir)
 	default:
+		if err := readable(strings.TrimPrefix(asked, "llama3:")); err != nil {
+			return nil, fmt.Errorf("--tokenizer: %w", err)
+		}
 		tok, err = run.ChooseTokenizer(asked)
 	}
 	if err != nil || tok == nil || vocab == nil {

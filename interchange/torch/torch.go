@@ -12,6 +12,7 @@ package torch
 
 import (
 	"archive/zip"
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -23,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/internal/filetype"
 )
 
 // File is an open file of tensors. Its tensors may be read by several goroutines, not beside Close.
@@ -93,8 +95,15 @@ func (f *File) Close() error {
 func (f *File) Tensors() []Tensor { return slices.Clone(f.tensors) }
 
 func (f *File) parse(size int64) error {
-	var magic [4]byte
-	if n, _ := f.at.ReadAt(magic[:], 0); n < 4 || string(magic[:]) != "PK\x03\x04" {
+	head := make([]byte, filetype.HeadBytes)
+	n, err := f.at.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if head = head[:n]; !bytes.HasPrefix(head, []byte("PK\x03\x04")) {
+		if other := filetype.Mistaken(head, size, filetype.Torch); other != "" {
+			return errors.New(other)
+		}
 		return errors.New("it is no zip archive, as torch.save has written since version 1.6: load it in Python and save it again")
 	}
 	archive, err := zip.NewReader(f.at, size)
