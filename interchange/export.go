@@ -26,7 +26,7 @@ import (
 
 // Export writes the run in dir as a directory that the reference loads with from_pretrained: config.json, weights,
 // and the tokenizer's files. A language model's autoencoder is inside and, in a directory of its own, where ae_path
-// says. format is float32, bfloat16 or float16, or "" for the one each tensor has. The directory out appears when it is
+// says, relative to out. format is float32, bfloat16 or float16, or "" for the one each tensor has. The directory out appears when it is
 // complete; it may be there and empty. Mistakes of the user are *run.UsageError.
 func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 	var to checkpoint.DType
@@ -155,9 +155,10 @@ func (e *exporter) write(out string) (err error) {
 			return err
 		}
 		e.report.Notes = append(e.report.Notes, fmt.Sprintf(
-			"ae_path in config.json is %s, where the reference looks for the autoencoder: change it when the directory moves", filepath.Join(out, checkpoint.AutoencoderIn)))
+			"ae_path in config.json is %s, relative to the export: the reference looks for it in the directory Python runs in, so run it in %s or load with from_pretrained(.., ae_path=%q)",
+			aePath, out, filepath.Join(out, checkpoint.AutoencoderIn)))
 	}
-	if err := e.directory(temp, e.config(filepath.Join(out, checkpoint.AutoencoderIn)), e.streams); err != nil {
+	if err := e.directory(temp, e.config(), e.streams); err != nil {
 		return err
 	}
 	if err := errors.Join(unlock(), disk.RemoveAll(filepath.Join(temp, filelock.Name))); err != nil {
@@ -286,8 +287,12 @@ func (e *exporter) dtype() string {
 	return best
 }
 
+// aePath leads from an exported language model to its autoencoder, wherever the two are moved. The reference takes it as a
+// path from the directory Python runs in; with the dot it cannot be taken for a model's name on the hub.
+const aePath = "./" + checkpoint.AutoencoderIn
+
 // config is the config.json of the run's model.
-func (e *exporter) config(aePath string) map[string]any {
+func (e *exporter) config() map[string]any {
 	switch m := e.model.Network.(type) {
 	case *autoencoder.Model:
 		return e.autoencoderConfig(m.Config)

@@ -123,7 +123,7 @@ func TestExportedNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"EnergyTransformer"`, `"ae_path": "` + filepath.Join(out, "autoencoder") + `"`, `"torch_dtype": "float32"`, `"beta": 1.0`} {
+	for _, want := range []string{`"EnergyTransformer"`, `"ae_path": "./autoencoder"`, `"torch_dtype": "float32"`, `"beta": 1.0`} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("config.json has no %s:\n%s", want, data)
 		}
@@ -140,6 +140,43 @@ func TestExportedNames(t *testing.T) {
 	}
 	if _, err := Export(t.Context(), tinyRun(t, run.AE), filepath.Join(t.TempDir(), "x"), "int8"); err == nil {
 		t.Error("an export as int8")
+	}
+}
+
+// TestMovedExport: no file of an export names the place where it was made, and ae_path leads from the export to the
+// autoencoder wherever it is moved: it is found there, with weights that are not inside.
+func TestMovedExport(t *testing.T) {
+	t.Parallel()
+	out := exported(t, run.LM, "")
+	moved := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(out, moved); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(moved, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if bytes.Contains(data, []byte(filepath.Dir(out))) {
+			t.Errorf("%s names %s", path, filepath.Dir(out))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := readReference(moved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(moved, *ref.AEPath, safetensorsFile)); filepath.IsAbs(*ref.AEPath) || err != nil {
+		t.Errorf("ae_path %s: %v", *ref.AEPath, err)
+	}
+	rewrite(t, filepath.Join(moved, safetensorsFile), func(all map[string]checkpoint.Stream) {
+		maps.DeleteFunc(all, func(name string, _ checkpoint.Stream) bool { return strings.HasPrefix(name, lm.AEPrefix) })
+	})
+	if _, r, err := bring(t, moved, Options{}); err != nil || !slices.ContainsFunc(r.Notes, func(note string) bool { return strings.Contains(note, filepath.Join(moved, "autoencoder")) }) {
+		t.Errorf("imported again: %+v, %v", r, err)
 	}
 }
 

@@ -12,7 +12,7 @@ func newExport() *cobra.Command {
 		Use:   "export RUN DIR",
 		Short: "Write a run as a directory that the PyTorch reference loads",
 		Long: `Write a run as a directory that the PyTorch reference loads with from_pretrained: config.json, model.safetensors, and the
-tokenizer's files. A language model's autoencoder is inside, and in DIR/autoencoder, where ae_path leads.`,
+tokenizer's files. A language model's autoencoder is inside, and in DIR/autoencoder, where ae_path leads from DIR.`,
 		Example: `  calm export runs/lm exported/lm
   calm export runs/ae exported/ae --dtype bfloat16`,
 		Args: exactly(2, "a run directory and the directory to make"),
