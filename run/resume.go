@@ -44,7 +44,7 @@ func (t *Training) change(sets []string) error {
 		key, _, _ := strings.Cut(s, "=")
 		key = strings.TrimSpace(key)
 		if why := t.unchangeable(key); why != "" {
-			return usage("--set %s: %s cannot change in the middle of a run: %s; these can: %s", s, key, why, strings.Join(changeable, ", "))
+			return usage("--resume: --set %s: %s cannot change in the middle of a run: %s; these can: %s", s, key, why, strings.Join(changeable, ", "))
 		}
 	}
 	c, err := config.Set(t.TrainConfig, sets) // which knows what to say of other keys

@@ -32,8 +32,8 @@ var magics = []struct{ magic, is, do, format string }{
 	{"\x28\xb5\x2f\xfd", "it is compressed (zstd)", "unpack it with unzstd", ""},
 	{"BZh", "it is compressed (bzip2)", "unpack it with bunzip2", ""},
 	{"\xfd7zXZ\x00", "it is compressed (xz)", "unpack it with unxz", ""},
-	{"GGUF", "it is a file of llama.cpp (GGUF)", "bring the model's safetensors", ""},
-	{"\x89HDF\r\n\x1a\n", "it is a file of Keras (HDF5)", "bring the model's safetensors", ""},
+	{"GGUF", "it is a file of llama.cpp (GGUF), not a safetensors file", "bring the model's safetensors", ""},
+	{"\x89HDF\r\n\x1a\n", "it is a file of Keras (HDF5), not a safetensors file", "bring the model's safetensors", ""},
 }
 
 // Mistaken says what a file is and what to do, where its first bytes show that it does not have the format wanted; "" where
