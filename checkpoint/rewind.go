@@ -17,7 +17,7 @@ func (r *Run) At(step int) (*Saved, error) {
 		return nil, err
 	}
 	if !slices.Contains(steps, step) {
-		return nil, fmt.Errorf("%s: %w of step %d, only of %v", r.Dir, ErrNoCheckpoint, step, steps)
+		return nil, fmt.Errorf("%s has those of the steps %v: %w of step %d", r.Dir, steps, ErrNoCheckpoint, step)
 	}
 	return openSaved(r.stepDir(step), step)
 }

@@ -124,7 +124,7 @@ func findAutoencoder(dir, asked string, aePath *string) (string, error) {
 }
 
 // deduced is the configuration of an autoencoder inside a language model, read off the shapes of its tensors. What they
-// do not show is taken from SPEC.
+// do not show is taken from docs/spec.md.
 func deduced(have map[string]source, over lm.Config) (autoencoder.Config, error) {
 	c := autoencoder.Default()
 	c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.PadTokenID = over.VocabSize, over.BOSTokenID, over.EOSTokenID, over.PadTokenID

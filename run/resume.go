@@ -84,7 +84,7 @@ func limits(o ResumeOptions, dir string, err error) error {
 		return usage("--resume %s: %w", dir, err)
 	}
 	if o.From != nil && errors.Is(err, checkpoint.ErrNoCheckpoint) {
-		return usage("--from %d: %w", *o.From, err)
+		return usage("--from %d: there is no such checkpoint: %w", *o.From, err)
 	}
 	if few, ok := errors.AsType[*train.FewerStepsError](err); ok {
 		want := fmt.Sprintf("more than %d", few.Made)

@@ -101,6 +101,7 @@ func TestStoppedInStep(t *testing.T) {
 // trainerState is the trainer's part of state.json.
 type trainerState struct {
 	Decisions []train.Decision
+	Seconds   float64
 	Finished  bool
 	Position  struct{ Epoch, Index int64 }
 }

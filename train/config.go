@@ -43,7 +43,7 @@ const (
 	WarmupStableDecay  = "warmup_stable_decay"  // the highest rate, then in a straight line down to 0
 )
 
-// Default is the reference's recipe (SPEC section 2) with a batch for one machine.
+// Default is the reference's recipe (docs/spec.md, section 2) with a batch for one machine.
 func Default() Config {
 	return Config{
 		LearningRate: 3e-4, AdamBeta1: .9, AdamBeta2: .95, AdamEpsilon: 1e-8, WeightDecay: .1, MaxGradNorm: 1,
