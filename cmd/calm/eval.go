@@ -25,7 +25,8 @@ func newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval RUN",
 		Short: "Measure a run: reconstruction, BrierLM, or cross entropy",
-		Long: `Measure a run on its own held-out text, or on all of another text (--data).
+		Long: `Measure a run on its own held-out text, or on all of another text (--data). Its own text is known by its content, wherever it
+lies.
 
 An autoencoder: cross entropy, the share of tokens that come back, also under noise, collapsed dimensions.
 A language model: its head's loss, Brier-1..4 and BrierLM with 95 % intervals. BrierLM depends on the block size.
@@ -84,7 +85,7 @@ these are equal; "rollouts" counts at how many positions.`,
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.StringArrayVar(&o.Data, "data", nil, "text to measure on, all of it: a file, a directory, a prepared corpus, or - for standard input; may be repeated (default: what the run held out)")
+	fl.StringArrayVar(&o.Data, "data", nil, "text to measure on, all of it, or what the run held out of its own: a file, a directory, a prepared corpus, or - for standard input; may be repeated (default: what the run held out)")
 	addField(fl, &o.Field)
 	fl.IntVar(&o.Block, "block", 0, "tokens a block (default: the run's block_size)")
 	fl.IntVar(&o.MaxBlocks, "blocks", 0, "measure at most that many blocks, spread evenly; 0 for all")
