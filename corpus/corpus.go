@@ -33,12 +33,15 @@ type Corpus struct {
 
 type specials struct{ bos, eos, pad int32 }
 
-// Load reads a source: the embedded book, what is in a prepared directory (made by the same tokenizer, else an error), or
+// Load reads a source: the embedded book, documents from memory, what is in a prepared directory (made by the same tokenizer, else an error), or
 // the documents of files and directories, which are held in memory as tokens (two bytes a token, or four where the
 // tokenizer has more than 65,536 ids). What is too much for that is for [Prepare].
 func Load(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, error) {
 	if err := src.check(); err != nil {
 		return nil, err
+	}
+	if src.Memory {
+		return Tokenize(ctx, src.Documents, tok)
 	}
 	if src.Prepared() {
 		return openWith(tok, src.Paths[0])

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -17,8 +18,10 @@ type Source struct {
 	// lead into objects and groups: "meta.text". "" is [DefaultField]. Standard input is JSON lines where Field is set,
 	// and one document of plain text where it is "".
 	Field string
-	// Memory marks text that a program gave ([Tokenize]). It is kept nowhere, so that reading it is [ErrMemory].
+	// Memory marks text that a program gave. It is kept nowhere, so that reading it without Documents is [ErrMemory].
 	Memory bool
+	// Documents is text from memory (Memory has to be set too). Reading it tokenizes the documents, once.
+	Documents iter.Seq2[Document, error]
 	// Input is what [Stdin] among the paths reads. Where it is nil, standard input is refused.
 	Input io.Reader
 }
@@ -68,7 +71,7 @@ func (s Source) field() field {
 // check refuses what cannot be read whatever lies at the paths.
 func (s Source) check() error {
 	switch stdin := slices.Index(s.Paths, Stdin); {
-	case s.Memory:
+	case s.Memory && s.Documents == nil:
 		return ErrMemory
 	case slices.Contains(s.field().path(), ""):
 		return fmt.Errorf("the field %q has an empty name: give one name, or names with single dots between them", s.Field)

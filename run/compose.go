@@ -85,7 +85,7 @@ func compose[T any](o Options, preset T, part func(*T) *Common, check func(c *T,
 	}
 	p := part(&c) // a run's config.json, given as --config, has another's
 	p.Kind, p.Data, p.Tail, p.Imported = own.Kind, absolute(o.Data), own.Tail, own.Imported
-	p.Field, p.FromMemory = cmp.Or(o.Field, own.Field), own.FromMemory
+	p.Field, p.FromMemory = cmp.Or(o.Field, own.Field), o.Documents != nil
 	return c, err
 }
 

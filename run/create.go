@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,13 +24,16 @@ type Options struct {
 	Preset    string   // "" for DefaultPreset
 	Config    string   // a JSON file over the preset, or ""
 	Set       []string // key=value over both
-	Data      []string // paths of text; none for the embedded book
+	Data      []string // paths of text; none for the embedded book, or with Documents
 	Field     string   // what holds the text in JSON lines and Parquet, as "content" or "meta.text"; "" for "text"
 	AE        string   // the autoencoder's run, for a language model
 	Tokenizer string   // bytes, llama3:FILE or a tokenizer.json; "" for bytes
 	Steps     int      // optimizer steps in all, 1 or more; 0: as configured
 	Minutes   float64  // of training, more than 0; 0: as configured
 	Seed      *uint64  // of weights, shuffling and noise; nil: as configured
+	// Documents is text that the program has, in place of Data. It is read once, and its tokens are kept in memory while
+	// the run trains. The run records that its text was in memory: resuming and measuring it take the documents again.
+	Documents iter.Seq2[corpus.Document, error]
 }
 
 // Training is a run in training. Close it.
@@ -37,9 +41,10 @@ type Training struct {
 	*Model
 	Loop *train.Loop
 
-	run    *checkpoint.Run
-	corpus *corpus.Corpus
-	eng    *cpu.Engine
+	run       *checkpoint.Run
+	corpus    *corpus.Corpus
+	documents iter.Seq2[corpus.Document, error] // of a run whose text is in memory
+	eng       *cpu.Engine
 }
 
 // Create makes a new run and prepares its training; nothing is left behind where the options are wrong. Mistakes of
@@ -47,6 +52,9 @@ type Training struct {
 func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {
 	if o.Preset == "" {
 		o.Preset = DefaultPreset
+	}
+	if o.Documents != nil && (len(o.Data) > 0 || o.Field != "") {
+		return nil, usage("there are two texts: documents from memory and %s: give one", corpus.Source{Paths: o.Data, Field: o.Field})
 	}
 	if err := free(o.Out); err != nil {
 		return nil, err
@@ -79,7 +87,7 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 		}
 	}
 	m.Network.Initialize(m.Seed)
-	return begin(ctx, eng, m, over.autoencoder)
+	return begin(ctx, &Training{Model: m, eng: eng, documents: o.Documents}, over.autoencoder)
 }
 
 // free refuses a directory that is taken before anything is read: tokenizing a large text takes its time. CreateRun
@@ -150,38 +158,39 @@ func ChooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
 	return tok, nil
 }
 
-// begin loads the text, writes what a run needs before its first step, and sets up the loop. ae is the autoencoder of
-// a language model.
-func begin(ctx context.Context, eng *cpu.Engine, m *Model, ae *Model) (t *Training, err error) {
-	t = &Training{Model: m, eng: eng}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, t.Close())
-			t = nil
-		}
-	}()
+// begin prepares the training, or closes it. ae is the autoencoder of a language model.
+func begin(ctx context.Context, t *Training, ae *Model) (*Training, error) {
+	if err := t.prepare(ctx, ae); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// prepare loads the text, writes what a run needs before its first step, and sets up the loop.
+func (t *Training) prepare(ctx context.Context, ae *Model) error {
 	if err := t.open(ctx); err != nil {
-		return t, err
+		return err
 	}
 	if err := t.keepTail(); err != nil {
-		return t, err
+		return err
 	}
-	if t.run, err = checkpoint.CreateRun(m.Dir); err != nil {
+	var err error
+	if t.run, err = checkpoint.CreateRun(t.Dir); err != nil {
 		if errors.Is(err, checkpoint.ErrExists) {
 			err = &UsageError{err}
 		}
-		return t, err
+		return err
 	}
-	if err := t.run.AddBytes(checkpoint.TokenizerFile, m.Tokenizer.JSON()); err != nil {
-		return t, err
+	if err := t.run.AddBytes(checkpoint.TokenizerFile, t.Tokenizer.JSON()); err != nil {
+		return err
 	}
 	if ae != nil {
 		if err := t.addAutoencoder(ae); err != nil {
-			return t, err
+			return err
 		}
 	}
 	t.Loop.Run = t.run
-	return t, m.writeConfig(t.run)
+	return t.writeConfig(t.run)
 }
 
 // keepTail puts the end of a document of the training text into the configuration: enough to fill up a patch.
@@ -216,11 +225,13 @@ func (t *Training) addAutoencoder(ae *Model) error {
 // open loads the text and compiles the training program.
 func (t *Training) open(ctx context.Context) error {
 	var err error
-	if t.FromMemory {
+	if t.FromMemory && t.documents == nil {
 		return usage("%s was trained on text from memory: only the program that has the text can train it further", t.Dir)
 	}
-	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, t.Source()); err != nil {
-		return BadText(ctx, "--data: ", err)
+	src := t.Source()
+	src.Documents = t.documents
+	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, src); err != nil {
+		return badText(ctx, src, err)
 	}
 	objective, err := t.Objective()
 	if err != nil {
@@ -261,7 +272,7 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (
 	if m.Imported != "" {
 		return nil, nil, usage("--resume %s: the run was imported from %s: it has weights to measure and to write with, and no state to train on from", dir, m.Imported)
 	}
-	t = &Training{Model: m, eng: eng}
+	t = &Training{Model: m, eng: eng, documents: o.Documents}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.Close())
@@ -281,11 +292,11 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (
 	if err := t.initialize(); err != nil {
 		return t, nil, err
 	}
-	if len(o.Data) > 0 {
-		t.Data, t.FromMemory = absolute(o.Data), false
+	if o.text() {
+		t.Data, t.FromMemory = absolute(o.Data), o.Documents != nil
 	}
 	if err := t.open(ctx); err != nil {
-		if len(o.Data) == 0 {
+		if !o.text() {
 			err = t.gone(err)
 		}
 		return t, nil, err
@@ -299,7 +310,7 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (
 		return t, warnings, usage("--set %s: %s is finished after %d steps: add --steps or --minutes to train it further", o.Set[0], dir, t.Loop.Trainer.Steps())
 	}
 	t.TrainConfig = t.Loop.Trainer.Config
-	if len(o.Data) == 0 && t.TrainConfig == was {
+	if !o.text() && t.TrainConfig == was {
 		return t, warnings, nil
 	}
 	return t, warnings, t.writeConfig(t.run)

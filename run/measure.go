@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
@@ -48,6 +49,9 @@ type Evaluation struct {
 	Field string    // what holds the text in JSON lines and Parquet of Data (corpus.Source.Field)
 	Stdin io.Reader // what corpus.Stdin among Data reads; nil refuses it
 	Block int       // tokens a block; 0 for the run's block_size
+	// Documents is text that the program has in memory, in place of Data. Of a run that was trained on these documents the
+	// held-out part is measured.
+	Documents iter.Seq2[corpus.Document, error]
 	eval.Options
 }
 
@@ -83,6 +87,8 @@ type Text struct {
 	Data []string `json:"data"` // its paths; none for the embedded book
 	// Field holds the text in JSON lines and Parquet; "" where it is corpus.DefaultField.
 	Field string `json:"field,omitempty"`
+	// Memory: a program gave the text.
+	Memory bool `json:"memory,omitempty"`
 }
 
 // Values of Text.Part.
@@ -93,18 +99,17 @@ const (
 
 // String names it for people: held out of a.txt, b.txt.
 func (t Text) String() string {
-	return t.Part + " of " + corpus.Source{Paths: t.Data, Field: t.Field}.String()
+	return t.Part + " of " + corpus.Source{Paths: t.Data, Field: t.Field, Memory: t.Memory}.String()
 }
 
 // Evaluate measures the model. That the run's own text has changed since is a *UsageError.
 func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
 	out := Result{Run: m.Dir, Kind: m.Kind, Text: Text{Part: PartHeldOut, Data: append([]string{}, m.Data...), Field: m.Field}, DType: m.DType}
-	load := m.ownText
-	if len(o.Data) > 0 {
-		out.Text.Data, out.Text.Field = o.Data, o.Field
-		load = func(ctx context.Context) (*corpus.Corpus, error) {
-			return m.text(ctx, corpus.Source{Paths: o.Data, Field: o.Field, Input: o.Stdin})
-		}
+	load, given := m.ownText, len(o.Data) > 0 || o.Documents != nil
+	if given {
+		src := corpus.Source{Paths: o.Data, Field: o.Field, Input: o.Stdin, Memory: o.Documents != nil, Documents: o.Documents}
+		out.Text.Data, out.Text.Field, out.Text.Memory = append([]string{}, o.Data...), o.Field, src.Memory
+		load = func(ctx context.Context) (*corpus.Corpus, error) { return m.text(ctx, src) }
 	}
 	if out.Text.Field == corpus.DefaultField {
 		out.Text.Field = ""
@@ -116,7 +121,7 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	defer text.Close()
 	out.Notes = text.Notes()
 	part := text.HeldOut()
-	other := len(o.Data) > 0 && !m.trainedOn(text)
+	other := given && !m.trainedOn(text)
 	if other || len(m.Data) == 0 && m.Imported != "" { // nothing of it was for training
 		part, out.Text.Part = text.All(), PartAll
 	}
@@ -143,7 +148,7 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 // out now, much may have been for training. A run without checkpoints, one that was imported, cannot tell.
 func (m *Model) ownText(ctx context.Context) (*corpus.Corpus, error) {
 	if m.FromMemory {
-		return nil, usage("%s was trained on text from memory, which only the program that trained it has: measure on other text with --data FILE", m.Dir)
+		return nil, usage("%s was trained on text from memory, which only the program that trained it has: give it again (Evaluation.Documents), or measure on other text with --data FILE", m.Dir)
 	}
 	text, err := m.text(ctx, m.Source())
 	if err != nil {
@@ -169,7 +174,7 @@ func (m *Model) text(ctx context.Context, src corpus.Source) (*corpus.Corpus, er
 	if tok := m.TextTokenizer(); tok != nil {
 		text, err := corpus.Load(ctx, tok, src)
 		if err != nil {
-			return nil, BadText(ctx, "--data: ", err)
+			return nil, badText(ctx, src, err)
 		}
 		return text, nil
 	}

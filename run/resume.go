@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
 	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/train"
 )
 
@@ -20,7 +22,12 @@ type ResumeOptions struct {
 	From    *int     // the step of the checkpoint to go on from, 0 also for the beginning; nil: the newest before a step that diverged
 	Set     []string // key=value of Changeable keys, which hold from the next step on
 	Data    []string // where the run's text lies now; none: where it lay
+	// Documents is the run's text again, of a program that has it in memory; in place of Data.
+	Documents iter.Seq2[corpus.Document, error]
 }
+
+// text reports whether the options say where the run's text is now.
+func (o ResumeOptions) text() bool { return len(o.Data) > 0 || o.Documents != nil }
 
 // changeable are the keys that may change in the middle of a run: those that change neither the model nor the order of
 // the text.
