@@ -5,116 +5,98 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
+	"github.com/calm-go/calm/internal/terminal"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/train"
 )
 
-// progress shows work as one line that is written over, where the output is a terminal, and otherwise as a line
-// now and then; measurements get lines of their own.
+// progress shows where work stands: on a terminal as a line that is written over, elsewhere as a line now and then.
+// Measurements get lines of their own.
 type progress struct {
-	w        io.Writer
-	name     string
-	terminal bool
-	shown    time.Time
-	width    int // of the line that stands there
+	*terminal.Status
+	name  string
+	shown time.Time // when the line was written last
 }
 
 func newProgress(w io.Writer, name string) *progress {
-	f, ok := w.(*os.File)
-	return &progress{w: w, name: name, terminal: ok && term.IsTerminal(int(f.Fd()))}
+	return &progress{Status: terminal.NewStatus(w), name: name}
 }
 
+// event shows what training tells of.
 func (p *progress) event(e train.Event) {
 	switch e.Kind {
 	case train.EventMeasured:
-		p.line(p.measured(e))
+		p.Print(p.measured(e))
 	case train.EventStep:
 		if p.due(e.Step == 1) {
-			p.show(p.step(e))
+			p.show(step(e)...)
 		}
 	case train.EventChanged:
-		p.line(fmt.Sprintf("%s %s", p.name, e.Changed))
+		p.Print(fmt.Sprintf("%s %s", p.name, e.Changed))
 	}
 }
 
-// show writes what is due.
-func (p *progress) show(s string) {
+// show writes what is due: parts in the order of their importance.
+func (p *progress) show(parts ...string) {
 	p.shown = time.Now()
-	if p.terminal {
-		p.over(s)
-	} else {
-		p.line(s)
-	}
+	p.Show(p.name, parts...)
 }
 
+// due reports whether it is time for the next line.
 func (p *progress) due(first bool) bool {
 	every := 200 * time.Millisecond
-	if !p.terminal {
+	if !p.Over() {
 		every = 15 * time.Second
 	}
 	return first || time.Since(p.shown) >= every
 }
 
-func (p *progress) step(e train.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s step %d", p.name, e.Step)
+// step describes a step, what matters most first.
+func step(e train.Event) []string {
+	at := fmt.Sprintf("step %d", e.Step)
 	if e.Total > 0 {
-		fmt.Fprintf(&b, "/%d", e.Total)
+		at += fmt.Sprintf("/%d", e.Total)
 	}
-	fmt.Fprintf(&b, "  loss %s", number(e.Loss))
-	for _, f := range e.Figures {
-		if strings.HasPrefix(f.Name, "token_brier_") && f.Name != metric.TokenBrier(0) {
-			continue // the line is to fit a terminal
-		}
-		fmt.Fprintf(&b, "  %s %s", strings.ReplaceAll(f.Name, "_", " "), number(f.Value))
+	parts := []string{at, "loss " + number(e.Loss)}
+	if e.Remaining > 0 {
+		parts = append(parts, seconds(e.Remaining)+" left")
 	}
 	if e.TokensPerSec > 0 {
-		fmt.Fprintf(&b, "  %s tokens/s", number(math.Round(e.TokensPerSec)))
+		parts = append(parts, number(math.Round(e.TokensPerSec))+" tokens/s")
 	}
-	if e.Remaining > 0 {
-		fmt.Fprintf(&b, "  %s left", seconds(e.Remaining))
-	}
-	return b.String()
-}
-
-func (p *progress) measured(e train.Event) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s step %d, held out:", p.name, e.Step)
-	for i, f := range e.Measured {
-		if i > 0 {
-			b.WriteByte(',')
+	for _, f := range e.Figures {
+		if !strings.HasPrefix(f.Name, "token_brier_") || f.Name == metric.TokenBrier(0) { // the first stands for all
+			parts = append(parts, named(f))
 		}
-		fmt.Fprintf(&b, " %s %s", strings.ReplaceAll(f.Name, "_", " "), number(f.Value))
 	}
-	return b.String()
+	return parts
 }
 
-// over writes a line over the one that stands there.
-func (p *progress) over(s string) {
-	fmt.Fprintf(p.w, "\r%s%s", s, strings.Repeat(" ", max(0, p.width-len(s))))
-	p.width = len(s)
-}
-
-// line writes a line that stays.
-func (p *progress) line(s string) {
-	p.clear()
-	fmt.Fprintln(p.w, s)
-}
-
-func (p *progress) clear() {
-	if p.width > 0 {
-		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.width))
-		p.width = 0
+// measured is a line of what was measured on held-out text.
+func (p *progress) measured(e train.Event) string {
+	var all []string
+	for _, f := range e.Measured {
+		all = append(all, named(f))
 	}
+	return fmt.Sprintf("%s step %d, held out: %s", p.name, e.Step, strings.Join(all, ", "))
 }
 
-func (p *progress) end() { p.clear() }
+// named is a metric with its name, for people.
+func named(f metric.Metric) string { return strings.ReplaceAll(f.Name, "_", " ") + " " + value(f) }
+
+// notMeasurable is said of BrierLM, the geometric mean of four scores, where it has no value.
+const notMeasurable = "not measurable: a Brier score is not above 0"
+
+// value is a metric's value, for people.
+func value(f metric.Metric) string {
+	if f.Name == metric.BrierLM && f.Value == 0 {
+		return notMeasurable
+	}
+	return number(f.Value)
+}
 
 // number prints a figure with the digits that are worth reading.
 func number(v float64) string {

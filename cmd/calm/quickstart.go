@@ -96,7 +96,7 @@ func runQuickstart(cmd *cobra.Command, f engineFlags, o quickstart.Options, json
 	o.Progress = func(kind run.Kind, e train.Event) { lines[kind].event(e) }
 	o.PhaseEnd = func() {
 		for _, p := range lines {
-			p.end()
+			p.End()
 		}
 	}
 	figures, err := quickstart.Run(cmd.Context(), eng, o)

@@ -21,6 +21,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/internal/terminal"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 )
@@ -44,16 +45,21 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	root, stdout := newRoot(), &output{w: out}
+	// All that is printed goes through these two: text from outside must not steer a terminal.
+	screen, errScreen := terminal.New(out), terminal.New(errOut)
+	root, stdout := newRoot(), &output{w: screen}
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(stdout)
-	root.SetErr(errOut)
-	err := stdout.failed(root.ExecuteContext(ctx))
-	if err == nil {
+	root.SetErr(errScreen)
+	err := root.ExecuteContext(ctx)
+	if lost := screen.Flush(); err == nil {
+		err = lost
+	}
+	if err = stdout.failed(err); err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(errOut, "calm: %s\n", inWords(err))
+	fmt.Fprintf(errScreen, "calm: %s\n", inWords(err))
 	return status(err)
 }
 

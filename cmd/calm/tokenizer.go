@@ -15,6 +15,7 @@ import (
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/atomicfile"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -70,7 +71,7 @@ func newTokenizerTrain() *cobra.Command {
 			if tok.VocabSize() < vocab {
 				fewer = fmt.Sprintf("; the text has no more pairs to merge for the %d asked for", vocab)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d tokens%s\n", out, tok.VocabSize(), fewer)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s%s\n", out, plural.Count(tok.VocabSize(), "token"), fewer)
 			return nil
 		},
 	}
@@ -243,12 +244,12 @@ where), all but Parquet compressed too (.gz, .zst). A directory gives the files 
 			progress := func(p corpus.Progress) {
 				done := share.line(p.Read, p.Kept == p.Documents)
 				if line.due(!shown) {
-					line.show(fmt.Sprintf("%s: %d documents, %d MB of text, %d tokens", done, p.Documents, p.Bytes>>20, p.Tokens))
+					line.show(done, plural.Count(p.Documents, "document"), fmt.Sprintf("%d MB of text", p.Bytes>>20), plural.Count(p.Tokens, "token"))
 				}
 				shown = true
 			}
 			c, err := corpus.Prepare(cmd.Context(), userText(cmd.Context(), r.Documents(cmd.Context())), tok, out, corpus.PrepareOptions{Progress: progress})
-			line.end()
+			line.End()
 			if errors.Is(err, context.Canceled) && corpus.Begun(out) {
 				return errInterrupted
 			}
@@ -329,7 +330,7 @@ func verifyCorpus(cmd *cobra.Command, c *corpus.Corpus) error {
 			line.show("verified " + done.line(n, false))
 		}
 	})
-	line.end()
+	line.End()
 	if err != nil {
 		return errors.Join(err, c.Close())
 	}
@@ -353,7 +354,7 @@ func describeCorpus(w io.Writer, path string, c *corpus.Corpus) {
 		name string
 		part *corpus.Part
 	}{{"training", c.Train()}, {"held out", c.HeldOut()}} {
-		fmt.Fprintf(w, "  %-9s %d documents, %d tokens\n", p.name, p.part.Documents(), p.part.Tokens())
+		fmt.Fprintf(w, "  %-9s %s, %s\n", p.name, plural.Count(p.part.Documents(), "document"), plural.Count(p.part.Tokens(), "token"))
 	}
 	fmt.Fprintf(w, "  %s\n", c.HoldingOut())
 }

@@ -126,7 +126,7 @@ func trainToEnd(ctx context.Context, cmd *cobra.Command, t *run.Training) error 
 	p := newProgress(cmd.ErrOrStderr(), string(t.Kind))
 	t.Loop.Progress = p.event
 	out, err := t.Do(ctx)
-	p.end()
+	p.End()
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,8 @@
+//go:build !windows
+
+package terminal
+
+import "os"
+
+// prepare reports whether a terminal obeys escape sequences.
+func prepare(*os.File) bool { return true }

@@ -1,0 +1,43 @@
+package terminal
+
+import (
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Visible returns text with every control character shown instead of obeyed: ␛ for an escape, \x9b for a control
+// character beyond ASCII or for a byte that is no UTF-8, \u202e for one that turns the direction of writing. Line breaks
+// and tabs stay.
+func Visible(text string) string { return string(appendVisible(nil, []byte(text))) }
+
+// appendVisible appends the visible form of text to dst.
+func appendVisible(dst, text []byte) []byte {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = fmt.Appendf(dst, `\x%02x`, text[0])
+		case r == '\n' || r == '\t':
+			dst = append(dst, byte(r))
+		case r < ' ':
+			dst = utf8.AppendRune(dst, '␀'+r)
+		case r == 0x7f:
+			dst = utf8.AppendRune(dst, '␡')
+		case unicode.IsControl(r):
+			dst = fmt.Appendf(dst, `\x%02x`, r)
+		case turns(r):
+			dst = fmt.Appendf(dst, `\u%04x`, r)
+		default:
+			dst = append(dst, text[:n]...)
+		}
+		text = text[n:]
+	}
+	return dst
+}
+
+// turns reports whether a character changes the direction of writing, or breaks a line, for what follows it: with these a
+// file name can look like another.
+func turns(r rune) bool {
+	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x2028 || r == 0x2029
+}
