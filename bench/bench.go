@@ -44,8 +44,8 @@ type Result struct {
 	MBPerS       float64 `json:"mb_per_s,omitempty"`       // 10^6 bytes of text a second
 	PeakRSSMB    float64 `json:"peak_rss_mb,omitempty"`    // 10^6 bytes of memory the process had at most
 
-	// Against the figures of issue 3: what the run would take where the peak is that of its machine, and how many times
-	// as long PyTorch took there.
+	// Against PyTorch, measured elsewhere: what the run would take where the peak is that of the other machine, and how many
+	// times as long PyTorch took there.
 	ScaledMS    float64 `json:"scaled_ms,omitempty"`
 	PyTorchMS   float64 `json:"pytorch_ms,omitempty"`
 	OverPyTorch float64 `json:"over_pytorch,omitempty"` // PyTorchMS / ScaledMS

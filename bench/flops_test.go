@@ -8,10 +8,10 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestIssueFLOPs counts the steps of the issue as the issue does. Its figures have two to four digits, and for language
-// models it does not say whether the last patch of a row counts, which predicts nothing.
-func TestIssueFLOPs(t *testing.T) {
-	names := IssuePresets()
+// TestPyTorchFLOPs counts the steps that PyTorch was measured with as was done there: to two to four digits, and for
+// language models perhaps with the last patch of a row, which predicts nothing.
+func TestPyTorchFLOPs(t *testing.T) {
+	names := PyTorchPresets()
 	if len(names) != 6 {
 		t.Fatalf("%d presets: %v", len(names), names)
 	}
@@ -24,14 +24,14 @@ func TestIssueFLOPs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, want := flops.Unshared(o.Graph).Total()/1e9, issuePresets[name].gflop
-		t.Logf("%s: %.2f GFLOP, issue %g", name, got, want)
+		got, want := flops.Unshared(o.Graph).Total()/1e9, pyTorchPresets[name].gflop
+		t.Logf("%s: %.2f GFLOP, there %g", name, got, want)
 		tolerance := .005
 		if m.Kind == run.LM {
 			tolerance = .065
 		}
 		if math.Abs(got-want) > tolerance*want {
-			t.Errorf("%s: %.2f GFLOP, the issue says %g", name, got, want)
+			t.Errorf("%s: %.2f GFLOP, there %g", name, got, want)
 		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 type GemmOptions struct {
 	Options
 	Model   run.Kind
-	Presets []string // whose training steps' products to measure besides 1024 x 1024 x 1024; none for issue 3's six
-	Quick   bool     // without any preset, 1024 x 1024 x 1024 only
+	Presets []string // whose training steps' products to measure besides the cube; none for the six of PyTorchPresets
+	Cube    int      // measure only the product of two matrices of that many rows and columns; 0 for 1024 and the presets
 }
 
 // product is a matrix product in one of the layouts of a training step.
@@ -30,9 +30,6 @@ func (p product) flops() float64 { return 2 * float64(p.m) * float64(p.n) * floa
 
 // Gemm measures matrix products on one thread and on all, in turns, each beside multiply-adds on registers.
 func Gemm(ctx context.Context, o GemmOptions) error {
-	if err := o.Validate(); err != nil {
-		return err
-	}
 	products, err := o.products()
 	if err != nil {
 		return err
@@ -53,16 +50,20 @@ func Gemm(ctx context.Context, o GemmOptions) error {
 	return nil
 }
 
-// products lists 1024 x 1024 x 1024 and the products of the presets' linear maps, without repetition, the largest first
-// within a preset. (Cross entropy cuts its product into chunks of the same kind.)
+// products lists the cube in three layouts and the products of the presets' linear maps, without repetition, the largest
+// first within a preset. (Cross entropy cuts its product into chunks of the same kind.)
 func (o GemmOptions) products() ([]product, error) {
-	list := []product{{1024, 1024, 1024, "nt"}, {1024, 1024, 1024, "nn"}, {1024, 1024, 1024, "tn"}}
-	if o.Quick {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	n := cmp.Or(o.Cube, 1024)
+	list := []product{{n, n, n, "nt"}, {n, n, n, "nn"}, {n, n, n, "tn"}}
+	if o.Cube > 0 {
 		return list, nil
 	}
 	names := o.Presets
 	if len(names) == 0 {
-		names = IssuePresets()
+		names = PyTorchPresets()
 	}
 	seen := map[product]bool{}
 	for _, name := range names {

@@ -8,7 +8,7 @@ import (
 func TestGemm(t *testing.T) {
 	o, list := collect()
 	o.Seconds = .001
-	if err := Gemm(t.Context(), GemmOptions{Options: o, Quick: true}); err != nil {
+	if err := Gemm(t.Context(), GemmOptions{Options: o, Cube: 1024}); err != nil {
 		t.Fatal(err)
 	}
 	if len(*list) != 6 {

@@ -9,20 +9,21 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Figures of issue 3: PyTorch 2.8 with the reference implementation, f32, on two Zen 4 cores. They are constants to
-// compare with, measured elsewhere by somebody else.
-const pyTorchPeak = 234e9 // FLOP/s of multiply-adds on registers there
+// pyTorchPeak is the rate of multiply-adds on registers, in FLOP/s, of the machine that the times of pyTorchPresets were
+// measured on.
+const pyTorchPeak = 234e9
 
-// issuePreset is a training step whose time in PyTorch the issue gives. N = 8 and M = 100 are the presets' own.
-type issuePreset struct {
+// pyTorchPreset is a training step whose time in PyTorch is known: 2.8 with the reference implementation, float32, on two
+// Zen 4 cores. The times are constants, measured once and elsewhere. N = 8 and M = 100 are the presets' own.
+type pyTorchPreset struct {
 	kind          run.Kind
 	vocab         int // 0 for the preset's
 	batch, tokens int
 	pyTorchMS     float64
-	gflop         float64 // of the model, as the issue counts
+	gflop         float64 // of the step, as counted there
 }
 
-var issuePresets = map[string]issuePreset{
+var pyTorchPresets = map[string]pyTorchPreset{
 	"ae-bytes":    {kind: run.AE, vocab: 257, batch: 8, tokens: 512, pyTorchMS: 72, gflop: 9.3},
 	"lm-bytes":    {kind: run.LM, vocab: 257, batch: 4, tokens: 128, pyTorchMS: 48, gflop: 1.6},
 	"ae-proto":    {kind: run.AE, batch: 16, tokens: 512, pyTorchMS: 867, gflop: 119},
@@ -31,22 +32,22 @@ var issuePresets = map[string]issuePreset{
 	"calm-m":      {kind: run.LM, batch: 1, tokens: 1024, pyTorchMS: 4970, gflop: 663},
 }
 
-// IssuePresets lists the presets that PyTorch's times are known for, the fastest first.
-func IssuePresets() []string {
-	return slices.SortedFunc(maps.Keys(issuePresets), func(a, b string) int {
-		return int(issuePresets[a].pyTorchMS - issuePresets[b].pyTorchMS)
+// PyTorchPresets lists the presets whose times in PyTorch are known, the fastest first.
+func PyTorchPresets() []string {
+	return slices.SortedFunc(maps.Keys(pyTorchPresets), func(a, b string) int {
+		return int(pyTorchPresets[a].pyTorchMS - pyTorchPresets[b].pyTorchMS)
 	})
 }
 
 // model is a model to measure, with its configuration and no weights yet.
 type model struct {
 	*run.Model
-	name    string
-	asIssue bool // it is a preset of issue 3, unchanged
+	name      string
+	asPyTorch bool // it is one of pyTorchPresets, unchanged
 }
 
-// newModel composes preset and sets, and declares the parameters. With training it has the issue's shapes where the
-// preset is one of the issue's.
+// newModel composes preset and sets, and declares the parameters. With training it has the shapes that
+// PyTorch was measured with where it was.
 func newModel(preset string, kind run.Kind, training bool, sets []string) (*model, error) {
 	kind, err := run.KindOf(preset, kind)
 	if err != nil {
@@ -55,10 +56,10 @@ func newModel(preset string, kind run.Kind, training bool, sets []string) (*mode
 	c := run.Common{Kind: kind, TrainConfig: train.Default()}
 	c.WarmupSteps, c.BatchSize, c.BlockSize = 0, 4, 512
 	m := &model{name: preset}
-	if issue, known := issuePresets[preset]; known && training && issue.kind == kind {
-		c.BatchSize, c.BlockSize = issue.batch, issue.tokens
-		m.asIssue = len(sets) == 0
-		sets = append(vocabulary(issue.vocab), sets...)
+	if p, known := pyTorchPresets[preset]; known && training && p.kind == kind {
+		c.BatchSize, c.BlockSize = p.batch, p.tokens
+		m.asPyTorch = len(sets) == 0
+		sets = append(vocabulary(p.vocab), sets...)
 	}
 	m.Model, err = run.ShapeWith(preset, c, training, sets)
 	return m, err

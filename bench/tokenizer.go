@@ -24,11 +24,8 @@ type TokenizerOptions struct {
 // Tokenizer measures encoding and decoding the embedded book, document by document, on one thread: raw bytes, byte-level
 // BPE trained on it, and Llama 3's where its file is there.
 func Tokenizer(ctx context.Context, o TokenizerOptions) error {
-	if err := o.Validate(); err != nil {
+	if err := o.check(); err != nil {
 		return err
-	}
-	if o.Vocab < tokenizer.MinVocab || o.Vocab > tokenizer.MaxVocab {
-		return usage("--vocab %d: want %d (the bytes and three special tokens) to %d", o.Vocab, tokenizer.MinVocab, tokenizer.MaxVocab)
 	}
 	docs, err := book()
 	if err != nil {
@@ -59,6 +56,16 @@ func Tokenizer(ctx context.Context, o TokenizerOptions) error {
 		return fmt.Errorf("bench tokenizer: %w", err)
 	}
 	return o.measure(ctx, "llama3", llama, docs)
+}
+
+func (o TokenizerOptions) check() error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if o.Vocab < tokenizer.MinVocab || o.Vocab > tokenizer.MaxVocab {
+		return usage("--vocab %d: want %d (the bytes and three special tokens) to %d", o.Vocab, tokenizer.MinVocab, tokenizer.MaxVocab)
+	}
+	return nil
 }
 
 // book returns the texts of the embedded book.

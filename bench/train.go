@@ -15,7 +15,7 @@ import (
 type TrainOptions struct {
 	Options
 	Model   run.Kind // "" for the kind of the preset
-	Presets []string // none for those of issue 3 that take less than a second
+	Presets []string // none for defaultTrain
 	Set     []string // key=value
 	Batch   int      // rows; 0 for the preset's
 	Tokens  int      // a row; 0 for the preset's
@@ -34,26 +34,9 @@ var defaultTrain = map[run.Kind][]string{
 // backward, random draws, clipping, AdamW. Mistakes of the user are *run.UsageError or *config.Error, found before
 // anything is measured.
 func Train(ctx context.Context, o TrainOptions) error {
-	if err := o.Validate(); err != nil {
+	models, err := o.models()
+	if err != nil {
 		return err
-	}
-	if o.Batch < 0 || o.Tokens < 0 {
-		return usage("--batch %d, --tokens %d: want 0 for the preset's, or more", o.Batch, o.Tokens)
-	}
-	names := o.Presets
-	if len(names) == 0 {
-		names = defaultTrain[o.Model]
-		if names == nil {
-			return usage("--model %q: want ae, lm or ar", o.Model)
-		}
-	}
-	var models []*model
-	for _, name := range names {
-		m, err := newModel(name, o.Model, true, o.sets())
-		if err != nil {
-			return err
-		}
-		models = append(models, m)
 	}
 	for i, m := range models {
 		if err := o.measure(ctx, m); err != nil {
@@ -62,6 +45,32 @@ func Train(ctx context.Context, o TrainOptions) error {
 		models[i] = nil // its weights make room for the next one's
 	}
 	return nil
+}
+
+// models returns what is to be measured, without weights.
+func (o TrainOptions) models() ([]*model, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Batch < 0 || o.Tokens < 0 {
+		return nil, usage("--batch %d, --tokens %d: want 0 for the preset's, or more", o.Batch, o.Tokens)
+	}
+	names := o.Presets
+	if len(names) == 0 {
+		names = defaultTrain[o.Model]
+		if names == nil {
+			return nil, usage("--model %q: want ae, lm or ar", o.Model)
+		}
+	}
+	var models []*model
+	for _, name := range names {
+		m, err := newModel(name, o.Model, true, o.sets())
+		if err != nil {
+			return nil, err
+		}
+		models = append(models, m)
+	}
+	return models, nil
 }
 
 func (o TrainOptions) sets() []string {
@@ -116,13 +125,13 @@ func (o TrainOptions) measure(ctx context.Context, m *model) error {
 func (o TrainOptions) report(m *model, s *series, eng *cpu.Engine, objective *train.Objective) Result {
 	r := s.result("train/"+m.name, m.shape(), eng.Threads(), eng.ISA().String())
 	batches := float64(m.GradientAccumulationSteps)
-	// Unshared, so that the rate says how the issue's steps compare. For language models that is a twelfth more than is done.
+	// Unshared, as the counts of pyTorchPresets are. For language models that is a twelfth more than is done.
 	r.arithmetic(flops.Unshared(objective.Graph).Total()*batches, s.peaks)
 	r.TokensPerS = float64(m.BatchSize*m.BlockSize) * batches / r.MSMedian * 1e3
 	r.PeakRSSMB = peakRSS()
-	if m.asIssue {
+	if m.asPyTorch {
 		r.ScaledMS = r.MSMedian * r.PeakGFLOPs * 1e9 / pyTorchPeak
-		r.PyTorchMS = issuePresets[m.name].pyTorchMS
+		r.PyTorchMS = pyTorchPresets[m.name].pyTorchMS
 		r.OverPyTorch = r.PyTorchMS / r.ScaledMS
 	}
 	return r

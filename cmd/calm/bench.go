@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/bench"
-	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/nn/cpu/kernel"
 	"github.com/calm-go/calm/run"
 )
@@ -19,6 +18,7 @@ type benchFlags struct {
 	isa     string
 	seconds float64
 	asJSON  bool
+	quick   bool // of all
 }
 
 func newBench() *cobra.Command {
@@ -26,9 +26,9 @@ func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench [gemm|train|generate|brier|tokenizer|all]",
 		Short: "Measure speed: matrix products, training steps, generation, BrierLM, tokenizers",
-		Long: `Measure how fast calm is on this machine. Each figure stands beside what the machine could do at most (multiply-adds on
-registers, reading memory), measured in turns with it on as many threads. Times are medians. Without a name, or with all,
-a short set of everything runs, in half a minute.`,
+		Long: `Measure how fast calm is on this machine. Beside each rate stands the highest that the machine reaches (multiply-adds on
+registers, or reading memory), measured in turns with it on the same number of threads. Times are medians. Without a
+name, or with all, calm measures a little of everything, in about half a minute.`,
 		Example: `  calm bench
   calm bench train --preset lm-bytes --profile
   calm bench gemm --threads 2 --json`,
@@ -43,16 +43,27 @@ a short set of everything runs, in half a minute.`,
 	fl := cmd.PersistentFlags()
 	fl.IntVar(&f.threads, "threads", 0, "threads to compute on; 0 for all processors")
 	fl.StringVar(&f.isa, "isa", "", "instruction set: portable, avx2 or avx512 (default: the best there is)")
-	fl.Float64Var(&f.seconds, "seconds", 0, "time for each measurement; one run is made at least (default: .2 to 3)")
-	fl.BoolVar(&f.asJSON, "json", false, "print a JSON object a line")
-	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchBrier(f), newBenchTokenizer(f), &cobra.Command{
+	fl.Float64Var(&f.seconds, "seconds", 0, "time for each measurement; at least one run is made (default: .05 to 3)")
+	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object a line")
+	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchBrier(f), newBenchTokenizer(f), newBenchAll(f))
+	quickFlag(cmd, f)
+	return cmd
+}
+
+func newBenchAll(f *benchFlags) *cobra.Command {
+	cmd := &cobra.Command{
 		Use:     "all",
-		Short:   "Measure a short set of everything",
-		Example: "  calm bench all --json",
+		Short:   "Measure a little of everything",
+		Example: "  calm bench all --json\n  calm bench all --quick",
 		Args:    exactly(0, "no arguments"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return benchAll(cmd, f) },
-	})
+	}
+	quickFlag(cmd, f)
 	return cmd
+}
+
+func quickFlag(cmd *cobra.Command, f *benchFlags) {
+	cmd.Flags().BoolVar(&f.quick, "quick", false, "of everything the smallest sizes only, in a few seconds")
 }
 
 // options returns the shared options, with a default for the seconds, and prints what the machine is.
@@ -256,27 +267,15 @@ the directory CALM_DATA has llama3/tokenizer.model.`,
 	return cmd
 }
 
-// benchAll measures a short set of everything.
+// benchAll measures a little of everything.
 func benchAll(cmd *cobra.Command, f *benchFlags) error {
-	ctx := cmd.Context()
-	o, err := f.options(cmd, 1)
+	seconds := 1.
+	if f.quick {
+		seconds = .05
+	}
+	o, err := f.options(cmd, seconds)
 	if err != nil {
 		return err
 	}
-	if err := bench.Gemm(ctx, bench.GemmOptions{Options: o, Quick: true}); err != nil {
-		return err
-	}
-	if err := bench.Train(ctx, bench.TrainOptions{Options: o}); err != nil {
-		return err
-	}
-	for _, t := range []float64{1, .5} {
-		g := bench.GenerateOptions{Options: o, Prompt: 256, Temperature: t, Sampler: generate.Batch}
-		if err := bench.Generate(ctx, g); err != nil {
-			return err
-		}
-	}
-	if err := bench.Brier(ctx, bench.BrierOptions{Options: o, Model: run.LM, Presets: []string{"lm-bytes"}, Set: []string{"patch_size=2"}, Blocks: 2, Tokens: 512}); err != nil {
-		return err
-	}
-	return bench.Tokenizer(ctx, bench.TokenizerOptions{Options: o, Vocab: 4096, Data: os.Getenv("CALM_DATA")})
+	return bench.All(cmd.Context(), bench.AllOptions{Options: o, Quick: f.quick, Data: os.Getenv("CALM_DATA")})
 }

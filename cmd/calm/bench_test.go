@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/calm-go/calm/bench"
 )
 
 // benchRun runs `calm bench` in this process.
@@ -50,6 +53,48 @@ func TestBenchJSON(t *testing.T) {
 				t.Errorf("%s: no shape in %s", name, line)
 			}
 		}
+	}
+}
+
+// TestBenchAll: nothing that there is to measure is left out, and nothing fails.
+func TestBenchAll(t *testing.T) {
+	t.Setenv("CALM_DATA", "")
+	var verbs []string
+	for _, cmd := range newBench().Commands() {
+		if cmd.Name() != "all" {
+			verbs = append(verbs, cmd.Name())
+		}
+	}
+	kinds := bench.Kinds()
+	slices.Sort(verbs)
+	if slices.Sort(kinds); !slices.Equal(kinds, verbs) {
+		t.Errorf("all measures %v, the commands are %v", kinds, verbs)
+	}
+	got := benchRun(t.Context(), "all", "--quick", "--seconds", "0.001", "--json")
+	if got.status != exitDone || got.errOut != "" {
+		t.Fatal(got)
+	}
+	for _, want := range append(kinds, "generate/decode") {
+		if !strings.Contains(got.out, `{"name":"`+want+"/") {
+			t.Errorf("nothing of %s in\n%s", want, got.out)
+		}
+	}
+	if !strings.Contains(got.out, "T=1,") || !strings.Contains(got.out, "T=0.5 batch") {
+		t.Errorf("not both temperatures in\n%s", got.out)
+	}
+}
+
+// TestBenchDefaults: every command's default flags are good. They are checked before anything is measured, which the end
+// of the context keeps from happening.
+func TestBenchDefaults(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{}, {"all"}, {"all", "--quick"}, {"gemm"}, {"train"}, {"generate"}, {"brier"}, {"tokenizer"}} {
+		got := benchRun(ctx, args...)
+		if got.status != exitInterrupted {
+			t.Errorf("bench %v: want status 130: %v", args, got)
+		}
+		checkSentence(t, got, "interrupted")
 	}
 }
 
