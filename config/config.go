@@ -194,7 +194,7 @@ func (c *composer[T]) unknown(where, key string) {
 		return
 	}
 	p := Problem{Where: where, Key: shorten(key), Want: "unknown key"}
-	if near := nearest(key, keysOf(c.fields)); near != "" {
+	if near := Nearest(key, keysOf(c.fields)); near != "" {
 		p.Want += fmt.Sprintf("; did you mean %s?", near)
 	}
 	c.add(p)

@@ -240,8 +240,8 @@ func TestNearest(t *testing.T) {
 		"hiden_size": "hidden_size", "HIDDEN_SIZE": "hidden_size", "hidden_szie": "hidden_size", "hiddenSize": "hidden_size",
 		"path_size": "patch_size", "bata": "beta", "learning_rate": "", "x": "", "": "", strings.Repeat("x", 1000): "",
 	} {
-		if got := nearest(name, keys); got != want {
-			t.Errorf("nearest(%q) = %q; want %q", name, got, want)
+		if got := Nearest(name, keys); got != want {
+			t.Errorf("Nearest(%q) = %q; want %q", name, got, want)
 		}
 	}
 }

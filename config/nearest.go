@@ -2,10 +2,9 @@ package config
 
 import "strings"
 
-// nearest returns the candidate that name is probably a typo of, or "": the one with the fewest insertions,
-// deletions, replacements and swaps of neighbours, at most a third of its letters. Case does not count.
-// Ties go to the first.
-func nearest(name string, candidates []string) string {
+// Nearest returns the candidate that was probably meant by name, or "": the one with the fewest insertions, deletions,
+// replacements and swaps of neighbours, at most a third of its letters. Case does not count. Ties go to the first.
+func Nearest(name string, candidates []string) string {
 	if len(name) > 64 {
 		return "" // no key is that long, and the search is quadratic
 	}

@@ -127,7 +127,7 @@ func OneOf(p *Problems, key, v string, allowed ...string) {
 		return
 	}
 	want := "want one of " + strings.Join(allowed, ", ")
-	if near := nearest(v, allowed); near != "" {
+	if near := Nearest(v, allowed); near != "" {
 		want += fmt.Sprintf("; did you mean %q?", near)
 	}
 	p.Add(key, v, want)

@@ -24,7 +24,7 @@ type Options struct {
 	Preset    string   // "" for DefaultPreset
 	Config    string   // a JSON file over the preset, or ""
 	Set       []string // key=value over both
-	Data      []string // paths of text; none for the embedded book, or with Documents
+	Data      []string // paths of text; none for the embedded book, for the text of a language model's autoencoder, or with Documents
 	Field     string   // what holds the text in JSON lines and Parquet, as "content" or "meta.text"; "" for "text"
 	AE        string   // the autoencoder's run, for a language model
 	Tokenizer string   // bytes, llama3:FILE or a tokenizer.json; "" for bytes
@@ -40,6 +40,8 @@ type Options struct {
 type Training struct {
 	*Model
 	Loop *train.Loop
+	// TextFrom is the autoencoder's run whose text this language model trains on because Options.Data named none; else "".
+	TextFrom string
 
 	run       *checkpoint.Run
 	corpus    *corpus.Corpus
@@ -70,6 +72,13 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	if over.autoencoder != nil {
 		defer over.autoencoder.Close()
 	}
+	textFrom := ""
+	if over.autoencoder != nil && len(o.Data) == 0 && o.Documents == nil {
+		textFrom = o.AE
+		if err := over.autoencoder.giveText(&o); err != nil {
+			return nil, err
+		}
+	}
 	p, err := k.compose(o, over)
 	if err != nil {
 		return nil, err
@@ -87,7 +96,7 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 		}
 	}
 	m.Network.Initialize(m.Seed)
-	return begin(ctx, &Training{Model: m, eng: eng, documents: o.Documents}, over.autoencoder)
+	return begin(ctx, &Training{Model: m, eng: eng, documents: o.Documents, TextFrom: textFrom}, over.autoencoder)
 }
 
 // free refuses a directory that is taken before anything is read: tokenizing a large text takes its time. CreateRun
@@ -170,6 +179,11 @@ func begin(ctx context.Context, t *Training, ae *Model) (*Training, error) {
 func (t *Training) prepare(ctx context.Context, ae *Model) error {
 	if err := t.open(ctx); err != nil {
 		return err
+	}
+	if t.TextFrom != "" {
+		if err := ae.sameText(t.corpus); err != nil {
+			return err
+		}
 	}
 	if err := t.keepTail(); err != nil {
 		return err

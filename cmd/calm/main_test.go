@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -19,7 +21,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beCalm) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if madeIn != "" {
+		os.RemoveAll(madeIn)
+	}
+	os.Exit(status)
 }
 
 // calmProcess is the command as a process of its own.
@@ -133,10 +139,60 @@ func trainTiny(kind, out, text string, more ...string) []string {
 // runs are tiny finished runs of each kind.
 type runs struct{ text, ae, lm, ar string }
 
+// tinyRuns returns runs that the test may change: copies, as training them takes its time.
 func tinyRuns(t *testing.T) runs {
 	t.Helper()
+	trainOnce.Do(func() { made = trainRuns(t) })
+	if made.ae == "" {
+		t.Fatal("the runs that all tests share could not be made")
+	}
 	dir := t.TempDir()
 	r := runs{tinyText(t), filepath.Join(dir, "ae"), filepath.Join(dir, "lm"), filepath.Join(dir, "ar")}
+	for from, to := range map[string]string{made.ae: r.ae, made.lm: r.lm, made.ar: r.ar} {
+		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+			t.Fatal(err)
+		}
+		configs := []string{filepath.Join(to, "config.json")}
+		if to == r.lm {
+			configs = append(configs, filepath.Join(to, "autoencoder", "config.json"))
+		}
+		for _, path := range configs {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, textIn.ReplaceAll(data, []byte("${1}"+r.text+"$2")), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return r
+}
+
+// textIn finds the text of a configuration.
+var textIn = regexp.MustCompile(`("data": \[\s*")[^"]*(")`)
+
+// What tinyRuns copies, in a directory of its own.
+var (
+	trainOnce sync.Once
+	made      runs
+	madeIn    string
+)
+
+func trainRuns(t *testing.T) runs {
+	t.Helper()
+	var err error
+	if madeIn, err = os.MkdirTemp("", "calm-runs-"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(tinyText(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := runs{filepath.Join(madeIn, "text.txt"), filepath.Join(madeIn, "ae"), filepath.Join(madeIn, "lm"), filepath.Join(madeIn, "ar")}
+	if err := os.WriteFile(r.text, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
 	must(t, trainTiny("ae", r.ae, r.text, "--steps", "400", "--set", "learning_rate=0.005", "--set", "eval_steps=0", "--set", "save_steps=0")...)
 	must(t, trainTiny("lm", r.lm, r.text, "--ae", r.ae, "--steps", "60", "--set", "learning_rate=0.01")...)
 	must(t, trainTiny("ar", r.ar, r.text, "--steps", "4")...)

@@ -87,8 +87,11 @@ func (p *progress) measured(e train.Event) string {
 // named is a metric with its name, for people.
 func named(f metric.Metric) string { return strings.ReplaceAll(f.Name, "_", " ") + " " + value(f) }
 
-// notMeasurable is said of BrierLM, the geometric mean of four scores, where it has no value.
-const notMeasurable = "not measurable: a Brier score is not above 0"
+// notMeasurable is said of BrierLM, the geometric mean of four scores, where it has no value; and where there is room, why.
+const (
+	notMeasurable = "not measurable"
+	whyNot        = ": a Brier score is not above 0"
+)
 
 // value is a metric's value, for people.
 func value(f metric.Metric) string {

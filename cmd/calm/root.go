@@ -125,6 +125,15 @@ with them. Start with
 
 // flagError says what is wrong with a flag, of a number without what the parser of numbers calls it.
 func flagError(cmd *cobra.Command, err error) error {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, f.Name)
+			}
+		})
+		return badUsage("there is no flag --%s%s", unknown.GetSpecifiedName(), hint(cmd, "--", unknown.GetSpecifiedName(), names))
+	}
 	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {
 		return badUsage("%w: see %s --help", err, cmd.CommandPath())
@@ -143,9 +152,24 @@ func flagError(cmd *cobra.Command, err error) error {
 // onlyHelp is what a command does that has nothing but others below it.
 func onlyHelp(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return badUsage("there is no command %q: see %s --help", args[0], cmd.CommandPath())
+		var names []string
+		for _, below := range cmd.Commands() {
+			if !below.Hidden {
+				names = append(names, below.Name())
+			}
+		}
+		return badUsage("there is no command %q%s", args[0], hint(cmd, "", args[0], names))
 	}
 	return cmd.Help()
+}
+
+// hint is the end of a message about a name that there is not: the nearest that there is, with what stands before it, or
+// where all are listed.
+func hint(cmd *cobra.Command, before, name string, candidates []string) string {
+	if near := config.Nearest(name, candidates); near != "" {
+		return fmt.Sprintf("; did you mean %s%s? (%s --help lists all)", before, near, cmd.CommandPath())
+	}
+	return fmt.Sprintf(": see %s --help", cmd.CommandPath())
 }
 
 // badText says of an error from reading text that names its file itself that it is the user's to set right.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/calm-go/calm/internal/plural"
+	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 )
 
@@ -18,126 +21,192 @@ type trainFlags struct {
 	seed   uint64
 }
 
+// trained are the kinds of run that train makes.
+var trained = []struct {
+	kind        run.Kind
+	short, long string
+	examples    []string // what stands behind calm
+}{
+	{run.AE, "Train an autoencoder: a patch of tokens to one vector and back", `Train an autoencoder, which packs each patch of tokens into one vector and unpacks it again. A language model is trained
+over it (calm train lm).`, []string{"train ae --out runs/ae --data my.txt", "train ae --out runs/ae --data my.txt --set patch_size=8 --steps 2000"}},
+	{run.LM, "Train a language model over an autoencoder", `Train a language model over an autoencoder, which stays as it is. Without --data it trains on the autoencoder's text.`,
+		[]string{"train lm --ae runs/ae --out runs/lm --steps 2000", "train lm --ae runs/ae --out runs/wide --set hidden_size=256 --set num_attention_heads=8 --minutes 30",
+			"train lm --ae runs/ae --out runs/flow --set model_type=flow"}},
+	{run.AR, "Train the token-level baseline, which predicts token after token", `Train the token-level baseline: a transformer that predicts one token after another, to compare with.`,
+		[]string{"train ar --out runs/ar --data my.txt --minutes 30"}},
+}
+
 func newTrain() *cobra.Command {
 	var f trainFlags
 	cmd := &cobra.Command{
-		Use:   "train ae|lm|ar --out RUN",
+		Use:   "train",
 		Short: "Train an autoencoder, a language model over one, or the token-level baseline",
-		Long: `Train an autoencoder (ae), a language model over a frozen autoencoder (lm), or the token-level baseline (ar).
+		Long: `Train an autoencoder (ae), a language model over an autoencoder (lm), or the token-level baseline (ar).
 
-The configuration is a preset, over it a JSON file (--config), over that single keys (--set). It stands resolved in the
-run directory, which holds all that evaluation and generation need. Ctrl-C saves; --resume goes on as if nothing had
-happened, or with what these flags ask for: --steps N (in all), --minutes N (further ones), --set of keys that change neither
-the model nor the order of the text, --from N (an earlier checkpoint), --data (where the run's text lies now).`,
-		Example: `  calm train ae --out runs/ae
+The run directory holds the resolved configuration and everything that evaluation and generation need. Ctrl-C saves the
+state. --resume continues from there, and the result is the same as without the interruption, unless flags ask for
+something else: --steps and --minutes for more training, --set for keys that change neither the model nor the order of
+the text, --from for an earlier checkpoint. --data says where the run's text lies now.`,
+		Example: `  calm train ae --out runs/ae --data my.txt
   calm train lm --ae runs/ae --out runs/lm --steps 2000
-  calm train lm --ae runs/ae --out runs/wide --set hidden_size=256 --set num_attention_heads=8 --minutes 30
   calm train --resume runs/lm --steps 4000
   calm train --resume runs/lm --set learning_rate=1e-4 --minutes 10`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("seed") {
-				f.Seed = &f.seed
+			switch {
+			case f.resume != "" && len(args) < 2:
+				return f.goOn(cmd, run.Kind(strings.Join(args, ""))) // a word that is no kind cannot be the run's
+			case len(args) > 0:
+				return badUsage("cannot train %q, want ae, lm or ar%s", args[0], hint(cmd, "", args[0], kinds()))
 			}
-			return f.train(cmd, args)
+			if cmd.Flags().Changed("from") {
+				return badUsage("--from names a checkpoint of a run to continue: give --resume RUN too")
+			}
+			return badUsage("train takes one of ae, lm and ar, or --resume RUN: see calm train --help")
 		},
 	}
+	f.add(cmd)
+	for _, name := range []string{"out", "preset", "config", "field", "ae", "tokenizer", "seed"} {
+		hide(cmd, name)
+	}
+	for _, t := range trained {
+		below := &cobra.Command{
+			Use: string(t.kind) + " --out RUN", Short: t.short,
+			Long: t.long + `
+
+The configuration is a preset. A JSON file (--config) changes keys of it, and --set changes keys of both. The run
+directory holds the result as config.json.`,
+			Example: "  calm " + strings.Join(t.examples, "\n  calm "),
+			Args:    exactly(0, "no arguments beside its flags"),
+			RunE:    func(cmd *cobra.Command, _ []string) error { return f.begin(cmd, t.kind) },
+		}
+		f.add(below)
+		hide(below, "resume")
+		hide(below, "from")
+		if t.kind == run.LM {
+			hide(below, "tokenizer")
+		} else {
+			hide(below, "ae")
+		}
+		cmd.AddCommand(below)
+	}
+	return cmd
+}
+
+// add adds all flags of train to it and to the commands below it, so that one in the wrong place is told why it is wrong.
+func (f *trainFlags) add(cmd *cobra.Command) {
 	f.engineFlags.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.Out, "out", "", "the run directory to make")
 	fl.StringVar(&f.Preset, "preset", "", "the configuration to start from (default quickstart)")
 	fl.StringVar(&f.Config, "config", "", "a JSON file with keys that differ from the preset")
 	fl.StringArrayVar(&f.Set, "set", nil, "key=value, over preset and file; may be repeated")
-	fl.StringArrayVar(&f.Data, "data", nil, "text: a file, a directory or a prepared corpus; may be repeated (default: the embedded book)")
+	text := "the embedded book"
+	if cmd.Name() == string(run.LM) {
+		text = "the autoencoder's text"
+	}
+	fl.StringArrayVar(&f.Data, "data", nil, "text: a file, a directory or a prepared corpus; may be repeated (default: "+text+")")
 	addField(fl, &f.Field)
-	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run, for lm")
-	fl.StringVar(&f.Tokenizer, "tokenizer", "", "bytes, llama3:FILE or a tokenizer.json (default bytes; lm uses its autoencoder's)")
-	fl.IntVar(&f.Steps, "steps", 0, "optimizer steps in all, with --resume too")
+	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run")
+	fl.StringVar(&f.Tokenizer, "tokenizer", "", "bytes, llama3:FILE or a tokenizer.json (default: bytes, or what --data was prepared with)")
+	fl.IntVar(&f.Steps, "steps", 0, "optimizer steps in all, those made included")
 	fl.Float64Var(&f.Minutes, "minutes", 0, "minutes of training; with --resume, further ones")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of weights, shuffling and noise")
-	fl.StringVar(&f.resume, "resume", "", "a run to go on with, instead of a new one")
-	fl.IntVar(&f.from, "from", 0, "with --resume: the step of the checkpoint to go on from, 0 for the beginning (default: the newest)")
-	return cmd
+	fl.StringVar(&f.resume, "resume", "", "a run to continue, instead of a new one")
+	fl.IntVar(&f.from, "from", 0, "with --resume: continue from the checkpoint of this step, 0 for the beginning (default: the newest)")
 }
 
-func (f *trainFlags) train(cmd *cobra.Command, args []string) error {
-	ctx := cmd.Context()
+func hide(cmd *cobra.Command, name string) { cmd.Flags().Lookup(name).Hidden = true }
+
+func kinds() []string { return []string{string(run.AE), string(run.LM), string(run.AR)} }
+
+// check reports numbers that no training can have.
+func (f *trainFlags) check() error {
+	if err := f.engineFlags.check(); err != nil {
+		return err
+	}
 	if f.Steps < 0 {
 		return badUsage("--steps %d: want 0 for as many as configured, or more", f.Steps)
 	}
 	if !(f.Minutes >= 0) || math.IsInf(f.Minutes, 0) {
 		return badUsage("--minutes %g: want 0 for as many as configured, or more", f.Minutes)
 	}
+	return nil
+}
+
+// begin trains a new run.
+func (f *trainFlags) begin(cmd *cobra.Command, kind run.Kind) error {
+	switch {
+	case f.resume != "":
+		return f.goOn(cmd, kind)
+	case cmd.Flags().Changed("from"):
+		return badUsage("--from names a checkpoint of a run to continue: give --resume RUN too")
+	case f.Out == "":
+		return badUsage("train needs --out RUN, the directory to make")
+	}
+	if cmd.Flags().Changed("seed") {
+		f.Seed = &f.seed
+	}
+	f.Kind = kind
+	return f.train(cmd, func(ctx context.Context, eng *cpu.Engine) (*run.Training, error) {
+		return run.Create(ctx, eng, f.Options)
+	})
+}
+
+// goOn continues the training of a run, which has to be of the kind, "" for any.
+func (f *trainFlags) goOn(cmd *cobra.Command, kind run.Kind) error {
+	if f.Out != "" || f.Preset != "" || f.Config != "" || f.Field != "" || f.AE != "" || f.Tokenizer != "" || cmd.Flags().Changed("seed") {
+		return badUsage("--resume continues a run: only --from, --steps, --minutes, --set, --data and --threads go with it")
+	}
+	o := run.ResumeOptions{Kind: kind, Steps: f.Steps, Minutes: f.Minutes, Set: f.Set, Data: f.Data}
+	if cmd.Flags().Changed("from") {
+		o.From = &f.from
+	}
+	return f.train(cmd, func(ctx context.Context, eng *cpu.Engine) (*run.Training, error) {
+		t, warnings, err := run.Resume(ctx, eng, f.resume, o)
+		for _, w := range warnings {
+			fmt.Fprintln(cmd.ErrOrStderr(), "calm: warning:", w)
+		}
+		return t, err
+	})
+}
+
+// train trains what open opens, and says before what it trains on, meanwhile where it stands, and in the end what came of
+// it.
+func (f *trainFlags) train(cmd *cobra.Command, open func(context.Context, *cpu.Engine) (*run.Training, error)) (err error) {
+	if err := f.check(); err != nil {
+		return err
+	}
 	eng, err := f.engine()
 	if err != nil {
 		return err
 	}
 	defer eng.Close()
-	var t *run.Training
-	switch {
-	case f.resume != "":
-		var o run.ResumeOptions
-		if o, err = f.resumeOptions(cmd, args); err != nil {
-			return err
-		}
-		var warnings []string
-		t, warnings, err = run.Resume(ctx, eng, f.resume, o)
-		for _, w := range warnings {
-			fmt.Fprintln(cmd.ErrOrStderr(), "calm: warning:", w)
-		}
-	case cmd.Flags().Changed("from"):
-		return badUsage("--from names a checkpoint of a run to go on with: give --resume RUN too")
-	case len(args) != 1:
-		return badUsage("train takes one of ae, lm and ar, or --resume RUN: see calm train --help")
-	case f.Out == "":
-		return badUsage("train needs --out RUN, the directory to make")
-	default:
-		f.Kind = run.Kind(args[0])
-		t, err = run.Create(ctx, eng, f.Options)
-	}
+	t, err := open(cmd.Context(), eng)
 	if err != nil {
 		return err
 	}
-	err = trainToEnd(ctx, cmd, t)
-	return joinClose(err, t.Close)
-}
-
-// resumeOptions returns how the run is to go on.
-func (f *trainFlags) resumeOptions(cmd *cobra.Command, args []string) (o run.ResumeOptions, err error) {
-	if len(args) > 1 || f.Out != "" || f.Preset != "" || f.Config != "" || f.Field != "" || f.AE != "" || f.Tokenizer != "" || f.Seed != nil {
-		return o, badUsage("--resume goes on with a run: only --from, --steps, --minutes, --set, --data and --threads go with it")
-	}
-	o = run.ResumeOptions{Steps: f.Steps, Minutes: f.Minutes, Set: f.Set, Data: f.Data}
-	if cmd.Flags().Changed("from") {
-		o.From = &f.from
-	}
-	if len(args) == 1 {
-		o.Kind = run.Kind(args[0])
-	}
-	return o, nil
-}
-
-// trainToEnd trains with a line of progress, and says how it ended.
-func trainToEnd(ctx context.Context, cmd *cobra.Command, t *run.Training) error {
+	defer func() { err = joinClose(err, t.Close) }()
+	w := cmd.OutOrStdout()
 	if t.Loop.Finished() {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s is finished after %d steps: there is nothing to do; --steps or --minutes train it further\n", t.Dir, t.Loop.Trainer.Steps())
+		fmt.Fprintf(w, "%s is finished after %s: there is nothing to do; --steps or --minutes train it further\n", t.Dir, plural.Count(t.Loop.Trainer.Steps(), "step"))
 		return nil
 	}
 	tellNotes(cmd, t.Corpus().Notes())
+	if err := announce(w, t, eng); err != nil {
+		return err
+	}
 	p := newProgress(cmd.ErrOrStderr(), string(t.Kind))
 	t.Loop.Progress = p.event
-	out, err := t.Do(ctx)
+	out, err := t.Do(cmd.Context())
 	p.End()
 	if err != nil {
 		return err
 	}
-	w := cmd.OutOrStdout()
 	if !out.Finished {
-		fmt.Fprintf(w, "stopped after step %d; go on with: %s\n", out.Steps, commandLine("train", "--resume", t.Dir))
+		fmt.Fprintf(w, "stopped after step %d; continue with: %s\n", out.Steps, commandLine("train", "--resume", t.Dir))
 		return errInterrupted
 	}
-	fmt.Fprintf(w, "%s: %d steps in %s\n", t.Dir, out.Steps, seconds(out.Seconds))
-	for _, m := range out.Measured {
-		fmt.Fprintf(w, "  %-18s %s\n", m.Name, number(m.Value))
-	}
+	conclude(w, t, out)
 	return nil
 }

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/run"
+)
+
+// shellWords splits a line as a shell does, as far as calm's own commands need it.
+func shellWords(line string) []string {
+	var words []string
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			words = append(words, part)
+		} else {
+			words = append(words, strings.Fields(part)...)
+		}
+	}
+	return words
+}
+
+// nextCommands returns the commands that stand behind "Next:", without the program's name.
+func nextCommands(t *testing.T, out string) [][]string {
+	t.Helper()
+	_, after, ok := strings.Cut(out, "\nNext:\n")
+	if !ok {
+		t.Fatalf("no next commands in\n%s", out)
+	}
+	var all [][]string
+	for line := range strings.Lines(after) {
+		args, ok := strings.CutPrefix(line, "  "+program()+" ")
+		if !ok {
+			t.Fatalf("%q is no command", line)
+		}
+		all = append(all, shellWords(args))
+	}
+	return all
+}
+
+// TestTrainingSays: before its first step a training says what it works on, in numbers that other commands give too; after
+// its last it names commands that work.
+func TestTrainingSays(t *testing.T) {
+	r, work := tinyRuns(t), t.TempDir()
+	for _, c := range []struct {
+		kind, name string
+		more       []string
+		verbs      []string // of the commands in the end
+	}{
+		{"ae", "an autoencoder", nil, []string{"train", "eval", "train"}},
+		{"lm", "a language model", []string{"--ae", r.ae}, []string{"generate", "eval", "train"}},
+		{"ar", "the token-level baseline", nil, []string{"generate", "eval", "train"}},
+	} {
+		dir := filepath.Join(work, c.kind+"-run")
+		var both bytes.Buffer
+		if status := execute(trainTiny(c.kind, dir, r.text, append(c.more, "--steps", "2")...), strings.NewReader(""), &both, &both); status != exitDone {
+			t.Fatalf("%s: status %d\n%s", c.kind, status, &both)
+		}
+		out := both.String()
+		said, _, stepped := strings.Cut(out, c.kind+" step 1/2")
+		info := object(t, must(t, "info", dir, "--json").out)
+		var text strings.Builder
+		for line := range strings.Lines(must(t, "data", "info", r.text).out) {
+			if words := strings.Fields(line); strings.Contains(line, " tokens") {
+				fmt.Fprintf(&text, "%s\n", strings.Join(words, " "))
+			}
+		}
+		want := fmt.Sprintf("%s: training %s on %s\n%smodel %.0f parameters, %.0f of them trained, on 1 thread (", dir, c.name, near(r.text), &text, info["parameters"], info["trainable_parameters"])
+		said = strings.ReplaceAll(regexp.MustCompile(` +`).ReplaceAllString(said, " "), "\n ", "\n")
+		if !stepped || strings.Count(text.String(), "\n") != 2 || !strings.HasPrefix(said, want) {
+			t.Errorf("%s: before the first step it says\n%swant\n%s", c.kind, said, want)
+		}
+		var verbs []string
+		for _, args := range nextCommands(t, out) {
+			verbs = append(verbs, args[0])
+			if !slices.Contains(args, dir) {
+				t.Errorf("%s: the run is not in %q", c.kind, args)
+			}
+			if args[0] == "train" && args[1] == "lm" { // as it is, it takes an hour
+				args = append(args, "--steps", "1", "--set", "hidden_size=16", "--set", "num_attention_heads=2", "--set", "num_key_value_heads=2", "--set", "block_size=32", "--set", "batch_size=1")
+			}
+			must(t, args...)
+		}
+		if !slices.Equal(verbs, c.verbs) {
+			t.Errorf("%s: next are %v, want %v", c.kind, verbs, c.verbs)
+		}
+		if again := must(t, "train", "--resume", dir).out; strings.Contains(again, "training ") || !strings.Contains(again, "is finished after 4 steps") {
+			t.Errorf("%s: of a run that is finished it says\n%s", c.kind, again)
+		}
+	}
+}
+
+// withoutData are the arguments of a training that is not told its text.
+func withoutData(kind, out string, more ...string) []string {
+	args := trainTiny(kind, out, "TEXT", append(more, "--steps", "1")...)
+	i := slices.Index(args, "--data")
+	return slices.Delete(args, i, i+2)
+}
+
+// data returns what a run says it was trained on, as absolute paths.
+func data(t *testing.T, dir string) []string {
+	t.Helper()
+	m, err := run.Describe(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Data
+}
+
+// TestTextOfAutoencoder: a language model that is not told its text has its autoencoder's, and says so.
+func TestTextOfAutoencoder(t *testing.T) {
+	r, work := tinyRuns(t), t.TempDir()
+	lm := filepath.Join(work, "lm")
+	got := must(t, withoutData("lm", lm, "--ae", r.ae)...)
+	if want := "on " + near(r.text) + " (the text of its autoencoder " + r.ae + ")\n"; !strings.Contains(got.out, want) {
+		t.Errorf("no %q in\n%s", want, got.out)
+	}
+	if of, want := data(t, lm), []string{r.text}; !slices.Equal(of, want) {
+		t.Errorf("it was trained on %v, want %v", of, want)
+	}
+	must(t, "train", "--resume", lm, "--steps", "2")
+}
+
+// TestTextOfBook: without --data it is the book, which is said, and so it is over an autoencoder of the book.
+func TestTextOfBook(t *testing.T) {
+	work := t.TempDir()
+	ae, lm, ar := filepath.Join(work, "ae"), filepath.Join(work, "lm"), filepath.Join(work, "ar")
+	for _, c := range []struct {
+		dir, more string
+		args      []string
+	}{
+		{ae, "--data", withoutData("ae", ae)}, {ar, "--data", withoutData("ar", ar)}, {lm, "its autoencoder " + ae, withoutData("lm", lm, "--ae", ae)},
+	} {
+		first, _, _ := strings.Cut(must(t, c.args...).out, "\n")
+		if !strings.Contains(first, "the embedded book") || !strings.Contains(first, c.more) {
+			t.Errorf("of the book it says %q", first)
+		}
+		if of := data(t, c.dir); len(of) > 0 {
+			t.Errorf("%s was trained on %v", c.dir, of)
+		}
+	}
+}
+
+// TestNoTextOfAutoencoder: where the autoencoder's text is not there any more, or never was, one sentence asks for --data,
+// and nothing is made; with --data it trains.
+func TestNoTextOfAutoencoder(t *testing.T) {
+	r, work := tinyRuns(t), t.TempDir()
+	exported, imported := filepath.Join(work, "exported"), filepath.Join(work, "imported")
+	must(t, "export", r.ae, exported)
+	must(t, "import", exported, imported)
+	text, err := os.ReadFile(r.text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := file(t, "kept.txt", string(text))
+	out := filepath.Join(work, "lm")
+	for _, c := range []struct {
+		want, ae string
+		before   func() error
+	}{
+		{"was imported from", imported, func() error { return nil }},
+		{"has changed", r.ae, func() error { return os.WriteFile(r.text, append([]byte("more\n"), text...), 0o666) }},
+		{"cannot be read", r.ae, func() error { return os.Remove(r.text) }},
+	} {
+		if err := c.before(); err != nil {
+			t.Fatal(err)
+		}
+		got := calmRun(withoutData("lm", out, "--ae", c.ae)...)
+		if got.status != exitUsage || !strings.Contains(got.errOut, "--data") {
+			t.Errorf("%s: want status 2 and --data: %v", c.want, got)
+		}
+		checkSentence(t, got, c.want)
+		if _, err := os.Lstat(out); err == nil {
+			t.Fatalf("%s: a run was made", c.want)
+		}
+		must(t, trainTiny("lm", out, kept, "--ae", c.ae, "--steps", "1")...)
+		if err := os.RemoveAll(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestOver: the run that is proposed is not there yet.
+func TestOver(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"ae", "q-ae", "m"} {
+		want := map[string]string{"ae": "lm", "q-ae": "q-lm", "m": "m-lm"}[name]
+		for _, suffix := range []string{"", "-2", "-3"} {
+			got := over(at(name))
+			if got != at(want+suffix) {
+				t.Errorf("over %s: %s", name, got)
+			}
+			if err := os.Mkdir(got, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
