@@ -71,7 +71,10 @@ these are equal; "rollouts" counts at how many positions.`,
 			}
 			defer eng.Close()
 			o.Stdin = cmd.InOrStdin()
+			line := newProgress(cmd.ErrOrStderr(), "eval")
+			o.Progress = line.blocks()
 			r, err := m.Evaluate(cmd.Context(), eng, o)
+			line.End()
 			if err != nil {
 				return err
 			}

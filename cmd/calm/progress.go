@@ -54,6 +54,20 @@ func (p *progress) due(first bool) bool {
 	return first || time.Since(p.shown) >= every
 }
 
+// blocks shows that work begins, and returns what shows how many blocks of a text are done.
+func (p *progress) blocks() func(done, total int) {
+	begun := time.Now()
+	if p.shown = begun; p.Over() {
+		p.show("reading the text")
+	}
+	return func(done, total int) {
+		if p.due(done == total && p.Over()) {
+			left := time.Since(begun).Seconds() / float64(done) * float64(total-done)
+			p.show(fmt.Sprintf("block %d/%d", done, total), seconds(left)+" left")
+		}
+	}
+}
+
 // step describes a step, what matters most first.
 func step(e train.Event) []string {
 	at := fmt.Sprintf("step %d", e.Step)

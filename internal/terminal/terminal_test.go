@@ -8,11 +8,13 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"pgregory.net/rapid"
+
+	"github.com/calm-go/calm/internal/testkit"
 )
 
 // on returns a writer whose terminal is the screen.
-func on(s *screen) *Writer {
-	return &Writer{w: s, terminal: true, over: true, size: func() int { return s.columns }}
+func on(s *testkit.Screen) *Writer {
+	return &Writer{w: s, terminal: true, over: true, size: func() int { return s.Columns() }}
 }
 
 // parts are those of a line of training.
@@ -57,7 +59,7 @@ func TestFit(t *testing.T) {
 // terminal that wraps lines anew shows is known to the row; of one that cuts lines off, rows above may be lost.
 func TestStatus(t *testing.T) {
 	for columns := 20; columns <= 200; columns++ {
-		s := newScreen(t, columns, true)
+		s := testkit.NewScreen(columns, true)
 		status := NewStatus(on(s))
 		for i := range 5 {
 			status.Show("training", parts[:len(parts)-i%3]...)
@@ -67,7 +69,7 @@ func TestStatus(t *testing.T) {
 		status.Show("training", parts...)
 		checkLine(t, s, []string{"held out"})
 		status.End()
-		if rows := s.rows(); len(rows) != 1 || s.at != 0 {
+		if rows := s.Rows(); len(rows) != 1 {
 			t.Fatalf("%d columns: in the end there is %q", columns, rows)
 		}
 	}
@@ -76,13 +78,13 @@ func TestStatus(t *testing.T) {
 func TestStatusResized(t *testing.T) {
 	for _, reflows := range []bool{true, false} {
 		rapid.Check(t, func(rt *rapid.T) {
-			s := newScreen(t, rapid.IntRange(20, 200).Draw(rt, "columns"), reflows)
+			s := testkit.NewScreen(rapid.IntRange(20, 200).Draw(rt, "columns"), reflows)
 			status := NewStatus(on(s))
 			var stay []string
 			for range rapid.IntRange(1, 12).Draw(rt, "actions") {
 				switch rapid.IntRange(0, 3).Draw(rt, "action") {
 				case 0:
-					s.resize(rapid.IntRange(20, 200).Draw(rt, "columns"))
+					s.Resize(rapid.IntRange(20, 200).Draw(rt, "columns"))
 				case 1:
 					line := "held out " + string(rune('a'+len(stay)))
 					status.Print(line)
@@ -91,13 +93,13 @@ func TestStatusResized(t *testing.T) {
 					status.Show("training", parts[:rapid.IntRange(1, len(parts)).Draw(rt, "parts")]...)
 					if reflows {
 						checkLine(t, s, stay)
-					} else if n := strings.Count(strings.Join(s.rows(), "\n"), "step "); n != 1 {
-						t.Fatalf("%d lines in %q", n, s.rows())
+					} else if n := strings.Count(strings.Join(s.Rows(), "\n"), "step "); n != 1 {
+						t.Fatalf("%d lines in %q", n, s.Rows())
 					}
 				}
 			}
 			status.End()
-			if all := strings.Join(s.rows(), "\n"); strings.Contains(all, "step ") || reflows && all != strings.Join(stay, "\n") {
+			if all := strings.Join(s.Rows(), "\n"); strings.Contains(all, "step ") || reflows && all != strings.Join(stay, "\n") {
 				t.Fatalf("in the end there is %q, want %q", all, stay)
 			}
 		})
@@ -105,19 +107,19 @@ func TestStatusResized(t *testing.T) {
 }
 
 // checkLine wants the lines that stay and one more, which is shorter than the row.
-func checkLine(t *testing.T, s *screen, stay []string) {
+func checkLine(t *testing.T, s *testkit.Screen, stay []string) {
 	t.Helper()
-	rows := s.rows()
+	rows := s.Rows()
 	if len(rows) != len(stay)+1 {
-		t.Fatalf("%d columns: %q below %q", s.columns, rows, stay)
+		t.Fatalf("%d columns: %q below %q", s.Columns(), rows, stay)
 	}
 	for i, line := range stay {
 		if rows[i] != line {
-			t.Fatalf("%d columns: row %d is %q, want %q", s.columns, i, rows[i], line)
+			t.Fatalf("%d columns: row %d is %q, want %q", s.Columns(), i, rows[i], line)
 		}
 	}
-	if last := rows[len(stay)]; runewidth.StringWidth(last) >= s.columns || !strings.Contains(last, "step ") {
-		t.Fatalf("%d columns: %q", s.columns, last)
+	if last := rows[len(stay)]; runewidth.StringWidth(last) >= s.Columns() || !strings.Contains(last, "step ") {
+		t.Fatalf("%d columns: %q", s.Columns(), last)
 	}
 }
 

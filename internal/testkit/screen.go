@@ -1,17 +1,16 @@
-package terminal
+package testkit
 
 import (
 	"fmt"
 	"regexp"
 	"strings"
-	"testing"
 
 	"github.com/mattn/go-runewidth"
 )
 
-// screen is a terminal of endless height: what stands there after text and control sequences.
-type screen struct {
-	t       *testing.T
+// Screen is a terminal of endless height: what stands there after text and control sequences were written to it. It knows
+// the sequences that calm writes, and panics on others.
+type Screen struct {
 	columns int
 	reflows bool     // a new width wraps lines anew; else it cuts them off
 	lines   [][]rune // a cell of a wide character is followed by a 0
@@ -22,11 +21,17 @@ type screen struct {
 
 var sequence = regexp.MustCompile(`^\x1b\[([0-9]*)([AKJ])`)
 
-func newScreen(t *testing.T, columns int, reflows bool) *screen {
-	return &screen{t: t, columns: columns, reflows: reflows, lines: [][]rune{nil}}
+// NewScreen returns an empty screen of that many columns. One that reflows wraps its lines anew where it gets another
+// width, as most terminals do; others cut them off.
+func NewScreen(columns int, reflows bool) *Screen {
+	return &Screen{columns: columns, reflows: reflows, lines: [][]rune{nil}}
 }
 
-func (s *screen) Write(p []byte) (int, error) {
+// Columns returns the screen's width.
+func (s *Screen) Columns() int { return s.columns }
+
+// Write writes text and control sequences.
+func (s *Screen) Write(p []byte) (int, error) {
 	text := string(p)
 	for text != "" {
 		if m := sequence.FindStringSubmatch(text); m != nil {
@@ -46,7 +51,7 @@ func (s *screen) Write(p []byte) (int, error) {
 				s.lines = append(s.lines, nil)
 			}
 		case r < ' ' || r == 0x7f:
-			s.t.Fatalf("a control character %q in %q", r, p)
+			panic(fmt.Sprintf("testkit: a control character %q in %q", r, p))
 		default:
 			s.put(r)
 		}
@@ -55,14 +60,14 @@ func (s *screen) Write(p []byte) (int, error) {
 }
 
 // column is the cursor's in its row.
-func (s *screen) column() int {
+func (s *Screen) column() int {
 	if s.full {
 		return s.columns
 	}
 	return s.at % s.columns
 }
 
-func (s *screen) put(r rune) {
+func (s *Screen) put(r rune) {
 	for range runewidth.RuneWidth(r) {
 		l := &s.lines[s.line]
 		for len(*l) <= s.at {
@@ -75,7 +80,7 @@ func (s *screen) put(r rune) {
 	s.full = s.at%s.columns == 0
 }
 
-func (s *screen) obey(number, what string) {
+func (s *Screen) obey(number, what string) {
 	n := 1
 	fmt.Sscan(number, &n)
 	l := &s.lines[s.line]
@@ -106,8 +111,8 @@ func (s *screen) obey(number, what string) {
 	}
 }
 
-// resize gives the window another width.
-func (s *screen) resize(columns int) {
+// Resize gives the screen another width.
+func (s *Screen) Resize(columns int) {
 	s.columns = columns
 	if s.reflows {
 		s.full = s.at > 0 && s.at%columns == 0 && s.at == len(s.lines[s.line])
@@ -120,8 +125,8 @@ func (s *screen) resize(columns int) {
 	s.full = false
 }
 
-// rows are what somebody sees, without empty rows at the end.
-func (s *screen) rows() []string {
+// Rows are what somebody sees, without empty rows at the end.
+func (s *Screen) Rows() []string {
 	var rows []string
 	for _, l := range s.lines {
 		for {

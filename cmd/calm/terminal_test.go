@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/creack/pty"
+	"github.com/mattn/go-runewidth"
+	"golang.org/x/term"
+
+	"github.com/calm-go/calm/internal/terminal"
+	"github.com/calm-go/calm/internal/testkit"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/train"
+)
+
+// openTerminal returns the two ends of a real terminal: what is written to tty comes out of screen, byte for byte.
+func openTerminal(t *testing.T, columns int) (screen, tty *os.File) {
+	t.Helper()
+	screen, tty, err := pty.Open()
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { screen.Close(); tty.Close() })
+	if _, err := term.MakeRaw(int(tty.Fd())); err != nil { // without it a line break comes out as two characters
+		t.Fatal(err)
+	}
+	resize(t, screen, columns)
+	t.Setenv("TERM", "xterm")
+	return screen, tty
+}
+
+func resize(t *testing.T, screen *os.File, columns int) {
+	t.Helper()
+	if err := pty.Setsize(screen, &pty.Winsize{Rows: 24, Cols: uint16(columns)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onTerminal runs the command where all it writes goes to a terminal, and returns what came there.
+func onTerminal(t *testing.T, columns int, in string, args ...string) (status int, seen string) {
+	t.Helper()
+	screen, tty := openTerminal(t, columns)
+	all := make(chan string)
+	go func() {
+		var b bytes.Buffer
+		_, _ = io.Copy(&b, screen) // it ends with an error when the other end is closed
+		all <- b.String()
+	}()
+	status = execute(args, strings.NewReader(in), tty, tty)
+	tty.Close()
+	return status, <-all
+}
+
+// own are the control sequences that a line of progress needs.
+var own = strings.NewReplacer("\r\x1b[J", "", "\r", "", "\x1b[K", "")
+
+// obeyed returns the first character that a terminal would obey, besides calm's own sequences.
+func obeyed(seen string) (rune, bool) {
+	for _, r := range own.Replace(seen) {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return r, true
+		}
+	}
+	return 0, false
+}
+
+// TestNothingSteersTheTerminal: whatever a model writes, and whatever names, prompts and texts commands are given, a
+// terminal gets it in a form that it shows and does not obey. A pipe gets it as it is.
+func TestNothingSteersTheTerminal(t *testing.T) {
+	r, work := tinyRuns(t), t.TempDir()
+	const bad = "\x1b[2J\a\u009b1m"
+	t.Chdir(work)
+	lm := filepath.Join(work, bad+"lm")
+	if err := os.Rename(r.lm, lm); err != nil {
+		t.Fatal(err)
+	}
+	text := bad + ".txt"
+	if err := os.WriteFile(text, []byte(strings.Repeat(bad+" a whale\n", 200)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	controls := 0
+	for _, c := range []struct {
+		in   string
+		args []string
+	}{
+		{"", []string{"generate", r.ar, "--prompt", "a", "--seed", "1"}}, {"", []string{"generate", r.ar, "--prompt", "a", "--seed", "2"}},
+		{"", []string{"generate", r.ar, "--prompt", bad}}, {bad, []string{"generate", lm, "--prompt", "-"}},
+		{"", []string{"generate", r.ar, "--prompt", bad + strings.Repeat("long", 10)}},
+		{"27 91 50 74 155", []string{"tokenizer", "decode"}},
+		{"", []string{"eval", lm}}, {"", []string{"eval", r.ar, "--data", text}}, {"", []string{"info", lm}}, {"", []string{"info", bad}},
+		{"", []string{"train", "--resume", lm}}, {"", trainTiny("ae", bad+"ae", text, "--steps", "3")},
+		{"", trainTiny("ae", "x", bad)}, {"", trainTiny("ae", "x", text, "--set", bad+"=3")}, {"", trainTiny("ae", "x", text, "--tokenizer", bad)},
+		{"", []string{"data", "info", text}}, {"", []string{"data", "prepare", "--data", text, "--out", bad + "out"}},
+		{"", []string{"tokenizer", "train", "--data", text, "--out", bad + ".json", "--vocab", "262"}},
+		{"", []string{"export", lm, bad + "exported"}}, {"", []string{"import", bad + "exported", bad + "back"}}, {"", []string{"import", bad, "x"}},
+		{"", []string{bad}}, {"", []string{"train", "--" + bad}}, {"", []string{"eval", lm, "--blocks", bad}}, {"", []string{"bench", "generate", lm, "--seconds", "0.001", "--prompt", "4"}},
+	} {
+		_, seen := onTerminal(t, 80, c.in, c.args...)
+		if r, is := obeyed(seen); is {
+			t.Errorf("calm %q: the terminal gets %q in\n%q", c.args, r, seen)
+		}
+		if c.args[0] != "generate" {
+			continue
+		}
+		piped := calmWith(c.in, c.args...)
+		if got := terminal.Visible(piped.out); piped.out != "" && !strings.HasPrefix(seen, got) {
+			t.Errorf("calm %q: the terminal gets\n%q, a pipe\n%q", c.args, seen, piped.out)
+		}
+		if _, is := obeyed(piped.out); is {
+			controls++
+		}
+	}
+	if controls < 4 {
+		t.Errorf("only %d pipes got control characters: the test tests nothing", controls)
+	}
+	if _, seen := onTerminal(t, 80, "27 91 50 74", "tokenizer", "decode"); seen != "␛[2J" {
+		t.Errorf("an escape is shown as %q", seen)
+	}
+}
+
+// TestDecodeToPipe: every byte there is comes out of a pipe as it is.
+func TestDecodeToPipe(t *testing.T) {
+	var ids, want strings.Builder
+	for b := range 256 {
+		fmt.Fprintf(&ids, "%d ", b)
+		want.WriteByte(byte(b))
+	}
+	got := calmWith(ids.String(), "tokenizer", "decode")
+	if got.status != exitDone || got.out != want.String() {
+		t.Errorf("%v", got)
+	}
+}
+
+// event is a step of a training with everything that there is to show.
+func event(step int) train.Event {
+	e := train.Event{Report: train.Report{Step: step, Loss: 123.456789}, Total: 123456, Remaining: 7384, TokensPerSec: 123456}
+	for _, name := range []string{"energy_loss", "token_loss", "token_brier_1", "token_brier_2", "anchor_loss", "diffusion_mse", "diffusion_vb"} {
+		e.Figures = append(e.Figures, train.Figure{Name: name, Value: 12.3456})
+	}
+	return e
+}
+
+// TestProgressOnTerminal: on real terminals of all widths, which change meanwhile, one line stands there after many
+// refreshes, with step, loss and time left before all else.
+func TestProgressOnTerminal(t *testing.T) {
+	screen, tty := openTerminal(t, 80)
+	p := newProgress(terminal.New(tty), "language model")
+	shown := testkit.NewScreen(80, true)
+	read := func(until string) string {
+		t.Helper()
+		var b []byte
+		buf := make([]byte, 4096)
+		for !bytes.HasSuffix(b, []byte(until)) {
+			n, err := screen.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = append(b, buf[:n]...)
+		}
+		_, _ = shown.Write(b)
+		return string(b)
+	}
+	var widths []int
+	for w := 20; w <= 200; w++ {
+		widths = append(widths, w)
+	}
+	widths = append(widths, 80, 79, 40, 200, 100, 99, 20, 60, 120)
+	for i, w := range widths {
+		resize(t, screen, w)
+		shown.Resize(w)
+		for j := range 3 {
+			p.shown = time.Time{} // the next line is due
+			p.event(event(1000*i + j))
+			read("\x1b[K")
+		}
+		rows := shown.Rows()
+		if len(rows) != 1 || runewidth.StringWidth(rows[0]) >= w {
+			t.Fatalf("%d columns show %q", w, rows)
+		}
+		for k, part := range []string{"step ", "loss 123.5", "2h3m4s left"} {
+			at := len("language model step 123456/123456  loss 123.5  2h3m4s left") + 1
+			if !strings.Contains(rows[0], part) && (k == 0 || w > at) {
+				t.Errorf("%d columns: no %q in %q", w, part, rows[0])
+			}
+		}
+	}
+	p.event(train.Event{Report: train.Report{Step: 9}, Measured: []train.Figure{{Name: run.BrierLM}, {Name: "brier_1", Value: 3}}})
+	read("\n")
+	p.shown = time.Time{}
+	p.event(event(10))
+	read("\x1b[K")
+	if rows := shown.Rows(); len(rows) != 2 || rows[0] != "language model step 10, held out: brier lm not measurable, brier 1 3" {
+		t.Errorf("a measurement is shown as %q", rows)
+	}
+	p.End()
+	read("\x1b[K")
+	if rows := shown.Rows(); len(rows) != 1 {
+		t.Errorf("in the end there is %q", rows)
+	}
+}
+
+// TestVerbsShowProgress: on a terminal, verbs that take their time show where they stand, and leave nothing of it.
+func TestVerbsShowProgress(t *testing.T) {
+	r := tinyRuns(t)
+	for _, c := range []struct {
+		want string // of the line, and of nothing that stays
+		args []string
+	}{
+		{"step 1/2", trainTiny("ar", filepath.Join(t.TempDir(), "ar"), r.text, "--steps", "2")},
+		{"eval block ", []string{"eval", r.ae}}, {"eval block ", []string{"eval", r.lm}}, {"eval block ", []string{"eval", r.ar}},
+	} {
+		status, seen := onTerminal(t, 60, "", c.args...)
+		shown := testkit.NewScreen(60, true)
+		_, _ = shown.Write([]byte(seen))
+		if left := strings.Join(shown.Rows(), "\n"); status != exitDone || strings.Contains(left, c.want) || left == "" {
+			t.Errorf("calm %q: status %d, in the end there is\n%s", c.args, status, left)
+		}
+		during := false
+		for _, line := range strings.FieldsFunc(seen, func(r rune) bool { return r == '\r' || r == '\n' }) {
+			line, over := strings.CutSuffix(line, "\x1b[K")
+			during = during || over && strings.Contains(line, c.want)
+			if over && runewidth.StringWidth(line) >= 60 {
+				t.Errorf("calm %q: a line of more than 60 columns, %q", c.args, line)
+			}
+		}
+		if !during {
+			t.Errorf("calm %q: no %q in %q", c.args, c.want, seen)
+		}
+	}
+}
+
+// TestNotMeasurable: a BrierLM that has no value is said to have none wherever it stands, and in the same words.
+func TestNotMeasurable(t *testing.T) {
+	r, lm := tinyRuns(t), filepath.Join(t.TempDir(), "lm")
+	trained := must(t, trainTiny("lm", lm, r.text, "--ae", r.ae, "--steps", "1")...)
+	for what, text := range map[string]string{"train": trained.out, "progress": trained.errOut, "eval": must(t, "eval", lm).out} {
+		want := "not measurable: a Brier score is not above 0\n"
+		if what == "progress" {
+			want = "brier lm not measurable, "
+		}
+		if !strings.Contains(text, want) || strings.Contains(text, "brier lm 0") {
+			t.Errorf("%s: no %q in\n%s", what, want, text)
+		}
+	}
+}
