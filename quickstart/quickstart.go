@@ -4,7 +4,6 @@ package quickstart
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,9 +16,11 @@ import (
 	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/atomicfile"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
@@ -42,33 +43,17 @@ type Options struct {
 	PhaseEnd func()                              // nil, or called when a phase of training is over
 }
 
-// Figures is what was measured; all of it was.
+// Figures is what was measured; all of it was. It is what `calm quickstart --json` writes. AE and LM are on the whole
+// held-out text, and under the names of `calm eval --json`; AE's noise is .3 alone.
 type Figures struct {
-	AEAccuracy        float64    `json:"ae_accuracy"`         // share of held-out tokens
-	AEAccuracyNoise03 float64    `json:"ae_accuracy_noise03"` // under noise of sigma = .3
-	Brier             [4]float64 `json:"brier"`
-	BrierLM           float64    `json:"brier_lm"`
-	BrierLMInterval   [2]float64 `json:"brier_lm_interval"` // 95 %
-	Measurable        bool       `json:"measurable"`
-	UnigramBrier1     float64    `json:"unigram_brier_1"`
-	UnigramBrierLM    float64    `json:"unigram_brier_lm"`
-	UniformBrierLM    float64    `json:"uniform_brier_lm"`
-	// Head is the loss of the language model's head, as in lm.Measurement: in JSON its metrics are keys beside the others.
-	Head       lm.HeadMetrics `json:"-"`
-	Steps      [2]int         `json:"steps"` // autoencoder, language model
-	Seconds    float64        `json:"seconds"`
-	TokensPerS float64        `json:"tokens_per_s"` // of the language model's training
-	Run        string         `json:"run"`
-}
-
-// MarshalJSON writes the figures with the head's metrics beside the other keys.
-func (f Figures) MarshalJSON() ([]byte, error) {
-	type plain Figures // without this method
-	object, err := json.Marshal(plain(f))
-	if err != nil {
-		return nil, err
-	}
-	return f.Head.AddTo(object)
+	Run string                  `json:"run"` // the language model's
+	AE  autoencoder.Measurement `json:"ae"`
+	LM  lm.Measurement          `json:"lm"`
+	// The scores of models that know only how often each byte occurs, and nothing, at the same positions.
+	eval.BaselineResult
+	Steps      [2]int  `json:"steps"`        // of training: autoencoder, language model
+	Seconds    float64 `json:"seconds"`      // in all
+	TokensPerS float64 `json:"tokens_per_s"` // bytes a second of the language model's training
 }
 
 const (
@@ -147,7 +132,7 @@ func (q *quickstart) elapsed() float64 { return time.Since(q.started).Seconds() 
 
 // trainAE trains the autoencoder for its share of the time, and longer if it has not reached the goal.
 func (q *quickstart) trainAE(ctx context.Context) error {
-	q.say("calm quickstart: Moby-Dick, byte by byte, on %d threads (%s)", q.eng.Threads(), q.eng.ISA())
+	q.say("calm quickstart: Moby-Dick, byte by byte, on %s (%s)", plural.Count(q.eng.Threads(), "thread"), q.eng.ISA())
 	q.say("\n1. An autoencoder packs 4 bytes into one vector of 32 numbers and unpacks it.")
 	o := run.Options{Kind: run.AE, Out: AEDir(q.Out), Seed: &q.Seed, Steps: q.AESteps}
 	if o.Steps == 0 {
@@ -157,8 +142,12 @@ func (q *quickstart) trainAE(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q.say("   Training text: %d documents, %d bytes; held out: %d documents, %d bytes.",
-		t.Corpus().Train().Documents(), t.Corpus().Train().Tokens(), t.Corpus().HeldOut().Documents(), t.Corpus().HeldOut().Tokens())
+	for _, part := range []struct {
+		name string
+		*corpus.Part
+	}{{"Training text", t.Corpus().Train()}, {"Held out", t.Corpus().HeldOut()}} {
+		q.say("   %s: %s, %s.", part.name, plural.Count(part.Documents(), "document"), plural.Count(part.Tokens(), "byte"))
+	}
 	out, err := q.train(ctx, t)
 	if err != nil {
 		return err
@@ -218,7 +207,7 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 		return err
 	}
 	if m := t.Network.(*lm.Model); m.Config.ModelType == head.FlowType {
-		q.say("   Its head carries noise to that vector in %d steps; the paper's takes one and learns more slowly (--head energy).", m.Head.Steps())
+		q.say("   Its head carries noise to that vector in %s; the paper's takes one and learns more slowly (--head energy).", plural.Count(m.Head.Steps(), "step"))
 	}
 	out, err := q.train(ctx, t)
 	if err != nil {
@@ -241,7 +230,7 @@ func (q *quickstart) measureAE(ctx context.Context) error {
 		return err
 	}
 	ae := r.Measured.(autoencoder.Measurement)
-	q.figures.AEAccuracy, q.figures.AEAccuracyNoise03 = ae.Accuracy, ae.Noise[0].Accuracy
+	q.figures.AE = ae
 	q.say("   %.2f %% of the held-out bytes come back, %.2f %% where noise of .3 is added to the vector; %d of %d dimensions collapsed.",
 		100*ae.Accuracy, 100*ae.Noise[0].Accuracy, ae.Collapsed, len(ae.DimensionKL))
 	return nil
@@ -261,17 +250,15 @@ func (q *quickstart) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f, model := &q.figures, r.Measured.(lm.Measurement)
-	f.Brier, f.BrierLM, f.Measurable, f.Head = model.Brier, model.BrierLM, model.Measurable, model.Head
-	f.BrierLMInterval = [2]float64{model.BrierLMInterval.Lo, model.BrierLMInterval.Hi}
-	f.UnigramBrier1, f.UnigramBrierLM, f.UniformBrierLM = base.Unigram.Brier[0], base.Unigram.BrierLM, base.Uniform.BrierLM
+	model := r.Measured.(lm.Measurement)
+	q.figures.LM, q.figures.BaselineResult = model, base
 	q.say("\n3. Measured on text it has not seen (%d positions; 100 is perfect):", model.Positions)
 	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows nothing", base.Uniform.Brier[0], base.Uniform.BrierLM)
 	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows how often each byte occurs", base.Unigram.Brier[0], base.Unigram.BrierLM)
-	if f.Measurable {
-		q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f  (95 %%: %.2f to %.2f)", "this model", f.Brier[0], f.BrierLM, f.BrierLMInterval[0], f.BrierLMInterval[1])
+	if model.Measurable {
+		q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f  (95 %%: %.2f to %.2f)", "this model", model.Brier[0], model.BrierLM, model.BrierLMInterval.Lo, model.BrierLMInterval.Hi)
 	} else {
-		q.say("   %-34s Brier-1 %7.3f   BrierLM not measurable yet: train longer", "this model", f.Brier[0])
+		q.say("   %-34s Brier-1 %7.3f   BrierLM not measurable yet: train longer", "this model", model.Brier[0])
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/calm-go/calm/internal/terminal"
 	"github.com/calm-go/calm/internal/testkit"
-	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/train"
 )
 
@@ -143,7 +143,7 @@ func TestDecodeToPipe(t *testing.T) {
 func event(step int) train.Event {
 	e := train.Event{Report: train.Report{Step: step, Loss: 123.456789}, Total: 123456, Remaining: 7384, TokensPerSec: 123456}
 	for _, name := range []string{"energy_loss", "token_loss", "token_brier_1", "token_brier_2", "anchor_loss", "diffusion_mse", "diffusion_vb"} {
-		e.Figures = append(e.Figures, train.Figure{Name: name, Value: 12.3456})
+		e.Figures = append(e.Figures, metric.Metric{Name: name, Value: 12.3456})
 	}
 	return e
 }
@@ -192,7 +192,7 @@ func TestProgressOnTerminal(t *testing.T) {
 			}
 		}
 	}
-	p.event(train.Event{Report: train.Report{Step: 9}, Measured: []train.Figure{{Name: run.BrierLM}, {Name: "brier_1", Value: 3}}})
+	p.event(train.Event{Report: train.Report{Step: 9}, Measured: []metric.Metric{{Name: metric.BrierLM}, {Name: "brier_1", Value: 3}}})
 	read("\n")
 	p.shown = time.Time{}
 	p.event(event(10))
