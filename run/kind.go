@@ -81,6 +81,12 @@ func kindNamed(name Kind) (kind, bool) {
 	return kind{}, false
 }
 
+// Presets lists the presets of the kind.
+func (k Kind) Presets() []string {
+	of, _ := kindNamed(k)
+	return of.presets
+}
+
 // KindOf returns the kind of a preset's models: the one asked for, or with "" the only one there is.
 func KindOf(preset string, asked Kind) (Kind, error) {
 	if asked != "" {

@@ -102,24 +102,35 @@ func badUsage(format string, args ...any) error {
 }
 
 func newRoot() *cobra.Command {
+	var asked bool
 	root := &cobra.Command{
 		Use:   "calm",
 		Short: "Continuous autoregressive language models: train, measure, write",
 		Long: `calm trains language models that predict the next vector instead of the next token, measures them, and writes text
 with them. Start with
 
-  calm quickstart`,
+  calm quickstart
+
+The exit status is 0 when all is done, 1 when something failed, 2 for a wrong command line or wrong input, and 130 when
+Ctrl-C stopped calm and it saved what was done.`,
 		Example: `  calm quickstart
-  calm train ae --out runs/ae --data text/ && calm train lm --ae runs/ae --out runs/lm --data text/
+  calm train ae --out runs/ae --data text/ && calm train lm --ae runs/ae --out runs/lm
   calm generate runs/lm --prompt "Call me"`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
-		RunE:          onlyHelp,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if asked && len(args) == 0 {
+				_, err := io.WriteString(cmd.OutOrStdout(), version())
+				return err
+			}
+			return onlyHelp(cmd, args)
+		},
 	}
+	root.Flags().BoolVar(&asked, "version", false, "show the version")
 	root.SetFlagErrorFunc(flagError)
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newImport(), newExport(), newTokenizer(), newData(), newBench())
+	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newImport(), newExport(), newTokenizer(), newData(), newBench(), newCompletion(), newVersion())
+	addCompletion(root)
 	return root
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -80,6 +81,13 @@ directory holds the result as config.json.`,
 			Args:    exactly(0, "no arguments beside its flags"),
 			RunE:    func(cmd *cobra.Command, _ []string) error { return f.begin(cmd, t.kind) },
 		}
+		help := cmd.HelpFunc()
+		below.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+			help(cmd, args)
+			if err := writeKeys(cmd.OutOrStdout(), t.kind, cmp.Or(f.Preset, run.DefaultPreset), f.Set); err != nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "\nThe keys of the configuration cannot be listed: %v\n", err)
+			}
+		})
 		f.add(below)
 		hide(below, "resume")
 		hide(below, "from")
