@@ -11,6 +11,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -39,8 +40,8 @@ func (r Measurement) Metrics() []metric.Metric {
 
 // Print writes the measurement for people.
 func (r Measurement) Print(w io.Writer) {
-	fmt.Fprintf(w, "  tokens         %d in %d blocks of %d\n  cross entropy  %.4f nats a token\n  perplexity     %.3f\n  accuracy       %.2f %%\n",
-		r.Tokens, r.Blocks, r.BlockSize, r.CrossEntropy, r.Perplexity, 100*r.Accuracy)
+	fmt.Fprintf(w, "  tokens         %d in %s of %d\n  cross entropy  %.4f nats a token\n  perplexity     %.3f\n  accuracy       %.2f %%\n",
+		r.Tokens, plural.Count(r.Blocks, "block"), r.BlockSize, r.CrossEntropy, r.Perplexity, 100*r.Accuracy)
 	eval.PrintScores(w, r.Result, r.Rollouts)
 }
 

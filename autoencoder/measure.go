@@ -9,6 +9,7 @@ import (
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -47,11 +48,11 @@ func (r Measurement) Metrics() []metric.Metric {
 
 // Print writes the measurement for people.
 func (r Measurement) Print(w io.Writer) {
-	fmt.Fprintf(w, "  tokens         %d in %d blocks of %d\n  cross entropy  %.5f nats a token\n  accuracy       %.3f %% (posterior sample)\n", r.Tokens, r.Blocks, r.BlockSize, r.CrossEntropy, 100*r.Accuracy)
+	fmt.Fprintf(w, "  tokens         %d in %s of %d\n  cross entropy  %.5f nats a token\n  accuracy       %.3f %% (posterior sample)\n", r.Tokens, plural.Count(r.Blocks, "block"), r.BlockSize, r.CrossEntropy, 100*r.Accuracy)
 	for _, n := range r.Noise {
 		fmt.Fprintf(w, "  accuracy       %.3f %% (noise %g)\n", 100*n.Accuracy, n.Sigma)
 	}
-	fmt.Fprintf(w, "  KL             %.3f nats a patch\n  collapsed      %d of %d dimensions\n", r.KL, r.Collapsed, len(r.DimensionKL))
+	fmt.Fprintf(w, "  KL             %.3f nats a patch\n  collapsed      %d of %s\n", r.KL, r.Collapsed, plural.Count(len(r.DimensionKL), "dimension"))
 }
 
 // NoiseAccuracy is the share of tokens that come back from the posterior's mean plus noise of a standard deviation.

@@ -9,6 +9,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
@@ -124,9 +125,9 @@ func (o BrierOptions) check(m *model) error {
 	text := tokenizer.Bytes().VocabSize()
 	switch {
 	case patch >= brier.N:
-		return usage("bench brier: %s has patches of %d tokens, and nothing is drawn behind them: choose fewer than %d, such as with --set patch_size=2", m.name, patch, brier.N)
+		return usage("bench brier: %s has patches of %s, and nothing is drawn after them: choose fewer than %d, such as with --set patch_size=2", m.name, plural.Count(patch, "token"), brier.N)
 	case vocab < text:
-		return usage("bench brier: %s has a vocabulary of %d tokens, the text's bytes are %d", m.name, vocab, text)
+		return usage("bench brier: %s has a vocabulary of %s, the text's bytes are %d", m.name, plural.Count(vocab, "token"), text)
 	case o.Tokens%patch != 0 || o.Tokens < patch+2*brier.N:
 		return usage("--tokens %d: want a multiple of the patch size %d, and %d or more", o.Tokens, patch, patch+2*brier.N)
 	}
@@ -172,7 +173,7 @@ func (o BrierOptions) text(ctx context.Context, m *model) (*corpus.Blocks, error
 	}
 	blocks, err := c.All().Blocks(corpus.Layout{Kind: corpus.Language, PatchSize: m.Layout().PatchSize, BlockSize: o.Tokens})
 	if err == nil && blocks.Len() < int64(o.Blocks) {
-		return nil, usage("--blocks %d: the book has %d of %d tokens", o.Blocks, blocks.Len(), o.Tokens)
+		return nil, usage("--blocks %d: the book has %d of %s", o.Blocks, blocks.Len(), plural.Count(o.Tokens, "token"))
 	}
 	return blocks, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
@@ -209,7 +210,7 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 		if err := measure(ctx, o.duration(), prefill); err != nil {
 			return fmt.Errorf("bench generate %s: %w", name, err)
 		}
-		r := prefill.result("generate/prefill/"+name, fmt.Sprintf("%d tokens", len(s.prompt)), threads, isa)
+		r := prefill.result("generate/prefill/"+name, plural.Count(len(s.prompt), "token"), threads, isa)
 		r.arithmetic(m.Reading(positions, positions).Weights().FLOPs, prefill.peaks) // without attention
 		r.TokensPerS = float64(len(s.prompt)) / r.MSMedian * 1e3
 		o.Emit(r)
@@ -221,9 +222,9 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 	if err := measure(ctx, o.duration(), decode); err != nil {
 		return fmt.Errorf("bench generate %s: %w", name, err)
 	}
-	shape := fmt.Sprintf("T=%g, after %d tokens", o.Temperature, len(s.prompt))
+	shape := fmt.Sprintf("T=%g, after %s", o.Temperature, plural.Count(len(s.prompt), "token"))
 	if o.Temperature < 1 {
-		shape = fmt.Sprintf("T=%g %s, after %d tokens", o.Temperature, s.sampler, len(s.prompt))
+		shape = fmt.Sprintf("T=%g %s, after %s", o.Temperature, s.sampler, plural.Count(len(s.prompt), "token"))
 	}
 	if kind := m.HeadKind; kind.TakesSteps() {
 		name = fmt.Sprintf("%s/%s-%d", name, kind.Name, m.Head.Steps())

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/cpu/kernel"
 )
@@ -102,7 +103,7 @@ func peakRSS() float64 {
 func Machine(o Options) string {
 	e := o.engine(o.Threads)
 	defer e.Close()
-	line := fmt.Sprintf("%s, %d of %d processors, %s/%s, %s", e.ISA(), e.Threads(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	line := fmt.Sprintf("%s, %d of %s, %s/%s, %s", e.ISA(), e.Threads(), plural.Count(runtime.NumCPU(), "processor"), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		if f := strings.Fields(string(load)); len(f) > 0 {
 			line += fmt.Sprintf(", load %s before (other programs that run slow this one down)", f[0])

@@ -6,6 +6,7 @@ import (
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/random"
@@ -39,8 +40,8 @@ func newStream(eng *cpu.Engine, m *lm.Model, o GenerateOptions) (*stream, error)
 	k := m.Config.PatchSize
 	positions := (o.Prompt + k - 1) / k
 	if most := m.Config.MaxPositionEmbeddings - beyond; positions > most {
-		return nil, usage("--prompt %d: the context of %d patches has room for a prompt of %d tokens and %d patches after it",
-			o.Prompt, m.Config.MaxPositionEmbeddings, max(most, 0)*k, beyond)
+		return nil, usage("--prompt %d: the context of %s has room for a prompt of %s and %s after it",
+			o.Prompt, plural.Count(m.Config.MaxPositionEmbeddings, "patch"), plural.Count(max(most, 0)*k, "token"), plural.Count(beyond, "patch"))
 	}
 	s := &stream{engine: eng, model: m, prompt: make([]int32, positions*k), patch: make([]int32, k),
 		samplers: map[int]*lm.Sampler{}, costs: map[int]float64{}, trained: o.Run != ""}

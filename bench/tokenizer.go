@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/nn/cpu/kernel"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -109,7 +110,7 @@ func (o TokenizerOptions) measure(ctx context.Context, name string, t *tokenizer
 	if err := measure(ctx, o.duration(), encode, decode); err != nil {
 		return err
 	}
-	shape := fmt.Sprintf("%d bytes, %d tokens of %d", size, tokens, t.VocabSize())
+	shape := fmt.Sprintf("%s, %s of %d", plural.Count(size, "byte"), plural.Count(tokens, "token"), t.VocabSize())
 	for _, s := range []struct {
 		*series
 		name string

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/metric"
 )
 
@@ -65,6 +66,6 @@ func PrintScores(w io.Writer, r brier.Result, rollouts []int) {
 		fmt.Fprintln(w, "  BrierLM        not measurable: a Brier score is not above 0")
 	}
 	if rollouts != nil {
-		fmt.Fprintf(w, "  rollouts       %s of %d positions\n", strings.Trim(fmt.Sprint(rollouts), "[]"), r.Positions)
+		fmt.Fprintf(w, "  rollouts       %s of %s\n", strings.Trim(fmt.Sprint(rollouts), "[]"), plural.Count(r.Positions, "position"))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -62,12 +63,13 @@ func (r Measurement) Metrics() []metric.Metric {
 
 // Print writes the measurement for people.
 func (r Measurement) Print(w io.Writer) {
-	fmt.Fprintf(w, "  positions      %d in %d blocks of %d tokens, %d samples each\n", r.Positions, r.Blocks, r.BlockSize, r.Samples)
+	fmt.Fprintf(w, "  positions      %d in %s of %s, %s each\n",
+		r.Positions, plural.Count(r.Blocks, "block"), plural.Count(r.BlockSize, "token"), plural.Count(r.Samples, "sample"))
 	for _, f := range r.Head {
 		fmt.Fprintf(w, "  %-14s %.5f\n", strings.ReplaceAll(f.Name, "_", " "), f.Value)
 	}
 	if r.Diverged > 0 {
-		fmt.Fprintf(w, "  diverged       %d of %d draws, none of which is right: train longer, or take more sampling_steps\n", r.Diverged, r.Drawn)
+		fmt.Fprintf(w, "  diverged       %d of %s, none of which is right: train longer, or take more sampling_steps\n", r.Diverged, plural.Count(r.Drawn, "draw"))
 	}
 	eval.PrintScores(w, r.Result, r.Rollouts)
 }

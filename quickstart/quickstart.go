@@ -16,7 +16,6 @@ import (
 	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/checkpoint"
-	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/atomicfile"
@@ -142,12 +141,9 @@ func (q *quickstart) trainAE(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, part := range []struct {
-		name string
-		*corpus.Part
-	}{{"Training text", t.Corpus().Train()}, {"Held out", t.Corpus().HeldOut()}} {
-		q.say("   %s: %s, %s.", part.name, plural.Count(part.Documents(), "document"), plural.Count(part.Tokens(), "byte"))
-	}
+	train, held := t.Corpus().Train(), t.Corpus().HeldOut()
+	q.say("   Training text: %s, %s; held out: %s, %s.", plural.Count(train.Documents(), "document"), plural.Count(train.Tokens(), "byte"),
+		plural.Count(held.Documents(), "document"), plural.Count(held.Tokens(), "byte"))
 	out, err := q.train(ctx, t)
 	if err != nil {
 		return err
@@ -231,8 +227,8 @@ func (q *quickstart) measureAE(ctx context.Context) error {
 	}
 	ae := r.Measured.(autoencoder.Measurement)
 	q.figures.AE = ae
-	q.say("   %.2f %% of the held-out bytes come back, %.2f %% where noise of .3 is added to the vector; %d of %d dimensions collapsed.",
-		100*ae.Accuracy, 100*ae.Noise[0].Accuracy, ae.Collapsed, len(ae.DimensionKL))
+	q.say("   %.2f %% of the held-out bytes come back, %.2f %% where noise of .3 is added to the vector; %d of %s collapsed.",
+		100*ae.Accuracy, 100*ae.Noise[0].Accuracy, ae.Collapsed, plural.Count(len(ae.DimensionKL), "dimension"))
 	return nil
 }
 
@@ -252,7 +248,7 @@ func (q *quickstart) measure(ctx context.Context) error {
 	}
 	model := r.Measured.(lm.Measurement)
 	q.figures.LM, q.figures.BaselineResult = model, base
-	q.say("\n3. Measured on text it has not seen (%d positions; 100 is perfect):", model.Positions)
+	q.say("\n3. Measured on text it has not seen (%s; 100 is perfect):", plural.Count(model.Positions, "position"))
 	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows nothing", base.Uniform.Brier[0], base.Uniform.BrierLM)
 	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows how often each byte occurs", base.Unigram.Brier[0], base.Unigram.BrierLM)
 	if model.Measurable {
@@ -293,8 +289,8 @@ func (q *quickstart) write(ctx context.Context) error {
 func (q *quickstart) farewell() {
 	q.figures.Seconds = q.elapsed()
 	q.figures.Run = q.Out
-	q.say("\nDone in %s: %d + %d steps, %.0f bytes a second. The run is %s. Next:",
-		time.Duration(q.figures.Seconds*float64(time.Second)).Round(time.Second), q.figures.Steps[0], q.figures.Steps[1], q.figures.TokensPerS, q.Out)
+	q.say("\nDone in %s: %d + %s, %.0f bytes a second. The run is %s. Next:",
+		time.Duration(q.figures.Seconds*float64(time.Second)).Round(time.Second), q.figures.Steps[0], plural.Count(q.figures.Steps[1], "step"), q.figures.TokensPerS, q.Out)
 	q.sayCommand("generate", q.Out, "--prompt", "Call me ", "--seed", "7")
 	q.sayCommand("eval", q.Out)
 	q.say("  %s     (twice as long)", q.Command("train", "--resume", q.Out, "--steps", strconv.Itoa(2*q.figures.Steps[1])))

@@ -41,9 +41,9 @@ name, or with all, calm measures a little of everything, in about half a minute.
 		},
 	}
 	fl := cmd.PersistentFlags()
-	fl.IntVar(&f.threads, "threads", 0, "threads to compute on; 0 for all processors")
-	fl.StringVar(&f.isa, "isa", "", "instruction set: portable, avx2 or avx512 (default: the best there is)")
-	fl.Float64Var(&f.seconds, "seconds", 0, "time for each measurement; at least one run is made (default: .05 to 3)")
+	fl.IntVar(&f.threads, "threads", 0, "compute on `N` threads; 0 for all processors")
+	fl.StringVar(&f.isa, "isa", "", "instruction `SET`: portable, avx2 or avx512 (default: the best there is)")
+	fl.Float64Var(&f.seconds, "seconds", 0, "seconds for each measurement; at least one run is made (default: .05 to 3)")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object a line")
 	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchBrier(f), newBenchTokenizer(f), newBenchAll(f))
 	quickFlag(cmd, f)
@@ -119,8 +119,8 @@ func newBenchGemm(f *benchFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gemm",
 		Short: "Measure matrix products, on one thread and on all",
-		Long: `Measure 1024 x 1024 x 1024 and the products of training steps, as rows x columns of the result x length of the sums, in
-three layouts: nt is the forward run, nn the gradient of the input, tn the gradient of the weights.`,
+		Long: `Measure the product of two 1024 x 1024 matrices and the products of training steps. Shapes are rows x columns of the
+result x length of the sums. Layouts: nt is the forward pass, nn the gradient of the input, tn that of the weights.`,
 		Example: "  calm bench gemm\n  calm bench gemm --preset lm-proto --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -130,14 +130,14 @@ three layouts: nt is the forward run, nn the gradient of the input, tn the gradi
 			return bench.Gemm(cmd.Context(), o)
 		},
 	}
-	modelFlags(cmd, &o.Model, &o.Presets, "those of PyTorch's figures")
+	modelFlags(cmd, &o.Model, &o.Presets, "those that PyTorch was measured with")
 	return cmd
 }
 
 // modelFlags are the flags that say which models.
 func modelFlags(cmd *cobra.Command, kind *run.Kind, presets *[]string, unasked string) {
-	cmd.Flags().StringVar((*string)(kind), "model", "", "ae, lm or ar (default: what the preset is)")
-	cmd.Flags().StringSliceVar(presets, "preset", nil, "presets, with commas (default: "+unasked+")")
+	cmd.Flags().StringVar((*string)(kind), "model", "", "`KIND`: ae, lm or ar (default: the preset's)")
+	cmd.Flags().StringSliceVar(presets, "preset", nil, "presets `NAMES`, with commas (default: "+unasked+")")
 }
 
 func newBenchTrain(f *benchFlags) *cobra.Command {
@@ -147,9 +147,9 @@ func newBenchTrain(f *benchFlags) *cobra.Command {
 		Short: "Measure training steps",
 		Long: `Measure whole optimizer steps (forward, backward, random draws, clipping, AdamW) from random weights on random ids.
 
-The presets lm-bytes, ae-bytes, lm-proto, ae-proto, calm-m and ae-official are sized as the steps whose times in PyTorch
-are known, and are compared with them, scaled by the peaks of the two machines. Operations are counted as the model's:
-not recomputation, nor elementwise work, nor the optimizer.`,
+For lm-bytes, ae-bytes, lm-proto, ae-proto, calm-m and ae-official the time of the PyTorch reference is known, from
+another machine. The comparison scales by the peaks of the two machines. FLOPs are those of the model's matrix products:
+recomputation, elementwise work and the optimizer are not counted.`,
 		Example: `  calm bench train --preset lm-bytes --profile
   calm bench train --model lm --preset lm-proto --set num_hidden_layers=8 --batch 16 --tokens 256 --seconds 10`,
 		Args: exactly(0, "no arguments"),
@@ -162,10 +162,10 @@ not recomputation, nor elementwise work, nor the optimizer.`,
 	}
 	modelFlags(cmd, &o.Model, &o.Presets, "lm-bytes,ae-bytes,lm-proto,ae-proto")
 	fl := cmd.Flags()
-	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration; may be repeated")
-	fl.IntVar(&o.Batch, "batch", 0, "rows of a batch; 0 for the preset's")
-	fl.IntVar(&o.Tokens, "tokens", 0, "tokens of a row; 0 for the preset's")
-	fl.BoolVar(&o.Profile, "profile", false, "show where the time goes, by operation")
+	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration; may be repeated")
+	fl.IntVar(&o.Batch, "batch", 0, "`N` rows of a batch; 0 for the preset's")
+	fl.IntVar(&o.Tokens, "tokens", 0, "`N` tokens of a row; 0 for the preset's")
+	fl.BoolVar(&o.Profile, "profile", false, "show the time of each kind of operation")
 	return cmd
 }
 
@@ -173,12 +173,12 @@ func newBenchGenerate(f *benchFlags) *cobra.Command {
 	var o bench.GenerateOptions
 	cmd := &cobra.Command{
 		Use:   "generate [RUN]",
-		Short: "Measure writing one text: reading the prompt, then patch by patch",
-		Long: `Measure one stream of a language model: with a run's weights, or with random ones. What weights a step reads stands beside
-the rate at which memory is read.
+		Short: "Measure writing one text: reading the prompt, then writing patch by patch",
+		Long: `Measure one stream of a language model, with a run's weights or with random ones. The rate at which a step reads weights
+stands beside the rate at which this machine reads memory.
 
-Below temperature 1 the batch sampler always takes as many draws, and is what random weights are measured with by
-default; how many the exact sampler takes depends on what the model has learned.`,
+Below temperature 1 random weights are measured with the batch sampler, whose number of draws is fixed. That of the exact
+sampler depends on what the model has learned.`,
 		Example: `  calm bench generate --preset calm-m
   calm bench generate --preset lm-proto --head energy,diffusion,flow --steps 2,4,10
   calm bench generate runs/lm --temperature 0.5`,
@@ -194,14 +194,14 @@ default; how many the exact sampler takes depends on what the model has learned.
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringSliceVar(&o.Presets, "preset", nil, "presets of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration, or dtype=bfloat16; of a run dtype, sampling_steps and solver alone; may be repeated")
+	fl.StringSliceVar(&o.Presets, "preset", nil, "presets `NAMES` of language models, with commas (default: lm-bytes,lm-proto)")
+	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16; of a run only dtype, sampling_steps and solver; may be repeated")
 	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
-	fl.StringSliceVar(&o.Heads, "head", nil, "heads to measure, with commas: energy, diffusion, flow (default: the preset's)")
-	fl.IntSliceVar(&o.Steps, "steps", nil, "sampling steps of diffusion and flow to measure, with commas (default: 100 and 10)")
-	fl.IntVar(&o.Prompt, "prompt", 256, "tokens of the prompt")
-	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
-	fl.StringVar((*string)(&o.Sampler), "sampler", "", "exact or batch, below temperature 1 (default: exact with a run, else batch)")
+	fl.StringSliceVar(&o.Heads, "head", nil, "`HEADS` to measure, with commas: energy, diffusion, flow (default: the preset's)")
+	fl.IntSliceVar(&o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with the diffusion and flow heads (default: 100 and 10)")
+	fl.IntVar(&o.Prompt, "prompt", 256, "`N` tokens of the prompt")
+	fl.Float64Var(&o.Temperature, "temperature", 1, "above 0, at most 1")
+	fl.StringVar((*string)(&o.Sampler), "sampler", "", "exact or batch, for temperatures below 1 (default: exact with a run, else batch)")
 	return cmd
 }
 
@@ -209,13 +209,13 @@ func newBenchBrier(f *benchFlags) *cobra.Command {
 	var o bench.BrierOptions
 	cmd := &cobra.Command{
 		Use:   "brier [RUN]",
-		Short: "Measure BrierLM of patches below four tokens and of the baseline, beside a loop over positions",
-		Long: `Measure an evaluation on the embedded book where further patches are drawn behind samples: with a run's weights, or with
-random ones. In turns with it the same is measured position by position: by reading each one's prefix again, and with
-the prefix in a cache.
+		Short: "Measure the evaluation of BrierLM, compared with a loop over positions",
+		Long: `Measure an evaluation on the embedded book of a model with patches of fewer than four tokens, or of the baseline, with a
+run's weights or with random ones. In turns with it calm measures two loops over positions: one that reads the prefix of
+each position again, and one that keeps the prefix in a cache.
 
-Each further patch is drawn only where two samples are still equal, so its cost depends on the model: a new language
-model's samples are all alike, which is the most there can be; a new baseline's hardly ever are.`,
+Further patches are drawn only where two samples are still equal, so the cost depends on the model. The samples of a new
+language model are all alike, which costs most; those of a new baseline hardly ever are.`,
 		Example: "  calm bench brier\n  calm bench brier --preset lm-bytes --set patch_size=2 --tokens 1024\n  calm bench brier runs/ar --json",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -230,9 +230,9 @@ model's samples are all alike, which is the most there can be; a new baseline's 
 	}
 	modelFlags(cmd, &o.Model, &o.Presets, "lm-bytes with patches of 1 and 2 tokens, ar-bytes")
 	fl := cmd.Flags()
-	fl.StringArrayVar(&o.Set, "set", nil, "key=value of the configuration; may be repeated")
-	fl.IntVar(&o.Blocks, "blocks", 2, "blocks of text")
-	fl.IntVar(&o.Tokens, "tokens", 512, "tokens a block")
+	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration; may be repeated")
+	fl.IntVar(&o.Blocks, "blocks", 2, "`N` blocks of text")
+	fl.IntVar(&o.Tokens, "tokens", 512, "`N` tokens of a block")
 	return cmd
 }
 
@@ -251,7 +251,7 @@ func newBenchTokenizer(f *benchFlags) *cobra.Command {
 	o := bench.TokenizerOptions{Data: os.Getenv("CALM_DATA")}
 	cmd := &cobra.Command{
 		Use:   "tokenizer",
-		Short: "Measure tokenizers on the embedded book, on one thread",
+		Short: "Measure tokenizers on the embedded book, with one thread",
 		Long: `Measure encoding and decoding of the embedded book: raw bytes, byte-level BPE trained on it, and Llama 3's tokenizer if
 the directory CALM_DATA has llama3/tokenizer.model.`,
 		Example: "  calm bench tokenizer --vocab 8192",
@@ -263,7 +263,7 @@ the directory CALM_DATA has llama3/tokenizer.model.`,
 			return bench.Tokenizer(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().IntVar(&o.Vocab, "vocab", 4096, "tokens of the trained tokenizer")
+	cmd.Flags().IntVar(&o.Vocab, "vocab", 4096, "`N` tokens of the trained tokenizer")
 	return cmd
 }
 

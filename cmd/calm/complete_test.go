@@ -88,7 +88,7 @@ func TestCompleteKeys(t *testing.T) {
 // TestEveryFlagIsCompleted: a flag of every command completes to something, or it is one of those that take anything, a
 // number, or a file. So a new one is thought of.
 func TestEveryFlagIsCompleted(t *testing.T) {
-	free := strings.Fields("prompt ids noise steps data help version")
+	free := strings.Fields("prompt ids noise steps data field help version")
 	flags := 0
 	each(newRoot(), func(cmd *cobra.Command) {
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {

@@ -22,7 +22,7 @@ func (f *textFlags) add(flags *pflag.FlagSet, usage string) {
 }
 
 func addField(flags *pflag.FlagSet, field *string) {
-	flags.StringVar(field, "field", "", "the field of JSON lines and Parquet that holds the text, as content or meta.text (default text)")
+	flags.StringVar(field, "field", "", "the field `NAME` of JSON lines or Parquet holds the text, such as content or meta.text (default text)")
 }
 
 func (f *textFlags) source(cmd *cobra.Command) corpus.Source {

@@ -25,15 +25,16 @@ func newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval RUN",
 		Short: "Measure a run: reconstruction, BrierLM, or cross entropy",
-		Long: `Measure a run on its own held-out text, or on all of another text (--data). Its own text is known by its content, wherever it
-lies.
+		Long: `Measure a run on the text that it held out of training, or on all of another text (--data). The run's own text is known by
+its content, wherever it lies: of that only what was held out is measured.
 
-An autoencoder: cross entropy, the share of tokens that come back, also under noise, collapsed dimensions.
-A language model: its head's loss, Brier-1..4 and BrierLM with 95 % intervals. BrierLM depends on the block size.
-The token-level baseline: cross entropy, perplexity, Brier-1..4 and BrierLM.
+An autoencoder: cross entropy, the share of tokens that come back, the same share under noise, collapsed dimensions.
+A language model: the loss of its head, Brier-1 to Brier-4 and BrierLM with 95 % intervals. BrierLM depends on the block
+size.
+The token-level baseline: cross entropy, perplexity, Brier-1 to Brier-4 and BrierLM.
 
-Where patches have fewer than 4 tokens, and for the baseline, further ones are drawn behind two samples for as long as
-these are equal; "rollouts" counts at how many positions.`,
+Brier-n needs n tokens. Where a patch has fewer than 4, and for the baseline, calm draws further patches after two
+samples as long as the two are equal. "rollouts" counts the positions where it did.`,
 		Example: `  calm eval runs/lm
   calm eval runs/ae --noise 0.1,0.3,0.5
   calm eval runs/flow --set sampling_steps=4
@@ -88,14 +89,14 @@ these are equal; "rollouts" counts at how many positions.`,
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.StringArrayVar(&o.Data, "data", nil, "text to measure on, all of it, or what the run held out of its own: a file, a directory, a prepared corpus, or - for standard input; may be repeated (default: what the run held out)")
+	fl.StringArrayVar(&o.Data, "data", nil, "measure on the text at `PATH`: a file, a directory, a prepared corpus, or - for standard input; may be repeated (default: the run's own)")
 	addField(fl, &o.Field)
-	fl.IntVar(&o.Block, "block", 0, "tokens a block (default: the run's block_size)")
-	fl.IntVar(&o.MaxBlocks, "blocks", 0, "measure at most that many blocks, spread evenly; 0 for all")
-	fl.IntVar(&o.Samples, "samples", 8, "patches drawn at each position of a language model; all pairs are used; always 2 where a patch has fewer than 4 tokens")
-	fl.StringVar(&windows, "windows", "all", "where patches of fewer than 4 tokens are scored: all that fit a block, or the reference's, one fewer")
-	fl.StringVar(&noise, "noise", "0.1,0.3", "standard deviations of noise on an autoencoder's latents")
-	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the draws; 0 for the run's")
+	fl.IntVar(&o.Block, "block", 0, "tokens of a block (default: the run's block_size)")
+	fl.IntVar(&o.MaxBlocks, "blocks", 0, "measure at most `N` blocks, spread evenly over the text; 0 for all")
+	fl.IntVar(&o.Samples, "samples", 8, "patches drawn at each position of a language model; always 2 where a patch has fewer than 4 tokens")
+	fl.StringVar(&windows, "windows", "all", "which windows of a block are scored where a patch has fewer than 4 tokens: all, or reference for one fewer")
+	fl.StringVar(&noise, "noise", "0.1,0.3", "standard deviations of the noise added to an autoencoder's latent vectors, with commas")
+	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws; 0 for the run's")
 	samplingFlag(cmd, &set)
 	fl.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd

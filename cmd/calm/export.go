@@ -10,9 +10,10 @@ func newExport() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "export RUN DIR",
-		Short: "Write a run as a directory that the PyTorch reference loads",
+		Short: "Export a run as a directory that the PyTorch reference loads",
 		Long: `Write a run as a directory that the PyTorch reference loads with from_pretrained: config.json, model.safetensors, and the
-tokenizer's files. A language model's autoencoder is inside, and in DIR/autoencoder, where ae_path leads from DIR.`,
+tokenizer's files. A language model comes with its autoencoder, in its own file and in DIR/autoencoder, which ae_path
+names from DIR.`,
 		Example: `  calm export runs/lm exported/lm
   calm export runs/ae exported/ae --dtype bfloat16`,
 		Args: exactly(2, "a run directory and the directory to make"),
@@ -25,6 +26,6 @@ tokenizer's files. A language model's autoencoder is inside, and in DIR/autoenco
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&format, "dtype", "", "float32, bfloat16 or float16 (default: as the run has them)")
+	cmd.Flags().StringVar(&format, "dtype", "", "`FORMAT` of the weights: float32, bfloat16 or float16 (default: the run's)")
 	return cmd
 }

@@ -23,12 +23,12 @@ func newGenerate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate RUN",
 		Short: "Write text with a run",
-		Long: `Write what follows a prompt, as it comes, until the text ends, --max-tokens are written, or the context the model was
-trained on is full.
+		Long: `Continue a prompt until the text ends, --max-tokens are written, or the context that the model was trained on is full.
 
-Temperature 1 is what the model learned. Below 1 a language model is sampled without likelihoods: the exact sampler
-draws patches until one passes (at most --draws each; then what is written stays and the status is 1), the batch
-sampler draws --draws at once and chooses among the most frequent (for temperatures 1/2, 1/3, ..).`,
+Temperature 1 samples what the model learned. A language model has no likelihoods, so a lower temperature takes many
+samples of each patch. The exact sampler draws until one is accepted, at most --draws; if none is, the text so far stays
+and the exit status is 1. The batch sampler draws --draws at once and chooses among the most frequent; it takes the
+temperatures 1/2, 1/3 and so on.`,
 		Example: `  calm generate runs/lm --prompt "Call me"
   calm generate runs/lm --prompt "The whale" --temperature 0.5 --sampler batch --seed 7
   echo -n "It was" | calm generate runs/lm --prompt - --max-tokens 200
@@ -81,13 +81,13 @@ sampler draws --draws at once and chooses among the most frequent (for temperatu
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&prompt, "prompt", "", "what to go on from; - reads it from standard input")
-	fl.StringVar(&ids, "ids", "", "the prompt as token ids with commas between them, without BOS; prints ids")
-	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens to write at most; 0 for as many as the context holds")
-	fl.Float64Var(&o.Temperature, "temperature", 1, "in (0, 1]")
-	fl.StringVar(&sampler, "sampler", string(calm.Exact), "exact or batch, below temperature 1")
-	fl.IntVar(&o.Draws, "draws", 0, "draws a patch, below temperature 1: at most with exact (default 10000), always with batch (default 200)")
-	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the draws")
+	fl.StringVar(&prompt, "prompt", "", "the `TEXT` to continue; - reads it from standard input")
+	fl.StringVar(&ids, "ids", "", "the prompt as token `IDS` with commas, without BOS; the output is ids too")
+	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "write at most `N` tokens; 0 for as many as the context holds")
+	fl.Float64Var(&o.Temperature, "temperature", 1, "above 0, at most 1")
+	fl.StringVar(&sampler, "sampler", string(calm.Exact), "exact or batch, for temperatures below 1")
+	fl.IntVar(&o.Draws, "draws", 0, "samples of a patch below temperature 1: at most `N` with exact (default 10000), always N with batch (default 200)")
+	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws")
 	samplingFlag(cmd, &set)
 	return cmd
 }

@@ -12,15 +12,15 @@ func newImport() *cobra.Command {
 	var o interchange.Options
 	cmd := &cobra.Command{
 		Use:   "import SRC RUN",
-		Short: "Make a run of a model that the PyTorch reference trained",
+		Short: "Import a model that the PyTorch reference trained",
 		Long: `Make a run of a model that the PyTorch reference trained: an autoencoder, a language model, or the token-level baseline.
 
-SRC is a directory as the reference leaves it (config.json, model.safetensors or pytorch_model.bin, in one file or
-several with their index), or a name on the hub, org/name or org/name@revision. HF_HOME says where downloads are kept,
-HF_TOKEN opens what is not public, HF_HUB_OFFLINE=1 keeps to what is there already.
+SRC is a directory as the reference writes it, with config.json and model.safetensors or pytorch_model.bin (one file, or
+several with their index); or a model on the Hugging Face hub, org/name or org/name@revision. Environment variables:
+HF_HOME is where downloads are kept, HF_TOKEN gives access to private models, HF_HUB_OFFLINE=1 forbids downloads.
 
-The tokenizer is the one in SRC, or --tokenizer. Without any the run works on ids: generate --ids, and eval on a
-prepared corpus. What config.json does not say is taken from elsewhere, and said.`,
+The tokenizer is the one in SRC, or --tokenizer. Without a tokenizer the run works on token ids: generate --ids, and eval
+on a prepared corpus. Settings that config.json lacks are taken from elsewhere; calm says from where.`,
 		Example: `  calm import CALM-M runs/calm-m
   calm import cccczshao/CALM-M@main runs/calm-m --tokenizer llama3:tokenizer.model
   calm import checkpoints/lm runs/lm --ae checkpoints/ae`,
@@ -36,8 +36,8 @@ prepared corpus. What config.json does not say is taken from elsewhere, and said
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&o.AE, "ae", "", "the autoencoder's directory or name on the hub, where ae_path in config.json does not lead to it")
-	fl.StringVar(&o.Tokenizer, "tokenizer", "", "bytes, llama3:FILE, a tokenizer.json, or none (default: the one in SRC)")
+	fl.StringVar(&o.AE, "ae", "", "the autoencoder, as `SRC`, if ae_path in config.json does not name it")
+	fl.StringVar(&o.Tokenizer, "tokenizer", "", "`TOKENIZER`: bytes, llama3:FILE, a tokenizer.json, or none (default: the one in SRC)")
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
 )
@@ -25,9 +26,9 @@ func newInfo() *cobra.Command {
 	var f infoFlags
 	cmd := &cobra.Command{
 		Use:   "info RUN | --preset NAME",
-		Short: "Show what a run or a preset is: kind, sizes, arithmetic, configuration",
-		Long: `Show what a run is, or what a preset would be: its configuration, parameters, and what training and writing take in
-floating-point operations (docs/flops.md says which are counted). A run's weights are verified, a preset has none.`,
+		Short: "Show a run or a preset: kind, sizes, FLOPs, configuration",
+		Long: `Show a run, or the model of a preset: its configuration, its parameters, and how many floating-point operations training
+and writing take (docs/flops.md says which are counted). The weights of a run are verified.`,
 		Example: "  calm info runs/lm\n  calm info runs/lm --json\n  calm info --preset calm-m --set block_size=8192",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,10 +65,10 @@ floating-point operations (docs/flops.md says which are counted). A run's weight
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object")
-	fl.StringVar(&f.preset, "preset", "", "describe a preset instead of a run")
-	fl.StringVar(&f.kind, "model", "", "ae, lm or ar, where presets of several have that name")
-	fl.StringArrayVar(&f.set, "set", nil, "key=value over the preset; may be repeated")
-	fl.IntVar(&f.context, "context", 0, "patches (of ar: tokens) that a written token attends to; 0 for a training block's")
+	fl.StringVar(&f.preset, "preset", "", "describe the preset `NAME` instead of a run")
+	fl.StringVar(&f.kind, "model", "", "`KIND`: ae, lm or ar, if presets of several kinds have that name")
+	fl.StringArrayVar(&f.set, "set", nil, "`KEY=VALUE` changes the preset; may be repeated")
+	fl.IntVar(&f.context, "context", 0, "a written token attends to `N` positions: patches, or tokens of ar; 0 for those of a training block")
 	return cmd
 }
 
@@ -127,14 +128,14 @@ func infoJSON(m *run.Model, c run.Cost, configuration []byte) map[string]any {
 
 // describe prints the same for people.
 func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost, changes []train.Change, configuration []byte) error {
-	what, tokens := "preset "+f.preset, fmt.Sprintf("vocabulary of %d", m.VocabSize())
+	what, tokens := "preset "+f.preset, "vocabulary of "+plural.Count(m.VocabSize(), "token")
 	switch {
 	case m.Tokenizer != nil:
-		what, tokens = m.Dir, fmt.Sprintf("tokenizer of %d", m.Tokenizer.VocabSize())
+		what, tokens = m.Dir, "tokenizer of "+plural.Count(m.Tokenizer.VocabSize(), "token")
 	case m.Dir != "":
 		what, tokens = m.Dir, "no tokenizer, "+tokens
 	}
-	fmt.Fprintf(w, "%s: %s, %d parameters, %d of them trained, %s tokens\n", what, m.Kind, c.Kept, c.Trained, tokens)
+	fmt.Fprintf(w, "%s: %s, %s, %d of them trained, %s\n", what, m.Kind, plural.Count(c.Kept, "parameter"), c.Trained, tokens)
 	fmt.Fprintf(w, "  parameters  %s\n", amounts(c.Parameters))
 	fmt.Fprintf(w, "  training    %s FLOPs a token, %s a step (%.3g %% in attention)\n",
 		quantity(c.StepToken), quantity(c.Step.Total()), 100*c.Step.Attention/c.Step.Total())
@@ -142,16 +143,16 @@ func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost, changes []tr
 		fmt.Fprintf(w, "              %s of a step in the token loss, on for the first %.4g %% of the steps\n", quantity(n), 100*c.TokenUntil)
 	}
 	if m.Dir != "" {
-		fmt.Fprintf(w, "              %s FLOPs in %d steps so far\n", quantity(c.SoFar), c.Steps)
+		fmt.Fprintf(w, "              %s FLOPs in %s so far\n", quantity(c.SoFar), plural.Count(c.Steps, "step"))
 	}
 	if c.MaxSteps > 0 {
-		fmt.Fprintf(w, "              %s FLOPs in %d steps in all\n", quantity(c.Planned), max(c.MaxSteps, c.Steps))
+		fmt.Fprintf(w, "              %s FLOPs in %s in all\n", quantity(c.Planned), plural.Count(max(c.MaxSteps, c.Steps), "step"))
 	}
 	if c.Context == 0 {
 		fmt.Fprintf(w, "  use         FLOPs a token: %s\n", amounts(c.Token))
 	} else {
-		fmt.Fprintf(w, "  writing     %s FLOPs a token at temperature 1 in a context of %d positions: %s\n",
-			quantity(c.TokenTotal()), c.Context, amounts(c.Token))
+		fmt.Fprintf(w, "  writing     %s FLOPs a token at temperature 1 in a context of %s: %s\n",
+			quantity(c.TokenTotal()), plural.Count(c.Context, "position"), amounts(c.Token))
 	}
 	for _, change := range changes {
 		fmt.Fprintf(w, "  changed     %s\n", change)

@@ -25,9 +25,9 @@ func newQuickstart() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "quickstart",
-		Short: "Train, measure and hear a model write, in four minutes",
-		Long: `On the embedded book, train an autoencoder and a language model over it, measure both on text they have not seen, and
-write text with them. Needs nothing but this program.`,
+		Short: "Train a model, measure it and have it write, in four minutes",
+		Long: `Train an autoencoder and a language model on the embedded book, measure both on chapters that they have not seen, and
+write text with them.`,
 		Example: `  calm quickstart
   calm quickstart --minutes 10 --out runs/better
   calm quickstart --head energy
@@ -59,12 +59,12 @@ write text with them. Needs nothing but this program.`,
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.Float64Var(&o.Minutes, "minutes", 4, "how long it takes, about")
-	fl.StringVar(&steps, "steps", "", "AE,LM: fixed numbers of optimizer steps instead")
-	fl.StringVar(&o.Head, "head", quickstart.Heads()[0], "the language model's head: "+strings.Join(quickstart.Heads(), " or "))
-	fl.StringVar(&o.Out, "out", "runs/quickstart", "the run directory to make (the autoencoder's is beside it)")
+	fl.Float64Var(&o.Minutes, "minutes", 4, "about how many minutes it takes")
+	fl.StringVar(&steps, "steps", "", "`AE,LM`: train for fixed numbers of optimizer steps instead")
+	fl.StringVar(&o.Head, "head", quickstart.Heads()[0], "`HEAD` of the language model: "+strings.Join(quickstart.Heads(), " or "))
+	fl.StringVar(&o.Out, "out", "runs/quickstart", "the run directory `RUN` to make; the autoencoder's is RUN-ae")
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of weights, shuffling and noise")
-	fl.StringVar(&jsonFile, "json", "", "write the final figures to this file")
+	fl.StringVar(&jsonFile, "json", "", "write all that was measured to `FILE`, under the names of eval --json")
 	return cmd
 }
 

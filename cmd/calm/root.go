@@ -217,14 +217,14 @@ func readInput(cmd *cobra.Command) ([]byte, error) {
 
 // samplingFlag adds --set for how the head of a run's model draws.
 func samplingFlag(cmd *cobra.Command, set *[]string) {
-	cmd.Flags().StringArrayVar(set, "set", nil, "sampling_steps=N or solver=midpoint|euler of a diffusion or flow head; may be repeated")
+	cmd.Flags().StringArrayVar(set, "set", nil, "`KEY=VALUE`: dtype=bfloat16, or how a diffusion or flow head draws: sampling_steps=N, solver=midpoint or euler; may be repeated")
 }
 
 // engineFlags are the flags of every verb that computes.
 type engineFlags struct{ threads int }
 
 func (f *engineFlags) add(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads to compute on; 0 for all processors")
+	cmd.Flags().IntVar(&f.threads, "threads", 0, "compute on `N` threads; 0 for all processors")
 }
 
 func (f *engineFlags) check() error {

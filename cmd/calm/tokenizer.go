@@ -76,9 +76,9 @@ func newTokenizerTrain() *cobra.Command {
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&out, "out", "", "the tokenizer.json to write")
-	fl.IntVar(&vocab, "vocab", 4096, "tokens, the special ones included")
-	text.add(fl, "text: a file, a directory, or - for standard input; may be repeated (default: the embedded book)")
+	fl.StringVar(&out, "out", "", "the tokenizer.json to write, at `FILE`")
+	fl.IntVar(&vocab, "vocab", 4096, "tokens of the vocabulary, special ones included")
+	text.add(fl, "text at `PATH`: a file, a directory, or - for standard input; may be repeated (default: the embedded book)")
 	return cmd
 }
 
@@ -101,7 +101,7 @@ func texts(docs iter.Seq2[corpus.Document, error], failed *error) iter.Seq[[]byt
 type tokenizerFlag struct{ name string }
 
 func (f *tokenizerFlag) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.name, "tokenizer", "bytes", "bytes, llama3:FILE or a tokenizer.json")
+	cmd.Flags().StringVar(&f.name, "tokenizer", "bytes", "`TOKENIZER`: bytes, llama3:FILE or a tokenizer.json")
 }
 
 func newTokenizerEncode() *cobra.Command {
@@ -131,7 +131,7 @@ func newTokenizerEncode() *cobra.Command {
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().BoolVar(&specials, "specials", false, "take the literals of special tokens as tokens")
+	cmd.Flags().BoolVar(&specials, "specials", false, "read the names of special tokens, such as <|end_of_text|>, as these tokens")
 	return cmd
 }
 
@@ -196,7 +196,7 @@ func parseIDs(text string) (ids []int32, err error) {
 func newData() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "data",
-		Short: "Prepare text for training, or look at it",
+		Short: "Prepare text for training, or describe it",
 		Example: `  calm data prepare --data text/ --out prepared
   calm data info prepared`,
 		Args: cobra.ArbitraryArgs,
@@ -215,12 +215,12 @@ func newDataPrepare() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "prepare --out DIR --data PATH",
 		Short: "Tokenize text into a directory that training maps into memory",
-		Long: `Tokenize text of any size into a directory of token shards, which --data then takes. A preparation that was stopped
-continues where it was.
+		Long: `Tokenize text of any size into a directory, which --data then takes and training maps into memory. If a preparation was
+stopped, the same command continues it.
 
-Text is plain text (a document a file), JSON lines (.jsonl, .ndjson, .json) or Parquet (a document a line or row, --field says
-where), all but Parquet compressed too (.gz, .zst). A directory gives the files that are text; what is skipped is said.
---data - reads standard input: one document of plain text, or with --field JSON lines.`,
+A file of plain text is one document. JSON lines (.jsonl, .ndjson, .json) have one in each line, Parquet in each row;
+--field names where. Text and JSON lines may be compressed (.gz, .zst). Of a directory the files that are text are read,
+and calm lists the others. --data - reads standard input: one document of plain text, or with --field JSON lines.`,
 		Example: `  calm data prepare --data corpus/ --out prepared --tokenizer bpe.json
   zcat dump.jsonl.gz | calm data prepare --data - --field content --out prepared`,
 		Args: exactly(0, "no arguments"),
@@ -268,8 +268,8 @@ where), all but Parquet compressed too (.gz, .zst). A directory gives the files 
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&out, "out", "", "the directory to make")
-	text.add(cmd.Flags(), "text: a file, a directory, or - for standard input; may be repeated")
+	cmd.Flags().StringVar(&out, "out", "", "the directory `DIR` to make")
+	text.add(cmd.Flags(), "text at `PATH`: a file, a directory, or - for standard input; may be repeated")
 	return cmd
 }
 
@@ -280,7 +280,7 @@ func newDataInfo() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:     "info PATH",
-		Short:   "Show how much text there is and how it is split, and verify what is prepared",
+		Short:   "Show how much text there is and what is held out; verify prepared text",
 		Example: "  calm data info prepared\n  calm data info corpus.parquet --field content",
 		Args:    exactly(1, "one path"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -105,23 +105,26 @@ directory holds the result as config.json.`,
 func (f *trainFlags) add(cmd *cobra.Command) {
 	f.engineFlags.add(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.Out, "out", "", "the run directory to make")
-	fl.StringVar(&f.Preset, "preset", "", "the configuration to start from (default quickstart)")
-	fl.StringVar(&f.Config, "config", "", "a JSON file with keys that differ from the preset")
-	fl.StringArrayVar(&f.Set, "set", nil, "key=value, over preset and file; may be repeated")
-	text := "the embedded book"
-	if cmd.Name() == string(run.LM) {
-		text = "the autoencoder's text"
+	fl.StringVar(&f.Out, "out", "", "the run directory `RUN` to make")
+	fl.StringVar(&f.Preset, "preset", "", "start from the configuration `NAME` (default quickstart)")
+	fl.StringVar(&f.Config, "config", "", "a JSON `FILE` with keys that differ from the preset")
+	set, text := "`KEY=VALUE` changes preset and file; may be repeated", "text: a file, a directory or a prepared corpus at `PATH`; may be repeated (default: the embedded book)"
+	switch cmd.Name() {
+	case "train": // with --resume
+		set, text = "`KEY=VALUE` holds from the next step on; may be repeated", "the run's text lies at `PATH` now; may be repeated"
+	case string(run.LM):
+		text = strings.Replace(text, "the embedded book", "the autoencoder's text", 1)
 	}
-	fl.StringArrayVar(&f.Data, "data", nil, "text: a file, a directory or a prepared corpus; may be repeated (default: "+text+")")
+	fl.StringArrayVar(&f.Set, "set", nil, set)
+	fl.StringArrayVar(&f.Data, "data", nil, text)
 	addField(fl, &f.Field)
-	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run")
-	fl.StringVar(&f.Tokenizer, "tokenizer", "", "bytes, llama3:FILE or a tokenizer.json (default: bytes, or what --data was prepared with)")
-	fl.IntVar(&f.Steps, "steps", 0, "optimizer steps in all, those made included")
-	fl.Float64Var(&f.Minutes, "minutes", 0, "minutes of training; with --resume, further ones")
+	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run directory `RUN`")
+	fl.StringVar(&f.Tokenizer, "tokenizer", "", "`TOKENIZER`: bytes, llama3:FILE or a tokenizer.json (default: bytes, or what --data was prepared with)")
+	fl.IntVar(&f.Steps, "steps", 0, "`N` optimizer steps in all, those made included")
+	fl.Float64Var(&f.Minutes, "minutes", 0, "train for so many minutes; a run that is resumed, for so many more")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of weights, shuffling and noise")
-	fl.StringVar(&f.resume, "resume", "", "a run to continue, instead of a new one")
-	fl.IntVar(&f.from, "from", 0, "with --resume: continue from the checkpoint of this step, 0 for the beginning (default: the newest)")
+	fl.StringVar(&f.resume, "resume", "", "continue the run in `RUN` instead of making a new one")
+	fl.IntVar(&f.from, "from", 0, "with --resume: continue from the checkpoint of step `N`, 0 for the beginning (default: the newest)")
 }
 
 func hide(cmd *cobra.Command, name string) { cmd.Flags().Lookup(name).Hidden = true }
