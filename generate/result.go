@@ -1,6 +1,10 @@
 package generate
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/calm-go/calm/internal/plural"
+)
 
 // Stop is why a text ended.
 type Stop string
@@ -28,9 +32,9 @@ type Result struct {
 func (r Result) Message() string {
 	switch r.Stop {
 	case StopContext:
-		return fmt.Sprintf("the text ends here because prompt and text fill the %d tokens that the model was trained on at a time", r.Context)
+		return fmt.Sprintf("the text ends here because prompt and text fill the context of %s that the model was trained on", plural.Count(r.Context, "token"))
 	case StopMaxTokens:
-		return fmt.Sprintf("the text ends here because %d tokens were asked for", r.Tokens)
+		return fmt.Sprintf("the text ends here because no more than %s may be written", plural.Count(r.Tokens, "token"))
 	}
 	return ""
 }

@@ -39,7 +39,9 @@ type Options struct {
 	Say      io.Writer                           // what is told to the reader
 	Command  func(words ...string) string        // the line by which he starts calm with these arguments; nil: calm and the words
 	Progress func(phase run.Kind, e train.Event) // nil: nobody
-	PhaseEnd func()                              // nil, or called when a phase of training is over
+	PhaseEnd func()                              // nil, or called when a phase of training or measuring is over
+	// Measure, if not nil, is called when the last measurement begins; what it returns is told how many blocks are done.
+	Measure func() func(done, total int)
 }
 
 // Figures is what was measured; all of it was. It is what `calm quickstart --json` writes. AE and LM are on the whole
@@ -238,7 +240,14 @@ func (q *quickstart) measure(ctx context.Context) error {
 	if q.model, err = calm.Open(q.Out, calm.Threads(q.eng.Threads())); err != nil {
 		return err
 	}
-	r, err := q.model.Evaluate(ctx, run.Evaluation{Options: eval.Options{Samples: 8}})
+	o := run.Evaluation{Options: eval.Options{Samples: 8}}
+	if q.Measure != nil {
+		o.Progress = q.Measure()
+	}
+	r, err := q.model.Evaluate(ctx, o)
+	if q.PhaseEnd != nil {
+		q.PhaseEnd()
+	}
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (p *progress) due(first bool) bool {
 func (p *progress) blocks() func(done, total int) {
 	begun := time.Now()
 	if p.shown = begun; p.Over() {
-		p.show("reading the text")
+		p.show("starting")
 	}
 	return func(done, total int) {
 		if p.due(done == total && p.Over()) {

@@ -93,11 +93,14 @@ func runQuickstart(cmd *cobra.Command, f engineFlags, o quickstart.Options, json
 	for kind, name := range map[run.Kind]string{run.AE: "   autoencoder", run.LM: "   language model"} {
 		lines[kind] = newProgress(cmd.ErrOrStderr(), name)
 	}
+	measuring := newProgress(cmd.ErrOrStderr(), "   measuring")
+	o.Measure = measuring.blocks
 	o.Progress = func(kind run.Kind, e train.Event) { lines[kind].event(e) }
 	o.PhaseEnd = func() {
 		for _, p := range lines {
 			p.End()
 		}
+		measuring.End()
 	}
 	figures, err := quickstart.Run(cmd.Context(), eng, o)
 	if err != nil || jsonFile == "" {
