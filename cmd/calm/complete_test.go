@@ -48,7 +48,7 @@ func TestComplete(t *testing.T) {
 		{[]string{lm, ar}, []string{"bench", "brier", in}}, {[]string{ae, lm, ar}, []string{"info", in}}, {[]string{ae, lm, ar}, []string{"export", in}},
 		{[]string{ae}, []string{"train", "lm", "--ae", in}}, {[]string{ae, lm, ar}, []string{"train", "--resume", in}}, {[]string{lm}, []string{"eval", in + "l"}},
 		{[]string{filepath.Join(parent, "ae")}, []string{"eval", filepath.Join(parent, "a")}}, {nil, []string{"eval", in + "gone/"}},
-		{[]string{"ae", "ar", "lm"}, []string{"train", ""}}, {[]string{"train"}, []string{"tr"}}, {[]string{"quickstart", "quickstart-flow"}, []string{"train", "lm", "--preset", "q"}},
+		{[]string{"ae", "ar", "lm"}, []string{"train", ""}}, {[]string{"train"}, []string{"tr"}}, {[]string{"tokenizer", "train"}, []string{"help", "t"}}, {[]string{"ae", "ar"}, []string{"help", "train", "a"}}, {[]string{"quickstart", "quickstart-flow"}, []string{"train", "lm", "--preset", "q"}},
 		{run.AE.Presets(), []string{"train", "ae", "--preset", ""}}, {[]string{"lm-bytes,ar-bytes"}, []string{"bench", "train", "--preset", "lm-bytes,ar-b"}},
 		{run.AR.Presets(), []string{"info", "--model", "ar", "--preset", ""}},
 		{[]string{"hidden_act=", "hidden_size="}, []string{"train", "ae", "--set", "hidden_"}}, {[]string{"hidden_size="}, []string{"train", "lm", "--set", "hidden_"}},
@@ -123,6 +123,7 @@ func TestNearest(t *testing.T) {
 		"did you mean train?": {"trian"}, "did you mean eval?": {"evla", "x"}, "did you mean prepare?": {"data", "prepar"}, "did you mean encode?": {"tokenizer", "encod"},
 		"did you mean gemm?": {"bench", "gem"}, "did you mean ae?": {"train", "vae"}, "did you mean --steps?": {"train", "ae", "--stpes", "3"},
 		"did you mean --prompt?": {"generate", "x", "--pormpt=a"}, "did you mean --threads?": {"bench", "train", "--thread", "2"}, "did you mean --version?": {"--verison"}, "did you mean zsh?": {"completion", "zhs"},
+		"did you mean generate?": {"help", "genrate"}, "did you mean prepare? (calm data --help": {"help", "data", "prepar"}, "has no command \"frob\"": {"help", "frob"}, "calm train ae has no command": {"help", "train", "ae", "x"},
 		"see calm --help": {"frobnicate"}, "see calm eval --help": {"eval", "--frobnicate"},
 	} {
 		got := calmRun(args...)

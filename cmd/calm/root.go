@@ -129,6 +129,7 @@ Ctrl-C stopped calm and it saved what was done.`,
 	}
 	root.Flags().BoolVar(&asked, "version", false, "show the version")
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newImport(), newExport(), newTokenizer(), newData(), newBench(), newCompletion(), newVersion())
 	addCompletion(root)
 	return root
@@ -137,13 +138,13 @@ Ctrl-C stopped calm and it saved what was done.`,
 // flagError says what is wrong with a flag, of a number without what the parser of numbers calls it.
 func flagError(cmd *cobra.Command, err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
-		var names []string
+		var flags []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			if !f.Hidden {
-				names = append(names, f.Name)
+				flags = append(flags, f.Name)
 			}
 		})
-		return badUsage("there is no flag --%s%s", unknown.GetSpecifiedName(), hint(cmd, "--", unknown.GetSpecifiedName(), names))
+		return badUsage("there is no flag --%s%s", unknown.GetSpecifiedName(), hint(cmd, "--", unknown.GetSpecifiedName(), flags))
 	}
 	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {
@@ -163,13 +164,7 @@ func flagError(cmd *cobra.Command, err error) error {
 // onlyHelp is what a command does that has nothing but others below it.
 func onlyHelp(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		var names []string
-		for _, below := range cmd.Commands() {
-			if !below.Hidden {
-				names = append(names, below.Name())
-			}
-		}
-		return badUsage("there is no command %q%s", args[0], hint(cmd, "", args[0], names))
+		return badUsage("there is no command %q%s", args[0], hint(cmd, "", args[0], names(cmd)))
 	}
 	return cmd.Help()
 }
