@@ -125,6 +125,19 @@ func TestTextOfAutoencoder(t *testing.T) {
 		t.Errorf("it was trained on %v, want %v", of, want)
 	}
 	must(t, "train", "--resume", lm, "--steps", "2")
+
+	// What holds the text belongs to it.
+	lines, _ := jsonText(t)
+	ae, lm := filepath.Join(work, "field-ae"), filepath.Join(work, "field-lm")
+	must(t, trainTiny("ae", ae, lines, "--field", "meta.content", "--steps", "1")...)
+	if got := must(t, withoutData("lm", lm, "--ae", ae)...); !strings.Contains(got.out, `on `+near(lines)+` (field "meta.content") (the text of its autoencoder `) {
+		t.Errorf("the text is named as in\n%s", got.out)
+	}
+	got = calmRun(withoutData("lm", filepath.Join(work, "x"), "--ae", ae, "--field", "meta.content")...)
+	if got.status != exitUsage {
+		t.Errorf("want status 2: %v", got)
+	}
+	checkSentence(t, got, "give --data with it")
 }
 
 // TestTextOfBook: without --data it is the book, which is said, and so it is over an autoencoder of the book.
@@ -154,6 +167,15 @@ func TestNoTextOfAutoencoder(t *testing.T) {
 	exported, imported := filepath.Join(work, "exported"), filepath.Join(work, "imported")
 	must(t, "export", r.ae, exported)
 	must(t, "import", exported, imported)
+	fromMemory := filepath.Join(work, "memory")
+	if err := os.CopyFS(fromMemory, os.DirFS(r.ae)); err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile(filepath.Join(fromMemory, "config.json"))
+	if err != nil || !bytes.Contains(config, []byte(`"from_memory": false`)) {
+		t.Fatalf("%v, %s", err, config)
+	}
+	replace(t, filepath.Join(fromMemory, "config.json"), bytes.Replace(config, []byte(`"from_memory": false`), []byte(`"from_memory": true`), 1))
 	text, err := os.ReadFile(r.text)
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +187,7 @@ func TestNoTextOfAutoencoder(t *testing.T) {
 		before   func() error
 	}{
 		{"was imported from", imported, func() error { return nil }},
+		{"text from memory", fromMemory, func() error { return nil }},
 		{"has changed", r.ae, func() error { return os.WriteFile(r.text, append([]byte("more\n"), text...), 0o666) }},
 		{"cannot be read", r.ae, func() error { return os.Remove(r.text) }},
 	} {

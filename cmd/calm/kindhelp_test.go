@@ -16,7 +16,7 @@ func TestKindHelp(t *testing.T) {
 			help := must(t, "train", kind, "--preset", preset, "--help").out
 			config, _ := object(t, must(t, "info", "--preset", preset, "--model", kind, "--json").out)["config"].(map[string]any)
 			for key, value := range config {
-				if slices.Contains([]string{"kind", "data", "tail", "imported"}, key) {
+				if slices.Contains(keyTable("Every run").names, key) {
 					continue
 				}
 				_, line, ok := strings.Cut(help, "\n  "+key+"=")
