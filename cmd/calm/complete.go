@@ -41,7 +41,7 @@ func completeFlags(cmd *cobra.Command) {
 	}
 	everywhere := map[string]cobra.CompletionFunc{
 		"preset": presets, "set": assignments, "ae": runDirs(run.AE), "resume": runDirs(), "model": words(kinds()...),
-		"sampler": words(string(generate.Exact), string(generate.Batch)), "windows": words("all", "reference"), "head": words(keyTable("Language model").rows["model_type"].options()...),
+		"sampler": words(string(generate.Exact), string(generate.Batch)), "windows": words("all", "reference"), "head": words(head.Names()...),
 		"isa": isas, "dtype": words("float32", "bfloat16", "float16"), "tokenizer": tokenizers,
 		"config": filesOf("json"), "json": filesOf("json"), "out": directories,
 	}

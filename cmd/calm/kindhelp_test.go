@@ -40,7 +40,7 @@ func TestKindHelp(t *testing.T) {
 			}
 		}
 	}
-	if got := must(t, "help", "train", "ae").out; got != must(t, "train", "ae", "--help").out || !strings.Contains(got, "\n  latent_dropout (absent) ") {
+	if got := must(t, "help", "train", "ae").out; got != must(t, "train", "ae", "--help").out || !strings.Contains(got, "\n  latent_dropout=null ") {
 		t.Errorf("help prints\n%s", got)
 	}
 	if got := must(t, "train", "lm", "--help", "--set", "model_type=flow").out; !strings.Contains(got, "\n  model_type=flow ") {
