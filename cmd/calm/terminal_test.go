@@ -141,7 +141,7 @@ func TestDecodeToPipe(t *testing.T) {
 
 // event is a step of a training with everything that there is to show.
 func event(step int) train.Event {
-	e := train.Event{Report: train.Report{Step: step, Loss: 123.456789}, Total: 123456, Remaining: 7384, TokensPerSec: 123456}
+	e := train.Event{Kind: train.EventStep, Report: train.Report{Step: step, Loss: 123.456789}, Total: 123456, Remaining: 7384, TokensPerSec: 123456}
 	for _, name := range []string{"energy_loss", "token_loss", "token_brier_1", "token_brier_2", "anchor_loss", "diffusion_mse", "diffusion_vb"} {
 		e.Figures = append(e.Figures, metric.Metric{Name: name, Value: 12.3456})
 	}
@@ -154,19 +154,25 @@ func TestProgressOnTerminal(t *testing.T) {
 	screen, tty := openTerminal(t, 80)
 	p := newProgress(terminal.New(tty), "language model")
 	shown := testkit.NewScreen(80, true)
-	read := func(until string) string {
+	// read takes what came to the terminal since the last time.
+	read := func(end string) {
 		t.Helper()
+		const mark = 0
+		if _, err := tty.Write([]byte{mark}); err != nil { // so that it does not wait for what does not come
+			t.Fatal(err)
+		}
 		var b []byte
-		buf := make([]byte, 4096)
-		for !bytes.HasSuffix(b, []byte(until)) {
+		for buf := make([]byte, 4096); len(b) == 0 || b[len(b)-1] != mark; {
 			n, err := screen.Read(buf)
 			if err != nil {
 				t.Fatal(err)
 			}
 			b = append(b, buf[:n]...)
 		}
+		if b = b[:len(b)-1]; !bytes.HasSuffix(b, []byte(end)) {
+			t.Fatalf("the terminal gets %q, want an end of %q", b, end)
+		}
 		_, _ = shown.Write(b)
-		return string(b)
 	}
 	var widths []int
 	for w := 20; w <= 200; w++ {
@@ -192,7 +198,7 @@ func TestProgressOnTerminal(t *testing.T) {
 			}
 		}
 	}
-	p.event(train.Event{Report: train.Report{Step: 9}, Measured: []metric.Metric{{Name: metric.BrierLM}, {Name: "brier_1", Value: 3}}})
+	p.event(train.Event{Kind: train.EventMeasured, Report: train.Report{Step: 10}, Measured: []metric.Metric{{Name: metric.BrierLM}, {Name: "brier_1", Value: 3}}})
 	read("\n")
 	p.shown = time.Time{}
 	p.event(event(10))
