@@ -7,7 +7,7 @@ import (
 	"math"
 
 	"github.com/calm-go/calm/generate"
-	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/nn/cpu"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/generate"
-	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"

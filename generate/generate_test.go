@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/google/go-cmp/cmp"

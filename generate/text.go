@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/tokenizer"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/flops"
-	"github.com/calm-go/calm/head/diffusion"
+	"github.com/calm-go/calm/internal/diffusion"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/random"

@@ -3,7 +3,7 @@ package head
 import (
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/flops"
-	"github.com/calm-go/calm/head/flow"
+	"github.com/calm-go/calm/internal/flow"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/random"

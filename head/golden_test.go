@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/head"
-	"github.com/calm-go/calm/head/flow"
+	"github.com/calm-go/calm/internal/flow"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/nn/cpu"
 )

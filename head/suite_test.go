@@ -9,7 +9,7 @@ import (
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/head/headtest"
-	"github.com/calm-go/calm/interchange"
+	"github.com/calm-go/calm/internal/interchange"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"

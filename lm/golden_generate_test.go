@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/calm-go/calm/generate/temperature"
+	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"

@@ -168,7 +168,7 @@ func eachHead(t *testing.T, f func(t *testing.T, kind string)) {
 }
 
 // TestGradients: by finite differences, with all of calm's own options on. Of the diffusion head's loss a part is a
-// constant by definition, so differences see more than its gradient: nn/gomlx and the golden cases check it.
+// constant by definition, so differences see more than its gradient: internal/gomlx and the golden cases check it.
 func TestGradients(t *testing.T) {
 	for _, input := range inputs {
 		for _, kind := range []string{head.EnergyType, head.FlowType} {

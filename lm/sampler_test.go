@@ -8,10 +8,10 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/bfloat16"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/bfloat16"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/random"
 )

@@ -8,8 +8,8 @@ import (
 
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/generate"
-	"github.com/calm-go/calm/generate/temperature"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/nn/cpu"
 )
 

@@ -1,5 +1,5 @@
 // Package nn is what calm's models are written against: a [Graph] of coarse operations over tensors of static shape,
-// and the named parameters ([Params]) they read. A graph is described once, compiled by an engine (nn/cpu; nn/gomlx in
+// and the named parameters ([Params]) they read. A graph is described once, compiled by an engine (nn/cpu; internal/gomlx in
 // tests) and run many times. Nothing here computes: the comment of an operation is its definition.
 //
 // Operations run in the order they were added. There is no implicit broadcasting, type promotion or fusion: what an
@@ -16,12 +16,12 @@
 //  2. nn/cpu/name.go, the implementation of the default engine: a constructor func newName(c *compiler, op *nn.Name) step
 //     that declares which buffers the forward and the backward run touch, and the step's methods forward and backward.
 //     Add the line op(newName) to the table in nn/cpu/table.go.
-//  3. nn/gomlx/name.go, the same in a few lines of GoMLX: a second opinion on values and gradients. Add the line
-//     op((*translator).name) to the table in nn/gomlx/table.go; for an operation that cannot be written there, the line
+//  3. internal/gomlx/name.go, the same in a few lines of GoMLX: a second opinion on values and gradients. Add the line
+//     op((*translator).name) to the table in internal/gomlx/table.go; for an operation that cannot be written there, the line
 //     none[*nn.Name] with the reason.
-//  4. nn/nntest/name.go, the cases of the test suite: a function nameCases that returns at least two shapes (odd ones, 1,
+//  4. internal/nntest/name.go, the cases of the test suite: a function nameCases that returns at least two shapes (odd ones, 1,
 //     beyond a block of the implementation), each with the definition in float64, and usually one more shape to
-//     benchmark. Add nameCases() to the list in nn/nntest/cases.go.
+//     benchmark. Add nameCases() to the list in internal/nntest/cases.go.
 //
 // Then run
 //

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/calm-go/calm/nn/bfloat16"
+	"github.com/calm-go/calm/internal/bfloat16"
 	"github.com/calm-go/calm/nn/random"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/train"
 )
 

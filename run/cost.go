@@ -3,8 +3,8 @@ package run
 import (
 	"slices"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/flops"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/train"
 )
 

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"

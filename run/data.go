@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/train"
 )
 

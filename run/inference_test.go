@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
-	"github.com/calm-go/calm/nn/bfloat16"
+	"github.com/calm-go/calm/internal/bfloat16"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/run"
 )
 

@@ -8,9 +8,9 @@ import (
 	"io"
 	"iter"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/train"

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/tokenizer"

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
 )

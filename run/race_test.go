@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 )

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/train"
 )
 

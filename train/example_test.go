@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/calm-go/calm/autoencoder"
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"

@@ -7,8 +7,8 @@ import (
 	"math"
 	"time"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/checkpoint"
 )
 
 // Loop trains in a run directory until the steps or the minutes are over or the context ends.

@@ -10,7 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/internal/checkpoint"
 )
 
 // Line is one line of metrics.jsonl. docs/formats.md has the keys of each kind.

@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/corpus"
+	"github.com/calm-go/calm/internal/checkpoint"
 )
 
 // loopState is the trainer's part of a checkpoint.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )

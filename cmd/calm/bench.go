@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/calm-go/calm/bench"
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/internal/bench"
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/run"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/bench"
+	"github.com/calm-go/calm/internal/bench"
 )
 
 // benchRun runs `calm bench` in this process.

@@ -10,12 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
-	"github.com/calm-go/calm/nn/cpu/kernel"
-	"github.com/calm-go/calm/quickstart"
+	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/kernel"
+	"github.com/calm-go/calm/internal/quickstart"
 	"github.com/calm-go/calm/run"
 )
 

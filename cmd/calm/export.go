@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/calm-go/calm/interchange"
+	"github.com/calm-go/calm/internal/interchange"
 )
 
 func newExport() *cobra.Command {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/calm-go/calm/interchange"
+	"github.com/calm-go/calm/internal/interchange"
 )
 
 func newImport() *cobra.Command {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
-	"github.com/calm-go/calm/bench"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/bench"
+	"github.com/calm-go/calm/internal/quickstart"
 	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/quickstart"
 	"github.com/calm-go/calm/run"
 )
 

@@ -46,7 +46,7 @@ var counted = regexp.MustCompile(`(?:^|.)(?:\S+ )?%d [a-z]+s\b`)
 func TestCountsAreCounted(t *testing.T) {
 	bound := regexp.MustCompile(`(to|most|than|least|want|or) %d`)
 	files := 0
-	for _, dir := range []string{".", "../../quickstart", "../../bench"} {
+	for _, dir := range []string{".", "../../internal/quickstart", "../../internal/bench"} {
 		paths, _ := filepath.Glob(filepath.Join(dir, "*.go"))
 		for _, path := range paths {
 			if strings.HasSuffix(path, "_test.go") {

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/internal/atomicfile"
-	"github.com/calm-go/calm/quickstart"
+	"github.com/calm-go/calm/internal/quickstart"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
 )

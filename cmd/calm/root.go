@@ -16,11 +16,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/calm-go/calm"
-	"github.com/calm-go/calm/checkpoint"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/internal/terminal"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/internal/plural"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 func newVersion() *cobra.Command {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/internal/kernel"
 )
 
 func TestVersion(t *testing.T) {

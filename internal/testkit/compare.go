@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/eval/brier"
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // Tolerances of the golden cases, see Compare.

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/checkpoint"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/nn"
 )
 

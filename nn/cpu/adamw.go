@@ -3,8 +3,8 @@ package cpu
 import (
 	"math"
 
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // AdamW updates the parameters that a training program differentiates, with decoupled weight decay (Loshchilov and Hutter,

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // TestAdamW follows the update rule in float64 over several steps: decay on matrices alone, a rate of its own, a parameter

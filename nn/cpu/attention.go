@@ -3,8 +3,8 @@ package cpu
 import (
 	"math"
 
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // attnBlock is the number of rows, and of keys, of the block of scores that is in memory at a time.

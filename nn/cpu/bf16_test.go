@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/internal/bfloat16"
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/bfloat16"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // halfModel is everything that reads a matrix: a lookup, products with whole matrices and windows, and of a tied head the

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/calm-go/calm/internal/nntest"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/nntest"
 )
 
 // TestClosed: a program whose engine was closed says so; it neither hangs nor leaves old numbers standing as a result.

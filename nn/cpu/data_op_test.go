@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 	"github.com/calm-go/calm/nn/random"
 )
 

@@ -5,9 +5,9 @@ import (
 	"math"
 	"testing"
 
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // energyPoints is one position: N samples and M targets of Z numbers.

@@ -10,7 +10,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/internal/kernel"
 )
 
 // Options say what an engine runs on. The zero value takes all processors and the best instruction set.

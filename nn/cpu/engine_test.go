@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/internal/kernel"
+	"github.com/calm-go/calm/internal/nntest"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
-	"github.com/calm-go/calm/nn/nntest"
 )
 
 // eachISA runs f on every instruction set the machine has; CALM_REQUIRE_ISA names those that must be among them.

@@ -3,7 +3,7 @@ package cpu
 import (
 	"fmt"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/internal/kernel"
 )
 
 // activation is the function a product ends with.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/internal/kernel"
 )
 
 // gemmShapes are products of training steps, M x N x K; above 100 MFLOP they have a mark to reach.

@@ -1,6 +1,6 @@
 package cpu
 
-import "github.com/calm-go/calm/nn/cpu/kernel"
+import "github.com/calm-go/calm/internal/kernel"
 
 // A product is cut into blocks of C, each computed by one thread from start to end, so that threads share nothing but
 // their input. Within a block K is cut into pieces of kc; of each piece the block's part of B is packed into panels as

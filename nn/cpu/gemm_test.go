@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/internal/kernel"
 )
 
 // gemmISAs returns the instruction sets to test, and fails if one that CALM_REQUIRE_ISA names is missing.

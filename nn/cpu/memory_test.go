@@ -4,9 +4,9 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
 )
 
 // TestCompileWithin: a program compiles in the memory that it says it takes, and in no byte less.

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/calm-go/calm/nn/cpu/kernel"
+	"github.com/calm-go/calm/internal/kernel"
 )
 
 // pool runs parallel regions on persistent threads. A training step has hundreds of regions of 10 to 200 µs, so workers

@@ -1,6 +1,6 @@
 package cpu
 
-import "github.com/calm-go/calm/nn/cpu/kernel"
+import "github.com/calm-go/calm/internal/kernel"
 
 // rows cuts n rows into pieces for the pool. The pieces follow from the shape alone, so that sums over pieces are the same
 // for any number of threads, and each has enough work to be worth a call.

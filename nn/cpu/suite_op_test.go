@@ -6,10 +6,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/calm-go/calm/internal/kernel"
+	"github.com/calm-go/calm/internal/nntest"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/cpu/kernel"
-	"github.com/calm-go/calm/nn/nntest"
 )
 
 // same compares two results bit for bit.

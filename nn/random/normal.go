@@ -5,7 +5,7 @@ import "math"
 // The logarithm: u = 2^e m with m in [sqrt(1/2), sqrt(2)) and f = m - 1, then ln m = f - f^2/2 + f^3 P(f), P minimax in
 // relative error (3.5e-8). Sine and cosine: of 2 pi t with |t| <= 1/8, minimax (3e-9 relative, 3e-8 absolute). The
 // logarithm's coefficients are multiplied by -2, which is what the radius sqrt(-2 ln u) wants. The generator of
-// nn/cpu/kernel's assembly reads the constants from this file.
+// internal/kernel's assembly reads the constants from this file.
 const (
 	logRootHalf = 0x3F3504F3 // bits of sqrt(1/2)
 	logE        = -1.38629436

@@ -87,7 +87,7 @@ func TestFloat64(t *testing.T) {
 }
 
 // TestParts: a number does not depend on the part of the stream that is filled, and is made of the bits of Uint32. The
-// suite of nn/cpu/kernel compares distributions, on every instruction set and for this package.
+// suite of internal/kernel compares distributions, on every instruction set and for this package.
 func TestParts(t *testing.T) {
 	fills := map[string]func(dst []float32, offset int){
 		"uniform":   func(dst []float32, offset int) { Uniform(dst, testStream, offset, -1, 3) },

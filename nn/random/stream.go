@@ -2,7 +2,7 @@
 // of a stream can be computed at any time, in any order, by any number of threads.
 //
 // The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). The functions here
-// are portable Go and the definition of the numbers. Package nn/cpu/kernel has vectorised versions: the same numbers for
+// are portable Go and the definition of the numbers. Package internal/kernel has vectorised versions: the same numbers for
 // uniform, Bernoulli and integer draws, the same up to rounding for normal ones.
 package random
 

@@ -1,0 +1,250 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/plural"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/run"
+)
+
+// GenerateOptions say what to write with.
+type GenerateOptions struct {
+	Options
+	Run         string           // a language model's run, or "" for presets with random weights
+	Presets     []string         // none for defaultGenerate
+	Set         []string         // key=value, dtype among them; with a run of that and of head.SamplingKeys alone
+	Load        bool             // write random weights to a run first, and measure opening it
+	Heads       []string         // values of model_type to measure one after the other; none for the configuration's
+	Steps       []int            // of sampling_steps, likewise, for heads that have the key
+	Prompt      int              // tokens read before, rounded up to patches
+	Temperature float64          // in (0, 1]
+	Sampler     generate.Sampler // below temperature 1; "" for exact with a run and batch without
+}
+
+// defaultGenerate is what Generate measures unasked.
+var defaultGenerate = []string{"lm-bytes", "lm-proto"}
+
+// Generate measures one stream of text: prefill is reading a prompt, decode is a patch read and the next one drawn, end
+// of text not minded. Beside decode stands the rate at which memory is read, its ceiling where the weights are larger
+// than the caches.
+//
+// Below temperature 1 the number of draws that the exact sampler takes depends on what the model has learned; random
+// weights, whose draws are all alike, give the least. The batch sampler always takes temperature.DefaultPool.
+func Generate(ctx context.Context, o GenerateOptions) error {
+	inference, err := o.validate()
+	if err != nil {
+		return err
+	}
+	eng := o.engine(o.Threads)
+	defer eng.Close()
+	peak := readPeak(eng.ISA(), eng.Threads())
+	if o.Run != "" {
+		for _, v := range o.variants() {
+			if err := o.measureRun(ctx, eng, inference.DType, v, peak); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, name := range o.names() {
+		for _, v := range o.variants() {
+			m, err := newModel(name, run.LM, false, v.set)
+			if err != nil {
+				return err
+			}
+			m.randomize()
+			if o.Load {
+				if err := o.measureLoad(ctx, eng, m, inference.DType, v, peak); err != nil {
+					return err
+				}
+				continue
+			}
+			if inference.DType == run.BFloat16 {
+				m.Params.RoundToBF16()
+			}
+			if err := o.measure(ctx, eng, name, v, m.Network.(*lm.Model), peak); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// variant is one way to draw.
+type variant struct {
+	set   []string
+	first bool // of a model: reading a prompt does not depend on the head
+}
+
+// variants lists the heads and numbers of steps to measure, each with its assignments.
+func (o GenerateOptions) variants() []variant {
+	heads, steps := o.Heads, o.Steps
+	if len(heads) == 0 {
+		heads = []string{""}
+	}
+	if len(steps) == 0 {
+		steps = []int{0}
+	}
+	var all []variant
+	for _, h := range heads {
+		for i, n := range steps {
+			kind, known := head.Lookup(h)
+			fixed := known && !kind.TakesSteps()
+			if fixed && i > 0 {
+				break
+			}
+			v := variant{set: append([]string{}, o.Set...), first: len(all) == 0}
+			if h != "" {
+				v.set = append(v.set, "model_type="+h)
+			}
+			if n > 0 && !fixed {
+				v.set = append(v.set, fmt.Sprintf("%s=%d", head.SamplingSteps, n))
+			}
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// measureRun measures the run.
+func (o GenerateOptions) measureRun(ctx context.Context, eng *cpu.Engine, d run.DType, v variant, peak func(time.Duration) float64) error {
+	m, err := run.Open(o.Run, append(v.set, "dtype="+string(d))...)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	l, ok := m.Network.(*lm.Model)
+	if !ok {
+		return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, m.Kind)
+	}
+	return o.measure(ctx, eng, filepath.Base(o.Run), v, l, peak)
+}
+
+func (o GenerateOptions) names() []string {
+	if len(o.Presets) > 0 {
+		return o.Presets
+	}
+	return defaultGenerate
+}
+
+// validate takes what says how weights are held out of Set.
+func (o *GenerateOptions) validate() (run.Inference, error) {
+	sets, others := run.SplitSets(o.Set)
+	o.Set = others
+	inference, err := run.ParseInference(sets)
+	return inference, errors.Join(err, o.check())
+}
+
+func (o GenerateOptions) check() error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case !(o.Temperature > 0 && o.Temperature <= 1):
+		return usage("--temperature %g: want more than 0 and at most 1", o.Temperature)
+	case slices.ContainsFunc(o.Steps, func(n int) bool { return n < 1 }):
+		return usage("--steps %v: want 1 or more", o.Steps)
+	case o.Prompt < 1 || o.Prompt > config.MostTokens:
+		return usage("--prompt %d: want 1 to %d tokens", o.Prompt, config.MostTokens)
+	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
+		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
+	case o.Sampler == generate.Batch && o.Temperature == 1:
+		return usage("--sampler batch: at --temperature 1 a patch takes one draw: leave it out, or take a temperature below 1")
+	case o.Run != "" && (len(o.Presets) > 0 || len(o.Heads) > 0 || o.Load):
+		return usage("--preset, --head and --load are for random weights: leave them out with the run %s", o.Run)
+	}
+	if o.Run != "" {
+		return o.validateRun()
+	}
+	for _, name := range o.names() {
+		for _, v := range o.variants() {
+			if _, err := newModel(name, run.LM, false, v.set); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// validateRun refuses ways to draw that the run's head does not have, before anything is measured. A run that cannot be
+// read is left to run.Open.
+func (o GenerateOptions) validateRun() error {
+	c, err := config.Peek[head.Config](filepath.Join(o.Run, checkpoint.ConfigFile))
+	if err != nil || c.ModelType == "" {
+		return nil
+	}
+	for _, v := range o.variants() {
+		set, err := config.Set(c, v.set)
+		if err == nil {
+			err = set.Validate()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure measures a model's prefill and decode.
+func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name string, v variant, m *lm.Model, peak func(time.Duration) float64) error {
+	forgetPeakRSS()
+	s, err := newStream(eng, m, o)
+	if err != nil {
+		return err
+	}
+	positions := len(s.prompt) / m.Config.PatchSize
+	threads, isa := eng.Threads(), eng.ISA().String()
+	if v.first {
+		prefill := &series{run: s.prefill, peak: fmaPeak(eng.ISA(), threads)}
+		if err := measure(ctx, o.duration(), prefill); err != nil {
+			return fmt.Errorf("bench generate %s: %w", name, err)
+		}
+		r := prefill.result("generate/prefill/"+name, plural.Count(len(s.prompt), "token"), threads, isa)
+		r.arithmetic(m.Reading(positions, positions).Weights().FLOPs, prefill.peaks) // without attention
+		r.TokensPerS = float64(len(s.prompt)) / r.MSMedian * 1e3
+		o.Emit(r)
+	} else if err := s.prefill(); err != nil {
+		return fmt.Errorf("bench generate %s: %w", name, err)
+	}
+
+	decode := &series{run: s.decode, peak: peak}
+	if err := measure(ctx, o.duration(), decode); err != nil {
+		return fmt.Errorf("bench generate %s: %w", name, err)
+	}
+	shape := fmt.Sprintf("T=%g, after %s", o.Temperature, plural.Count(len(s.prompt), "token"))
+	if o.Temperature < 1 {
+		shape = fmt.Sprintf("T=%g %s, after %s", o.Temperature, s.sampler, plural.Count(len(s.prompt), "token"))
+	}
+	if kind := m.HeadKind; kind.TakesSteps() {
+		name = fmt.Sprintf("%s/%s-%d", name, kind.Name, m.Head.Steps())
+	} else if kind.Name != head.Default().ModelType { // whose name is left out
+		name += "/" + kind.Name
+	}
+	r := decode.result("generate/decode/"+name, shape, threads, isa)
+	r.TokensPerS = float64(m.Config.PatchSize) / r.MSMedian * 1e3
+	r.BytesPerStep = m.Reading(1, 1).Weights().Bytes + s.sampled/float64(s.step)
+	r.GBPerS = r.BytesPerStep / r.MSMedian / 1e6
+	r.PeakGBPerS = median(decode.peaks) / 1e9
+	r.PeakRSSMB = max(0, peakRSS()-readBytes/1e6) // without what the memory's rate is measured on
+	o.Emit(r)
+	return nil
+}
+
+// drawingBytes counts the bytes of weights read to draw that many patches at once.
+func drawingBytes(m *lm.Model, draws int) (sum float64) {
+	for _, part := range m.Drawing(draws) {
+		sum += part.Weights().Bytes
+	}
+	return sum
+}

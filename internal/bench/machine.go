@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/calm-go/calm/internal/kernel"
+	"github.com/calm-go/calm/internal/plural"
+	"github.com/calm-go/calm/nn/cpu"
+)
+
+// fmaPeak returns a measurement of multiply-adds on registers on that many threads, in FLOP/s.
+func fmaPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
+	const chunk = 2000 // iterations: 10 to 50 µs on vectors
+	return func(d time.Duration) float64 {
+		return onThreads(threads, func(int) float64 {
+			start, n := time.Now(), 0
+			for time.Since(start) < d || n == 0 {
+				isa.FMAPeak(chunk)
+				n += chunk
+			}
+			return float64(n) * float64(isa.FMAPeakFLOPs()) / time.Since(start).Seconds()
+		})
+	}
+}
+
+// readBytes is more than the caches that a core can reach hold.
+const readBytes = 256 << 20
+
+// readPeak returns a measurement of the rate at which that many threads read memory, in bytes/s. A turn reads on where
+// the last one ended, so that the caches hold nothing of use.
+func readPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
+	const chunk = 1 << 16 // elements
+	memory := cpu.AlignedFloats(readBytes / 4)
+	for i := range memory {
+		memory[i] = 1 // pages that were never written are all the same one
+	}
+	at := make([]int, threads)
+	return func(d time.Duration) float64 {
+		return onThreads(threads, func(w int) float64 {
+			mine := memory[len(memory)/threads*w : len(memory)/threads*(w+1)]
+			start, n := time.Now(), 0
+			for time.Since(start) < d || n == 0 {
+				if at[w]+chunk > len(mine) {
+					at[w] = 0
+				}
+				part := mine[at[w]:min(at[w]+chunk, len(mine))]
+				isa.ReadSum(part)
+				n += 4 * len(part)
+				at[w] += chunk
+			}
+			return float64(n) / time.Since(start).Seconds()
+		})
+	}
+}
+
+// onThreads runs f(0), f(1), .. at once and returns the sum of what they return.
+func onThreads(threads int, f func(w int) float64) float64 {
+	rates := make([]float64, threads)
+	var wg sync.WaitGroup
+	for w := range threads {
+		wg.Go(func() { rates[w] = f(w) })
+	}
+	wg.Wait()
+	var sum float64
+	for _, r := range rates {
+		sum += r
+	}
+	return sum
+}
+
+// forgetPeakRSS gives unused memory back and starts the system's count of the most memory the process had anew, where
+// the system can.
+func forgetPeakRSS() {
+	debug.FreeOSMemory()
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o200)
+}
+
+// peakRSS returns the most memory the process had, in 10^6 bytes, 0 where the system does not tell (it is Linux that does).
+func peakRSS() float64 {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for s := bufio.NewScanner(bytes.NewReader(data)); s.Scan(); {
+		if f := strings.Fields(s.Text()); len(f) == 3 && f[0] == "VmHWM:" && f[2] == "kB" {
+			kib, _ := strconv.ParseFloat(f[1], 64)
+			return kib * 1024 / 1e6
+		}
+	}
+	return 0
+}
+
+// Machine is a line that says what the figures were measured on, and how busy it was.
+func Machine(o Options) string {
+	e := o.engine(o.Threads)
+	defer e.Close()
+	line := fmt.Sprintf("%s, %d of %s, %s/%s, %s", e.ISA(), e.Threads(), plural.Count(runtime.NumCPU(), "processor"), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		if f := strings.Fields(string(load)); len(f) > 0 {
+			line += fmt.Sprintf(", load %s before (other programs that run slow this one down)", f[0])
+		}
+	}
+	return line
+}

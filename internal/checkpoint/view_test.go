@@ -1,0 +1,62 @@
+package checkpoint
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/calm-go/calm/internal/bfloat16"
+)
+
+// TestViews: a tensor that begins at a cache line is there without a copy, one that does not must be copied, and none is
+// taken for another format.
+func TestViews(t *testing.T) {
+	a := Tensor{Name: "a", Shape: []int{4, 5}, Data: make([]float32, 20)} // 80 bytes: b begins in the middle of a line
+	b := Tensor{Name: "b", Shape: []int{3}, Data: []float32{1, 1.0078125, 3}}
+	for i := range a.Data {
+		a.Data[i] = float32(i) + .1
+	}
+	var file bytes.Buffer
+	if err := Encode(&file, []Tensor{a, b}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse("memory", aligned(file.Bytes(), 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Float32View("a"); !slices.Equal(got, a.Data) {
+		t.Errorf("a is %v", got)
+	}
+	if one, two := f.Float32View("a"), f.Float32View("a"); &one[0] != &two[0] {
+		t.Error("a was copied")
+	}
+	if f.Float32View("b") != nil || f.BF16View("a") != nil || f.Float32View("c") != nil {
+		t.Error("a view of what lies askew, of another format, or of nothing")
+	}
+	half := make([]uint16, 3)
+	if err := f.ReadBF16("b", half); err != nil || half[1] != bfloat16.FromFloat32(1.0078125) || half[2] != bfloat16.FromFloat32(3) {
+		t.Errorf("b is %x, %v", half, err)
+	}
+	if f.ReadBF16("a", half) == nil || f.ReadBF16("c", half) == nil {
+		t.Error("a tensor of another size, or none, is read")
+	}
+	askew, err := Parse("memory", aligned(file.Bytes(), 8))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if askew.Float32View("a") != nil {
+		t.Error("a view of what lies askew")
+	}
+}
+
+// aligned copies data to so many bytes after a cache line.
+func aligned(data []byte, after int) []byte {
+	buf := make([]byte, len(data)+128)
+	for i := range 64 {
+		if uintptr(unsafe.Pointer(&buf[i]))%64 == uintptr(after) {
+			return append(buf[i:i], data...)
+		}
+	}
+	panic("no byte in 64 begins a line")
+}

@@ -1,0 +1,298 @@
+// Package interchange imports models of the PyTorch reference as runs, and exports runs as directories that the
+// reference loads. docs/interchange.md says what lies where under which name.
+//
+// Weights go from file to file a megabyte at a time, in the format they have: importing a model of any size needs
+// little memory.
+package interchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/nn"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/tokenizer"
+)
+
+// Options say what an import cannot know.
+type Options struct {
+	AE        string       // a language model's autoencoder; "" where it is inside or ae_path leads to it
+	Tokenizer string       // bytes, llama3:FILE, a tokenizer.json, or none; "" for the one in the directory, if there is one
+	Log       func(string) // told what is downloaded, if not nil
+}
+
+// NoTokenizer as Options.Tokenizer imports without one: the run works on ids.
+const NoTokenizer = "none"
+
+// Report says what came of an import or an export.
+type Report struct {
+	Kind       run.Kind
+	Model      string         // its class in the reference
+	Parameters int            // numbers, frozen ones too, each once
+	Formats    map[string]int // of how many numbers, by the reference's name
+	Notes      []string       // what was taken from elsewhere than the source, and where the autoencoder came from
+}
+
+// Import makes a run in dir of the model that the reference left in src: a directory, or a name on the hub. Nothing is
+// left behind where it fails. What is wrong with src, dir or the options is a *run.UsageError.
+func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
+	if err := free(dir); err != nil {
+		return nil, err
+	}
+	name := src
+	src, err := local(ctx, src, o.Log)
+	if err == nil && o.AE != "" {
+		o.AE, err = local(ctx, o.AE, o.Log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if name == src {
+		name, _ = filepath.Abs(src) // the empty path where there is no telling
+	}
+	m := &model{params: nn.NewParams()}
+	if err = m.open(src, name, o); err == nil {
+		err = m.check(ctx)
+	}
+	switch {
+	case err == nil:
+		err = m.write(ctx, dir)
+	case ctx.Err() == nil:
+		err = badSource(src, err, m.report.Notes)
+	}
+	return &m.report, errors.Join(err, m.Close())
+}
+
+// badSource says that something is wrong with what is to be imported, and what was taken from elsewhere, which may be
+// why.
+func badSource(src string, err error, notes []string) error {
+	if len(notes) > 0 {
+		err = fmt.Errorf("%w\nwhat its config.json does not say was taken from elsewhere:\n  %s", err, strings.Join(notes, "\n  "))
+	}
+	return &run.UsageError{Err: fmt.Errorf("import %s: %w", src, err)}
+}
+
+// model is a model of the reference on its way to be a run.
+type model struct {
+	report    Report
+	config    any           // *run.AEConfig, *run.LMConfig or *run.ARConfig
+	ae        *run.AEConfig // of a language model
+	tokenizer *tokenizer.Tokenizer
+	params    *nn.Params
+	tensors   map[string]source
+	streams   []checkpoint.Stream // the parameters, by calm's names, once they are accounted for
+	files     []*weights
+}
+
+// Close closes the files of weights.
+func (m *model) Close() error {
+	var errs []error
+	for _, w := range m.files {
+		errs = append(errs, w.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open reads what describes a model and declares its parameters. The name is what the run will say that it was
+// imported from.
+func (m *model) open(src, name string, o Options) error {
+	if info, err := os.Stat(src); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return errors.New("it is a file: want the directory that holds it, with its config.json")
+	}
+	for _, name := range []string{checkpoint.ConfigFile, safetensorsIndex, binIndex, checkpoint.TokenizerFile, "tokenizer.model"} {
+		if err := readable(filepath.Join(src, name)); err != nil {
+			return err
+		}
+	}
+	ref, err := readReference(src)
+	if err != nil {
+		return err
+	}
+	if err := m.read(src, ""); err != nil {
+		return err
+	}
+	kind, head, err := ref.kindOf(m.tensors)
+	if err != nil {
+		return err
+	}
+	if o.AE != "" && kind != run.LM {
+		return errors.New("--ae is for language models only")
+	}
+	if m.tokenizer, err = chooseTokenizer(src, o.Tokenizer, ref.VocabSize); err != nil {
+		return err
+	}
+	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name}
+	err = m.describe(d, kind, head, o.AE)
+	m.tokenizer, m.report.Notes = d.tokenizer, d.notes
+	return err
+}
+
+// describe makes the run's configuration and declares the parameters.
+func (m *model) describe(d *describer, kind run.Kind, head, ae string) error {
+	var block int
+	var err error
+	switch m.report.Kind = kind; kind {
+	case run.AE:
+		m.report.Model = "Autoencoder"
+		block, err = m.describeAE(d)
+	case run.AR:
+		m.report.Model = "LlamaForCausalLM"
+		block, err = m.describeAR(d)
+	default:
+		m.report.Model = classOf(head)
+		block, err = m.describeLM(d, head, ae)
+	}
+	if err == nil {
+		d.note("config.json does not say block_size: taking %d", block)
+	}
+	return err
+}
+
+// read adds the weights in a directory, with a prefix before their names.
+func (m *model) read(dir, prefix string) error {
+	w, err := openWeights(dir)
+	if err != nil {
+		return err
+	}
+	m.files = append(m.files, w)
+	if m.tensors == nil {
+		m.tensors = map[string]source{}
+	}
+	for name, s := range w.tensors {
+		s.Name = prefix + name
+		m.tensors[s.Name] = s
+	}
+	return nil
+}
+
+// describeAE does so for an autoencoder, and returns the size of its blocks; the others likewise.
+func (m *model) describeAE(d *describer) (block int, err error) {
+	c, err := d.autoencoder()
+	if err != nil {
+		return 0, err
+	}
+	m.config = &c
+	autoencoder.New(c.AutoencoderConfig, m.params, "")
+	return c.BlockSize, nil
+}
+
+func (m *model) describeAR(d *describer) (block int, err error) {
+	c, err := d.baseline()
+	if err != nil {
+		return 0, err
+	}
+	m.config = &c
+	ar.New(c.BaselineConfig, m.params)
+	return c.BlockSize, nil
+}
+
+func (m *model) describeLM(d *describer, head, asked string) (block int, err error) {
+	language, err := d.languageModel(head)
+	if err != nil {
+		return 0, err
+	}
+	ae, err := m.autoencoder(d, language, asked)
+	if err != nil {
+		return 0, err
+	}
+	c, err := d.over(language, ae.AutoencoderConfig)
+	if err != nil {
+		return 0, err
+	}
+	ae.BOSTokenID, ae.EOSTokenID, ae.PadTokenID = c.BOSTokenID, c.EOSTokenID, c.PadTokenID
+	m.config, m.ae = &c, &ae
+	lm.New(c.LanguageConfig, ae.AutoencoderConfig, m.params)
+	return c.BlockSize, nil
+}
+
+// check accounts for every tensor.
+func (m *model) check(ctx context.Context) error {
+	found, notes, err := account(ctx, m.params.All(), m.tensors)
+	if err != nil {
+		return err
+	}
+	m.streams = found
+	m.report.Notes = append(m.report.Notes, notes...)
+	m.report.Parameters, _ = m.params.Count()
+	m.report.Formats = countFormats(found)
+	return nil
+}
+
+func countFormats(streams []checkpoint.Stream) map[string]int {
+	counts := map[string]int{}
+	for _, s := range streams {
+		n := 1
+		for _, d := range s.Shape {
+			n *= d
+		}
+		counts[formats[s.DType]] += n
+	}
+	return counts
+}
+
+// write makes the run. config.json comes last: only then is it one.
+func (m *model) write(ctx context.Context, dir string) (err error) {
+	r, err := checkpoint.CreateRun(dir)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("import into %s: %w", dir, errors.Join(err, r.Abandon()))
+		} else {
+			err = r.Close()
+		}
+	}()
+	if m.tokenizer != nil {
+		if err := r.AddBytes(checkpoint.TokenizerFile, m.tokenizer.JSON()); err != nil {
+			return err
+		}
+	}
+	var ae, all []checkpoint.Stream
+	for _, s := range m.streams {
+		s = cancelled(ctx, s)
+		all = append(all, s)
+		if name, ok := strings.CutPrefix(s.Name, lm.AEPrefix); ok {
+			s.Name = name
+			ae = append(ae, s)
+		}
+	}
+	if m.ae != nil {
+		data, err := config.Encode(m.ae)
+		if err != nil {
+			return err
+		}
+		if err := r.AddBytes(checkpoint.AutoencoderIn+"/"+checkpoint.ConfigFile, data); err != nil {
+			return err
+		}
+		if err := r.AddWeights(checkpoint.AutoencoderIn+"/"+checkpoint.ModelFile, ae); err != nil {
+			return err
+		}
+	}
+	if err := r.AddWeights(checkpoint.ModelFile, all); err != nil {
+		return err
+	}
+	return r.WriteConfig(m.config)
+}
+
+// Lines says in a few lines what came of an import.
+func (r *Report) Lines() []string {
+	var of []string
+	for _, name := range slices.Sorted(maps.Keys(r.Formats)) {
+		of = append(of, fmt.Sprintf("%d in %s", r.Formats[name], name))
+	}
+	return append([]string{fmt.Sprintf("%s, kind %s: %d parameters, %s", r.Model, r.Kind, r.Parameters, strings.Join(of, ", "))}, r.Notes...)
+}

@@ -1,0 +1,312 @@
+package interchange
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/lm"
+	"github.com/calm-go/calm/run"
+)
+
+// TestAutoencoderElsewhere: inside, where ae_path leads, where --ae says; refused where it is nowhere.
+func TestAutoencoderElsewhere(t *testing.T) {
+	t.Parallel()
+	weightsOf := func(dir string) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	src := exported(t, run.LM, "")
+	want, _, err := bring(t, src, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(what string, o Options) {
+		t.Helper()
+		got, _, err := bring(t, src, o)
+		if err != nil || !bytes.Equal(weightsOf(got), weightsOf(want)) || !bytes.Equal(weightsOf(filepath.Join(got, "autoencoder")), weightsOf(filepath.Join(want, "autoencoder"))) {
+			t.Errorf("%s: other weights (%v)", what, err)
+		}
+	}
+	ae, moved := filepath.Join(src, "autoencoder"), filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(ae, moved); err != nil {
+		t.Fatal(err)
+	}
+	same("inside only", Options{})
+	same("inside, configuration by --ae", Options{AE: moved})
+	rewrite(t, filepath.Join(src, "model.safetensors"), func(all map[string]checkpoint.Stream) {
+		maps.DeleteFunc(all, func(name string, _ checkpoint.Stream) bool { return strings.HasPrefix(name, lm.AEPrefix) })
+	})
+	refused(t, src, Options{}, "give its directory as --ae DIR")
+	same("by --ae", Options{AE: moved})
+	if err := os.Rename(moved, filepath.Join(filepath.Dir(src), "beside")); err != nil {
+		t.Fatal(err)
+	}
+	rekey(t, src, func(keys map[string]any) { keys["ae_path"] = "beside" })
+	same("by ae_path, beside", Options{})
+	refused(t, src, Options{AE: moved}, "--ae")
+	refused(t, exported(t, run.AR, ""), Options{AE: moved}, "--ae is for language models")
+}
+
+// TestTensorsThatDoNotFit: all are named in one error.
+func TestTensorsThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	src := exported(t, run.LM, "")
+	rewrite(t, filepath.Join(src, "model.safetensors"), func(all map[string]checkpoint.Stream) {
+		delete(all, "embed_proj.0.bias")
+		delete(all, "mlp_generator.norm_noise.weight")
+		delete(all, "generative_head.norm_noise.weight")
+		all["strange.weight"] = all["embed_proj.2.bias"]
+		all["transformer.layers.0.self_attn.rotary_emb.inv_freq"] = all["embed_proj.2.bias"]
+		s := all["transformer.norm.weight"]
+		s.Shape = []int{2, s.Shape[0] / 2}
+		all["transformer.norm.weight"] = s
+		s = all["embed_proj.3.weight"]
+		s.DType = checkpoint.I32
+		all["embed_proj.3.weight"] = s
+		s = all["ae_model.decoder.lm_head_weight"]
+		data := bytesOf(t, s)
+		data[5] ^= 1
+		s.Each = func(use func([]byte) error) error { return use(data) }
+		all["ae_model.decoder.lm_head_weight"] = s
+	})
+	refused(t, src, Options{}, "6 tensors do not fit",
+		"missing: embed_proj.0.bias [48]", "missing: mlp_generator.norm_noise.weight or generative_head.norm_noise.weight [24]",
+		"surplus: strange.weight [24]", "misshapen: transformer.norm.weight is [2 12], want [24]",
+		"of another type: embed_proj.3.weight is I32", "contradicting: ae_model.encoder.embed_tokens.weight and ae_model.decoder.lm_head_weight")
+}
+
+// TestOneName: either name of a tensor is enough.
+func TestOneName(t *testing.T) {
+	t.Parallel()
+	for _, without := range []string{"mlp_generator.", "generative_head."} {
+		for _, table := range []string{"ae_model.encoder.embed_tokens.weight", "ae_model.decoder.lm_head_weight"} {
+			src := exported(t, run.LM, "")
+			rewrite(t, filepath.Join(src, "model.safetensors"), func(all map[string]checkpoint.Stream) {
+				maps.DeleteFunc(all, func(name string, _ checkpoint.Stream) bool { return strings.HasPrefix(name, without) })
+				delete(all, table)
+			})
+			if _, _, err := bring(t, src, Options{}); err != nil {
+				t.Errorf("without %s and %s: %v", without, table, err)
+			}
+		}
+	}
+}
+
+// TestShards: an index has to say where things are, and files have to be there.
+func TestShards(t *testing.T) {
+	t.Parallel()
+	src := exported(t, run.AR, "")
+	whole := filepath.Join(src, "model.safetensors")
+	f, err := checkpoint.Open(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where, first := map[string]string{}, f.Names()[0]
+	for _, name := range f.Names() {
+		where[name] = "model-00001-of-00002.safetensors"
+	}
+	where[first] = "model-00002-of-00002.safetensors"
+	f.Close()
+	copied, err := os.ReadFile(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, keep := range map[string]bool{"model-00001-of-00002.safetensors": false, "model-00002-of-00002.safetensors": true} {
+		path := filepath.Join(src, file)
+		if err := os.WriteFile(path, copied, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		rewrite(t, path, func(all map[string]checkpoint.Stream) {
+			maps.DeleteFunc(all, func(name string, _ checkpoint.Stream) bool { return (name == first) != keep })
+		})
+	}
+	if err := os.Remove(whole); err != nil {
+		t.Fatal(err)
+	}
+	index := func(where map[string]string) {
+		data, err := json.Marshal(map[string]any{"metadata": map[string]any{"total_size": 1}, "weight_map": where})
+		if err == nil {
+			err = os.WriteFile(filepath.Join(src, "model.safetensors.index.json"), data, 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	index(where)
+	if _, _, err := bring(t, src, Options{}); err != nil {
+		t.Error(err)
+	}
+	changed := maps.Clone(where)
+	changed[first], changed["more.weight"] = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+	delete(changed, "model.norm.weight")
+	index(changed)
+	refused(t, src, Options{}, first+" is in model-00002-of-00002.safetensors, not in", "more.weight is not in", "model.norm.weight, in model-00001-of-00002.safetensors, is not listed")
+	changed = maps.Clone(where)
+	changed["more.weight"], changed["most.weight"] = "model-00003-of-00003.safetensors", "x.safetensors"
+	index(changed)
+	refused(t, src, Options{}, "model-00003-of-00003.safetensors, x.safetensors")
+	changed["more.weight"] = "../model.safetensors"
+	index(changed)
+	refused(t, src, Options{}, `"../model.safetensors"`)
+	index(nil)
+	refused(t, src, Options{}, "no weight_map")
+}
+
+// TestConfigurations: what a config.json lacks is found elsewhere and said.
+func TestConfigurations(t *testing.T) {
+	t.Parallel()
+	taken := func(kind run.Kind, change func(map[string]any), notes ...string) {
+		t.Helper()
+		src := exported(t, kind, "")
+		rekey(t, src, change)
+		_, r, err := bring(t, src, Options{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		all := strings.Join(r.Lines(), "\n")
+		for _, want := range append(notes, "kind "+string(kind)) {
+			if !strings.Contains(all, want) {
+				t.Errorf("there is no %q in:\n%s", want, all)
+			}
+		}
+	}
+	for _, kind := range []run.Kind{run.AE, run.LM, run.AR} {
+		taken(kind, drop("architectures"), "block_size: taking ")
+	}
+	taken(run.LM, drop(), "newlines stand in front of prompts")
+	taken(run.LM, drop("rope_theta", "num_samples", "pad_token_id", "ae_path"), "rope_theta: taking 10000", "num_samples: taking 8", "pad_token_id: taking 258", "autoencoder: weights inside")
+	taken(run.LM, func(m map[string]any) { m["bos_token_id"], m["eos_token_id"] = 1, nil },
+		"bos_token_id is 256, as in the tokenizer (config.json says 1)", "eos_token_id is 257, as in the tokenizer (config.json says nothing)")
+	taken(run.AE, drop("kl_clamp"), "kl_clamp: taking 0.5")
+	taken(run.AR, func(m map[string]any) { m["head_dim"] = 6 })
+}
+
+// TestRefusedConfigurations: what calm cannot do, what it cannot know, and what no model has.
+func TestRefusedConfigurations(t *testing.T) {
+	t.Parallel()
+	not := func(kind run.Kind, change func(map[string]any), words ...string) {
+		t.Helper()
+		src := exported(t, kind, "")
+		rekey(t, src, change)
+		refused(t, src, Options{}, words...)
+	}
+	not(run.LM, drop("num_attention_heads", "vocab_size"), "num_attention_heads", "vocab_size")
+	not(run.AR, func(m map[string]any) { m["rope_scaling"] = map[string]any{"type": "linear"} }, "rope_scaling")
+	not(run.AR, func(m map[string]any) { m["quantization"] = 4 }, "quantization")
+	not(run.AR, func(m map[string]any) { m["tie_word_embeddings"] = true }, "tie_word_embeddings")
+	not(run.AR, func(m map[string]any) { m["mlp_bias"] = true }, "mlp_bias")
+	not(run.AR, func(m map[string]any) { m["head_dim"] = 8 }, "head_dim")
+	not(run.AR, func(m map[string]any) { m["kind"] = "ar" }, "a run of calm")
+	not(run.AR, func(m map[string]any) { m["num_hidden_layers"] = 1 << 30 }, "layers, and there are")
+	not(run.AR, func(m map[string]any) { m["hidden_size"] = 1 << 16 }, "misshapen")
+	not(run.AE, func(m map[string]any) { m["num_encoder_layers"] = 999 }, "layers, and there are")
+	not(run.AE, func(m map[string]any) { m["patch_size"] = 1 << 30 }, "patch_size")
+	not(run.LM, func(m map[string]any) { m["num_mlp_layers"] = 1 << 30 }, "layers, and there are")
+	not(run.LM, func(m map[string]any) { m["architectures"] = []string{"EntropyTransformer"} }, `"entropy"`, "cannot run yet")
+	not(run.LM, func(m map[string]any) { m["latent_size"] = 10 }, "latent_size")
+	not(run.LM, drop("num_mlp_layers", "noise_size"), "do not fit", "taken from elsewhere", "num_mlp_layers: taking 4", "noise_size: taking 64")
+	for _, key := range []string{"max_position_embeddings", "hidden_size"} {
+		not(run.AR, func(m map[string]any) { m[key] = 1 << 62 }, key+" = 4611686018427387904", "want at most 2147483647")
+	}
+
+	src := exported(t, run.LM, "") // and all that is missing is said at once, also where the autoencoder is inside
+	if err := os.RemoveAll(filepath.Join(src, "autoencoder")); err != nil {
+		t.Fatal(err)
+	}
+	rekey(t, src, drop("hidden_size", "patch_size", "latent_size", "vocab_size"))
+	refused(t, src, Options{}, "hidden_size, patch_size, latent_size, vocab_size")
+	src = exported(t, run.AR, "")
+	rewrite(t, filepath.Join(src, "model.safetensors"), func(all map[string]checkpoint.Stream) { delete(all, "model.norm.weight") })
+	refused(t, src, Options{}, "1 tensor does not fit")
+
+	none := t.TempDir()
+	refused(t, none, Options{}, "has no config.json")
+	refused(t, filepath.Join(none, "x"), Options{}, "no such file")
+	if err := os.WriteFile(filepath.Join(none, "config.json"), []byte(`{"hidden_size": 3}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, none, Options{}, "holds no weights")
+	refused(t, filepath.Join(none, "config.json"), Options{}, "want the directory")
+}
+
+// TestWhereImportsGo: what is in the way is refused before the source is looked at, and stays.
+func TestWhereImportsGo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, link, old := filepath.Join(dir, "file"), filepath.Join(dir, "link"), tinyRun(t, run.AE)
+	if err := errors.Join(os.WriteFile(file, []byte("precious"), 0o666), os.Symlink("gone", link)); err != nil {
+		t.Fatal(err)
+	}
+	for to, want := range map[string]string{"": "has no name", file: "it is a file", link: "it is a link to nothing", dir: "file is in the way", old: "a run is in the way"} {
+		_, err := Import(t.Context(), "gone", to, Options{})
+		if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "--resume") {
+			t.Errorf("import to %q: %v; want a UsageError with %q", to, err, want)
+		}
+	}
+	if data, err := os.ReadFile(file); err != nil || string(data) != "precious" {
+		t.Errorf("%s holds %q, %v", file, data, err)
+	}
+}
+
+// TestCancelledImport: nothing is left, and nothing says that the source is bad.
+func TestCancelledImport(t *testing.T) {
+	t.Parallel()
+	src, dir := exported(t, run.LM, ""), filepath.Join(t.TempDir(), "run")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Import(ctx, src, dir, Options{}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("something was left")
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := Export(ctx, tinyRun(t, run.AR), out, ""); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(out)); len(entries) > 0 {
+		t.Errorf("something was left: %v", entries)
+	}
+}
+
+// TestImportByName: a name on the hub is looked up in the cache, and the run says that it came from there.
+func TestImportByName(t *testing.T) {
+	t.Setenv("HF_HUB_OFFLINE", "1")
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	t.Chdir(t.TempDir())
+	model := filepath.Join(os.Getenv("HF_HUB_CACHE"), "models--org--name")
+	snapshot := filepath.Join(model, "snapshots", strings.Repeat("0a", 20))
+	err := errors.Join(os.MkdirAll(filepath.Dir(snapshot), 0o777), os.MkdirAll(filepath.Join(model, "refs"), 0o777),
+		os.WriteFile(filepath.Join(model, "refs", "v1"), []byte(filepath.Base(snapshot)), 0o666), os.Rename(exported(t, run.LM, ""), snapshot))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err = bring(t, "org/name@v1", Options{AE: "org/name@v1"}); err == nil || !strings.Contains(err.Error(), "its autoencoder") {
+		t.Errorf("a language model is no autoencoder: %v", err)
+	}
+	dir, _, err := bring(t, "org/name@v1", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := run.Describe(dir, false); err != nil || m.Imported != "org/name@v1" {
+		t.Errorf("imported from %q, %v", m.Imported, err)
+	}
+	t.Setenv("HF_HUB_OFFLINE", "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Import(ctx, "org/name", filepath.Join(t.TempDir(), "run"), Options{}); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "no directory") {
+		t.Errorf("interrupted: %v", err)
+	}
+}

@@ -1,0 +1,88 @@
+package quickstart_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/calm-go/calm/internal/quickstart"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/train"
+)
+
+func TestFreeDir(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "q")
+	for i, want := range []string{dir, dir + "-2", dir + "-3"} {
+		got := quickstart.FreeDir(dir)
+		if got != want {
+			t.Errorf("%d: %s, want %s", i, got, want)
+		}
+		made := got
+		if i == 1 {
+			made = quickstart.AEDir(got) // one that was stopped in its first phase
+		}
+		if err := os.Mkdir(made, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := quickstart.AEDir(dir + "/"); got != dir+"-ae" {
+		t.Errorf("the autoencoder of %s/ is at %s", dir, got)
+	}
+}
+
+// TestTakenDirectory: what is there is refused before anything is trained, and stays as it is.
+func TestTakenDirectory(t *testing.T) {
+	eng := cpu.New(cpu.Options{Threads: 1})
+	defer eng.Close()
+	for _, taken := range []string{"q", "q-ae"} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, taken, "something"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		_, err := quickstart.Run(t.Context(), eng, quickstart.Options{AESteps: 1, LMSteps: 1, Out: filepath.Join(dir, "q"), Say: io.Discard})
+		if usage, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(usage.Error(), taken) {
+			t.Errorf("%s is taken: %v", taken, err)
+		}
+		if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+			t.Errorf("%s is taken: %v was made", taken, entries)
+		}
+	}
+}
+
+// TestStopped ends the context in the first phase: what is trained is saved, and can be resumed.
+func TestStopped(t *testing.T) {
+	eng := cpu.New(cpu.Options{Threads: 1})
+	defer eng.Close()
+	out := filepath.Join(t.TempDir(), "q")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := 0
+	_, err := quickstart.Run(ctx, eng, quickstart.Options{AESteps: 5, LMSteps: 5, Out: out, Seed: 1, Say: io.Discard, PhaseEnd: func() { ended++ },
+		Progress: func(kind run.Kind, e train.Event) {
+			if kind != run.AE {
+				t.Errorf("a step of %s", kind)
+			}
+			if e.Kind == train.EventStep && e.Step == 2 {
+				stop()
+			}
+		}})
+	if !errors.Is(err, context.Canceled) || ended != 1 {
+		t.Fatalf("%v, %d phases ended", err, ended)
+	}
+	tr, warnings, err := run.Resume(t.Context(), eng, quickstart.AEDir(out), run.ResumeOptions{})
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	defer tr.Close()
+	if tr.Loop.Trainer.Steps() != 2 || tr.MaxSteps != 5 {
+		t.Errorf("%d of %d steps are saved", tr.Loop.Trainer.Steps(), tr.MaxSteps)
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a language model was begun")
+	}
+}
