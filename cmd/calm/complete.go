@@ -232,7 +232,7 @@ func assignments(cmd *cobra.Command, args []string, toComplete string) ([]string
 // settableKeys lists the keys that --set takes in a command.
 func settableKeys(cmd *cobra.Command, args []string) []configKey {
 	set, _ := cmd.Flags().GetStringArray("set")
-	if p := cmd.Flags().Lookup("preset"); p != nil && len(args) == 0 { // a new model
+	if p := cmd.Flags().Lookup("preset"); p != nil && !p.Hidden && len(args) == 0 { // a new model
 		preset := p.Value.String()
 		if list, err := cmd.Flags().GetStringSlice("preset"); err == nil {
 			preset = strings.Join(list[:min(1, len(list))], "")
@@ -255,8 +255,11 @@ func settableKeys(cmd *cobra.Command, args []string) []configKey {
 		}
 		return all
 	}
-	all := []configKey{{name: "dtype", documented: documented{typ: "string", values: "`float32` `bfloat16`", meaning: "format of the weights in memory"}}}
 	keys, _ := configKeys(run.LM, run.DefaultPreset, nil)
+	if cmd.CommandPath() == "calm train" { // with --resume
+		return slices.DeleteFunc(keys, func(k configKey) bool { return !slices.Contains(run.Changeable(), k.name) })
+	}
+	all := []configKey{{name: "dtype", documented: documented{typ: "string", values: "`float32` `bfloat16`", meaning: "format of the weights in memory"}}}
 	for _, k := range keys {
 		if slices.Contains(head.SamplingKeys(), k.name) {
 			all = append(all, k)

@@ -51,6 +51,7 @@ func TestComplete(t *testing.T) {
 		{[]string{"ae", "ar", "lm"}, []string{"train", ""}}, {[]string{"train"}, []string{"tr"}}, {[]string{"tokenizer", "train"}, []string{"help", "t"}}, {[]string{"ae", "ar"}, []string{"help", "train", "a"}}, {[]string{"quickstart", "quickstart-flow"}, []string{"train", "lm", "--preset", "q"}},
 		{run.AE.Presets(), []string{"train", "ae", "--preset", ""}}, {[]string{"lm-bytes,ar-bytes"}, []string{"bench", "train", "--preset", "lm-bytes,ar-b"}},
 		{run.AR.Presets(), []string{"info", "--model", "ar", "--preset", ""}},
+		{[]string{"learning_rate=", "logging_steps=", "lr_scheduler_type="}, []string{"train", "--resume", lm, "--set", "l"}},
 		{[]string{"hidden_act=", "hidden_size="}, []string{"train", "ae", "--set", "hidden_"}}, {[]string{"hidden_size="}, []string{"train", "lm", "--set", "hidden_"}},
 		{[]string{"input=both", "input=latents", "input=tokens"}, []string{"train", "lm", "--set", "input="}}, {[]string{"dtype=", "sampling_steps=", "solver="}, []string{"eval", lm, "--set", ""}},
 		{[]string{"dtype=bfloat16", "dtype=float32"}, []string{"generate", lm, "--set", "dtype="}}, {[]string{"solver=euler"}, []string{"generate", lm, "--set", "solver=e"}},
