@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -84,8 +85,12 @@ func (f *benchFlags) options(cmd *cobra.Command, seconds float64) (bench.Options
 	}
 	w := cmd.OutOrStdout()
 	if f.asJSON {
-		e := json.NewEncoder(w)
-		o.Emit = func(r bench.Result) { _ = e.Encode(r) }
+		e, processor := json.NewEncoder(w), bench.Processor()
+		o.Emit = func(r bench.Result) {
+			r.Processor = processor
+			r.Load, _ = bench.Load()
+			_ = e.Encode(r)
+		}
 		return o, nil
 	}
 	table := &bench.Table{W: w}
@@ -130,7 +135,7 @@ result x length of the sums. Layouts: nt is the forward pass, nn the gradient of
 			return bench.Gemm(cmd.Context(), o)
 		},
 	}
-	modelFlags(cmd, &o.Model, &o.Presets, "those that PyTorch was measured with")
+	modelFlags(cmd, &o.Model, &o.Presets, strings.Join(bench.TrainPresets(), ","))
 	return cmd
 }
 
@@ -147,10 +152,13 @@ func newBenchTrain(f *benchFlags) *cobra.Command {
 		Short: "Measure training steps",
 		Long: `Measure whole optimizer steps (forward, backward, random draws, clipping, AdamW) from random weights on random ids.
 
-For lm-bytes, ae-bytes, lm-proto, ae-proto, calm-m and ae-official the time of the PyTorch reference is known, from
-another machine. The comparison scales by the peaks of the two machines. FLOPs are those of the model's matrix products:
-recomputation, elementwise work and the optimizer are not counted.`,
+FLOPs are those of the matrix products: recomputation, elementwise work and the optimizer are not counted.
+
+--peer FILE compares with another program's times of the same steps, on as many threads. recipes/peer/run.sh measures
+PyTorch and calm in turns on this machine, and writes such a file. It has the presets lm-bytes, ae-bytes, lm-proto,
+ae-proto, calm-m and ae-official.`,
 		Example: `  calm bench train --preset lm-bytes --profile
+  calm bench train --preset lm-proto --peer peer-results/peer.json
   calm bench train --model lm --preset lm-proto --set num_hidden_layers=8 --batch 16 --tokens 256 --seconds 10`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -165,6 +173,7 @@ recomputation, elementwise work and the optimizer are not counted.`,
 	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration; may be repeated")
 	fl.IntVar(&o.Batch, "batch", 0, "`N` rows of a batch; 0 for the preset's")
 	fl.IntVar(&o.Tokens, "tokens", 0, "`N` tokens of a row; 0 for the preset's")
+	fl.StringVar(&o.Peer, "peer", "", "compare with the times of another program in `FILE`, which recipes/peer/run.sh makes")
 	fl.BoolVar(&o.Profile, "profile", false, "show the time of each kind of operation")
 	return cmd
 }

@@ -134,6 +134,8 @@ func TestBenchBadInput(t *testing.T) {
 		{"hidden_sice", []string{"train", "--preset", "lm-bytes", "--set", "hidden_sice=3"}},
 		{"block_size", []string{"train", "--preset", "lm-bytes", "--tokens", "6"}},
 		{"--batch", []string{"train", "--preset", "lm-bytes", "--batch", "-6"}},
+		{"--peer", []string{"train", "--preset", "lm-bytes", "--peer", "none.json"}},
+		{"leave out --set", []string{"train", "--preset", "lm-bytes", "--peer", "none.json", "--batch", "2"}},
 		{"--temperature", []string{"generate", "--temperature", "0"}},
 		{"--sampler", []string{"generate", "--sampler", "greedy"}},
 		{"--prompt", []string{"generate", "--prompt", "0"}},

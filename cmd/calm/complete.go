@@ -43,7 +43,7 @@ func completeFlags(cmd *cobra.Command) {
 		"preset": presets, "set": assignments, "ae": runDirs(run.AE), "resume": runDirs(), "model": words(kinds()...),
 		"sampler": words(string(generate.Exact), string(generate.Batch)), "windows": words("all", "reference"), "head": words(head.Names()...),
 		"isa": isas, "dtype": words("float32", "bfloat16", "float16"), "tokenizer": tokenizers,
-		"config": filesOf("json"), "json": filesOf("json"), "out": directories,
+		"config": filesOf("json"), "json": filesOf("json"), "peer": filesOf("json"), "out": directories,
 	}
 	switch cmd.CommandPath() {
 	case "calm quickstart":

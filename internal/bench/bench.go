@@ -44,17 +44,21 @@ type Result struct {
 	MBPerS       float64 `json:"mb_per_s,omitempty"`       // 10^6 bytes of text a second
 	PeakRSSMB    float64 `json:"peak_rss_mb,omitempty"`    // 10^6 bytes of memory the process had at most
 
-	// Against PyTorch, measured elsewhere: what the run would take where the peak is that of the other machine, and how many
-	// times as long PyTorch took there.
-	ScaledMS    float64 `json:"scaled_ms,omitempty"`
-	PyTorchMS   float64 `json:"pytorch_ms,omitempty"`
-	OverPyTorch float64 `json:"over_pytorch,omitempty"` // PyTorchMS / ScaledMS
+	// Of a training step that was compared with a file of another program's times, TrainOptions.Peer.
+	Peer     string  `json:"peer,omitempty"`      // the program and the processor it ran on
+	PeerMS   float64 `json:"peer_ms,omitempty"`   // its median, of the same step on as many threads
+	PeerLoad float64 `json:"peer_load,omitempty"` // load average there and then
+	OverPeer float64 `json:"over_peer,omitempty"` // PeerMS / MSMedian
 
 	// Of a line of a profile: the part of a training step that operations of one kind take.
 	Count      int     `json:"count,omitempty"` // operations
 	ForwardMS  float64 `json:"forward_ms,omitempty"`
 	BackwardMS float64 `json:"backward_ms,omitempty"`
 	Share      float64 `json:"share,omitempty"` // of the step
+
+	// Of lines of JSON alone; a table has them above it.
+	Processor string  `json:"processor,omitempty"`
+	Load      float64 `json:"load,omitempty"` // the system's load average of the minute that ended with the measurement
 }
 
 // Options are what all measurements share.

@@ -16,7 +16,7 @@ import (
 type GemmOptions struct {
 	Options
 	Model   run.Kind
-	Presets []string // whose training steps' products to measure besides the cube; none for the six of PyTorchPresets
+	Presets []string // whose training steps' products to measure besides the cube; none for TrainPresets
 	Cube    int      // measure only the product of two matrices of that many rows and columns; 0 for 1024 and the presets
 }
 
@@ -63,7 +63,7 @@ func (o GemmOptions) products() ([]product, error) {
 	}
 	names := o.Presets
 	if len(names) == 0 {
-		names = PyTorchPresets()
+		names = TrainPresets()
 	}
 	seen := map[product]bool{}
 	for _, name := range names {

@@ -77,14 +77,14 @@ func onThreads(threads int, f func(w int) float64) float64 {
 	return sum
 }
 
-// forgetPeakRSS gives unused memory back and starts the system's count of the most memory the process had anew, where
-// the system can.
+// forgetPeakRSS gives unused memory back and restarts the system's count of the process's max memory, where the system
+// has one.
 func forgetPeakRSS() {
 	debug.FreeOSMemory()
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o200)
 }
 
-// peakRSS returns the most memory the process had, in 10^6 bytes, 0 where the system does not tell (it is Linux that does).
+// peakRSS returns the max memory of the process in 10^6 bytes, 0 where the system does not tell (only Linux does).
 func peakRSS() float64 {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -99,15 +99,41 @@ func peakRSS() float64 {
 	return 0
 }
 
-// Machine is a line that says what the figures were measured on, and how busy it was.
+// Machine is a line that says what is measured on, and how busy it was before.
 func Machine(o Options) string {
 	e := o.engine(o.Threads)
 	defer e.Close()
 	line := fmt.Sprintf("%s, %d of %s, %s/%s, %s", e.ISA(), e.Threads(), plural.Count(runtime.NumCPU(), "processor"), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		if f := strings.Fields(string(load)); len(f) > 0 {
-			line += fmt.Sprintf(", load %s before (other programs that run slow this one down)", f[0])
-		}
+	if name := Processor(); name != "" {
+		line = name + ", " + line
+	}
+	if load, ok := Load(); ok {
+		line += fmt.Sprintf(", load %.2f before (other programs that run slow this one down)", load)
 	}
 	return line
+}
+
+// Processor returns the processor's name, "" where the system does not tell (only Linux does).
+func Processor() string {
+	data, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(data)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// Load returns the system's load average of the last minute, and whether the system tells (only Linux does).
+func Load() (float64, bool) {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0, false
+	}
+	first, _, _ := strings.Cut(string(data), " ")
+	load, err := strconv.ParseFloat(first, 64)
+	return load, err == nil
 }

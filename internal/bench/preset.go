@@ -2,52 +2,48 @@ package bench
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
 )
 
-// pyTorchPeak is the rate of multiply-adds on registers, in FLOP/s, of the machine that the times of pyTorchPresets were
-// measured on.
-const pyTorchPeak = 234e9
-
-// pyTorchPreset is a training step whose time in PyTorch is known: 2.8 with the reference implementation, float32, on two
-// Zen 4 cores. The times are constants, measured once and elsewhere. N = 8 and M = 100 are the presets' own.
-type pyTorchPreset struct {
-	kind          run.Kind
-	vocab         int // 0 for the preset's
-	batch, tokens int
-	pyTorchMS     float64
-	gflop         float64 // of the step, as counted there
+// trainPreset is a training step to measure: the model of a preset of package autoencoder or lm, and the size of its
+// batch. recipes/peer/presets.json has the same steps for other programs to measure.
+type trainPreset struct {
+	name   string
+	kind   run.Kind
+	vocab  int // V, 0 for the preset's
+	batch  int // rows
+	tokens int // a row
 }
 
-var pyTorchPresets = map[string]pyTorchPreset{
-	"ae-bytes":    {kind: run.AE, vocab: 257, batch: 8, tokens: 512, pyTorchMS: 72, gflop: 9.3},
-	"lm-bytes":    {kind: run.LM, vocab: 257, batch: 4, tokens: 128, pyTorchMS: 48, gflop: 1.6},
-	"ae-proto":    {kind: run.AE, batch: 16, tokens: 512, pyTorchMS: 867, gflop: 119},
-	"lm-proto":    {kind: run.LM, batch: 8, tokens: 512, pyTorchMS: 770, gflop: 74},
-	"ae-official": {kind: run.AE, batch: 2, tokens: 2048, pyTorchMS: 17490, gflop: 1749},
-	"calm-m":      {kind: run.LM, batch: 1, tokens: 1024, pyTorchMS: 4970, gflop: 663},
+// trainPresets are the steps that sizes are fixed of, from the least work to the most.
+var trainPresets = []trainPreset{
+	{name: "lm-bytes", kind: run.LM, vocab: 257, batch: 4, tokens: 128},
+	{name: "ae-bytes", kind: run.AE, vocab: 257, batch: 8, tokens: 512},
+	{name: "lm-proto", kind: run.LM, batch: 8, tokens: 512},
+	{name: "ae-proto", kind: run.AE, batch: 16, tokens: 512},
+	{name: "calm-m", kind: run.LM, batch: 1, tokens: 1024},
+	{name: "ae-official", kind: run.AE, batch: 2, tokens: 2048},
 }
 
-// PyTorchPresets lists the presets whose times in PyTorch are known, the fastest first.
-func PyTorchPresets() []string {
-	return slices.SortedFunc(maps.Keys(pyTorchPresets), func(a, b string) int {
-		return int(pyTorchPresets[a].pyTorchMS - pyTorchPresets[b].pyTorchMS)
-	})
+// TrainPresets lists the presets whose training steps have a fixed size here, from the least work to the most.
+func TrainPresets() []string {
+	var names []string
+	for _, p := range trainPresets {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // model is a model to measure, with its configuration and no weights yet.
 type model struct {
 	*run.Model
-	name      string
-	asPyTorch bool // it is one of pyTorchPresets, unchanged
+	name string
 }
 
-// newModel composes preset and sets, and declares the parameters. With training it has the shapes that
-// PyTorch was measured with where it was.
+// newModel composes preset and sets, and declares the parameters. With training its batch is that of trainPresets, where
+// the preset is one of them.
 func newModel(preset string, kind run.Kind, training bool, sets []string) (*model, error) {
 	kind, err := run.KindOf(preset, kind)
 	if err != nil {
@@ -55,12 +51,13 @@ func newModel(preset string, kind run.Kind, training bool, sets []string) (*mode
 	}
 	c := run.Common{Kind: kind, TrainConfig: train.Default()}
 	c.WarmupSteps, c.BatchSize, c.BlockSize = 0, 4, 512
-	m := &model{name: preset}
-	if p, known := pyTorchPresets[preset]; known && training && p.kind == kind {
-		c.BatchSize, c.BlockSize = p.batch, p.tokens
-		m.asPyTorch = len(sets) == 0
-		sets = append(vocabulary(p.vocab), sets...)
+	for _, p := range trainPresets {
+		if training && p.name == preset && p.kind == kind {
+			c.BatchSize, c.BlockSize = p.batch, p.tokens
+			sets = append(vocabulary(p.vocab), sets...)
+		}
 	}
+	m := &model{name: preset}
 	m.Model, err = run.ShapeWith(preset, c, training, sets)
 	return m, err
 }

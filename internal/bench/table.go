@@ -52,7 +52,7 @@ func rates(r Result) (list []string) {
 	add(r.TokensPerS, "%.4g tokens/s", r.TokensPerS)
 	add(r.GBPerS, "%.4g MB of weights a step, %.3g GB/s (memory: %.3g)", r.BytesPerStep/1e6, r.GBPerS, r.PeakGBPerS)
 	add(r.MBPerS, "%.4g MB/s", r.MBPerS)
-	add(r.PeakRSSMB, "%.4g MB at most", r.PeakRSSMB)
-	add(r.PyTorchMS, "at a peak of %g GFLOP/s %.4g ms, PyTorch %g (measured elsewhere): %.2f x as fast", pyTorchPeak/1e9, r.ScaledMS, r.PyTorchMS, r.OverPyTorch)
+	add(r.PeakRSSMB, "max %.4g MB", r.PeakRSSMB)
+	add(r.PeerMS, "%s %.4g ms (load %.3g): calm is %.2f x as fast", r.Peer, r.PeerMS, r.PeerLoad, r.OverPeer)
 	return list
 }

@@ -20,6 +20,7 @@ type TrainOptions struct {
 	Batch   int      // rows; 0 for the preset's
 	Tokens  int      // a row; 0 for the preset's
 	Profile bool     // where the time goes, by operation
+	Peer    string   // file of another program's times to compare with, or ""
 }
 
 // defaultTrain is what Train measures unasked: what fits any machine's memory and patience.
@@ -38,8 +39,12 @@ func Train(ctx context.Context, o TrainOptions) error {
 	if err != nil {
 		return err
 	}
+	peers, err := o.peers(models)
+	if err != nil {
+		return err
+	}
 	for i, m := range models {
-		if err := o.measure(ctx, m); err != nil {
+		if err := o.measure(ctx, m, peers); err != nil {
 			return fmt.Errorf("bench train %s: %w", m.name, err)
 		}
 		models[i] = nil // its weights make room for the next one's
@@ -84,8 +89,8 @@ func (o TrainOptions) sets() []string {
 	return sets
 }
 
-// measure measures one model.
-func (o TrainOptions) measure(ctx context.Context, m *model) error {
+// measure measures one model, and compares it with its peer if there is one.
+func (o TrainOptions) measure(ctx context.Context, m *model, peers map[string]peer) error {
 	forgetPeakRSS()
 	if err := train.Enough(m.Params); err != nil {
 		return &run.UsageError{Err: err}
@@ -114,7 +119,10 @@ func (o TrainOptions) measure(ctx context.Context, m *model) error {
 	if err := measure(ctx, o.duration(), s); err != nil {
 		return err
 	}
-	r := o.report(m, s, eng, objective)
+	r := report(m, s, eng, objective)
+	if other, ok := peers[m.name]; ok {
+		other.compare(&r)
+	}
 	o.Emit(r)
 	if p != nil {
 		p.emit(r, o.Emit)
@@ -122,18 +130,13 @@ func (o TrainOptions) measure(ctx context.Context, m *model) error {
 	return nil
 }
 
-func (o TrainOptions) report(m *model, s *series, eng *cpu.Engine, objective *train.Objective) Result {
+// report is the result of a training step of m, without what it is compared with.
+func report(m *model, s *series, eng *cpu.Engine, objective *train.Objective) Result {
 	r := s.result("train/"+m.name, m.shape(), eng.Threads(), eng.ISA().String())
 	batches := float64(m.GradientAccumulationSteps)
-	// Unshared, as the counts of pyTorchPresets are. For language models that is a twelfth more than is done.
-	r.arithmetic(flops.Unshared(objective.Graph).Total()*batches, s.peaks)
+	r.arithmetic(flops.Training(objective.Graph).Total()*batches, s.peaks)
 	r.TokensPerS = float64(m.BatchSize*m.BlockSize) * batches / r.MSMedian * 1e3
 	r.PeakRSSMB = peakRSS()
-	if m.asPyTorch {
-		r.ScaledMS = r.MSMedian * r.PeakGFLOPs * 1e9 / pyTorchPeak
-		r.PyTorchMS = pyTorchPresets[m.name].pyTorchMS
-		r.OverPyTorch = r.PyTorchMS / r.ScaledMS
-	}
 	return r
 }
 
