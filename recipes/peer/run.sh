@@ -4,7 +4,7 @@
 #     recipes/peer/run.sh [PRESET...]
 #
 # measures lm-bytes, ae-bytes, lm-proto, ae-proto, calm-m and ae-official, or the presets that are named, and prints a ratio
-# for each with both times, the processor's name and the load. calm-m takes 7 GB of memory, ae-official 9 GB. The first run
+# for each with both times, the processor's name and the load. calm-m and ae-official take 8 GB of memory. The first run
 # makes a virtual environment with PyTorch (several GB). peer.py says what the PyTorch program does.
 #
 # Variables: THREADS (all processors), ROUNDS (3) of SECONDS_EACH (3) for each program and preset, GENERATE=1 to measure writing
