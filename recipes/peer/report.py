@@ -46,7 +46,9 @@ def main():
     lines = [compare(key, peer[key], calm[key]) for key in peer if key in calm]
     if not lines:
         sys.exit(f"report.py: {out} has no measurement of both programs")
-    print(f"{lines[0]['software']} and calm ({lines[0]['isa']}) on {lines[0]['processor']}, {lines[0]['threads']} threads")
+    first = lines[0]
+    threads = f"{first['threads']} thread{'s' if first['threads'] > 1 else ''}"
+    print(f"{first['software']} and calm ({first['isa']}) on {first['processor']}, {threads}")
     print(f"{'':28} {'shape':22} {'PyTorch, ms':>12} {'calm, ms':>10} {'times as fast':>14} {'rounds':>14} {'load':>11} {'MB':>13}")
     for r in lines:
         low, high = r["over_peer_of_rounds"]
