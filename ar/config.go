@@ -45,7 +45,7 @@ func small(vocab, layers, hidden, intermediate, heads int) Config {
 func (c Config) Validate() error {
 	var p config.Problems
 	p.Join(c.Config.Validate())
-	config.Within(&p, "vocab_size", c.VocabSize, 2, config.MostTokens)
+	config.Within(&p, "vocab_size", c.VocabSize, 2, config.MaxTokens)
 	config.Token(&p, "bos_token_id", c.BOSTokenID, c.VocabSize)
 	config.Token(&p, "eos_token_id", c.EOSTokenID, c.VocabSize)
 	return p.Err()

@@ -74,13 +74,13 @@ func small(vocab, hidden, intermediate, latent int) Config {
 // Validate reports everything that is wrong, as a *config.Error.
 func (c Config) Validate() error {
 	var p config.Problems
-	config.Within(&p, "patch_size", c.PatchSize, 1, config.MostPatch)
-	config.Within(&p, "latent_size", c.LatentSize, 1, config.MostWidth)
-	config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MostWidth)
-	config.Within(&p, "intermediate_size", c.IntermediateSize, 1, config.MostWidth)
-	config.Within(&p, "num_encoder_layers", c.NumEncoderLayers, 0, config.MostLayers)
-	config.Within(&p, "num_decoder_layers", c.NumDecoderLayers, 0, config.MostLayers)
-	config.Within(&p, "vocab_size", c.VocabSize, 2, config.MostTokens)
+	config.Within(&p, "patch_size", c.PatchSize, 1, config.MaxPatch)
+	config.Within(&p, "latent_size", c.LatentSize, 1, config.MaxWidth)
+	config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MaxWidth)
+	config.Within(&p, "intermediate_size", c.IntermediateSize, 1, config.MaxWidth)
+	config.Within(&p, "num_encoder_layers", c.NumEncoderLayers, 0, config.MaxLayers)
+	config.Within(&p, "num_decoder_layers", c.NumDecoderLayers, 0, config.MaxLayers)
+	config.Within(&p, "vocab_size", c.VocabSize, 2, config.MaxTokens)
 	dropout := func(key string, rate *float64) {
 		if rate != nil {
 			p.Check(*rate >= 0 && *rate < 1, key, *rate, "want 0 or more and less than 1")
@@ -89,10 +89,10 @@ func (c Config) Validate() error {
 	dropout("ae_dropout", &c.AEDropout)
 	dropout("token_dropout", c.TokenDropout)
 	dropout("latent_dropout", c.LatentDropout)
-	config.Within(&p, "kl_clamp", c.KLClamp, 0, config.MostWeight)
-	config.Within(&p, "kl_weight", c.KLWeight, 0, config.MostWeight)
+	config.Within(&p, "kl_clamp", c.KLClamp, 0, config.MaxWeight)
+	config.Within(&p, "kl_weight", c.KLWeight, 0, config.MaxWeight)
 	config.Positive(&p, "rms_norm_eps", c.RMSNormEps, 1)
-	config.Positive(&p, "initializer_range", c.InitializerRange, config.MostWeight)
+	config.Positive(&p, "initializer_range", c.InitializerRange, config.MaxWeight)
 	config.OneOf(&p, "hidden_act", c.HiddenAct, "silu")
 	config.Token(&p, "bos_token_id", c.BOSTokenID, c.VocabSize)
 	config.Token(&p, "eos_token_id", c.EOSTokenID, c.VocabSize)

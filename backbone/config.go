@@ -34,15 +34,15 @@ func (c Config) HeadSize() int { return c.HiddenSize / c.NumAttentionHeads }
 // Validate reports everything that is wrong, as a *config.Error.
 func (c Config) Validate() error {
 	var p config.Problems
-	config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MostWidth)
-	config.Within(&p, "intermediate_size", c.IntermediateSize, 1, config.MostWidth)
-	config.Within(&p, "num_hidden_layers", c.NumHiddenLayers, 1, config.MostLayers)
-	config.Within(&p, "num_attention_heads", c.NumAttentionHeads, 1, config.MostWidth)
-	config.Within(&p, "num_key_value_heads", c.NumKeyValueHeads, 1, config.MostWidth)
-	config.Within(&p, "max_position_embeddings", c.MaxPositionEmbeddings, 1, config.MostTokens)
+	config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MaxWidth)
+	config.Within(&p, "intermediate_size", c.IntermediateSize, 1, config.MaxWidth)
+	config.Within(&p, "num_hidden_layers", c.NumHiddenLayers, 1, config.MaxLayers)
+	config.Within(&p, "num_attention_heads", c.NumAttentionHeads, 1, config.MaxWidth)
+	config.Within(&p, "num_key_value_heads", c.NumKeyValueHeads, 1, config.MaxWidth)
+	config.Within(&p, "max_position_embeddings", c.MaxPositionEmbeddings, 1, config.MaxTokens)
 	config.Positive(&p, "rms_norm_eps", c.RMSNormEps, 1)
 	config.Positive(&p, "rope_theta", c.RopeTheta, 1e15)
-	config.Positive(&p, "initializer_range", c.InitializerRange, config.MostWeight)
+	config.Positive(&p, "initializer_range", c.InitializerRange, config.MaxWeight)
 	if h := c.NumAttentionHeads; h >= 1 && c.HiddenSize >= 1 {
 		p.Check(c.HiddenSize%(2*h) == 0, "num_attention_heads", h,
 			fmt.Sprintf("want a number that divides hidden_size = %d into heads of even size", c.HiddenSize))

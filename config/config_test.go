@@ -34,7 +34,7 @@ type Example struct {
 
 func (e Example) Validate() error {
 	var p Problems
-	Within(&p, "hidden_size", e.HiddenSize, 1, MostWidth)
+	Within(&p, "hidden_size", e.HiddenSize, 1, MaxWidth)
 	Positive(&p, "rms_norm_eps", e.Eps, 1)
 	Within(&p, "learning_rate", e.Rate, 0, 1)
 	OneOf(&p, "name", e.Name, "energy", "diffusion", "flow")

@@ -18,7 +18,7 @@ type model struct {
 
 func (m model) Validate() error {
 	var p config.Problems
-	config.Within(&p, "hidden_size", m.HiddenSize, 1, config.MostWidth)
+	config.Within(&p, "hidden_size", m.HiddenSize, 1, config.MaxWidth)
 	config.Within(&p, "beta", m.Beta, 0.5, 2)
 	return p.Err()
 }

@@ -56,7 +56,7 @@ func (e *Error) Error() string {
 //
 //	func (c Config) Validate() error {
 //		var p config.Problems
-//		config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MostWidth)
+//		config.Within(&p, "hidden_size", c.HiddenSize, 1, config.MaxWidth)
 //		p.Check(c.HiddenSize%c.Heads == 0, "num_attention_heads", c.Heads, "want a divisor of hidden_size")
 //		return p.Err()
 //	}
@@ -99,11 +99,11 @@ func (p *Problems) Err() error {
 // Bounds of sizes and weights: far above those of any model there is, and low enough that no product of a few of them
 // overflows. They catch typos.
 const (
-	MostWidth  = 1 << 17 // of a layer or a latent
-	MostLayers = 1000
-	MostPatch  = 64      // tokens of a patch, K
-	MostTokens = 1 << 24 // of a vocabulary, a context, a batch
-	MostWeight = 1e6     // of a term of a loss, or a learning rate
+	MaxWidth  = 1 << 17 // of a layer or a latent
+	MaxLayers = 1000
+	MaxPatch  = 64      // tokens of a patch, K
+	MaxTokens = 1 << 24 // of a vocabulary, a context, a batch
+	MaxWeight = 1e6     // of a term of a loss, or a learning rate
 )
 
 // Positive records a problem unless 0 < v <= hi. NaN is a problem.

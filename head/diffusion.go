@@ -40,7 +40,7 @@ type DiffusionOptions struct {
 // Validate reports everything that is wrong, as a *config.Error.
 func (o DiffusionOptions) Validate() error {
 	var p config.Problems
-	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MostLayers)
+	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MaxLayers)
 	n := o.SamplingSteps
 	p.Check(n == 0 || n >= 2 && n <= diffusion.Steps, SamplingSteps, n, fmt.Sprintf("want 0 for the paper's 100, or 2 to %d", diffusion.Steps))
 	return p.Err()

@@ -40,9 +40,9 @@ const maxTargets = 65_536
 // Validate reports everything that is wrong, as a *config.Error.
 func (o EnergyOptions) Validate() error {
 	var p config.Problems
-	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MostLayers)
+	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MaxLayers)
 	p.Check(o.Beta > 0 && o.Beta <= 2, "beta", o.Beta, "want more than 0 and at most 2: the energy score is not defined elsewhere")
-	config.Within(&p, "noise_size", o.NoiseSize, 1, config.MostWidth)
+	config.Within(&p, "noise_size", o.NoiseSize, 1, config.MaxWidth)
 	config.Within(&p, "target_samples", o.TargetSamples, 1, maxTargets)
 	return p.Err()
 }

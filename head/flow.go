@@ -36,7 +36,7 @@ const maxFlowSteps = 1_000_000
 // Validate reports everything that is wrong, as a *config.Error.
 func (o FlowOptions) Validate() error {
 	var p config.Problems
-	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MostLayers)
+	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MaxLayers)
 	config.Within(&p, SamplingSteps, o.SamplingSteps, 0, maxFlowSteps)
 	config.OneOf(&p, "solver", o.Solver, string(flow.Midpoint), string(flow.Euler))
 	return p.Err()

@@ -122,20 +122,20 @@ func (c Config) Validate() error {
 	var p config.Problems
 	p.Join(c.Config.Validate())
 	p.Join(c.HeadConfig.Validate())
-	config.Within(&p, "patch_size", c.PatchSize, 1, config.MostPatch)
-	config.Within(&p, "latent_size", c.LatentSize, 1, config.MostWidth)
-	config.Within(&p, "vocab_size", c.VocabSize, 2, config.MostTokens)
+	config.Within(&p, "patch_size", c.PatchSize, 1, config.MaxPatch)
+	config.Within(&p, "latent_size", c.LatentSize, 1, config.MaxWidth)
+	config.Within(&p, "vocab_size", c.VocabSize, 2, config.MaxTokens)
 	config.Token(&p, "bos_token_id", c.BOSTokenID, c.VocabSize)
 	config.Token(&p, "eos_token_id", c.EOSTokenID, c.VocabSize)
 	config.Token(&p, "pad_token_id", c.PadTokenID, c.VocabSize)
 	config.OneOf(&p, "input", c.Input, Tokens, Latents, Both)
-	config.Within(&p, "token_loss_weight", c.TokenLossWeight, 0, config.MostWeight)
+	config.Within(&p, "token_loss_weight", c.TokenLossWeight, 0, config.MaxWeight)
 	p.Check(c.TokenLossUntil > 0 && c.TokenLossUntil <= 1, "token_loss_until", c.TokenLossUntil, "want more than 0 and at most 1, the part of the steps with the token loss")
-	config.Within(&p, "mse_anchor", c.MSEAnchor, 0, config.MostWeight)
+	config.Within(&p, "mse_anchor", c.MSEAnchor, 0, config.MaxWeight)
 	if kind, ok := head.Lookup(c.ModelType); ok && !kind.ScoresSamples {
 		p.Check(!(c.MSEAnchor > 0), "mse_anchor", c.MSEAnchor, fmt.Sprintf("want 0: it is for heads whose loss scores samples, and model_type is %q", c.ModelType))
 	}
-	config.Positive(&p, "head_learning_rate", c.HeadLearningRate, config.MostWeight)
+	config.Positive(&p, "head_learning_rate", c.HeadLearningRate, config.MaxWeight)
 	config.OneOf(&p, "init_embeddings", c.InitEmbeddings, FromNormal, FromAutoencoder)
 	return p.Err()
 }

@@ -62,11 +62,11 @@ const (
 // Validate reports everything that is wrong, as a *config.Error.
 func (c Config) Validate() error {
 	var p config.Problems
-	config.Positive(&p, "learning_rate", c.LearningRate, config.MostWeight)
+	config.Positive(&p, "learning_rate", c.LearningRate, config.MaxWeight)
 	p.Check(c.AdamBeta1 >= 0 && c.AdamBeta1 < 1, "adam_beta1", c.AdamBeta1, "want 0 or more and less than 1")
 	p.Check(c.AdamBeta2 >= 0 && c.AdamBeta2 < 1, "adam_beta2", c.AdamBeta2, "want 0 or more and less than 1")
 	config.Positive(&p, "adam_epsilon", c.AdamEpsilon, 1)
-	config.Within(&p, "weight_decay", c.WeightDecay, 0, config.MostWeight)
+	config.Within(&p, "weight_decay", c.WeightDecay, 0, config.MaxWeight)
 	config.Within(&p, "max_grad_norm", c.MaxGradNorm, 0, 1e15)
 	config.OneOf(&p, "lr_scheduler_type", c.LRSchedulerType, Constant, ConstantWithWarmup, Cosine, WarmupStableDecay)
 	config.Within(&p, "warmup_steps", c.WarmupSteps, 0, mostSteps)
@@ -74,11 +74,11 @@ func (c Config) Validate() error {
 	config.Within(&p, "max_steps", c.MaxSteps, 0, mostSteps)
 	config.Within(&p, "max_minutes", c.MaxMinutes, 0, mostMinutes)
 	p.Check(c.MaxSteps > 0 || c.MaxMinutes > 0, "max_steps", c.MaxSteps, "want 1 or more, or max_minutes above 0")
-	config.Within(&p, "batch_size", c.BatchSize, 1, config.MostTokens)
-	config.Within(&p, "block_size", c.BlockSize, 1, config.MostTokens)
-	if b, t := c.BatchSize, c.BlockSize; b >= 1 && b <= config.MostTokens && t >= 1 && t <= config.MostTokens {
-		p.Check(b*t <= config.MostTokens, "batch_size", b, fmt.Sprintf(
-			"want at most %d tokens in a batch, with block_size = %d: larger ones are made of several (gradient_accumulation_steps)", config.MostTokens, t))
+	config.Within(&p, "batch_size", c.BatchSize, 1, config.MaxTokens)
+	config.Within(&p, "block_size", c.BlockSize, 1, config.MaxTokens)
+	if b, t := c.BatchSize, c.BlockSize; b >= 1 && b <= config.MaxTokens && t >= 1 && t <= config.MaxTokens {
+		p.Check(b*t <= config.MaxTokens, "batch_size", b, fmt.Sprintf(
+			"want at most %d tokens in a batch, with block_size = %d: larger ones are made of several (gradient_accumulation_steps)", config.MaxTokens, t))
 	}
 	config.Within(&p, "gradient_accumulation_steps", c.GradientAccumulationSteps, 1, 1_000_000)
 	config.Within(&p, "logging_steps", c.LoggingSteps, 1, mostSteps)
@@ -92,7 +92,7 @@ func (c Config) Validate() error {
 // It leaves a patch size that none can be for others to report.
 func (c Config) WholePatches(patch, least int) error {
 	var p config.Problems
-	if patch >= 1 && patch <= config.MostPatch {
+	if patch >= 1 && patch <= config.MaxPatch {
 		p.Check(c.BlockSize%patch == 0 && c.BlockSize >= least*patch, "block_size", c.BlockSize,
 			fmt.Sprintf("want a multiple of patch_size = %d, at least %d", patch, least*patch))
 	}

@@ -74,8 +74,8 @@ and writing take (docs/flops.md says which are counted). The weights of a run ar
 
 // model describes the run or the preset asked for.
 func (f *infoFlags) model(args []string) (*run.Model, error) {
-	if f.context < 0 || f.context > config.MostTokens {
-		return nil, badUsage("--context %d: want 0 for a training block's, or up to %d", f.context, config.MostTokens)
+	if f.context < 0 || f.context > config.MaxTokens {
+		return nil, badUsage("--context %d: want 0 for a training block's, or up to %d", f.context, config.MaxTokens)
 	}
 	switch {
 	case len(args) == 1 && f.preset == "":

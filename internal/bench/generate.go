@@ -155,8 +155,8 @@ func (o GenerateOptions) check() error {
 		return usage("--temperature %g: want more than 0 and at most 1", o.Temperature)
 	case slices.ContainsFunc(o.Steps, func(n int) bool { return n < 1 }):
 		return usage("--steps %v: want 1 or more", o.Steps)
-	case o.Prompt < 1 || o.Prompt > config.MostTokens:
-		return usage("--prompt %d: want 1 to %d tokens", o.Prompt, config.MostTokens)
+	case o.Prompt < 1 || o.Prompt > config.MaxTokens:
+		return usage("--prompt %d: want 1 to %d tokens", o.Prompt, config.MaxTokens)
 	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
 		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
 	case o.Sampler == generate.Batch && o.Temperature == 1:
