@@ -26,7 +26,7 @@ func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 	return &train.Objective{
 		Graph: t.Graph, Params: m.Params, Layout: m.Layout(c.BlockSize),
 		Fill: func(p *cpu.Program, ids []int32) error { return t.Fill(p.Ints, ids) },
-		Figures: func(p *cpu.Program) []metric.Metric {
+		Metrics: func(p *cpu.Program) []metric.Metric {
 			return []metric.Metric{
 				{Name: metric.CrossEntropy, Value: float64(p.Scalar(t.Tokens.Loss))},
 				{Name: metric.TokenBrier(0), Value: 100 * float64(p.Scalar(t.Tokens.Brier))},

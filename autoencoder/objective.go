@@ -31,7 +31,7 @@ func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 			copy(p.Ints(t.IDs), ids)
 			return nil
 		},
-		Figures: func(p *cpu.Program) []metric.Metric {
+		Metrics: func(p *cpu.Program) []metric.Metric {
 			return []metric.Metric{
 				{Name: metric.CrossEntropy, Value: float64(p.Scalar(t.Tokens.Loss))},
 				{Name: "train_accuracy", Value: float64(p.Scalar(t.Tokens.Hits)) / float64(patches*k)},

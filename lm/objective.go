@@ -22,7 +22,7 @@ func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 		return nil, err
 	}
 	o := &objective{Training: m.Training(c.BatchSize, c.BlockSize), tokens: true}
-	out := &train.Objective{Graph: o.Graph, Params: m.Params, Layout: m.Layout(c.BlockSize), Fill: o.fill, Figures: o.metrics}
+	out := &train.Objective{Graph: o.Graph, Params: m.Params, Layout: m.Layout(c.BlockSize), Fill: o.fill, Metrics: o.metrics}
 	if len(o.Tokens) > 0 {
 		out.Auxiliary = &train.Auxiliary{
 			Until:  m.Config.TokenLossUntil,

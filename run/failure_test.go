@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
 )
@@ -45,15 +46,15 @@ var failures = map[string]struct {
 	"metrics of a measurement": {6, []string{"logging_steps=7", "eval_steps=6"}, breakMetrics},
 	"the last metrics":         {8, []string{"logging_steps=9", "eval_steps=0"}, breakMetrics},
 	"a measurement": {6, []string{"eval_steps=6"}, func(t *testing.T, tr *run.Training) func() {
-		tr.Loop.Evaluate = func(context.Context) ([]train.Figure, error) { return nil, errBroken }
+		tr.Loop.Evaluate = func(context.Context) ([]metric.Metric, error) { return nil, errBroken }
 		return func() {}
 	}},
 	"the last measurement": {8, []string{"eval_steps=0"}, func(t *testing.T, tr *run.Training) func() {
-		tr.Loop.Evaluate = func(context.Context) ([]train.Figure, error) { return nil, errBroken }
+		tr.Loop.Evaluate = func(context.Context) ([]metric.Metric, error) { return nil, errBroken }
 		return func() {}
 	}},
 	"a measurement panics": {6, []string{"eval_steps=6"}, func(t *testing.T, tr *run.Training) func() {
-		tr.Loop.Evaluate = func(context.Context) ([]train.Figure, error) { panic(errBroken) }
+		tr.Loop.Evaluate = func(context.Context) ([]metric.Metric, error) { panic(errBroken) }
 		return func() {}
 	}},
 	"Progress panics": {6, []string{"eval_steps=0"}, func(t *testing.T, tr *run.Training) func() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
 )
@@ -31,7 +32,7 @@ func TestStoppedWhileMeasuring(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		evaluate := tr.Loop.Evaluate
-		tr.Loop.Evaluate = func(ctx context.Context) ([]train.Figure, error) {
+		tr.Loop.Evaluate = func(ctx context.Context) ([]metric.Metric, error) {
 			if tr.Loop.Trainer.Steps() == steps {
 				stop()
 				return nil, ctx.Err()

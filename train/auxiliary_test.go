@@ -45,9 +45,9 @@ func mustStep(t *testing.T, trainer *train.Trainer, total int) train.Report {
 	return r
 }
 
-func figureNames(r train.Report) string {
+func metricNames(r train.Report) string {
 	var names []string
-	for _, f := range r.Figures {
+	for _, f := range r.Metrics {
 		names = append(names, f.Name)
 	}
 	return strings.Join(names, " ")
@@ -79,8 +79,8 @@ func TestTokenLossUntil(t *testing.T) {
 	with := tinyLMTrainer(t, func(c *lm.Config) { c.TokenLossWeight, c.TokenLossUntil = 4, .5 })
 	const on = "energy_loss token_loss token_brier_1 token_brier_2 token_brier_3 token_brier_4"
 	for step := range total / 2 {
-		if got := figureNames(mustStep(t, with, total)); got != on {
-			t.Errorf("step %d has the figures %q", step, got)
+		if got := metricNames(mustStep(t, with, total)); got != on {
+			t.Errorf("step %d has the metrics %q", step, got)
 		}
 	}
 	half := state(with)
@@ -91,8 +91,8 @@ func TestTokenLossUntil(t *testing.T) {
 	put(plain, half)
 	for step := total / 2; step < total; step++ {
 		a, b := mustStep(t, with, total), mustStep(t, plain, total)
-		if got := figureNames(a); got != "energy_loss" {
-			t.Errorf("step %d has the figures %q", step, got)
+		if got := metricNames(a); got != "energy_loss" {
+			t.Errorf("step %d has the metrics %q", step, got)
 		}
 		if a.Loss != b.Loss || a.GradNorm != b.GradNorm {
 			t.Errorf("step %d: loss %v and norm %v, without token heads %v and %v", step, a.Loss, a.GradNorm, b.Loss, b.GradNorm)
@@ -114,8 +114,8 @@ func TestTokenLossUntil(t *testing.T) {
 	}
 	// A run whose end is not known keeps the loss, and so does one that is given more steps.
 	for _, total := range []int{0, 100} {
-		if got := figureNames(mustStep(t, with, total)); got != on {
-			t.Errorf("of %d steps, step %d has the figures %q", total, with.Steps(), got)
+		if got := metricNames(mustStep(t, with, total)); got != on {
+			t.Errorf("of %d steps, step %d has the metrics %q", total, with.Steps(), got)
 		}
 	}
 }
@@ -183,19 +183,19 @@ func TestEnergyOfCoincidingSamples(t *testing.T) {
 func TestAnchor(t *testing.T) {
 	trainer := tinyLMTrainer(t, func(c *lm.Config) { c.MSEAnchor = 10 })
 	first := mustStep(t, trainer, 0)
-	if got := figureNames(first); got != "energy_loss anchor_loss" {
-		t.Fatalf("figures %q", got)
+	if got := metricNames(first); got != "energy_loss anchor_loss" {
+		t.Fatalf("metrics %q", got)
 	}
-	if want := first.Figures[0].Value + 10*first.Figures[1].Value; !(first.Loss > .99999*want && first.Loss < 1.00001*want) {
+	if want := first.Metrics[0].Value + 10*first.Metrics[1].Value; !(first.Loss > .99999*want && first.Loss < 1.00001*want) {
 		t.Errorf("loss %g, want %g", first.Loss, want)
 	}
 	// Beside next to no anchor: the energy score wants samples apart.
 	barely := tinyLMTrainer(t, func(c *lm.Config) { c.MSEAnchor = 1e-6 })
 	var with, without float64
 	for range 40 {
-		with, without = mustStep(t, trainer, 0).Figures[1].Value, mustStep(t, barely, 0).Figures[1].Value
+		with, without = mustStep(t, trainer, 0).Metrics[1].Value, mustStep(t, barely, 0).Metrics[1].Value
 	}
-	if !(with < .9*without && with < first.Figures[1].Value) {
-		t.Errorf("the mean squared error went from %g to %g, without the anchor to %g", first.Figures[1].Value, with, without)
+	if !(with < .9*without && with < first.Metrics[1].Value) {
+		t.Errorf("the mean squared error went from %g to %g, without the anchor to %g", first.Metrics[1].Value, with, without)
 	}
 }

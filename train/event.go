@@ -1,6 +1,10 @@
 package train
 
-import "math"
+import (
+	"math"
+
+	"github.com/calm-go/calm/metric"
+)
 
 // EventKind says what an Event tells of. Lines of metrics.jsonl carry it as "kind".
 type EventKind string
@@ -19,14 +23,14 @@ const (
 type Event struct {
 	Kind EventKind
 
-	Report                 // of the step, for EventStep; for other kinds only its Step is set
-	Total        int       // steps of the run in all; 0 where that is not known yet
-	Seconds      float64   // of training so far, without measurements
-	Remaining    float64   // seconds of training that are left, an estimate; 0 where there is none
-	TokensPerSec float64   // tokens a second of the last 20 steps or so, for EventStep; 0 after the first step
-	Measured     []Figure  // for EventMeasured
-	Decided      *Decision // for EventDecided
-	Changed      *Change   // for EventChanged
+	Report                       // of the step, for EventStep; for other kinds only its Step is set
+	Total        int             // steps of the run in all; 0 where that is not known yet
+	Seconds      float64         // of training so far, without measurements
+	Remaining    float64         // seconds of training that are left, an estimate; 0 where there is none
+	TokensPerSec float64         // tokens a second of the last 20 steps or so, for EventStep; 0 after the first step
+	Measured     []metric.Metric // for EventMeasured
+	Decided      *Decision       // for EventDecided
+	Changed      *Change         // for EventChanged
 }
 
 func (l *Loop) event(kind EventKind, r Report, rate float64) Event {
@@ -80,9 +84,9 @@ func (e Event) line() map[string]any {
 	case EventStep:
 		line["loss"], line["grad_norm"], line["learning_rate"] = e.Loss, e.GradNorm, e.LearningRate
 		line["tokens_per_s"], line["seconds"] = math.Round(e.TokensPerSec), math.Round(e.Seconds*100)/100
-		figures(line, e.Figures)
+		addMetrics(line, e.Metrics)
 	case EventMeasured:
-		figures(line, e.Measured)
+		addMetrics(line, e.Measured)
 	case EventDecided:
 		line["decided_steps"], line["seconds"] = e.Decided.Total, e.Decided.Seconds
 	case EventChanged:
@@ -91,8 +95,8 @@ func (e Event) line() map[string]any {
 	return line
 }
 
-// figures adds metrics to a line. JSON has no infinities: what is not finite becomes null.
-func figures(line map[string]any, list []Figure) {
+// addMetrics adds metrics to a line. JSON has no infinities: what is not finite becomes null.
+func addMetrics(line map[string]any, list []metric.Metric) {
 	for _, f := range list {
 		if line[f.Name] = f.Value; !finite(f.Value) {
 			line[f.Name] = nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/metric"
 )
 
 // Loop trains in a run directory until the steps or the minutes are over or the context ends.
@@ -19,14 +20,14 @@ type Loop struct {
 	Data    corpus.Fingerprint // of the text that Batches come from
 
 	// Evaluate measures the model on held-out text; nil: never. It must draw from streams of its own.
-	Evaluate func(ctx context.Context) ([]Figure, error)
+	Evaluate func(ctx context.Context) ([]metric.Metric, error)
 	// Progress is told of every event; nil: nobody.
 	Progress func(Event)
 
 	state    loopState
 	started  time.Time
-	spent    float64  // seconds of training before this process
-	measured []Figure // what was measured last
+	spent    float64         // seconds of training before this process
+	measured []metric.Metric // what was measured last
 	meter    meter
 	noted    bool // what was changed on resuming stands in metrics.jsonl
 	unsaved  bool // a checkpoint could not be written: another try would fail alike
@@ -34,10 +35,10 @@ type Loop struct {
 
 // Outcome says how a Loop ended.
 type Outcome struct {
-	Steps    int      // made in all
-	Seconds  float64  // of training in all, without measurements
-	Finished bool     // false where the context or an error ended it
-	Measured []Figure // what was measured last; nil where nothing was
+	Steps    int             // made in all
+	Seconds  float64         // of training in all, without measurements
+	Finished bool            // false where the context or an error ended it
+	Measured []metric.Metric // what was measured last; nil where nothing was
 }
 
 // total returns the number of steps of the run as far as it is known, else 0.
@@ -185,19 +186,19 @@ func (l *Loop) measure(ctx context.Context) error {
 		return nil
 	}
 	begun := time.Now()
-	var figures []Figure
+	var metrics []metric.Metric
 	var err error
-	l.guard(func() { figures, err = l.Evaluate(ctx) })
+	l.guard(func() { metrics, err = l.Evaluate(ctx) })
 	l.started = l.started.Add(time.Since(begun))
 	if err != nil {
 		return err
 	}
 	e := l.event(EventMeasured, Report{Step: l.Trainer.Steps()}, 0)
-	e.Measured = figures
+	e.Measured = metrics
 	if err := l.record(e); err != nil {
 		return err
 	}
-	l.measured, l.state.Measured = figures, l.Trainer.Steps()
+	l.measured, l.state.Measured = metrics, l.Trainer.Steps()
 	return nil
 }
 

@@ -17,8 +17,8 @@ type Objective struct {
 	Layout corpus.Layout
 	// Fill writes a batch of ids [B, T] into the compiled graph's inputs.
 	Fill func(p *cpu.Program, ids []int32) error
-	// Figures reads the metrics of the last run, besides the loss.
-	Figures func(p *cpu.Program) []Figure
+	// Metrics reads the metrics of the last run, besides the loss.
+	Metrics func(p *cpu.Program) []metric.Metric
 	// Auxiliary is the part of the objective that only training needs; nil where there is none.
 	Auxiliary *Auxiliary
 }
@@ -43,6 +43,3 @@ func (a *Auxiliary) on(s, total int) bool {
 
 // Steps returns how many of total steps have the loss on.
 func (a *Auxiliary) Steps(total int) int { return int(math.Ceil(a.Until * float64(total))) }
-
-// Figure is one metric of a step or a measurement.
-type Figure = metric.Metric

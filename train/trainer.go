@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -25,12 +26,12 @@ type Trainer struct {
 
 // Report is what a step did.
 type Report struct {
-	Step         int      // the step's number, from 1: the steps made with it
-	Loss         float64  // what is minimised, mean over accumulated batches
-	GradNorm     float64  // L2 norm of all gradients together, before clipping
-	LearningRate float64  // of this step
-	Figures      []Figure // metrics of the last accumulated batch
-	Without      bool     // the auxiliary loss was off; false where there is none
+	Step         int             // the step's number, from 1: the steps made with it
+	Loss         float64         // what is minimised, mean over accumulated batches
+	GradNorm     float64         // L2 norm of all gradients together, before clipping
+	LearningRate float64         // of this step
+	Metrics      []metric.Metric // metrics of the last accumulated batch
+	Without      bool            // the auxiliary loss was off; false where there is none
 }
 
 // New compiles the objective for training from its parameters' present values, which must be there. It returns a
@@ -98,7 +99,7 @@ func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) 
 	t.step++
 	adam := cpu.AdamWConfig{Beta1: c.AdamBeta1, Beta2: c.AdamBeta2, Epsilon: c.AdamEpsilon, WeightDecay: c.WeightDecay}
 	t.optimizer.Step(adam, r.LearningRate, t.step, scale)
-	r.Figures = t.Objective.Figures(t.Program)
+	r.Metrics = t.Objective.Metrics(t.Program)
 	return r, nil
 }
 

@@ -81,7 +81,7 @@ func step(e train.Event) []string {
 	if e.TokensPerSec > 0 {
 		parts = append(parts, number(math.Round(e.TokensPerSec))+" tokens/s")
 	}
-	for _, f := range e.Figures {
+	for _, f := range e.Metrics {
 		if !strings.HasPrefix(f.Name, "token_brier_") || f.Name == metric.TokenBrier(0) { // the first stands for all
 			parts = append(parts, named(f))
 		}

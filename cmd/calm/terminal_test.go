@@ -143,7 +143,7 @@ func TestDecodeToPipe(t *testing.T) {
 func event(step int) train.Event {
 	e := train.Event{Kind: train.EventStep, Report: train.Report{Step: step, Loss: 123.456789}, Total: 123456, Remaining: 7384, TokensPerSec: 123456}
 	for _, name := range []string{"energy_loss", "token_loss", "token_brier_1", "token_brier_2", "anchor_loss", "diffusion_mse", "diffusion_vb"} {
-		e.Figures = append(e.Figures, metric.Metric{Name: name, Value: 12.3456})
+		e.Metrics = append(e.Metrics, metric.Metric{Name: name, Value: 12.3456})
 	}
 	return e
 }
