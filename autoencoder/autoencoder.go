@@ -1,5 +1,6 @@
-// Package autoencoder is the part of calm that turns a patch of K tokens into a vector and back: an encoder to the
-// posterior of a latent vector, a decoder from it to the tokens (paper section 3, docs/spec.md, section 2).
+// Package autoencoder turns a patch of K tokens into a latent vector and back. The encoder gives the posterior of the
+// latent vector, a normal distribution for each dimension. The decoder turns a latent vector into the logits of the
+// patch's tokens (docs/spec.md, section 2).
 //
 // Shapes: P patches, K tokens a patch, V vocabulary, D hidden size, F intermediate size, Z latent size.
 package autoencoder
@@ -11,10 +12,10 @@ import (
 	"github.com/calm-go/calm/nn/layer"
 )
 
-// Model is an autoencoder's parameters, by the reference's names under a prefix.
+// Model holds an autoencoder's parameters. Their names are the reference's, after a prefix.
 type Model struct {
-	Config Config
-	Params *nn.Params // the set the parameters were added to, and perhaps others
+	Config Config     // a valid configuration
+	Params *nn.Params // the set that the parameters were added to; it may hold those of other parts too
 
 	table            *nn.Param // [V, D], of the encoder's input and of the decoder's output
 	encoder          []block
@@ -25,11 +26,12 @@ type Model struct {
 	decoder          []block
 	expand           layer.Linear // [K*D, D]
 	decoderNorm      layer.RMSNorm
-	declared         []*nn.Param // its own among Params
+	declared         []*nn.Param // this model's parameters; Params may hold others
 	encHalf, decHalf int
 }
 
-// block is x + MLP(RMSNorm(x)). There is no attention: it lowers the autoencoder's loss and hurts the language model.
+// block is x + MLP(RMSNorm(x)). There is no attention: it would lower the autoencoder's loss but make the language
+// model worse (docs/spec.md, section 2).
 type block struct {
 	norm layer.RMSNorm
 	mlp  layer.GatedMLP
@@ -94,8 +96,8 @@ func (m *Model) Encode(g *nn.Graph, ids *nn.Tensor) Posterior {
 	}
 }
 
-// Mean adds the encoder to g for the posterior's mean alone, which stands for a patch where nothing is drawn: ids [.., K]
-// int32 of P patches give [P, Z].
+// Mean adds the encoder to g and returns the posterior's mean: the latent vector of a patch where no sample is drawn.
+// ids [.., K] int32 of P patches give [P, Z].
 func (m *Model) Mean(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
 	return m.toPosterior.Apply(g, m.encode(g, ids), nn.LinearOptions{Rows: m.Config.LatentSize})
 }
@@ -128,8 +130,8 @@ func (m *Model) Tokens(g *nn.Graph, latents *nn.Tensor) *nn.Tensor {
 	return g.ArgMax(m.Decode(g, latents), g.Param(m.table))
 }
 
-// apply runs x through blocks. Each half of a model has floor(n/2) of its n: with an odd number the reference declares
-// a last one and never uses it, and so do we.
+// apply runs x through blocks. Each half of the encoder and of the decoder has floor(n/2) of the n blocks. If n is odd,
+// the last block is declared and never used, as in the reference.
 func apply(g *nn.Graph, blocks []block, x *nn.Tensor) *nn.Tensor {
 	for _, b := range blocks {
 		x = b.mlp.Apply(g, b.norm.Apply(g, x), x)

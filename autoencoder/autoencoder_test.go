@@ -14,7 +14,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// tiny returns a model with weights large enough for everything to matter.
+// tiny returns a tiny model. Its weights are large, so that every part of it changes the result.
 func tiny() *autoencoder.Model {
 	c := testkit.TinyAutoencoder()
 	c.InitializerRange = .2
@@ -118,13 +118,13 @@ func TestTrainingWithoutDropout(t *testing.T) {
 	}
 }
 
-// TestDropouts: each kind has a rate of its own where one is given, 0 included, and else the common one.
+// TestDropouts: each kind has its own rate if that is set, even to 0, and otherwise ae_dropout.
 func TestDropouts(t *testing.T) {
 	rate := func(v float64) *float64 { return &v }
 	for _, c := range []struct {
 		common        float64
 		token, latent *float64
-		keep, kept    float32 // probabilities of what stays; 1: no mask
+		keep, kept    float32 // probabilities that an element is kept; 1: no mask
 	}{
 		{.15, nil, nil, .85, .85}, {.15, rate(0), nil, 1, .85}, {.15, nil, rate(0), .85, 1}, {0, rate(.4), nil, .6, 1},
 		{0, nil, rate(.4), 1, .6}, {.15, rate(0), rate(0), 1, 1}, {.15, rate(.5), rate(.25), .5, .75},
@@ -145,7 +145,8 @@ func TestDropouts(t *testing.T) {
 	}
 }
 
-// TestAblations: gradients by finite differences without one part of the recipe each, and what the loss then is.
+// TestAblations: with one part of the recipe off, gradients equal finite differences, and the loss is the formula
+// without that part.
 func TestAblations(t *testing.T) {
 	zero := 0.
 	e := cpu.New(cpu.Options{})
@@ -194,7 +195,8 @@ func TestAblations(t *testing.T) {
 	}
 }
 
-// TestNoise: at sigma 0 the mean is decoded; at others z = mean + sigma*eps, which is computed here again.
+// TestNoise: at sigma 0 the mean is decoded; at other sigmas it is z = mean + sigma*eps, which the test computes by
+// itself.
 func TestNoise(t *testing.T) {
 	const patches = 6
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {

@@ -7,9 +7,9 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// Coder packs patches into latent vectors and unpacks them, any number at a time. Its programs are compiled when they
-// are first needed, for a few numbers of patches, and kept. It is not safe for concurrent use, nor beside another program
-// of its engine.
+// Coder turns any number of patches into latent vectors and back. It compiles a program for each of a few numbers of
+// patches when it first needs it, and keeps it. It is not safe for concurrent use: one program of an engine runs at a
+// time.
 type Coder struct {
 	model    *Model
 	engine   *cpu.Engine
@@ -29,7 +29,8 @@ type coderProgram struct {
 // NewCoder makes a coder that computes on e.
 func (m *Model) NewCoder(e *cpu.Engine) *Coder { return &Coder{model: m, engine: e} }
 
-// Encode appends to dst the means of the posteriors of whole patches: ids [P, K] give [P, Z].
+// Encode appends to dst the means of the posteriors of whole patches: ids [P, K] give [P, Z]. A part of a patch is an
+// error, and so is an id outside the vocabulary.
 func (c *Coder) Encode(dst []float32, ids []int32) ([]float32, error) {
 	k, z := c.model.Config.PatchSize, c.model.Config.LatentSize
 	if len(ids)%k != 0 {
@@ -47,7 +48,7 @@ func (c *Coder) Encode(dst []float32, ids []int32) ([]float32, error) {
 	return dst, err
 }
 
-// Decode appends to dst the likeliest tokens of latent vectors: [P, Z] give [P, K].
+// Decode appends to dst the likeliest tokens of latent vectors: [P, Z] give [P, K]. A part of a vector is an error.
 func (c *Coder) Decode(dst []int32, latents []float32) ([]int32, error) {
 	k, z := c.model.Config.PatchSize, c.model.Config.LatentSize
 	if len(latents)%z != 0 {
@@ -65,7 +66,7 @@ func (c *Coder) Decode(dst []int32, latents []float32) ([]int32, error) {
 	return dst, err
 }
 
-// pieces calls do for runs of n patches together: size is an index into coderSizes, first and count say which patches.
+// pieces cuts n patches into runs and calls do for each: coderSizes[size] = count patches, from patch first on.
 func pieces(n int, do func(size, first, count int) error) error {
 	first := 0
 	for size, count := range coderSizes {

@@ -9,8 +9,8 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// TestCoder: any number of patches is coded as one graph over all of them codes it, and nothing is allocated but the
-// result once the programs are there.
+// TestCoder: any number of patches gives what one graph over all of them gives. Once the programs are compiled, only
+// the result is allocated.
 func TestCoder(t *testing.T) {
 	m := autoencoder.New(testkit.TinyAutoencoder(), nn.NewParams(), "")
 	m.Params.Initialize(3)

@@ -13,18 +13,18 @@ type Config struct {
 	NumEncoderLayers int     `json:"num_encoder_layers"` // half of them on tokens, half on the patch
 	NumDecoderLayers int     `json:"num_decoder_layers"` // half of them on the patch, half on tokens
 	VocabSize        int     `json:"vocab_size"`         // V
-	AEDropout        float64 `json:"ae_dropout"`         // rate, both of ids and of latent dimensions, see below
-	KLClamp          float64 `json:"kl_clamp"`           // least KL of a dimension
-	KLWeight         float64 `json:"kl_weight"`          // of the KL term in the loss
-	RMSNormEps       float64 `json:"rms_norm_eps"`       //
+	AEDropout        float64 `json:"ae_dropout"`         // dropout rate of ids and of latent dimensions, in [0, 1)
+	KLClamp          float64 `json:"kl_clamp"`           // minimum KL of a dimension in the loss, in nats
+	KLWeight         float64 `json:"kl_weight"`          // factor of the KL term in the loss
+	RMSNormEps       float64 `json:"rms_norm_eps"`       // added to the mean square in RMSNorm
 	InitializerRange float64 `json:"initializer_range"`  // standard deviation of the first weights
-	HiddenAct        string  `json:"hidden_act"`         // silu is all there is
-	MLPBias          bool    `json:"mlp_bias"`           //
-	BOSTokenID       int     `json:"bos_token_id"`       //
-	EOSTokenID       int     `json:"eos_token_id"`       //
-	PadTokenID       int     `json:"pad_token_id"`       //
+	HiddenAct        string  `json:"hidden_act"`         // activation: silu
+	MLPBias          bool    `json:"mlp_bias"`           // whether the MLPs have biases
+	BOSTokenID       int     `json:"bos_token_id"`       // id of the token that begins a document
+	EOSTokenID       int     `json:"eos_token_id"`       // id of the token that ends a document
+	PadTokenID       int     `json:"pad_token_id"`       // id of padding, an ordinary label
 
-	// TokenDropout and LatentDropout are calm's own keys: the two rates where they are to differ, nil for AEDropout.
+	// TokenDropout and LatentDropout, calm's own keys, set the two rates apart, in [0, 1). nil takes AEDropout.
 	TokenDropout  *float64 `json:"token_dropout,omitzero"`
 	LatentDropout *float64 `json:"latent_dropout,omitzero"`
 }
@@ -52,8 +52,8 @@ func Default() Config {
 	}
 }
 
-// Presets returns the named configurations. The token ids of those that are not over Llama 3's vocabulary are those of
-// calm's byte tokenizer (256 BOS, 257 EOS, 258 PAD), or the last three of a trained one's.
+// Presets returns the named configurations. The presets with Llama 3's vocabulary have its token ids. The others have
+// those of calm's byte tokenizer (256 BOS, 257 EOS, 258 PAD), or the last three ids of a trained tokenizer.
 func Presets() map[string]Config {
 	return map[string]Config{
 		"autoencoder": Default(),

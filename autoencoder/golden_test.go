@@ -22,7 +22,7 @@ func TestGoldenAutoencoder(t *testing.T) {
 	}
 }
 
-// logits adds the whole logits of hidden to g as an output, which only tests want.
+// logits adds all logits of hidden to g as an output. Only tests need them in memory.
 func logits(g *nn.Graph, m *autoencoder.Model, hidden *nn.Tensor) *nn.Tensor {
 	y := g.Linear(hidden, g.Param(m.Table()), nil, nn.LinearOptions{})
 	g.Output(y)

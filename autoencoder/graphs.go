@@ -8,10 +8,10 @@ import (
 
 // Training is the graph of a training step on P patches:
 //
-//	z = Dropout * (mean + exp(log_std) * Eps), posterior of the ids where Keep, else of id 0
+//	z = Dropout * (mean + exp(log_std) * Eps), mean, log_std of the ids, with id 0 where Keep is 0
 //	loss = K * cross entropy of the ids + kl_weight * clamped KL
 type Training struct {
-	Graph   *nn.Graph
+	Graph   *nn.Graph  // the graph; the fields below are tensors of it
 	IDs     *nn.Tensor // input [P, K] int32; padding is a token like any other
 	Keep    *nn.Tensor // random [P, K]: 0 where the encoder sees id 0; nil without token dropout
 	Eps     *nn.Tensor // random [P, Z]
@@ -51,10 +51,10 @@ func (m *Model) Training(patches int) *Training {
 	return t
 }
 
-// Evaluation is the graph of a measurement on P patches, without dropout: how well the tokens come back from a sample
-// of the posterior, and from its mean under noise.
+// Evaluation is the graph of a measurement on P patches, without dropout: how well the decoder recovers the tokens from
+// a sample of the posterior, and from its mean plus noise.
 type Evaluation struct {
-	Graph     *nn.Graph
+	Graph     *nn.Graph        // the graph; the fields below are tensors of it
 	IDs       *nn.Tensor       // input [P, K] int32
 	Posterior Posterior        // outputs, for the KL of each dimension
 	Eps       *nn.Tensor       // random [P, Z], of the sample
@@ -66,7 +66,7 @@ type Evaluation struct {
 
 // Noise is the part of an evaluation that decodes mean + sigma * Eps.
 type Noise struct {
-	Sigma    float64
+	Sigma    float64          // standard deviation, 0 or more
 	Eps      *nn.Tensor       // random [P, Z], the same draws for every sigma
 	LogSigma *nn.Tensor       // input [P, Z], see Evaluation.Prepare
 	Tokens   *nn.CrossEntropy // outputs
@@ -97,7 +97,8 @@ func (m *Model) Evaluation(patches int, sigmas ...float64) *Evaluation {
 	return e
 }
 
-// Prepare writes the sigmas into a compiled program, once: floats returns an input's memory, which lasts.
+// Prepare writes the sigmas into a compiled program. Once is enough: runs do not change inputs. floats returns an
+// input's memory, as Floats of *cpu.Program does.
 func (e *Evaluation) Prepare(floats func(*nn.Tensor) []float32) {
 	// exp(-200) is 0 in float32, and unlike an infinity it cannot make a NaN.
 	const zero = -200

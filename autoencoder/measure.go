@@ -14,14 +14,14 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// CollapsedBelow is the unclamped KL, in nats averaged over patches, below which a dimension of the latent vector says
-// nothing (docs/spec.md, section 2).
+// CollapsedBelow is the unclamped KL, in nats averaged over patches, below which a dimension of the latent vector
+// counts as collapsed (docs/spec.md, section 2).
 const CollapsedBelow = .01
 
-// measuredAtOnce bounds the tokens that go through an autoencoder at a time.
+// measuredAtOnce is the maximum number of tokens in a run of a measurement.
 const measuredAtOnce = 1 << 13
 
-// Measurement is how well an autoencoder gives patches back. Shares are in [0, 1].
+// Measurement says how well an autoencoder reconstructs patches. Shares are in [0, 1].
 type Measurement struct {
 	CrossEntropy float64         `json:"cross_entropy"` // nats a token, from a sample of the posterior
 	Accuracy     float64         `json:"accuracy"`      // share of tokens, from a sample of the posterior
@@ -36,7 +36,7 @@ type Measurement struct {
 	Seconds      float64         `json:"seconds"`       // that the measurement took
 }
 
-// Metrics lists what training measures.
+// Metrics lists the metrics that training logs.
 func (r Measurement) Metrics() []metric.Metric {
 	list := []metric.Metric{{Name: metric.Accuracy, Value: r.Accuracy}}
 	for _, n := range r.Noise {
@@ -55,19 +55,19 @@ func (r Measurement) Print(w io.Writer) {
 	fmt.Fprintf(w, "  KL             %.3f nats a patch\n  collapsed      %d of %s\n", r.KL, r.Collapsed, plural.Count(len(r.DimensionKL), "dimension"))
 }
 
-// NoiseAccuracy is the share of tokens that come back from the posterior's mean plus noise of a standard deviation.
+// NoiseAccuracy is the share of tokens that are decoded correctly from the posterior's mean plus normal noise.
 type NoiseAccuracy struct {
 	Sigma    float64 `json:"sigma"`    // standard deviation, 0 or more
 	Accuracy float64 `json:"accuracy"` // in [0, 1]
 }
 
-// Evaluator measures an autoencoder again and again.
+// Evaluator measures an autoencoder, each time that Run is called: a training run needs it many times.
 type Evaluator struct {
 	engine   *cpu.Engine
 	model    *Model
 	options  eval.Options
 	selected *eval.Selection
-	programs map[int]*evaluationProgram // by rows: one, and another for a last batch that is smaller
+	programs map[int]*evaluationProgram // by number of blocks: the usual one, and that of a smaller last batch
 }
 
 type evaluationProgram struct {
@@ -100,7 +100,7 @@ func Measure(ctx context.Context, e *cpu.Engine, m *Model, blocks *corpus.Blocks
 	return v.Run(ctx)
 }
 
-// Evaluator is NewEvaluator for package run.
+// Evaluator is NewEvaluator with the result type that package run needs.
 func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
 	v, err := NewEvaluator(e, m, blocks, o)
 	if err != nil {
@@ -109,7 +109,7 @@ func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) 
 	return func(ctx context.Context) (eval.Measurement, error) { return v.Run(ctx) }, nil
 }
 
-// Unused lists the options that change nothing of what is measured.
+// Unused lists the options that do not change the measurement.
 func (m *Model) Unused(eval.Options) []eval.Unused {
 	return []eval.Unused{eval.UnusedSamples, eval.UnusedWindows}
 }
@@ -122,7 +122,7 @@ type sums struct {
 	tokens     int
 }
 
-// Run measures the weights as they are now.
+// Run measures the model with its current weights.
 func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
 	start := time.Now()
 	total := sums{noiseHits: make([]float64, len(v.options.Sigmas)), kl: make([]float64, v.model.Config.LatentSize)}

@@ -8,7 +8,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Layout returns how text is cut into blocks of that many tokens: documents end in whole patches.
+// Layout returns how text is cut into blocks of that many tokens: each document is padded to whole patches.
 func (m *Model) Layout(block int) corpus.Layout {
 	return corpus.Layout{Kind: corpus.Autoencoder, PatchSize: m.Config.PatchSize, BlockSize: block}
 }
@@ -16,8 +16,8 @@ func (m *Model) Layout(block int) corpus.Layout {
 // Initialize draws the parameters that have no values yet.
 func (m *Model) Initialize(seed uint64) { m.Params.Initialize(seed) }
 
-// Objective returns what training optimizes (docs/spec.md, section 2), over batches of the size that c says. A
-// block_size that is not whole patches is a *config.Error.
+// Objective returns what training optimizes (docs/spec.md, section 2), with batches of the size in c. A block_size that
+// is no multiple of the patch size is a *config.Error.
 func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 	k := m.Config.PatchSize
 	if err := c.WholePatches(k, 1); err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// Use describes what turning one patch into its posterior takes, and a latent vector into the patch's likeliest tokens.
-// There is no context.
+// Use describes the graphs that one patch takes, for counting FLOPs: the encoder, and the decoder with the choice of
+// the likeliest tokens. There is no context, so its length is ignored.
 func (m *Model) Use(int) []flops.Part {
 	encoder, decoder := nn.NewGraph(), nn.NewGraph()
 	m.Encode(encoder, encoder.Ints("ids", 1, m.Config.PatchSize))
@@ -27,5 +27,5 @@ func (m *Model) Part(parameter string) string {
 	return "decoder"
 }
 
-// AE returns the model: latent vectors are made by it.
+// AE returns the autoencoder that makes the latent vectors: the model itself.
 func (m *Model) AE() *Model { return m }
