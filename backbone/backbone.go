@@ -1,7 +1,7 @@
 // Package backbone is the causal transformer that calm's language model and its token-level baseline share: Llama's
-// layers and final norm (SPEC section 3), for training over whole rows and for generation with a cache.
+// layers and final norm (docs/spec.md, section 3). It runs over whole rows in training, and with a cache in generation.
 //
-// Shapes: B rows, T positions, D hidden size, F intermediate size.
+// Shapes: B rows, T positions, D hidden size, F intermediate size; in shared-prefix decoding, R branches.
 package backbone
 
 import (
@@ -11,9 +11,9 @@ import (
 	"github.com/calm-go/calm/nn/layer"
 )
 
-// Model is a backbone's parameters, by the reference's names under a prefix.
+// Model holds a backbone's parameters. Their names are the reference's, after a prefix.
 type Model struct {
-	Config Config
+	Config Config // a valid configuration
 
 	blocks []block
 	norm   layer.RMSNorm
@@ -57,8 +57,8 @@ func (m *Model) Forward(g *nn.Graph, x *nn.Tensor) *nn.Tensor {
 	return hidden
 }
 
-// ForwardCaches is Forward that gives each layer's keys and values [B, T, key-value heads * head size] too. Whoever
-// wants to read them after a run marks them as outputs.
+// ForwardCaches is Forward and also returns each layer's keys and values, [B, T, key-value heads * head size]. To read
+// them after a run, mark them with Outputs.
 func (m *Model) ForwardCaches(g *nn.Graph, x *nn.Tensor) (hidden *nn.Tensor, caches []Cache) {
 	hidden = m.run(g, x, nil, func(_ int, q, k, v *nn.Tensor) *nn.Tensor {
 		caches = append(caches, Cache{k, v})
@@ -70,7 +70,7 @@ func (m *Model) ForwardCaches(g *nn.Graph, x *nn.Tensor) (hidden *nn.Tensor, cac
 // Cache is a layer's keys and values: [B, positions, key-value heads * head size] each.
 type Cache struct{ K, V *nn.Tensor }
 
-// Caches adds the states of a cache for that many positions of each row to g, one a layer.
+// Caches adds a cache for each layer to g, as states, with room for capacity positions of each row.
 func (m *Model) Caches(g *nn.Graph, rows, capacity int) []Cache {
 	list := make([]Cache, len(m.blocks))
 	keys := m.Config.HeadSize() * m.Config.NumKeyValueHeads
@@ -83,23 +83,25 @@ func (m *Model) Caches(g *nn.Graph, rows, capacity int) []Cache {
 	return list
 }
 
-// Continue adds the backbone to g for x [B, T, D], whose row b stands at positions start[b], start[b]+1, .. of a
-// context whose earlier keys and values are in the caches. It appends its own. It has no gradient.
+// Continue adds the backbone to g for x [B, T, D]. Row b continues a context: it has the positions start[b],
+// start[b]+1, .., and the keys and values of the positions before are in the caches. A run appends its own to the
+// caches. start is [B] int32. There is no gradient.
 func (m *Model) Continue(g *nn.Graph, x *nn.Tensor, caches []Cache, start *nn.Tensor) *nn.Tensor {
 	return m.run(g, x, start, func(i int, q, k, v *nn.Tensor) *nn.Tensor {
 		return g.CachedAttention(q, k, v, caches[i].K, caches[i].V, start, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
 	})
 }
 
-// Branch adds the backbone to g for x [R, T, D], whose row r stands behind the first length[r] positions of the context
-// context[r] in the caches, or nowhere where that is -1. It leaves the caches as they are and has no gradient.
+// Branch adds the backbone to g for x [R, T, D], for shared-prefix decoding. Row r continues the first length[r]
+// positions of context number context[r] in the caches. A row of context -1 is absent, and its result is not defined.
+// context and length are [R] int32. A run does not change the caches. There is no gradient.
 func (m *Model) Branch(g *nn.Graph, x *nn.Tensor, caches []Cache, context, length *nn.Tensor) *nn.Tensor {
 	return m.run(g, x, length, func(i int, q, k, v *nn.Tensor) *nn.Tensor {
 		return g.PrefixAttention(q, k, v, caches[i].K, caches[i].V, context, length, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
 	})
 }
 
-// run adds the layers, with the attention of layer i given; start as in nn.Graph.Rotary.
+// run adds the layers and the final norm. attend adds the attention of layer i; start is as in nn.Graph.Rotary.
 func (m *Model) run(g *nn.Graph, x, start *nn.Tensor, attend func(i int, q, k, v *nn.Tensor) *nn.Tensor) *nn.Tensor {
 	c, plain := m.Config, nn.LinearOptions{}
 	for i, b := range m.blocks {

@@ -11,11 +11,13 @@ import (
 // branchSizes are the numbers of branches that one run takes, smallest first.
 var branchSizes = []int{8, 32, 128, 512}
 
-// Branch is a prefix of a context, which others may share: the context's first Length positions.
+// Branch says what a branch continues: the first Length positions of the context with index Context. Several branches
+// may share them.
 type Branch struct{ Context, Length int }
 
-// Branches continues many prefixes of the same contexts at once, each with positions of its own, and shares the
-// contexts' keys and values among all. It is not safe for concurrent use, nor beside another program of its engine.
+// Branches does shared-prefix decoding: it continues many prefixes of the same contexts at once, each with positions of
+// its own. All read the same keys and values. It is not safe for concurrent use: one program of an engine runs at a
+// time.
 type Branches struct {
 	model    *Model
 	engine   *cpu.Engine
@@ -28,7 +30,7 @@ type Branches struct {
 	hidden   []float32                 // [size, D]
 }
 
-// CacheMemory is where a layer's keys and values lie: [contexts, capacity, key-value heads * head size] each.
+// CacheMemory is the memory of a layer's keys and values: [contexts, capacity, key-value heads * head size] each.
 type CacheMemory struct{ K, V []float32 }
 
 type branchProgram struct {
@@ -36,8 +38,9 @@ type branchProgram struct {
 	ids, context, length, hidden *nn.Tensor
 }
 
-// NewBranches makes branches of contexts that a program over contexts x capacity positions has left, see ForwardCaches:
-// memory is where, by layer, and what it holds counts when branches are continued. A position is width tokens.
+// NewBranches makes branches of contexts whose keys and values another program computes, see ForwardCaches: that many
+// contexts of capacity positions. memory holds them by layer, and each Continue reads what it then holds. A position is
+// width tokens.
 func (m *Model) NewBranches(e *cpu.Engine, embed Embed, width, contexts, capacity int, memory []CacheMemory) *Branches {
 	if len(memory) != len(m.blocks) {
 		panic(fmt.Sprintf("backbone: keys and values of %d layers for a model of %d", len(memory), len(m.blocks)))
@@ -46,11 +49,11 @@ func (m *Model) NewBranches(e *cpu.Engine, embed Embed, width, contexts, capacit
 		programs: map[[2]int]*branchProgram{}}
 }
 
-// Continue sends the same number of further positions through each branch, ids [len(branches), n, width], and gives the
-// hidden states of their last ones to do, some branches at a time: those of the branches first .. first+n are the first
-// n rows of hidden [size, D]; what follows them means nothing. The memory of hidden changes afterwards. It ends with the
-// first error, be it a branch that does not exist, an id that the model does not have, or do's. Branches of one context
-// go fastest side by side.
+// Continue appends the same number of positions to each branch, ids [len(branches), positions, width]. It passes the
+// hidden states of each branch's last position to do, a group of branches at a time: row i of hidden [size, D] is that
+// of branch first+i, for i < n. Further rows are stale. hidden is valid only during the call. Continue stops at the
+// first error: a branch that does not exist, an id outside the vocabulary, or an error of do. It is fastest if branches
+// of the same context follow each other.
 func (b *Branches) Continue(branches []Branch, ids []int32, do func(first, n int, hidden []float32) error) error {
 	if len(branches) == 0 {
 		return nil
@@ -122,14 +125,14 @@ func (b *Branches) program(size, positions int) *branchProgram {
 	return p
 }
 
-// Outputs marks caches as outputs of their graph, so that they outlive a run.
+// Outputs marks caches as outputs of their graph, so that they can be read after a run.
 func Outputs(g *nn.Graph, caches []Cache) {
 	for _, c := range caches {
 		g.Output(c.K, c.V)
 	}
 }
 
-// MemoryOf returns where a compiled program keeps caches that are outputs of its graph.
+// MemoryOf returns the memory in which a compiled program keeps caches that are outputs of its graph.
 func MemoryOf(p *cpu.Program, caches []Cache) []CacheMemory {
 	var list []CacheMemory
 	for _, c := range caches {

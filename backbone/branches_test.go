@@ -12,7 +12,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// contexts are a small model's contexts [rows, positions] of two tokens a position, read at once.
+// contexts holds contexts [rows, positions] that a small model has read in one run. A position is two tokens.
 type contexts struct {
 	model     *backbone.Model
 	embed     backbone.Embed
@@ -58,8 +58,8 @@ func randomIDs(seed uint64, n int) []int32 {
 	return ids
 }
 
-// TestBranches: a branch is what reading its prefix and its own positions from the start gives, however many there are,
-// of whichever contexts, in any order.
+// TestBranches: a branch gives the hidden state of a run over its prefix and its own positions, for any number of
+// branches, of any contexts, in any order.
 func TestBranches(t *testing.T) {
 	const rows, positions = 3, 70
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {

@@ -6,16 +6,16 @@ import (
 	"github.com/calm-go/calm/config"
 )
 
-// Config holds the keys of a Llama config.json that concern the layers. Models embed it in theirs.
+// Config holds the keys of a Llama config.json that concern the layers. Models embed it in their own Config.
 type Config struct {
 	HiddenSize            int     `json:"hidden_size"`             // D
 	IntermediateSize      int     `json:"intermediate_size"`       // F
-	NumHiddenLayers       int     `json:"num_hidden_layers"`       //
-	NumAttentionHeads     int     `json:"num_attention_heads"`     // of size D / heads
-	NumKeyValueHeads      int     `json:"num_key_value_heads"`     // each serves heads / key-value heads queries
-	MaxPositionEmbeddings int     `json:"max_position_embeddings"` // positions a context may have; those trained on
-	RMSNormEps            float64 `json:"rms_norm_eps"`            //
-	RopeTheta             float64 `json:"rope_theta"`              // base of the rotary wave lengths
+	NumHiddenLayers       int     `json:"num_hidden_layers"`       // layers, at least 1
+	NumAttentionHeads     int     `json:"num_attention_heads"`     // query heads, of size D / heads
+	NumKeyValueHeads      int     `json:"num_key_value_heads"`     // key-value heads; each serves heads / key-value heads query heads
+	MaxPositionEmbeddings int     `json:"max_position_embeddings"` // max positions of a context
+	RMSNormEps            float64 `json:"rms_norm_eps"`            // added to the mean square in RMSNorm
+	RopeTheta             float64 `json:"rope_theta"`              // theta of the rotary positions
 	InitializerRange      float64 `json:"initializer_range"`       // standard deviation of the first weights
 }
 

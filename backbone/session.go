@@ -9,12 +9,12 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// ErrFull says that a context has no room for what was to be appended.
+// ErrFull is returned where a context has no room for the appended positions.
 var ErrFull = errors.New("the context is full")
 
-// chunkSizes are the numbers of positions that one run takes, smallest first. A prompt goes through in large ones,
-// which read and pack the weights once for many positions; a generated patch through a single one. 256 positions of a
-// width of 1024 take 15 % less time than four times 64, 25 % with weights of bfloat16.
+// chunkSizes are the numbers of positions that one run takes, smallest first. A prompt is read in large chunks, so that
+// the weights are read and packed once for many positions. A generated patch is one position. With a hidden size of
+// 1024, a chunk of 256 takes 15 % less time than four of 64, and 25 % less if the weights are bfloat16.
 var chunkSizes = []int{1, 4, 16, 64, 256}
 
 // Embed adds the input of a backbone to a graph: ids [B, T, width] int32 give x [B, T, D].
@@ -22,7 +22,7 @@ type Embed func(g *nn.Graph, ids *nn.Tensor) *nn.Tensor
 
 // Session holds B contexts of one length, with their keys and values, and appends to them. A context is a row of
 // positions, a position is width tokens. The memory for keys and values grows with the contexts. A Session is not safe
-// for concurrent use, nor beside another program of its engine.
+// for concurrent use: one program of an engine runs at a time.
 type Session struct {
 	model  *Model
 	engine *cpu.Engine
@@ -31,8 +31,8 @@ type Session struct {
 	width  int
 
 	capacity int         // max positions
-	room     int         // positions that there is memory for, at most capacity
-	length   int         // positions that are there
+	room     int         // positions that have memory, at most capacity
+	length   int         // positions in each context
 	keys     [][]float32 // by layer: [rows, room, key-value heads * head size]
 	values   [][]float32
 	chunks   []*chunk  // by chunkSizes, nil until needed; compiled for room
@@ -58,8 +58,8 @@ func (m *Model) NewSession(e *cpu.Engine, embed Embed, rows, width, capacity int
 	return s
 }
 
-// reserve takes the memory for contexts of that many positions, or of Capacity where that is less, at once instead of
-// step by step. What the contexts hold stays. Memory that is there is never given back.
+// reserve allocates the memory for contexts of that many positions, at most Capacity, at once instead of step by step.
+// The contexts keep their contents. Memory never shrinks.
 func (s *Session) reserve(positions int) {
 	room := min(positions, s.capacity)
 	if room <= s.room {
@@ -98,7 +98,7 @@ func (s *Session) Capacity() int { return s.capacity }
 // the next Append.
 func (s *Session) Hidden() []float32 { return s.hidden }
 
-// Truncate cuts the contexts to their first n positions. Hidden is of no use until the next Append.
+// Truncate cuts the contexts to their first n positions. Hidden is not valid until the next Append.
 func (s *Session) Truncate(n int) {
 	if n < 0 || n > s.length {
 		panic(fmt.Sprintf("backbone: truncate a context of %d positions to %d", s.length, n))
@@ -106,9 +106,9 @@ func (s *Session) Truncate(n int) {
 	s.length = n
 }
 
-// Append adds the same number of positions to every context: ids [B, n, width], n at least 1. After an error, ErrFull
-// or an id that the model does not have, the session is as it was before. A single position does not allocate where
-// there is room for it.
+// Append adds the same number of positions to every context: ids [B, n, width], n at least 1. After an error (ErrFull,
+// or an id outside the vocabulary) the session is unchanged. Appending a single position does not allocate if it has
+// memory already.
 func (s *Session) Append(ids []int32) error {
 	n := len(ids) / (s.rows * s.width)
 	if n == 0 || n*s.rows*s.width != len(ids) {
@@ -134,7 +134,7 @@ func (s *Session) Append(ids []int32) error {
 	return nil
 }
 
-// run sends positions done, done+1, .. of the n in ids through a chunk.
+// run appends positions done, done+1, .. of the n in ids with the program of a chunk.
 func (s *Session) run(c *chunk, ids []int32, n, done int) error {
 	in, start := c.program.Ints(c.ids), c.program.Ints(c.start)
 	for b := range s.rows {

@@ -12,8 +12,8 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// sessions returns a maker of sessions of one small model, whose positions are two tokens, and ids for n positions of
-// that many rows.
+// sessions returns a function that opens sessions of one small model, with two tokens a position, and ids for n
+// positions of that many rows.
 func sessions(e *cpu.Engine, rows, n int) (open func(capacity int) *backbone.Session, ids []int32) {
 	c := backbone.Default(2, 24, 40, 4)
 	c.NumKeyValueHeads, c.InitializerRange = 2, .3
@@ -30,8 +30,8 @@ func sessions(e *cpu.Engine, rows, n int) (open func(capacity int) *backbone.Ses
 	return func(capacity int) *backbone.Session { return m.NewSession(e, embed, rows, 2, capacity) }, ids
 }
 
-// TestGrowingSession: memory that grows with the contexts gives bit for bit what memory taken at once gives, at every
-// length and however a context is cut into appends.
+// TestGrowingSession: a session whose memory grows gives bit for bit what one with all its memory from the start gives,
+// at every length and for any division into appends.
 func TestGrowingSession(t *testing.T) {
 	const rows, n = 3, 200
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
