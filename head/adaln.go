@@ -11,9 +11,9 @@ import (
 // are shifted, scaled and gated by time and hidden state (docs/spec.md, section 3.2).
 type adaLN struct {
 	hidden, latent, out int     // D, Z, outputs
-	timeScale           float32 // from a head's times to the whole ones of the embedding
+	timeScale           float32 // factor from a head's times to the times of the embedding, which are integers
 
-	time0, time2 layer.Linear // [D, waves], [D, D]
+	time0, time2 layer.Linear // [D, sinusoidWidth], [D, D]
 	cond, input  layer.Linear // [D, D], [D, Z]
 	blocks       []adaLNBlock
 	finalMod     layer.Linear // [2D, D]: shift, scale
@@ -26,14 +26,14 @@ type adaLNBlock struct {
 	mod        layer.Linear // [3D, D]: shift, scale, gate
 }
 
-// sinusoidWidth is how many waves embed a time.
+// sinusoidWidth is the width of the sinusoidal embedding of a time.
 const sinusoidWidth = 256
 
 // netPrefix begins the names of the network's parameters.
 const netPrefix = "generative_head.net."
 
 // newAdaLN declares the network's parameters. Linear layers start Xavier-uniform, the time's MLP from N(0, .02), and
-// what modulates, gates or ends at zero, so that the network starts as zero.
+// the modulations, the gates and the last layer at zero, so that the untrained network returns 0.
 func newAdaLN(blocks, hidden, latent, out int, timeScale float32, ps *nn.Params) *adaLN {
 	from := func(name string, in, out int, init nn.Init) layer.Linear {
 		return layer.NewLinearFrom(ps, netPrefix+name, in, out, true, init)
@@ -57,8 +57,9 @@ func newAdaLN(blocks, hidden, latent, out int, timeScale float32, ps *nn.Params)
 	return a
 }
 
-// conditions adds to g what the network makes of times [R] and of hidden states [.., D] of P rows, which repeat: shift,
-// scale and gate of each block, then shift and scale of the end, each [R, D]. It does not depend on the noisy vectors.
+// conditions adds to g the part of the network that does not depend on the noisy vectors. times [R] and hidden states
+// [.., D] of P rows, which repeat if there are fewer than R, give shift, scale and gate of each block, then shift and
+// scale of the last layer, each [R, D].
 func (a *adaLN) conditions(g *nn.Graph, hidden, times *nn.Tensor) []*nn.Tensor {
 	silu, d := nn.SiLUActivation, a.hidden
 	c := a.cond.Apply(g, g.Reshape(hidden, hidden.Rows(), d), nn.LinearOptions{}) // [P, D]
@@ -77,8 +78,8 @@ func (a *adaLN) conditions(g *nn.Graph, hidden, times *nn.Tensor) []*nn.Tensor {
 	return all
 }
 
-// apply adds the network to g: noisy vectors x [.., Z] under conditions of as many rows, or of fewer, which repeat, give
-// predictions [.., out].
+// apply adds the rest of the network to g: noisy vectors x [.., Z] give predictions [.., out]. Conditions have as many
+// rows as x, or fewer, which repeat.
 func (a *adaLN) apply(g *nn.Graph, x *nn.Tensor, conditions []*nn.Tensor) *nn.Tensor {
 	x = a.input.Apply(g, x, nn.LinearOptions{})
 	for _, b := range a.blocks {

@@ -25,7 +25,7 @@ func newFlow(t *testing.T) (*head.Flow, *nn.Params) {
 	return h, ps
 }
 
-// TestFirstWeights: Xavier-uniform, the time's MLP from N(0, .02), and zero where the network is to start as nothing.
+// TestFirstWeights: Xavier-uniform, the time's MLP from N(0, .02), and zero where the untrained network must return 0.
 func TestFirstWeights(t *testing.T) {
 	_, ps := newFlow(t)
 	xavier := 0
@@ -68,7 +68,7 @@ func checkDeviation(t *testing.T, p *nn.Param, want float64) {
 	}
 }
 
-// TestUntrainedFlow: a network that says nothing leaves the noise where it is.
+// TestUntrainedFlow: the velocity of an untrained network is 0, so a draw is its noise.
 func TestUntrainedFlow(t *testing.T) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()

@@ -7,8 +7,8 @@ import (
 	"github.com/calm-go/calm/config"
 )
 
-// Config holds the keys of config.json that concern the head. The language model embeds it in its own. The kind's keys
-// stand beside the others in JSON; config.Set and config.Decode change ModelType and Options together.
+// Config holds the keys of config.json that concern the head. The language model's Config embeds it. In JSON the keys
+// of Options are in the same object as the others. config.Set and config.Decode change ModelType and Options together.
 type Config struct {
 	ModelType  string  `json:"model_type"`  // Kind.Name
 	NumSamples int     `json:"num_samples"` // N: in training, samples (energy) or targets a position
@@ -18,7 +18,7 @@ type Config struct {
 // Default is the energy head of the published models.
 func Default() Config { return DefaultOf(EnergyType) }
 
-// DefaultOf is the head of that kind with its default options; without options where there is no such kind.
+// DefaultOf is the head of that kind with its default options. If there is no such kind, Options is nil.
 func DefaultOf(name string) Config {
 	k, _ := Lookup(name)
 	return Config{ModelType: name, NumSamples: max(defaultSamples, k.MinSamples), Options: k.Options}
@@ -34,7 +34,7 @@ func (Config) Choices() (key string, values []config.Choice) {
 
 const (
 	defaultSamples = 8
-	maxSamples     = 4096 // bounds the time and the memory that a typo can take, as the bounds below do
+	maxSamples     = 4096 // limits the time and the memory that a typing error can cost
 )
 
 // Validate reports everything that is wrong, as a *config.Error.

@@ -62,7 +62,7 @@ func TestSwitchingHeads(t *testing.T) {
 	}
 }
 
-// TestOldFiles: files from when every run had the keys of all heads, of any values, stay valid.
+// TestOldFiles: older files, which have the keys of all heads, stay valid.
 func TestOldFiles(t *testing.T) {
 	const all = `"num_mlp_layers": 2, "num_samples": 3, "beta": 1.5, "noise_size": 7, "target_samples": 32, `
 	for file, want := range map[string]head.Options{
@@ -108,17 +108,17 @@ func TestRegisterRefuses(t *testing.T) {
 	good.Name = "flow_2"
 	before := head.Names()
 	for want, change := range map[string]func(*head.Kind){
-		"there is one of that name": func(k *head.Kind) { k.Name = head.EnergyType },
-		"its Name":                  func(k *head.Kind) { k.Name = "My Head" },
-		"no Options":                func(k *head.Kind) { k.Options = nil },
-		"num_mlp_layers":            func(k *head.Kind) { k.Options = head.FlowOptions{Solver: "euler"} },
-		"no New":                    func(k *head.Kind) { k.New = nil },
-		"its Prefix":                func(k *head.Kind) { k.Prefix = "mine" },
-		"no Metrics":                func(k *head.Kind) { k.Metrics = nil },
-		"its metric":                func(k *head.Kind) { k.Metrics = []head.Metric{{Name: "loss"}} },
-		"its MinSamples":            func(k *head.Kind) { k.ScoresSamples = true },
-		"its SamplingKeys":          func(k *head.Kind) { k.SamplingKeys = []string{"steps"} },
-		"its Reference":             func(k *head.Kind) { k.Reference = head.Reference{} },
+		"a kind of that name exists": func(k *head.Kind) { k.Name = head.EnergyType },
+		"its Name":                   func(k *head.Kind) { k.Name = "My Head" },
+		"no Options":                 func(k *head.Kind) { k.Options = nil },
+		"num_mlp_layers":             func(k *head.Kind) { k.Options = head.FlowOptions{Solver: "euler"} },
+		"no New":                     func(k *head.Kind) { k.New = nil },
+		"its Prefix":                 func(k *head.Kind) { k.Prefix = "mine" },
+		"no Metrics":                 func(k *head.Kind) { k.Metrics = nil },
+		"its metric":                 func(k *head.Kind) { k.Metrics = []head.Metric{{Name: "loss"}} },
+		"its MinSamples":             func(k *head.Kind) { k.ScoresSamples = true },
+		"its SamplingKeys":           func(k *head.Kind) { k.SamplingKeys = []string{"steps"} },
+		"its Reference":              func(k *head.Kind) { k.Reference = head.Reference{} },
 	} {
 		k := good
 		change(&k)

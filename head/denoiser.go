@@ -9,9 +9,10 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// denoiser evaluates an adaLN network at a fixed list of times for R rows and n draws each. What depends on time and
-// hidden state alone is computed once for the draws, and for many evaluations at a time, as one product with each
-// weight matrix: with one row, reading those matrices at each step would take most of the time.
+// denoiser evaluates an adaLN network at a fixed list of times for R rows and n draws each. The part that depends on
+// time and hidden state alone, the conditions, is computed once for all draws and for many evaluations at a time, as
+// one product with each weight matrix. Otherwise, with one row, reading these matrices at each step would take most of
+// the time.
 type denoiser struct {
 	denoising
 	net                *adaLN
@@ -19,7 +20,7 @@ type denoiser struct {
 	times              []float32
 	conditioner, steps *cpu.Program
 	latents            []float32                                   // [n, R, Z]
-	evaluateAt         func(k int, x []float32) ([]float32, error) // evaluate, as a value made once: it costs no allocation
+	evaluateAt         func(k int, x []float32) ([]float32, error) // the method evaluate, made a value once so that draws do not allocate
 }
 
 // denoising is the two graphs of a denoiser.
@@ -79,7 +80,7 @@ func newDenoiser(e *cpu.Engine, kind string, net *adaLN, rows, draws int, times 
 	return d
 }
 
-// start takes the hidden states [R, D] of the evaluations to come.
+// start sets the hidden states [R, D] for the evaluations that follow.
 func (d *denoiser) start(hidden []float32) {
 	copy(d.conditioner.Floats(d.conditions.hidden), hidden)
 }
@@ -116,8 +117,8 @@ func (d *denoiser) condition(k int) error {
 	return d.conditioner.Forward()
 }
 
-// finish returns the latent vectors. Only here are they looked at: on the way they may be far off, since the first step
-// back of a diffusion is a large one.
+// finish returns the latent vectors. They are checked only here: values on the way may be far from 0, since the first
+// reverse step of a diffusion is large.
 func (d *denoiser) finish() ([]float32, error) {
 	return Settle(d.latents, d.net.latent, Far, d.kind, len(d.times))
 }

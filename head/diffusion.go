@@ -12,11 +12,11 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// diffusionKind is the first of the paper's two alternatives to the energy head.
+// diffusionKind describes the diffusion head, one of the paper's two alternatives to the energy head.
 var diffusionKind = Kind{
 	Name:    DiffusionType,
 	Options: DiffusionOptions{NumMLPLayers: 4},
-	Ignored: config.Ignored{"beta": "", "noise_size": "", "target_samples": "", "solver": ""}, // in files written when every head had all keys
+	Ignored: config.Ignored{"beta": "", "noise_size": "", "target_samples": "", "solver": ""}, // keys of older files, which have those of all heads
 	New: func(o Options, hidden, latent int, _ float64, ps *nn.Params) Head {
 		return NewDiffusion(o.(DiffusionOptions), hidden, latent, ps)
 	},
@@ -33,8 +33,8 @@ var diffusionKind = Kind{
 
 // DiffusionOptions are the keys of the diffusion head.
 type DiffusionOptions struct {
-	NumMLPLayers  int `json:"num_mlp_layers"` // blocks
-	SamplingSteps int `json:"sampling_steps"` // of a draw, 2 to 1000; 0 for the paper's 100
+	NumMLPLayers  int `json:"num_mlp_layers"` // number of blocks
+	SamplingSteps int `json:"sampling_steps"` // reverse steps of a draw, 2 to 1000; 0 for the paper's 100
 }
 
 // Validate reports everything that is wrong, as a *config.Error.
@@ -54,10 +54,10 @@ func (o DiffusionOptions) Steps() int {
 	return 100
 }
 
-// Diffusion is the diffusion head (docs/spec.md, section 3.2): a network that predicts the noise in a noisy target, and
-// the variance of the step back, trained at single steps; a sample takes many.
+// Diffusion is the diffusion head (docs/spec.md, section 3.2): a network predicts the noise in a noisy target, and the
+// variance of the reverse step. Training takes one random step of each target; a sample takes many steps.
 type Diffusion struct {
-	Options DiffusionOptions
+	Options DiffusionOptions // valid options
 	net     *adaLN
 }
 
@@ -94,7 +94,7 @@ func (h *Diffusion) Steps() int { return h.Options.Steps() }
 // NewSampler compiles a sampler of Steps steps, see Head.
 func (h *Diffusion) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	s := diffusion.Respaced(h.Steps())
-	var times []float32 // from noise to text
+	var times []float32 // from noise to sample
 	for i := range s.Timesteps {
 		times = append(times, float32(s.Timesteps[len(s.Timesteps)-1-i]))
 	}
@@ -107,8 +107,8 @@ func (h *Diffusion) Drawing(rows, draws int) []flops.Part {
 	return h.net.denoising(rows, draws, n).parts(n)
 }
 
-// diffusionSampler steps back from noise. The noise of a draw is Z normal numbers to start from and Z for each step but
-// the last, one after the other.
+// diffusionSampler goes from noise to a sample by reverse steps. The noise of a draw is Z normal numbers to start from,
+// then Z for each step but the last.
 type diffusionSampler struct {
 	*denoiser
 	engine   *cpu.Engine
@@ -126,7 +126,7 @@ func (s *diffusionSampler) Sample(hidden, noise []float32) ([]float32, error) {
 	return s.finish()
 }
 
-// solve moves the latent vectors from noise to the end.
+// solve sets the latent vectors to the noise and takes all reverse steps.
 func (s *diffusionSampler) solve(hidden, noise []float32) error {
 	s.start(hidden)
 	z, size := s.net.latent, len(s.times)*s.net.latent

@@ -11,11 +11,11 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// energyKind is the paper's head.
+// energyKind describes the energy head, the one that the paper chooses.
 var energyKind = Kind{
 	Name:    EnergyType,
 	Options: EnergyOptions{NumMLPLayers: 4, Beta: 1, NoiseSize: 64, TargetSamples: 100},
-	Ignored: config.Ignored{SamplingSteps: "0", "solver": ""}, // in files written when every head had all keys
+	Ignored: config.Ignored{SamplingSteps: "0", "solver": ""}, // keys of older files, which have those of all heads
 	New: func(o Options, hidden, latent int, std float64, ps *nn.Params) Head {
 		return NewEnergy(o.(EnergyOptions), hidden, latent, std, ps)
 	},
@@ -28,13 +28,13 @@ var energyKind = Kind{
 
 // EnergyOptions are the keys of the energy head.
 type EnergyOptions struct {
-	NumMLPLayers  int     `json:"num_mlp_layers"` // blocks
+	NumMLPLayers  int     `json:"num_mlp_layers"` // number of blocks
 	Beta          float64 `json:"beta"`           // the score's exponent, in (0, 2]
-	NoiseSize     int     `json:"noise_size"`     // S
-	TargetSamples int     `json:"target_samples"` // M, posterior samples a position; the reference has 100, no key
+	NoiseSize     int     `json:"noise_size"`     // S, random numbers of a sample
+	TargetSamples int     `json:"target_samples"` // M, posterior samples a position; always 100 in the reference
 }
 
-// maxTargets bounds the time and the memory that a typo can take.
+// maxTargets limits the time and the memory that a typing error can cost.
 const maxTargets = 65_536
 
 // Validate reports everything that is wrong, as a *config.Error.
@@ -47,12 +47,11 @@ func (o EnergyOptions) Validate() error {
 	return p.Err()
 }
 
-// Energy is the energy head (paper section 4.2; docs/spec.md, section 3.1): one pass through a small network gives a
-// sample.
+// Energy is the energy head (docs/spec.md, section 3.1): one pass through a small network gives a sample.
 type Energy struct {
-	Options EnergyOptions
-	hidden  int // D
-	latent  int // Z
+	Options EnergyOptions // valid options
+	hidden  int           // D
+	latent  int           // Z
 
 	noiseEmbed, hiddenEmbed layer.Linear // [D, S], [D, D]
 	normNoise, normHidden   layer.LayerNorm
@@ -73,7 +72,7 @@ type energyBlock struct {
 const energyPrefix = "mlp_generator."
 
 // NewEnergy declares the head's parameters in ps. std is the standard deviation of its first weights; the last layer
-// starts at zero, so all samples coincide at first.
+// starts at zero, so all samples of an untrained head are equal.
 func NewEnergy(o EnergyOptions, hidden, latent int, std float64, ps *nn.Params) *Energy {
 	linear := func(name string, in, out int) layer.Linear {
 		return layer.NewLinear(ps, energyPrefix+name, in, out, true, std)
@@ -173,7 +172,7 @@ func (h *Energy) drawing(rows, draws int) energyDrawing {
 	return d
 }
 
-// energySampler makes a sample of S uniform numbers.
+// energySampler makes a sample from S uniform numbers, its noise.
 type energySampler struct {
 	energyDrawing
 	program *cpu.Program

@@ -1,7 +1,7 @@
 package head
 
-// Follow runs a sampler of many steps on its own, without the check of where it ends, and shows every evaluation of the
-// network: which, at what time, on what, with what result. It returns the latent vectors.
+// Follow runs a sampler of many steps without the final check for divergence. It calls see for every evaluation of the
+// network, with its number, time, input and output. It returns the latent vectors.
 func Follow(s Sampler, hidden, noise []float32, see func(k int, t float32, x, out []float32)) ([]float32, error) {
 	var d *denoiser
 	var solve func(hidden, noise []float32) error

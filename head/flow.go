@@ -9,11 +9,11 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// flowKind is the second of the paper's two alternatives to the energy head.
+// flowKind describes the flow head, one of the paper's two alternatives to the energy head.
 var flowKind = Kind{
 	Name:    FlowType,
 	Options: FlowOptions{NumMLPLayers: 4, Solver: string(flow.Midpoint)},
-	Ignored: config.Ignored{"beta": "", "noise_size": "", "target_samples": ""}, // in files written when every head had all keys
+	Ignored: config.Ignored{"beta": "", "noise_size": "", "target_samples": ""}, // keys of older files, which have those of all heads
 	New: func(o Options, hidden, latent int, _ float64, ps *nn.Params) Head {
 		return NewFlow(o.(FlowOptions), hidden, latent, ps)
 	},
@@ -25,12 +25,12 @@ var flowKind = Kind{
 
 // FlowOptions are the keys of the flow head.
 type FlowOptions struct {
-	NumMLPLayers  int    `json:"num_mlp_layers"` // blocks
-	SamplingSteps int    `json:"sampling_steps"` // of a draw; 0 for the paper's 10
+	NumMLPLayers  int    `json:"num_mlp_layers"` // number of blocks
+	SamplingSteps int    `json:"sampling_steps"` // solver steps of a draw; 0 for the paper's 10
 	Solver        string `json:"solver"`         // midpoint, of two evaluations a step, or euler, of one
 }
 
-// maxFlowSteps bounds the time that a typo can take.
+// maxFlowSteps limits the time that a typing error can cost.
 const maxFlowSteps = 1_000_000
 
 // Validate reports everything that is wrong, as a *config.Error.
@@ -53,11 +53,11 @@ func (o FlowOptions) Steps() int {
 // Flow is the flow head (docs/spec.md, section 3.3): a network predicts the velocity on straight paths from noise to a
 // sample; a solver integrates it.
 type Flow struct {
-	Options FlowOptions
+	Options FlowOptions // valid options
 	net     *adaLN
 }
 
-// flowTimes is what the network's time embedding calls the time 1.
+// flowTimes is the time of the network's embedding that corresponds to t = 1.
 const flowTimes = 1000
 
 // NewFlow declares the head's parameters in ps.
@@ -106,7 +106,7 @@ func (h *Flow) Drawing(rows, draws int) []flops.Part {
 	return h.net.denoising(rows, draws, n).parts(n)
 }
 
-// flowSampler solves from noise of Z normal numbers a draw.
+// flowSampler integrates the velocity from noise to a sample. The noise of a draw is Z normal numbers.
 type flowSampler struct {
 	*denoiser
 	engine *cpu.Engine
@@ -126,7 +126,7 @@ func (s *flowSampler) Sample(hidden, noise []float32) ([]float32, error) {
 	return s.finish()
 }
 
-// solve moves the latent vectors from noise to the end.
+// solve sets the latent vectors to the noise and integrates to t = 1.
 func (s *flowSampler) solve(hidden, noise []float32) error {
 	s.start(hidden)
 	copy(s.latents, noise)

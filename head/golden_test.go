@@ -10,7 +10,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// trace is what a sampler did.
+// trace records a run of a sampler.
 type trace struct {
 	times       []float32
 	x, out      []float32 // [evaluations, R, ..]
@@ -18,7 +18,8 @@ type trace struct {
 	evaluations int
 }
 
-// follow draws once for each hidden state and records how. The reference accepts wherever that ends.
+// follow draws once for each hidden state and records the evaluations. Like the reference, it does not check for
+// divergence.
 func follow(t *testing.T, e *cpu.Engine, h head.Head, c testkit.Case, noise []float32) (tr trace) {
 	hidden, shape := c.Floats(t, "in.hidden"), c.Shape(t, "in.hidden")
 	var err error
@@ -74,14 +75,14 @@ func TestGoldenFlowSampler(t *testing.T) {
 			}
 			check("times", tr.times, 1e-5)
 			check("x", tr.x, 1e-5)
-			check("velocity", tr.out, 3e-5) // of angles in float32, see the contract
+			check("velocity", tr.out, 3e-5) // the reference computes the angles in float32
 			check("latent", tr.latent, 1e-5)
 			testkit.CompareTimeIndices(t, e, training, "time_index", tr.times, c.Ints(t, "out."+run+".time_index"))
 		})
 	}
 }
 
-// TestGoldenDiffusionSampler follows the steps back.
+// TestGoldenDiffusionSampler follows the reverse steps.
 func TestGoldenDiffusionSampler(t *testing.T) {
 	for _, c := range testkit.Golden(t, "diffusion_sampler") {
 		m := c.LM(t)

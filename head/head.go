@@ -2,8 +2,8 @@
 // noise into a sample of the next patch's latent vector.
 //
 // Each kind of head describes itself with a [Kind] value, and its instances implement [Head]: the energy head draws a
-// sample in one pass, the diffusion and the flow head refine noise in several (paper section 4; docs/spec.md, section 3).
-// Those two share a network (adaln.go); their schedule and solvers are packages of their own.
+// sample in one pass, the diffusion and the flow head refine noise in several (docs/spec.md, section 3). Those two
+// share a network (adaln.go); their schedule and solvers are packages of their own.
 //
 // # How to add a head
 //
@@ -21,8 +21,8 @@
 // resuming. The Example of this package is a complete head from another module.
 //
 // Shapes: P positions, R rows (positions that are drawn for), N samples a position, n draws a row, M target samples, D
-// hidden size, Z latent size, S noise size. What has several samples a position is sample-major: row n*P + p is sample n
-// of position p.
+// hidden size, Z latent size, S noise size. Tensors with several samples a position are sample-major: row n*P + p is
+// sample n of position p.
 package head
 
 import (
@@ -35,23 +35,24 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// Names of calm's kinds, the values of Config.ModelType.
+// Names of calm's kinds, the values of Config.ModelType, with their sections of docs/spec.md.
 const (
-	EnergyType    = "energy"
-	DiffusionType = "diffusion"
-	FlowType      = "flow"
+	EnergyType    = "energy"    // section 3.1
+	DiffusionType = "diffusion" // section 3.2
+	FlowType      = "flow"      // section 3.3
 )
 
 // Head is an instance of a kind: its parameters, and what a language model needs of it.
 type Head interface {
-	// Loss adds the training loss to g: hidden [.., D] of P rows; the posteriors of the targets, mean, logStd [P, Z];
-	// weight [P], 0 where a position does not count; that many samples or targets a position, num_samples in training.
+	// Loss adds the training loss to g. hidden is [.., D] of P rows. mean and logStd, [P, Z], are the posteriors of the
+	// targets. weight, [P], is 0 where a position does not count. samples is the number of samples or targets a
+	// position: num_samples in training.
 	Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *Loss
-	// NewSampler compiles the drawing of that many samples for each of that many rows at a time. It reads the
-	// parameters at each draw, so they may go on learning.
+	// NewSampler compiles a sampler that makes that many draws for each of that many rows at a time. It reads the
+	// parameters at each draw, so training may continue.
 	NewSampler(e *cpu.Engine, rows, draws int) Sampler
-	// NoiseSize returns how many random numbers one draw for one row takes, 0 or more: S, or Z, or Z for each step of a
-	// diffusion.
+	// NoiseSize returns how many random numbers one draw for one row takes, 0 or more. calm's heads take S (energy), Z
+	// (flow) or Z for each step (diffusion).
 	NoiseSize() int
 	// Steps returns the number of steps of a draw: 1 for a draw in one pass.
 	Steps() int
@@ -66,7 +67,7 @@ type Loss struct {
 	Loss    *nn.Tensor   // []
 	Metrics []Scalar     // those of Kind.Metrics, in their order
 	Samples *nn.Tensor   // [N, P, Z] where the loss is made of samples, else nil
-	Terms   []*nn.Tensor // what it is the mean of: energy: distances x, y [P]; diffusion: mse, bound [N, P]; flow: [N, P]
+	Terms   []*nn.Tensor // the terms that Loss averages: energy: distances x, y [P]; diffusion: mse, bound [N, P]; flow: [N, P]
 
 	Noise     *nn.Tensor // random: energy [N, P, S]; else [N, P, Z], the noise in Input
 	TargetEps *nn.Tensor // random: energy [M, P, Z], else [N, P, Z]
@@ -78,12 +79,12 @@ type Loss struct {
 
 // Scalar is a scalar of a graph, under a name.
 type Scalar struct {
-	Name  string
+	Name  string     // one of Kind.Metrics
 	Value *nn.Tensor // []
 }
 
-// Sampler draws latent vectors. It does not allocate. It is not safe for concurrent use, nor beside another program of
-// its engine.
+// Sampler draws latent vectors. Drawing does not allocate. It is not safe for concurrent use: one program of an engine
+// runs at a time.
 type Sampler interface {
 	// FillNoise writes the noise of draws number first and following of a stream: [n, R, Head.NoiseSize] of R rows. A draw's
 	// noise does not depend on how many are filled at once.
@@ -104,8 +105,8 @@ func New(c Config, hidden, latent int, std float64, ps *nn.Params) Head {
 	return k.New(c.Options, hidden, latent, std, ps)
 }
 
-// DivergedError says which draws of a sampler ended in infinities, in no numbers at all, or so far from where latent
-// vectors lie that decoding would make noise of them.
+// DivergedError says which draws of a sampler diverged: they are infinite, NaN, or so far from 0 that they would decode
+// to noise.
 type DivergedError struct {
 	Head  string  // Kind.Name
 	Steps int     // evaluations of the network that a draw takes
@@ -134,15 +135,16 @@ func (e *DivergedError) Error() string {
 
 // Limits for Settle.
 const (
-	// Finite accepts every finite number: for a head whose one pass cannot drift away.
+	// Finite accepts every finite number. It is for heads that draw in one pass.
 	Finite = math.MaxFloat32
-	// Far is how far from 0 a sampler of many steps may end. The autoencoder draws latent vectors towards N(0, 1), and the
-	// schedule of the noise is made for that; a young diffusion head ends in the thousands.
+	// Far is the limit for samplers of many steps. The autoencoder's KL loss keeps latent vectors near N(0, 1), and the
+	// noise schedule is made for that. The draws of a poorly trained diffusion head end in the thousands.
 	Far = 100
 )
 
-// Settle ends a draw: it returns latents, rows of Z numbers, of a kind whose draw took that many evaluations. Rows with a
-// number that is farther from 0 than limit, or NaN, become zeros, and the error is a *DivergedError that names them.
+// Settle ends a draw: it checks latents, rows of z numbers, and returns them. A row diverged if a number in it is NaN
+// or farther from 0 than limit. Such rows become zeros, and the error is a *DivergedError that lists them, with the
+// head's kind and the number of evaluations of the network that a draw took.
 func Settle(latents []float32, z int, limit float32, kind string, evaluations int) ([]float32, error) {
 	if within(latents, limit) {
 		return latents, nil

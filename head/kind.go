@@ -18,7 +18,7 @@ type Kind struct {
 	// Options are the default values of the keys that this kind adds to config.json: a struct, not a pointer. A file
 	// that lacks some of the keys gets these values.
 	Options Options
-	// Ignored names keys that a file may hold though this kind has none of them.
+	// Ignored names keys that this kind does not have but a file may hold; see config.Ignored.
 	Ignored config.Ignored
 	// New declares the parameters in ps and returns the head: hidden size D, latent size Z, and the standard deviation
 	// (initializer_range) of first weights. The options are of the same type as Options, and valid.
@@ -28,7 +28,7 @@ type Kind struct {
 
 	// Metrics are the scalars that Loss.Metrics has, in its order; the first is the loss itself.
 	Metrics []Metric
-	// MinSamples is the smallest num_samples that the loss is defined for; 0 stands for 1.
+	// MinSamples is the smallest num_samples that the loss is defined for; 0 means 1.
 	MinSamples int
 	// ScoresSamples says that the loss is made of samples of the head, [Loss.Samples]. Then a measurement takes the
 	// samples for BrierLM from it, and mse_anchor applies. Else they are drawn with a Sampler.
@@ -37,7 +37,7 @@ type Kind struct {
 	// of the loss.
 	StopsGradient bool
 
-	// SamplingKeys are those keys of Options that only drawing depends on: they can be set anew for a trained model.
+	// SamplingKeys are the keys of Options that only sampling depends on. They can be changed for a trained model.
 	SamplingKeys []string
 
 	// Reference says what the PyTorch reference calls a language model with this head, or why it has none.
@@ -106,13 +106,13 @@ func Lookup(name string) (Kind, bool) {
 }
 
 // Register adds a kind from another module. A program does this in main, a test where it begins, before a configuration
-// is read. The error says what the description lacks, or that there is a kind of that name.
+// is read. The error says what the description lacks, or that a kind of that name exists.
 func Register(k Kind) error {
 	if err := k.check(); err != nil {
 		return fmt.Errorf("register the head %q: %w", k.Name, err)
 	}
 	if _, ok := Lookup(k.Name); ok {
-		return fmt.Errorf("register the head %q: there is one of that name", k.Name)
+		return fmt.Errorf("register the head %q: a kind of that name exists", k.Name)
 	}
 	registered.Lock()
 	defer registered.Unlock()
@@ -139,7 +139,7 @@ func (k Kind) check() error {
 	case len(k.Metrics) == 0:
 		return fmt.Errorf("it has no Metrics: want the loss at least")
 	case (r.Class == "") == (r.None == ""):
-		return fmt.Errorf("its Reference: want either the Class, or in None why there is none")
+		return fmt.Errorf("its Reference: want either Class, or in None the reason why there is none")
 	case k.ScoresSamples && k.MinSamples < 1:
 		return fmt.Errorf("its MinSamples: want the smallest number of samples that its loss can score")
 	}
@@ -151,7 +151,7 @@ func (k Kind) check() error {
 	keys := config.Keys(k.Options)
 	for _, key := range k.SamplingKeys {
 		if !slices.Contains(keys, key) {
-			return fmt.Errorf("its SamplingKeys name %q, which its Options have not", key)
+			return fmt.Errorf("its SamplingKeys name %q, which its Options do not have", key)
 		}
 	}
 	return k.Options.Validate()

@@ -25,8 +25,9 @@ func TestSuite(t *testing.T) {
 	}
 }
 
-// TestHeadOfAnotherModule trains a language model with a head that was registered. How many samples a position has does
-// not change what is measured; parts of its cost have names; what the head lacks is refused.
+// TestHeadOfAnotherModule trains a language model with a head that was registered. The number of samples a position
+// does not change what is measured. The head is a named part of the model's cost. Export and keys that the head lacks
+// are refused.
 func TestHeadOfAnotherModule(t *testing.T) {
 	if err := register(); err != nil {
 		t.Fatal(err)

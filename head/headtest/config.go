@@ -70,7 +70,7 @@ func badValues(v any) []string {
 	return []string{`{}`}
 }
 
-// reference: the kind says what the reference calls it, which is no other kind's name, or why it has no name.
+// reference: the kind names its class in the reference, which no other kind has, or says why there is none.
 func reference(s *subject) error {
 	r := s.kind.Reference
 	if (r.Class == "") == (r.None == "") {
@@ -84,7 +84,7 @@ func reference(s *subject) error {
 	return nil
 }
 
-// languageModel: a model with the head trains, and its measurement has a token in every slot of every sample.
+// languageModel: a model with the head trains, and its measurement fills every sample with tokens.
 func languageModel(s *subject) error {
 	c, err := config.Set(testkit.TinyLM(), []string{"model_type=" + s.kind.Name, fmt.Sprintf("num_samples=%d", s.numSamples())})
 	if err != nil {

@@ -28,8 +28,8 @@ func (s *subject) draw(h head.Head, scale float32, rows, n int, hidden []float32
 	return slices.Clone(latents), err
 }
 
-// drawable builds a head of which no draw diverges. Of a head that has not learned, such as a diffusion head, that may
-// take small weights and small noise: the scale of both is returned.
+// drawable builds a head whose draws do not diverge. An untrained head, such as a diffusion head, may need small
+// weights and small noise for that; the scale of both is returned.
 func (s *subject) drawable(n int) (h head.Head, ps *nn.Params, scale float32, err error) {
 	hidden := normal(1, rows*hiddenSize)
 	for scale = 1; scale > 1e-9; scale /= 100 {
@@ -44,7 +44,7 @@ func (s *subject) drawable(n int) (h head.Head, ps *nn.Params, scale float32, er
 	return nil, nil, 0, fmt.Errorf("draws diverge however small weights and noise are: %w", err)
 }
 
-// noise: it is written in full, and that of a draw depends on the stream and on the draw's number alone.
+// noise: FillNoise writes all of it, and a draw's noise depends only on the stream and on the draw's number.
 func noise(s *subject) error {
 	const n = 7
 	var wrong collected
@@ -79,7 +79,7 @@ func noise(s *subject) error {
 	return wrong.err()
 }
 
-// draws: every one is filled, and is what it is alone: it depends on its row's hidden state, its noise and the parameters.
+// draws: every one is written, and depends on its row's hidden state, its noise and the parameters, not on other draws.
 func draws(s *subject) error {
 	const n = 4
 	var wrong collected
@@ -108,7 +108,7 @@ func draws(s *subject) error {
 			return err
 		}
 		if diff := near(latents[i*latentSize:][:latentSize], got); diff != "" {
-			wrong.add("draw %d of row %d is another beside other draws and rows: %s", i/rows, i%rows, diff)
+			wrong.add("draw %d of row %d changes with the other draws and rows: %s", i/rows, i%rows, diff)
 		}
 		for k := range i {
 			if size > 0 && slices.Equal(got, latents[k*latentSize:][:latentSize]) {
@@ -121,7 +121,7 @@ func draws(s *subject) error {
 		return err
 	}
 	if diff := same(again, latents); diff != "" {
-		wrong.add("the same draws again are others: %s", diff)
+		wrong.add("the same draws again differ: %s", diff)
 	}
 	others := normal(9, rows*hiddenSize)
 	copy(others, hidden[:hiddenSize])
@@ -129,7 +129,7 @@ func draws(s *subject) error {
 		for i := range n * rows {
 			equal := slices.Equal(changed[i*latentSize:][:latentSize], latents[i*latentSize:][:latentSize])
 			if equal != (i%rows == 0) {
-				wrong.add("the hidden states of all rows but 0 are others: draw %d of row %d is as before: %t", i/rows, i%rows, equal)
+				wrong.add("with other hidden states in all rows but 0, draw %d of row %d is as before: %t", i/rows, i%rows, equal)
 			}
 		}
 	}
@@ -144,7 +144,7 @@ func draws(s *subject) error {
 	return wrong.err()
 }
 
-// diverging: draws that are no numbers are named, and zero; the others stand.
+// diverging: draws that are NaN are reported and set to zero; the others are kept.
 func diverging(s *subject) error {
 	const n, bad = 2, 1 // bad: a row
 	h, _, scale, err := s.drawable(n)
@@ -172,7 +172,7 @@ func diverging(s *subject) error {
 		}
 	}
 	if diff := same(got, want); diff != "" {
-		wrong.add("draws beside those that diverged: %s", diff)
+		wrong.add("draws that did not diverge: %s", diff)
 	}
 	return wrong.err()
 }
@@ -197,8 +197,8 @@ func allocations(s *subject) error {
 	return err
 }
 
-// cost: the parts of a draw hold every parameter that draws depend on, and no others of the model; each of their
-// matrices is multiplied once a row at least; more draws and more steps cost more.
+// cost: the parts of Drawing read every parameter that draws depend on, and no parameters but the head's. Each of their
+// matrices is multiplied at least once a row. More draws and more steps cost more.
 func cost(s *subject) error {
 	var wrong collected
 	h, ps, scale, err := s.drawable(1)
@@ -238,7 +238,7 @@ func cost(s *subject) error {
 			wrong.add("4 steps take %g FLOPs, 12 take %g", few, many)
 		}
 	}
-	// What is in no part does not matter to draws.
+	// Draws do not depend on parameters that no part reads.
 	hidden := normal(1, rows*hiddenSize)
 	want, err := s.draw(h, scale, rows, 1, hidden)
 	if err != nil {

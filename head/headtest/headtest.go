@@ -9,7 +9,8 @@
 //
 // It builds the head with its default options at tiny sizes and checks what the interfaces of package head promise:
 // gradients against finite differences, that positions without weight do not count, samples, metrics, noise, draws,
-// cost, configuration, and that training goes on from saved weights and moments as if it had not stopped.
+// cost, configuration, and that training resumed from saved weights and moments gives the same bits as training without
+// a stop.
 package headtest
 
 import (
@@ -26,7 +27,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// Run checks the kind of that name, one of head.Kinds: a subtest a property.
+// Run checks the kind of that name, one of head.Kinds, with a subtest for each property.
 func Run(t *testing.T, name string) {
 	t.Helper()
 	kind, ok := head.Lookup(name)
@@ -72,7 +73,7 @@ func (c check) on(kind head.Kind) error {
 	return c.of(&subject{kind, e})
 }
 
-// Sizes of what is tested; none is a multiple of a vector's.
+// Sizes of the tested heads. None is a multiple of a vector register's size.
 const (
 	hiddenSize = 13 // D
 	latentSize = 5  // Z
@@ -86,8 +87,8 @@ type subject struct {
 	engine *cpu.Engine
 }
 
-// build makes a head whose parameters all matter. Those that start as constants (the last layer of many heads is zero)
-// get noise of that standard deviation.
+// build makes a head in which every parameter changes the result. Those that start as constants (the last layer of many
+// heads is zero) get noise of that standard deviation.
 func (s *subject) build(perturbation float32) (head.Head, *nn.Params) {
 	ps := nn.NewParams()
 	h := s.kind.New(s.kind.Options, hiddenSize, latentSize, .3, ps)
@@ -158,7 +159,7 @@ func normal(seed uint64, n int) []float32 {
 	return out
 }
 
-// collected gathers what is wrong.
+// collected gathers errors.
 type collected []error
 
 func (c *collected) add(format string, args ...any) { *c = append(*c, fmt.Errorf(format, args...)) }

@@ -13,7 +13,7 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// broken is a head with parts that do something else.
+// broken is a head with some of its methods replaced.
 type broken struct {
 	head.Head
 	loss    func(inner head.Head, g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *head.Loss
@@ -84,7 +84,7 @@ func TestSuiteFails(t *testing.T) {
 		how   broken
 	}{
 		"prefix of another part": {base: "energy", check: "parameters", want: "does not begin with", kind: func(k *head.Kind) { k.Prefix = "transformer." }},
-		"first weights by chance": {base: "flow", check: "parameters", want: "another when the head is built again", kind: func(k *head.Kind) {
+		"first weights by chance": {base: "flow", check: "parameters", want: "differs when the head is built again", kind: func(k *head.Kind) {
 			inner := k.New
 			k.New = func(o head.Options, hidden, latent int, std float64, ps *nn.Params) head.Head {
 				built++
@@ -114,7 +114,7 @@ func TestSuiteFails(t *testing.T) {
 				g.Loss(l.Loss, -2)
 				return l
 			}}},
-		"weights ignored": {base: "energy", check: "weights", want: "where a position of weight 0 is another", how: broken{
+		"weights ignored": {base: "energy", check: "weights", want: "after a change at a position of weight 0", how: broken{
 			loss: func(inner head.Head, g *nn.Graph, hidden, mean, logStd, _ *nn.Tensor, samples int) *head.Loss {
 				return inner.Loss(g, hidden, mean, logStd, nil, samples)
 			}}},

@@ -24,7 +24,7 @@ func parameters(s *subject) error {
 			wrong.add("parameter %s does not begin with the Prefix %s", p.Name, s.kind.Prefix)
 		}
 		if q := again.All()[i]; q.Name != p.Name || same(q.Data, p.Data) != "" {
-			wrong.add("parameter %s is another when the head is built again", p.Name)
+			wrong.add("parameter %s differs when the head is built again", p.Name)
 		}
 	}
 	return wrong.err()
@@ -55,8 +55,8 @@ func metrics(s *subject) error {
 	return wrong.err()
 }
 
-// gradients are the derivatives of the loss, of parameters and of hidden states. Where the kind stops part of them, a
-// small step against them makes the loss smaller.
+// gradients: those of parameters and hidden states are the derivatives of the loss. Where the kind stops part of the
+// gradient, a small step against it must reduce the loss.
 func gradients(s *subject) error {
 	h, ps := s.build(.3)
 	x := s.score(s.engine, h, ps, s.numSamples())
@@ -116,7 +116,7 @@ func weights(s *subject) error {
 		return err
 	}
 	if changed != loss {
-		wrong.add("the loss is %v, and %v where a position of weight 0 is another", loss, changed)
+		wrong.add("the loss is %v, and %v after a change at a position of weight 0", loss, changed)
 	}
 	for _, p := range ps.Trainable() {
 		if diff := same(x.program.Grad(p), kept[p]); diff != "" {
@@ -134,8 +134,8 @@ func weights(s *subject) error {
 	return wrong.err()
 }
 
-// samples: the loss has them if the kind says so, as many as are asked for, each of its own noise, and distributed as
-// those of a sampler.
+// samples: the loss has them if the kind says so, in the number asked for, each with its own noise, and with the
+// distribution of a sampler's.
 func samples(s *subject) error {
 	const n = 400
 	h, ps := s.build(.3)
@@ -240,7 +240,7 @@ func (s *subject) learner(threads int) *learner {
 	return l
 }
 
-// train makes steps number from to to-1.
+// train makes the steps with the numbers from, .., to-1.
 func (l *learner) train(from, to int) error {
 	for i := from; i < to; i++ {
 		l.program.SetDraws(5, uint64(i))
