@@ -1,7 +1,8 @@
 // Package ar is the token-level baseline that calm is measured against: the backbone on tokens with a linear head
 // (docs/spec.md, section 3.4).
 //
-// Shapes: B rows, T tokens, V vocabulary, D hidden size.
+// Shapes: B rows, T tokens, P = B*(T-1) measured positions, V vocabulary, D hidden size; in drawing, R rows and n draws
+// a row.
 package ar
 
 import (
@@ -12,11 +13,11 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// Model is a baseline's parameters, by the reference's names.
+// Model holds a baseline's parameters. Their names are the reference's.
 type Model struct {
-	Config   Config
-	Backbone *backbone.Model
-	Params   *nn.Params
+	Config   Config          // a valid configuration
+	Backbone *backbone.Model // the transformer over tokens
+	Params   *nn.Params      // all parameters
 
 	embed *nn.Param // [V, D]
 	head  *nn.Param // [V, D], its own: not tied to embed
@@ -40,7 +41,7 @@ func (m *Model) Tokens(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
 
 // Training is the graph of a training step or a measurement on B rows of T tokens, each of which predicts the next.
 type Training struct {
-	Graph  *nn.Graph
+	Graph  *nn.Graph        // the graph; the fields below are tensors of it
 	IDs    *nn.Tensor       // input [B, T] int32
 	Labels *nn.Tensor       // input [B, T] int32: the next token; Ignored at the end of a row
 	Hidden *nn.Tensor       // [B, T, D], not marked as output
@@ -61,8 +62,8 @@ func (m *Model) Training(rows, tokens int) *Training {
 	return t
 }
 
-// Fill writes rows of tokens, ids [B, T], into a program's memory, whose ints returns that of an input. It does not
-// allocate. Ids are checked by the run.
+// Fill writes rows of tokens, ids [B, T], into a compiled program. ints returns an input's memory, as Ints of
+// *cpu.Program does. Another number of ids is an error; the run checks their values. Fill does not allocate.
 func (t *Training) Fill(ints func(*nn.Tensor) []int32, ids []int32) error {
 	rows, tokens := t.IDs.Dim(0), t.IDs.Dim(1)
 	if len(ids) != rows*tokens {

@@ -15,7 +15,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// tiny returns a model with weights large enough for everything to matter.
+// tiny returns a tiny model. Its weights are large, so that every part of it changes the result.
 func tiny() *ar.Model {
 	c := testkit.TinyAR()
 	c.InitializerRange = .2
@@ -42,8 +42,8 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// TestSizes: docs/spec.md, section 3.4 has 282M for S, section 6 465M for M. Its 849M for L are published; the layers as
-// published, with which CALM-L comes out exactly, make 847.0M.
+// TestSizes: docs/spec.md, section 3.4 has 282M for S, section 6 465M for M. Section 6 has 849M for L, but the
+// published layer sizes, which give CALM-L exactly, make 847.0M.
 func TestSizes(t *testing.T) {
 	for name, want := range map[string]float64{"ar-s": 282, "ar-m": 465, "ar-l": 847} {
 		m := ar.New(ar.Presets()[name], nn.NewParams())

@@ -9,9 +9,9 @@ import (
 type Config struct {
 	backbone.Config
 
-	VocabSize  int `json:"vocab_size"` // V
-	BOSTokenID int `json:"bos_token_id"`
-	EOSTokenID int `json:"eos_token_id"`
+	VocabSize  int `json:"vocab_size"`   // V
+	BOSTokenID int `json:"bos_token_id"` // id of the token that begins a document
+	EOSTokenID int `json:"eos_token_id"` // id of the token that ends a document
 }
 
 // Default is the smallest published baseline: 12 layers of width 768, 282M parameters.

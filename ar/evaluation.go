@@ -11,7 +11,7 @@ import (
 // Evaluation is the graph of a measurement on B rows of T tokens, of which the first T-1 are inputs and the last T-1
 // targets: P = B*(T-1) positions.
 type Evaluation struct {
-	Graph  *nn.Graph
+	Graph  *nn.Graph        // the graph; the fields below are tensors of it
 	IDs    *nn.Tensor       // input [B, T-1] int32
 	Labels *nn.Tensor       // input [B, T-1] int32
 	Tokens *nn.Categorical  // of the P positions, with that many draws of each; all are outputs
@@ -50,13 +50,14 @@ func (e *Evaluation) Fill(p *cpu.Program, ids []int32) error {
 	return nil
 }
 
-// NewBranches makes branches of the contexts that an evaluation's program has left. Ids are [branches, n].
+// NewBranches makes branches of the contexts of an evaluation, whose keys and values its program p computes. Ids are
+// [branches, n].
 func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, p *cpu.Program) *backbone.Branches {
 	return m.Backbone.NewBranches(e, m.Tokens, 1, ev.IDs.Dim(0), ev.IDs.Dim(1), backbone.MemoryOf(p, ev.Caches))
 }
 
-// Sampler draws tokens given hidden states. It does not allocate. It is not safe for concurrent use, nor beside another
-// program of its engine.
+// Sampler draws tokens given hidden states. Drawing does not allocate. It is not safe for concurrent use: one program
+// of an engine runs at a time.
 type Sampler struct {
 	program        *cpu.Program
 	hidden, labels *nn.Tensor // [R, D], [R]
@@ -72,11 +73,11 @@ func (m *Model) NewSampler(e *cpu.Engine, rows, draws int) *Sampler {
 	return s
 }
 
-// Drawn is what a sampler says of the tokens behind its rows, in memory that changes with the next call.
+// Drawn is the result of [Sampler.Draw]: the next token of each row. The memory changes with the next call.
 type Drawn struct {
-	Tokens    []int32   // [n, R]
+	Tokens    []int32   // [n, R]: the draws
 	Collision []float32 // [R]: the probability that two draws are equal
-	LogP      []float32 // [R]: of the labels
+	LogP      []float32 // [R]: log probability of the labels in nats; 0 without labels
 }
 
 // Draw gives n tokens for each row of hidden [R, D]; labels [R] may be nil. The draws follow from seed and step alone;

@@ -12,10 +12,10 @@ type Further = further
 
 var NewFurther = newFurther
 
-// Score is score.
+// Score exports score.
 func (f *Further) Score(ctx context.Context, scores *brier.Accumulator, first, rows int, d eval.Draw) error {
 	return f.score(ctx, scores, first, rows, d)
 }
 
-// Choose is choose.
+// Choose exports choose.
 var Choose = choose

@@ -16,11 +16,11 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// measuredAtOnce bounds the tokens that go through the baseline at a time.
+// measuredAtOnce is the maximum number of tokens in a run of a measurement.
 const measuredAtOnce = 1 << 13
 
-// Measurement is how likely the text is to the token-level baseline. Of its Brier scores, in percent, the first is exact;
-// beyond it only the collisions of prefixes are sampled. Positions are those with four tokens behind them.
+// Measurement says how well the token-level baseline predicts the text. Brier scores are in percent. Brier-1 is exact;
+// in the others only the collisions of prefixes are sampled. Positions are those that four tokens follow.
 type Measurement struct {
 	brier.Result
 	CrossEntropy float64 `json:"cross_entropy"` // nats a token
@@ -28,11 +28,11 @@ type Measurement struct {
 	Accuracy     float64 `json:"accuracy"`      // share of tokens that were the likeliest, in [0, 1]
 	BlockSize    int     `json:"block_size"`    // tokens a block
 	Tokens       int     `json:"tokens"`        // number of tokens predicted: all but each block's first
-	Rollouts     []int   `json:"rollouts"`      // at how many positions a second, third and fourth token was drawn, see lm.Measurement
+	Rollouts     []int   `json:"rollouts"`      // at how many positions a second, third and fourth token was drawn
 	Seconds      float64 `json:"seconds"`       // that the measurement took
 }
 
-// Metrics lists what training measures.
+// Metrics lists the metrics that training logs.
 func (r Measurement) Metrics() []metric.Metric {
 	return append([]metric.Metric{{Name: metric.CrossEntropy, Value: r.CrossEntropy}, {Name: metric.Perplexity, Value: r.Perplexity},
 		{Name: metric.Accuracy, Value: r.Accuracy}}, eval.Scores(r.Result)...)
@@ -45,7 +45,7 @@ func (r Measurement) Print(w io.Writer) {
 	eval.PrintScores(w, r.Result, r.Rollouts)
 }
 
-// Evaluator measures a token-level baseline again and again.
+// Evaluator measures a token-level baseline, each time that Run is called: a training run needs it many times.
 type Evaluator struct {
 	options  eval.Options
 	selected *eval.Selection
@@ -79,7 +79,7 @@ func Measure(ctx context.Context, e *cpu.Engine, m *Model, blocks *corpus.Blocks
 	return v.Run(ctx)
 }
 
-// Evaluator is NewEvaluator for package run.
+// Evaluator is NewEvaluator with the result type that package run needs.
 func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
 	v, err := NewEvaluator(e, m, blocks, o)
 	if err != nil {
@@ -88,12 +88,12 @@ func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) 
 	return func(ctx context.Context) (eval.Measurement, error) { return v.Run(ctx) }, nil
 }
 
-// Unused lists the options that change nothing of what is measured.
+// Unused lists the options that do not change the measurement.
 func (m *Model) Unused(eval.Options) []eval.Unused {
 	return []eval.Unused{eval.UnusedNoise, eval.UnusedSamples, eval.UnusedWindows}
 }
 
-// Run measures the weights as they are now.
+// Run measures the model with its current weights.
 func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
 	start := time.Now()
 	t := v.selected.BlockSize()
@@ -101,7 +101,7 @@ func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
 	v.further.Reset()
 	loss, hits, tokens := 0.0, 0, 0 // summed over tokens
 	err := v.selected.Each(ctx, v.options.Progress, func(batch, rows int, ids []int32) error {
-		clear(v.ids[copy(v.ids, ids):]) // rows that the last batch lacks are id 0, and not counted
+		clear(v.ids[copy(v.ids, ids):]) // the last batch may have fewer rows: the remaining rows are id 0, and not counted
 		if err := v.graph.Fill(v.program, v.ids); err != nil {
 			return err
 		}
@@ -133,13 +133,14 @@ func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
 	return r, nil
 }
 
-// further scores the baseline: what is known of its distributions exactly, and where two sampled prefixes are equal.
+// further scores the baseline. It knows the likelihood of the text and the collision probability of the next token
+// exactly; whether two prefixes are equal is sampled.
 type further struct {
 	*eval.Rollout
 	*eval.Pairs
 	graph     *Evaluation
 	program   *cpu.Program
-	collision [][brier.N]float64 // by window: of the token behind each sampled prefix that was reached
+	collision [][brier.N]float64 // by window: the collision probability of the token after each sampled prefix
 }
 
 func newFurther(e *cpu.Engine, m *Model, tokens int, graph *Evaluation, p *cpu.Program) *further {
@@ -162,8 +163,8 @@ func newFurther(e *cpu.Engine, m *Model, tokens int, graph *Evaluation, p *cpu.P
 	return f
 }
 
-// score adds what the program's last run drew in a batch's rows, blocks number first and following, to the scores. d
-// gives the further tokens.
+// score adds the last run of the program to the scores. Its rows are the blocks number first, first+1, .. . d draws the
+// further tokens.
 func (f *further) score(ctx context.Context, scores *brier.Accumulator, first, rows int, d eval.Draw) error {
 	perRow := f.graph.IDs.Dim(1)
 	draws, logP, collision := f.program.Ints(f.graph.Tokens.Draws), f.program.Floats(f.graph.Tokens.LogP), f.program.Floats(f.graph.Tokens.Collision)

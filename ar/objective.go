@@ -16,8 +16,8 @@ func (m *Model) Layout(block int) corpus.Layout {
 // Initialize draws the parameters that have no values yet.
 func (m *Model) Initialize(seed uint64) { m.Params.Initialize(seed) }
 
-// Objective returns what training optimizes (docs/spec.md, section 3.4), over batches of the size that c says. A
-// block_size below 2 is a *config.Error.
+// Objective returns what training optimizes (docs/spec.md, section 3.4), with batches of the size in c. A block_size
+// below 2 is a *config.Error.
 func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 	if err := c.WholePatches(1, 2); err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 	}, nil
 }
 
-// Vocabulary returns the tokens that the model knows. It never pads, so that EOS stands for padding.
+// Vocabulary returns the tokens that the model knows. It has no padding token: PAD is EOS.
 func (m *Model) Vocabulary() tokenizer.Vocabulary {
 	c := m.Config
 	return tokenizer.Vocabulary{Size: c.VocabSize, BOS: int32(c.BOSTokenID), EOS: int32(c.EOSTokenID), PAD: int32(c.EOSTokenID)}

@@ -7,8 +7,8 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// Use describes what a written token takes in a context of that many tokens: reading the one before, and the
-// logits of the next.
+// Use describes what a generated token takes in a context of that many tokens: reading the token before, and the logits
+// of the next.
 func (m *Model) Use(context int) []flops.Part {
 	g := nn.NewGraph()
 	x := m.Tokens(g, g.Ints("ids", 1, 1))

@@ -17,13 +17,13 @@ func (m *Model) Shape() generate.Shape {
 	return generate.Shape{PatchSize: 1, VocabSize: v.Size, BOS: v.BOS, EOS: v.EOS, MaxPatches: m.Config.MaxPositionEmbeddings}
 }
 
-// NewSource implements [generate.Model]. The baseline has logits to divide by the temperature: it is always exact, takes
-// one draw a token, and refuses the batch sampler and a number of draws.
+// NewSource implements [generate.Model]. The baseline divides its logits by the temperature. So it is always exact and
+// takes one draw a token. It refuses the batch sampler and a number of draws.
 func (m *Model) NewSource(e *cpu.Engine) generate.Source {
 	return &source{engine: e, model: m, weights: make([]float64, m.Config.VocabSize)}
 }
 
-// source is a baseline that writes. Its session is made when it is first needed, and kept.
+// source generates text from a baseline. It makes its session when first needed, and keeps it.
 type source struct {
 	engine  *cpu.Engine
 	model   *Model
@@ -100,5 +100,5 @@ func choose(weights []float64, u float64) int {
 		u -= w
 		last = i
 	}
-	return last // u was a rounding short of the total
+	return last // rounding left the running sum below u
 }

@@ -29,7 +29,7 @@ func tinyAR() *ar.Model {
 	return m
 }
 
-// fullLogits returns the logits of the token behind a context, without a cache, in float64 from the last hidden state.
+// fullLogits returns the logits of the token after a context, without a cache, in float64 from the last hidden state.
 func fullLogits(t *testing.T, e *cpu.Engine, m *ar.Model, context []int32) []float64 {
 	t.Helper()
 	g := nn.NewGraph()
@@ -51,7 +51,8 @@ func fullLogits(t *testing.T, e *cpu.Engine, m *ar.Model, context []int32) []flo
 	return logits
 }
 
-// Each token of a text is the one that its uniform number selects from softmax(logits/T) of the whole context.
+// TestARText: each token of a text is the one that its uniform number selects from softmax(logits/T) of the whole
+// context.
 func TestARText(t *testing.T) {
 	e, m := engine(t, 2), tinyAR()
 	for _, T := range []float64{1, .5, .2} {
@@ -85,7 +86,7 @@ func TestARText(t *testing.T) {
 	}
 }
 
-// Thread counts do not matter, seeds do.
+// TestARSameText: the text does not depend on the number of threads, but on the seed.
 func TestARSameText(t *testing.T) {
 	m := tinyAR()
 	o := generate.Options{}
@@ -108,7 +109,7 @@ func TestARSameText(t *testing.T) {
 	}
 }
 
-// Rounding never selects a token of no weight.
+// TestChoose: rounding never selects a token of weight 0.
 func TestChoose(t *testing.T) {
 	for _, c := range []struct {
 		u    float64
@@ -120,7 +121,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestBadOptions: the temperatures it takes, and what is for other models.
+// TestBadOptions: temperatures out of range and options of other models are refused.
 func TestBadOptions(t *testing.T) {
 	e, m := engine(t, 1), tinyAR()
 	for T, want := range map[float64]bool{0: true, -1: false, 1.01: false, math.Inf(1): false, .01: true, 1: true} {

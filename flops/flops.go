@@ -29,18 +29,18 @@ func (c Count) Times(n float64) Count { return Count{c.Products * n, c.Attention
 // Plus returns the sum of two counts.
 func (c Count) Plus(d Count) Count { return Count{c.Products + d.Products, c.Attention + d.Attention} }
 
-// Part is a piece of a larger computation: a graph and how often it runs forward. A head that needs several evaluations
-// of its network for a sample is one evaluation's graph with their number.
+// Part is a piece of a larger computation: a graph and how often it runs forward. A head that evaluates its network
+// several times for a sample is one part: the graph of one evaluation and their number.
 type Part struct {
 	Name  string    // of the component, such as head
 	Graph *nn.Graph // of one run
 	Runs  float64   // how often the graph runs forward
 }
 
-// Count returns what all runs of the part take.
+// Count returns the operations of all runs of the part.
 func (p Part) Count() Count { return Forward(p.Graph).Times(p.Runs) }
 
-// Weights returns what all runs of the part take for its parameters.
+// Weights returns the parameters' bytes and FLOPs of all runs of the part.
 func (p Part) Weights() Weights {
 	w := OfWeights(p.Graph)
 	return Weights{w.Bytes * p.Runs, w.FLOPs * p.Runs}
@@ -110,13 +110,14 @@ func repeats(g *nn.Graph) map[*nn.Tensor]float64 {
 	return times
 }
 
-// Weights is what a forward run of a graph takes for its parameters.
+// Weights counts what a forward run of a graph does with parameters.
 type Weights struct {
 	Bytes float64 // of parameters read; of a table that is looked up only the rows found
 	FLOPs float64 // of products with them
 }
 
-// OfWeights counts what a forward run of a graph takes for its parameters.
+// OfWeights counts the bytes of the parameters that a forward run of a graph reads, and the FLOPs of the products with
+// them.
 func OfWeights(g *nn.Graph) (w Weights) {
 	for _, op := range g.Ops() {
 		d, reads := op.Describe(), false

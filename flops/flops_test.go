@@ -40,7 +40,7 @@ func TestByHand(t *testing.T) {
 	equal(t, "frozen", flops.Training(g), flops.Forward(g))
 }
 
-// TestShared: a summand of half the rows is made once for two.
+// TestShared: a summand with half the rows is computed once for two rows.
 func TestShared(t *testing.T) {
 	ps := nn.NewParams()
 	w := ps.Matrix("w", nn.Gaussian(1), 5, 3)

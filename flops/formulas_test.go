@@ -9,8 +9,8 @@ import (
 	"github.com/calm-go/calm/lm"
 )
 
-// The formulas of docs/flops.md, in its letters and in its order. What a capital letter stands for is multiply-adds of a
-// position; training and written are FLOPs of one.
+// The formulas of docs/flops.md, with its letters and in its order. A capital letter is a number of multiply-adds a
+// position; training and written are FLOPs a position.
 
 // layers is W: the linear maps of the backbone.
 func layers(c backbone.Config) (w float64) {
@@ -24,7 +24,7 @@ func attention(c backbone.Config, positions float64) (a float64) {
 	return 2 * float64(c.NumHiddenLayers*c.HiddenSize) * positions
 }
 
-// coder is G and U: the encoder and the decoder, of a patch.
+// coder is G and U: the encoder and the decoder, for one patch.
 func coder(c autoencoder.Config) (g, u float64) {
 	d, f, z, k := float64(c.HiddenSize), float64(c.IntermediateSize), float64(c.LatentSize), float64(c.PatchSize)
 	half := func(e int) float64 { return float64(e/2) * 3 * d * f }

@@ -43,8 +43,8 @@ func shapes() map[string]shape {
 	return all
 }
 
-// TestClosedFormulas: what is documented is what is counted, for every head on every input, for shapes of presets and odd
-// ones.
+// TestClosedFormulas: the documented formulas give what is counted, for every head on every input, for shapes of
+// presets and odd ones.
 func TestClosedFormulas(t *testing.T) {
 	for name, s := range shapes() {
 		t.Run("ae/"+name, func(t *testing.T) { closedAE(t, s.ae) })
@@ -110,7 +110,7 @@ func TestClosedDrawing(t *testing.T) {
 			check(testkit.Set(s.c, "model_type=flow", sampling, "solver="+solver))
 		}
 	}
-	check(testkit.Set(s.c, "model_type=flow", "solver=euler", "sampling_steps=100003")) // so many that chunks are left over
+	check(testkit.Set(s.c, "model_type=flow", "solver=euler", "sampling_steps=100003")) // no multiple of the chunk's size
 }
 
 // compareParts compares the sums of parts of one name.

@@ -41,8 +41,8 @@ func (m *Model) batch(g *nn.Graph, rows, tokens int) Batch {
 }
 
 // Fill writes rows of tokens, ids [B, T], into a program's memory. The labels [B, T] are the ids, or -100 over whole
-// patches, which then are inputs but no targets; nil stands for the ids. It fails where a patch is ignored in part:
-// the reference shifts its targets there. It does not allocate. Ids are checked by the run.
+// patches, which then are inputs but no targets; nil labels mean the ids. It fails where a patch is ignored in part;
+// the reference would shift its targets there. It does not allocate. Ids are checked by the run.
 func (b Batch) Fill(memory Memory, ids, labels []int32) error {
 	if labels == nil {
 		labels = ids
@@ -77,8 +77,8 @@ func (b Batch) Fill(memory Memory, ids, labels []int32) error {
 	return nil
 }
 
-// IgnoreLabels takes the labels that Fill wrote from the auxiliary heads: their losses are 0, take no time and change
-// nothing.
+// IgnoreLabels switches the auxiliary loss off for the next run: it overwrites the labels of the auxiliary heads, which
+// Fill wrote, with Ignored. Their losses are then 0, have no gradient and take no time.
 func (b Batch) IgnoreLabels(memory Memory) {
 	for _, t := range b.Labels {
 		labels := memory.Ints(t)

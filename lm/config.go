@@ -9,7 +9,7 @@ import (
 	"github.com/calm-go/calm/head"
 )
 
-// HeadConfig is the head's part of a Config, under a name of its own since two embedded structs cannot share one.
+// HeadConfig is the head's part of a Config, under a name of its own: two embedded structs cannot have the same name.
 type HeadConfig = head.Config
 
 // Config holds the keys of the reference's config.json, and a few of calm's own that are off by default.
@@ -20,45 +20,45 @@ type Config struct {
 	PatchSize  int    `json:"patch_size"`   // K, as the autoencoder's
 	LatentSize int    `json:"latent_size"`  // Z, as the autoencoder's
 	VocabSize  int    `json:"vocab_size"`   // V, as the autoencoder's
-	BOSTokenID int    `json:"bos_token_id"` //
-	EOSTokenID int    `json:"eos_token_id"` //
+	BOSTokenID int    `json:"bos_token_id"` // id of the token that begins a document
+	EOSTokenID int    `json:"eos_token_id"` // id of the token that ends a document
 	PadTokenID int    `json:"pad_token_id"` // its embedding is zero and stays zero
-	AEPath     string `json:"ae_path"`      // where the trainer found the autoencoder, which is inside the model
+	AEPath     string `json:"ae_path"`      // where training found the autoencoder; the model holds a copy of it
 
-	// Input is what the backbone reads of a patch: see Model.Patches.
+	// Input is what the backbone reads of a patch: Tokens, Latents or Both; see Model.Patches.
 	Input string `json:"input"`
 
 	// TokenLossWeight is the weight of an auxiliary loss, used in training only: K linear heads on the backbone's
-	// hidden state predict the tokens of the next patch. Samples never pass through them. Not in the paper.
+	// hidden state predict the tokens of the next patch. Samples never pass through them. 0: off. Not in the paper.
 	TokenLossWeight float64 `json:"token_loss_weight"`
-	// TokenLossUntil is the part of a run's steps after which that loss is switched off; 1: never.
+	// TokenLossUntil is the fraction of a run's steps after which that loss is switched off, in (0, 1]; 1: never.
 	TokenLossUntil float64 `json:"token_loss_until"`
 	// MSEAnchor is the weight of an auxiliary loss for heads whose loss scores samples (energy): the mean squared error of
 	// the samples to the mean of the next patch's posterior, averaged over samples and dimensions. 0: off. Not in the
 	// paper.
 	MSEAnchor float64 `json:"mse_anchor"`
-	// HeadLearningRate multiplies the learning rate of the generative head's parameters.
+	// HeadLearningRate is the learning-rate multiplier of the generative head's parameters, above 0.
 	HeadLearningRate float64 `json:"head_learning_rate"`
-	// InitEmbeddings says what the token embeddings start from: "normal", or "autoencoder" for a copy of its table.
-	// Where only latents are the input there are none.
+	// InitEmbeddings says what the token embeddings start from: FromNormal or FromAutoencoder. With Input = Latents
+	// there are none.
 	InitEmbeddings string `json:"init_embeddings"`
 }
 
 // Values of Config.Input.
 const (
-	Tokens  = "tokens"  // a small network over the embeddings of its tokens, which the paper found best
-	Latents = "latents" // a linear map of its latent vector
+	Tokens  = "tokens"  // a small network over the embeddings of the patch's tokens; the paper found it best
+	Latents = "latents" // a linear map of the patch's latent vector
 	Both    = "both"    // the sum of the two
 )
 
 // Values of Config.InitEmbeddings.
 const (
-	FromNormal      = "normal"
-	FromAutoencoder = "autoencoder"
+	FromNormal      = "normal"      // drawn from N(0, initializer_range)
+	FromAutoencoder = "autoencoder" // a copy of the autoencoder's table
 )
 
-// Off is a configuration of nothing but calm's own keys, with the values that change nothing. Where a run was made before
-// one of them existed, its value is taken from here.
+// Off is a configuration that sets only calm's own keys, each to the value that turns it off. Runs that were made
+// before a key existed get its value from here.
 func Off() Config {
 	return Config{Input: Tokens, TokenLossUntil: 1, HeadLearningRate: 1, InitEmbeddings: FromNormal}
 }
@@ -76,8 +76,8 @@ func official(layers, hidden, intermediate, heads int) Config {
 }
 
 // Presets returns the named configurations. The numbers of heads of L and XL are not published: 16 and 20 are calm's
-// choice. The small ones go with the autoencoders ae-bytes, ae-proto and quickstart; quickstart-flow is what learned most in
-// the quickstart's four minutes (docs/learning.md).
+// choice. The small ones are for the autoencoders ae-bytes, ae-proto and quickstart. quickstart-flow learned most in
+// the four minutes that the quickstart takes (docs/learning.md).
 func Presets() map[string]Config {
 	quickstart := small("quickstart", 3, 128, 320, 4, 1)
 	quickstart.Options = head.EnergyOptions{NumMLPLayers: 1, Beta: 1, NoiseSize: 64, TargetSamples: 32}

@@ -13,7 +13,7 @@ type Further = further
 
 var NewFurther = newFurther
 
-// Score is score.
+// Score exports score.
 func (f *Further) Score(ctx context.Context, scores *brier.Accumulator, first, rows int, tokens []int32, d eval.Draw) error {
 	return f.score(ctx, scores, first, rows, tokens, d)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // TestGoldenGenerate replays the reference's generation patch by patch: the cache, the draws, and below T = 1 the
-// candidates of the batch sampler. Where a prompt is no whole patches the test pads it behind, as the reference does;
+// candidates of the batch sampler. A prompt that is not whole patches is padded at its end, as in the reference;
 // package generate aligns its end instead.
 func TestGoldenGenerate(t *testing.T) {
 	for _, c := range testkit.Golden(t, "generate") {
@@ -74,7 +74,7 @@ func goldenGenerate(t *testing.T, c testkit.Case, m *lm.Model, e *cpu.Engine) {
 			t.Fatal(err)
 		}
 	}
-	for b, ids := range out { // padding goes to the right end, whoever made it
+	for b, ids := range out { // all padding goes to the right end, generated padding too
 		text := slices.DeleteFunc(slices.Clone(ids), func(id int32) bool { return id == pad })
 		out[b] = append(text, slices.Repeat([]int32{pad}, len(ids)-len(text))...)
 	}

@@ -13,7 +13,7 @@ import (
 // token loss if the configuration asks for it.
 type Training struct {
 	Batch
-	Graph  *nn.Graph
+	Graph  *nn.Graph          // the graph; the fields below are tensors of it
 	Head   *head.Loss         // its metrics and terms are outputs
 	Tokens []*nn.CrossEntropy // of the auxiliary heads, one a token of the patch; losses and Brier scores are outputs
 	Anchor *nn.Tensor         // output []: the mean squared error of the samples; nil without Config.MSEAnchor
@@ -80,7 +80,7 @@ func (t *Training) outputMetrics() {
 // where the loss scores samples. Else samples are drawn from the hidden states, with a Sampler.
 type Evaluation struct {
 	Batch
-	Graph  *nn.Graph
+	Graph  *nn.Graph        // the graph; the fields below are tensors of it
 	Head   *head.Loss       // its metrics are outputs
 	Hidden *nn.Tensor       // output [B, L-1, D]
 	Tokens *nn.Tensor       // output [N, P, K] int32: the N samples of each position, decoded; nil where the loss has none
@@ -105,8 +105,8 @@ func (m *Model) Evaluation(rows, tokens, samples int) *Evaluation {
 	return e
 }
 
-// ByPosition reorders decoded samples [N, P, K] to [P, N, K], as their estimators want them, into dst of the same size.
-// It needs Tokens.
+// ByPosition reorders decoded samples [N, P, K] to [P, N, K], the order that brier.Estimator takes, into dst of the
+// same size. It needs Tokens.
 func (e *Evaluation) ByPosition(dst, tokens []int32) {
 	n, p, k := e.Tokens.Dim(0), e.Tokens.Dim(1), e.Tokens.Dim(2)
 	if len(dst) != n*p*k || len(tokens) != n*p*k {

@@ -11,7 +11,7 @@ import (
 // HeadMetrics are the metrics of the head that was measured, the loss first; head.Kind documents what they mean.
 type HeadMetrics []metric.Metric
 
-// Value returns the metric of that name; 0 where the head has none of it.
+// Value returns the metric of that name; 0 if the head has no such metric.
 func (m HeadMetrics) Value(name string) float64 {
 	for _, x := range m {
 		if x.Name == name {
@@ -34,7 +34,7 @@ func (m HeadMetrics) AddTo(object []byte) ([]byte, error) {
 	return object, nil
 }
 
-// MarshalJSON writes the measurement with the head's metrics beside the other keys.
+// MarshalJSON writes the measurement as one object, with a key for each of the head's metrics.
 func (r Measurement) MarshalJSON() ([]byte, error) {
 	type plain Measurement // without this method
 	object, err := json.Marshal(plain(r))
@@ -50,7 +50,7 @@ type tokenScores struct {
 	briers []float64 // one a head
 }
 
-// add takes up the last run's means over that many positions.
+// add adds the means of the last run, which are over that many positions.
 func (s *tokenScores) add(p *cpu.Program, heads []*nn.CrossEntropy, positions float64) {
 	for i, h := range heads {
 		s.loss += positions * float64(p.Scalar(h.Loss)) / float64(len(heads))

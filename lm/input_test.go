@@ -117,7 +117,8 @@ func TestInputEncoderIsFrozen(t *testing.T) {
 	}
 }
 
-// TestInputFromAutoencoder: embeddings that start from the autoencoder's, where there are any.
+// TestInputFromAutoencoder: with autoencoder, embeddings start as the autoencoder's, for each input that has
+// embeddings.
 func TestInputFromAutoencoder(t *testing.T) {
 	for _, input := range inputs {
 		c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
@@ -140,7 +141,8 @@ func TestInputFromAutoencoder(t *testing.T) {
 	}
 }
 
-// TestHeadLearningRate: it is that of the generative head's parameters, whichever head, and of nothing else.
+// TestHeadLearningRate: the multiplier applies to the parameters of the generative head, of each kind, and to no
+// others.
 func TestHeadLearningRate(t *testing.T) {
 	for _, kind := range head.Names() {
 		m := tiny(func(c *lm.Config) {
@@ -204,7 +206,7 @@ func TestIgnoreLabels(t *testing.T) {
 	})
 }
 
-// TestManySamples: 64 draws a hidden state train and, once compiled, allocate nothing.
+// TestManySamples: a training step with 64 samples a position runs and, once compiled, allocates nothing.
 func TestManySamples(t *testing.T) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()

@@ -1,12 +1,12 @@
 // Package lm is calm's language model: a causal transformer over patches of K tokens whose head draws the next patch's
-// latent vector, and a frozen autoencoder that gives the targets and turns latent vectors into tokens (paper sections
-// 2 and 4, docs/spec.md, section 3).
+// latent vector, and a frozen autoencoder that gives the targets and turns latent vectors into tokens (docs/spec.md,
+// section 3).
 //
-// The network is in lm.go, graphs.go and sampler.go. What training, measuring, writing and counting ask of it is in
+// The network is in lm.go, graphs.go and sampler.go. The methods for training, measuring, writing and counting are in
 // objective.go, measure*.go, write.go and work.go.
 //
 // Shapes: B rows, T tokens, K tokens a patch, L = T/K patches, P = B*(L-1) predicted positions, V vocabulary, D hidden
-// size, Z latent size, N samples a position.
+// size, Z latent size, N samples a position; in drawing, R rows and n draws a row.
 package lm
 
 import (
@@ -22,14 +22,14 @@ import (
 // AEPrefix begins the names of the frozen autoencoder's parameters.
 const AEPrefix = "ae_model."
 
-// Model is a language model's parameters, by the reference's names.
+// Model holds a language model's parameters. Their names are the reference's.
 type Model struct {
-	Config      Config
+	Config      Config             // a valid configuration
 	Autoencoder *autoencoder.Model // frozen
-	Backbone    *backbone.Model
-	Head        head.Head
-	HeadKind    head.Kind // of Head
-	Params      *nn.Params
+	Backbone    *backbone.Model    // the transformer over patches
+	Head        head.Head          // the generative head
+	HeadKind    head.Kind          // of Head
+	Params      *nn.Params         // all parameters, the autoencoder's too
 
 	embed      *nn.Param // [V, D]; with what follows, nil where only latents are the input
 	proj0      layer.Linear
@@ -88,10 +88,10 @@ func (m *Model) Initialize(seed uint64) {
 	clear(m.embed.Data[m.Config.PadTokenID*d:][:d])
 }
 
-// Patches adds the input of the backbone to g: ids [B, L, K] int32 give vectors [B, L, D], one a patch. It is made of the
-// patch's token embeddings, or is a linear map of its latent vector, or is the sum of both, as Config.Input says. The
-// latent vector is the posterior's mean: a function of the ids alone, so that text that was read and text that was drawn
-// are the same to the backbone. The encoder is frozen, and no gradient reaches it.
+// Patches adds the input of the backbone to g: ids [B, L, K] int32 give vectors [B, L, D], one a patch. It is made of
+// the patch's token embeddings, or is a linear map of its latent vector, or is the sum of both, as Config.Input says.
+// The latent vector is the posterior's mean, a function of the ids alone. So the backbone sees the same for text that
+// was read and for text that was drawn. The encoder is frozen, and no gradient reaches it.
 func (m *Model) Patches(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
 	rows, patches, d := ids.Dim(0), ids.Dim(1), m.Config.HiddenSize
 	var x *nn.Tensor
@@ -108,7 +108,8 @@ func (m *Model) Patches(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
 	return x
 }
 
-// LearnTokens says whether the optimizer changes the auxiliary heads: see Config.TokenLossUntil.
+// LearnTokens sets whether the optimizer changes the auxiliary heads, by their learning-rate multiplier; see
+// Config.TokenLossUntil.
 func (m *Model) LearnTokens(on bool) {
 	for _, p := range m.tokenHeads {
 		p.Rate = 0

@@ -18,7 +18,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// tiny returns a model with weights large enough for everything to matter.
+// tiny returns a tiny model. Its weights are large, so that every part of it changes the result.
 func tiny(change func(*lm.Config)) *lm.Model {
 	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
 	c.InitializerRange, ae.InitializerRange = .2, .2
@@ -167,8 +167,9 @@ func eachHead(t *testing.T, f func(t *testing.T, kind string)) {
 	}
 }
 
-// TestGradients: by finite differences, with all of calm's own options on. Of the diffusion head's loss a part is a
-// constant by definition, so differences see more than its gradient: internal/gomlx and the golden cases check it.
+// TestGradients: by finite differences, with all of calm's own options on. Part of the diffusion head's loss is a
+// constant in its gradient by definition, so finite differences do not equal the gradient: internal/gomlx and the
+// golden cases check it.
 func TestGradients(t *testing.T) {
 	for _, input := range inputs {
 		for _, kind := range []string{head.EnergyType, head.FlowType} {

@@ -18,35 +18,36 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// decodedAtOnce bounds the tokens that are decoded at a time, and with them the memory of an evaluation: 550 MB at the
-// published autoencoder's sizes. One block of two samples goes through whatever its size.
+// decodedAtOnce is the maximum number of tokens decoded in a run, which limits the memory of an evaluation: 550 MB at
+// the published autoencoder's sizes. One block with two samples is decoded in a run whatever its size.
 const decodedAtOnce = 1 << 15
 
-// Measurement is how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
+// Measurement says how close a language model's samples come to the text. Brier scores and BrierLM are in percent.
 type Measurement struct {
 	brier.Result
-	// Head is the loss of the model's head on held-out text, as training minimises it, and what it consists of: the
-	// Metrics of its head.Kind, the loss first. In JSON they are keys beside the others.
+	// Head is the loss of the model's head on held-out text, as training minimises it, and its terms: the Metrics of
+	// its head.Kind, the loss first. In JSON each is a key of the measurement.
 	Head HeadMetrics `json:"-"`
 	// TokenLoss and TokenBrier are of the auxiliary heads, of a model in training that has them: their mean cross entropy
 	// in nats a token, and the exact Brier score of each token of the patch in percent, [K].
 	TokenLoss  float64   `json:"token_loss,omitzero"`
-	TokenBrier []float64 `json:"token_brier,omitempty"`
+	TokenBrier []float64 `json:"token_brier,omitempty"` // exact Brier scores of the auxiliary heads, in percent, [K]
 
 	Samples   int `json:"samples"`    // patches drawn a position; 2 where patches have fewer than 4 tokens
 	BlockSize int `json:"block_size"` // tokens; BrierLM depends on it
 	Tokens    int `json:"tokens"`     // predicted: all but each block's first patch
-	// Rollouts is what patches of fewer than 4 tokens take besides: at how many positions a first further patch, a second,
-	// .. was drawn, twice, because the samples were still equal.
+	// Rollouts counts the further patches that a model with patches of fewer than 4 tokens draws. A position gets two
+	// of them, one for each of its two samples, while these are still equal. Element i is the number of positions with
+	// at least i+1 pairs of further patches.
 	Rollouts []int `json:"rollouts,omitempty"`
-	// Diverged is how many of the head's draws diverged, of Drawn. Each counts as tokens that the text never has, and that
-	// coincide with those of others that diverged: one more outcome of the model's distribution.
+	// Diverged is how many of the Drawn draws diverged. They count as one more outcome of the model's distribution:
+	// tokens that the text never has, the same for all diverged draws.
 	Diverged int     `json:"diverged,omitzero"`
 	Drawn    int     `json:"drawn"`   // number of patches drawn, further ones included
 	Seconds  float64 `json:"seconds"` // that the measurement took
 }
 
-// Metrics lists what training measures.
+// Metrics lists the metrics that training logs.
 func (r Measurement) Metrics() []metric.Metric {
 	list := slices.Clone(r.Head)
 	if len(r.TokenBrier) > 0 {
@@ -55,7 +56,7 @@ func (r Measurement) Metrics() []metric.Metric {
 	for i, b := range r.TokenBrier {
 		list = append(list, metric.Metric{Name: metric.TokenBrier(i), Value: b})
 	}
-	if r.Diverged > 0 { // a diffusion head that is young does that
+	if r.Diverged > 0 { // as draws of a diffusion head do early in training
 		list = append(list, metric.Metric{Name: metric.Diverged, Value: float64(r.Diverged) / float64(r.Drawn)})
 	}
 	return append(list, eval.Scores(r.Result)...)
@@ -74,7 +75,7 @@ func (r Measurement) Print(w io.Writer) {
 	eval.PrintScores(w, r.Result, r.Rollouts)
 }
 
-// Evaluator measures a language model again and again.
+// Evaluator measures a language model, each time that Run is called: a training run needs it many times.
 type Evaluator struct {
 	options   eval.Options
 	extent    eval.Extent
@@ -82,8 +83,8 @@ type Evaluator struct {
 	graph     *Evaluation
 	program   *cpu.Program
 	drawn     *drawn
-	estimator *brier.Estimator // of whole patches; nil where they are too short
-	further   *further         // of shorter ones; nil where they are long enough
+	estimator *brier.Estimator // of BrierLM within one patch; nil if patches have fewer than 4 tokens
+	further   *further         // of BrierLM over several patches, if they have fewer than 4 tokens; else nil
 	scores    brier.Accumulator
 
 	passes      int     // runs that the samples of a batch take
@@ -100,7 +101,7 @@ func NewEvaluator(e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options
 		return nil, err
 	}
 	if o.Samples < 2 || o.Samples > eval.MaxSamples {
-		return nil, fmt.Errorf("evaluation: %d samples a position: want 2 to %d; one alone never coincides with another", o.Samples, eval.MaxSamples)
+		return nil, fmt.Errorf("evaluation: %d samples a position: want 2 to %d; the score compares samples with each other", o.Samples, eval.MaxSamples)
 	}
 	t := blocks.Layout().BlockSize
 	v := &Evaluator{options: o, extent: eval.ExtentOf(k, t, o.ReferenceWindows)}
@@ -126,8 +127,8 @@ func NewEvaluator(e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options
 	return v, err
 }
 
-// describe makes the graph: where the head's loss scores samples, with all samples of a position in one run, or as many as
-// fit, two at least; else with the loss and the hidden states alone, from which a sampler draws.
+// describe makes the graph. If the head's loss scores samples, a run has all samples of a position, or as many as fit,
+// but at least two. Otherwise it has only the loss and the hidden states, from which a sampler draws.
 func (v *Evaluator) describe(m *Model, t, samples int) {
 	v.passes = 1
 	perPass := m.Config.NumSamples
@@ -148,7 +149,7 @@ func Measure(ctx context.Context, e *cpu.Engine, m *Model, blocks *corpus.Blocks
 	return v.Run(ctx)
 }
 
-// Evaluator is NewEvaluator for package run.
+// Evaluator is NewEvaluator with the result type that package run needs.
 func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
 	v, err := NewEvaluator(e, m, blocks, o)
 	if err != nil {
@@ -157,7 +158,7 @@ func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) 
 	return func(ctx context.Context) (eval.Measurement, error) { return v.Run(ctx) }, nil
 }
 
-// Unused lists the options that change nothing of what is measured.
+// Unused lists the options that do not change the measurement.
 func (m *Model) Unused(o eval.Options) []eval.Unused {
 	switch {
 	case m.Config.PatchSize >= brier.N:
@@ -168,7 +169,7 @@ func (m *Model) Unused(o eval.Options) []eval.Unused {
 	return []eval.Unused{eval.UnusedNoise}
 }
 
-// Run measures the weights as they are now.
+// Run measures the model with its current weights.
 func (v *Evaluator) Run(ctx context.Context) (Measurement, error) {
 	start := time.Now()
 	v.scores.Reset()
@@ -236,7 +237,7 @@ func (v *Evaluator) batch(ctx context.Context, batch, rows int, ids []int32, los
 	return v.score(ctx, batch, rows)
 }
 
-// fill writes a batch into the program. Rows that the last batch lacks are id 0 and no targets.
+// fill writes a batch into the program. The last batch may have fewer rows: the remaining rows are id 0 and no targets.
 func (v *Evaluator) fill(ids []int32) error {
 	n := copy(v.ids, ids)
 	clear(v.ids[n:])

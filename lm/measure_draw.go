@@ -8,8 +8,8 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// drawn is what a batch's positions were given: n samples of K tokens each. They come out of the run that measures the
-// loss where that scores samples, else from a sampler at the hidden states.
+// drawn holds the samples of a batch: n samples of K tokens for each position. If the loss scores samples, they come
+// from the run that measures the loss, otherwise from a sampler.
 type drawn struct {
 	tokens    []int32 // [P, n, K], or [n, P, K] with bySample
 	bySample  bool
@@ -18,10 +18,11 @@ type drawn struct {
 	sampler   *Sampler  // nil where the run gives the samples
 	atOnce    int       // positions that the sampler draws for
 	hidden    []float32 // [atOnce, D]
-	diverged  int       // draws of the sampler that did, since the measurement began
+	diverged  int       // diverged draws of the sampler since the measurement began
 }
 
-// stepsAtOnce bounds the steps that samples are refined by between two looks at the context, and the noise they take.
+// stepsAtOnce is the maximum number of sampling steps between two checks whether the context is cancelled. It also
+// limits the memory of their noise.
 const stepsAtOnce = 1 << 14
 
 func newDrawn(e *cpu.Engine, m *Model, graph *Evaluation, samples int, bySample bool) *drawn {
@@ -35,7 +36,7 @@ func newDrawn(e *cpu.Engine, m *Model, graph *Evaluation, samples int, bySample 
 	return d
 }
 
-// at returns where sample s of a position goes.
+// at returns the place of sample s of a position in tokens.
 func (d *drawn) at(s, position int) []int32 {
 	i := position*d.n + s
 	if d.bySample {
@@ -44,8 +45,8 @@ func (d *drawn) at(s, position int) []int32 {
 	return d.tokens[i*d.k:][:d.k]
 }
 
-// collect takes up a run's samples, [m, P, K], as number first and following. The last run may have drawn more than are
-// wanted.
+// collect stores the samples of a run, [m, P, K], as samples number first, first+1, .. . The last run may have more
+// samples than are needed.
 func (d *drawn) collect(tokens []int32, first int) {
 	m := len(tokens) / (d.positions * d.k)
 	for s := range min(m, d.n-first) {
@@ -55,7 +56,7 @@ func (d *drawn) collect(tokens []int32, first int) {
 	}
 }
 
-// sample draws from hidden states [P, D], some positions after others.
+// sample draws from hidden states [P, D], a group of positions at a time.
 func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch int) error {
 	if d.sampler == nil {
 		return nil
@@ -84,7 +85,7 @@ func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch
 	return nil
 }
 
-// withoutDivergence returns no error where draws diverged: they count, as tokens that are never right.
+// withoutDivergence drops a *head.DivergedError: diverged draws count as tokens that are never right.
 func withoutDivergence(err error) error {
 	if _, ok := errors.AsType[*head.DivergedError](err); ok {
 		return nil
@@ -92,7 +93,7 @@ func withoutDivergence(err error) error {
 	return err
 }
 
-// diverged counts the patches of K tokens that did.
+// diverged counts the patches of k tokens that diverged.
 func diverged(patches []int32, k int) (n int) {
 	for ; len(patches) > 0; patches = patches[k:] {
 		if patches[0] == Diverged {

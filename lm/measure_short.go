@@ -8,14 +8,14 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// further scores a language model whose patches are too short for n-grams: two samples a position, continued by
-// further patches where they are equal.
+// further scores a language model whose patches have fewer than the 4 tokens that BrierLM takes: two samples a
+// position, continued by further patches while they are equal.
 type further struct {
 	*eval.Rollout
 	*eval.Pairs
 	graph    *Evaluation
 	program  *cpu.Program
-	diverged int // draws that did, since the measurement began
+	diverged int // diverged draws since the measurement began
 }
 
 func newFurther(e *cpu.Engine, m *Model, x eval.Extent, graph *Evaluation, p *cpu.Program) *further {
@@ -36,8 +36,8 @@ func newFurther(e *cpu.Engine, m *Model, x eval.Extent, graph *Evaluation, p *cp
 	return f
 }
 
-// score adds what was drawn, tokens [2, P, K], in a batch's rows, blocks number first and following, to the scores. d gives
-// the further patches.
+// score adds the samples of a batch, tokens [2, P, K], to the scores. Its rows are the blocks number first, first+1, ..
+// . d draws the further patches.
 func (f *further) score(ctx context.Context, scores *brier.Accumulator, first, rows int, tokens []int32, d eval.Draw) error {
 	k, perRow := f.Patch, f.graph.Inputs.Dim(1)
 	targets := f.program.Ints(f.graph.Targets)

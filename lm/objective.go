@@ -9,13 +9,14 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Layout returns how text is cut into blocks of that many tokens: documents follow each other, patches cross their ends.
+// Layout returns how text is cut into blocks of that many tokens: documents are joined without padding, so a patch may
+// have tokens of two.
 func (m *Model) Layout(block int) corpus.Layout {
 	return corpus.Layout{Kind: corpus.Language, PatchSize: m.Config.PatchSize, BlockSize: block}
 }
 
-// Objective returns what training optimizes (docs/spec.md, section 3), over batches of the size that c says. A
-// block_size that is not two or more whole patches is a *config.Error.
+// Objective returns what training optimizes (docs/spec.md, section 3), with batches of the size in c. A block_size that
+// is not two or more whole patches is a *config.Error.
 func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 	k := m.Config.PatchSize
 	if err := c.WholePatches(k, 2); err != nil {

@@ -80,8 +80,8 @@ func testSampler(t *testing.T, kind string) {
 	}
 }
 
-// sampling is a model that can be sampled from. A diffusion head must have learned something for that: the one of a
-// golden case has.
+// sampling returns a model whose draws do not diverge. A diffusion head must be trained for that: the one of a golden
+// case is.
 func sampling(t *testing.T, kind string) *lm.Model {
 	switch kind {
 	case head.DiffusionType:
@@ -101,7 +101,7 @@ func hiddenFor(m *lm.Model, rows int) []float32 {
 	return uniform(nn.NewGraph().Floats("", rows, m.Config.HiddenSize))
 }
 
-// TestDrawsDoNotDependOnEachOther: a draw of a stream gives the same patch, whether it is made alone, or beside other
+// TestDrawsDoNotDependOnEachOther: a draw of a stream gives the same patch, whether it is made alone or with other
 // draws and rows.
 func TestDrawsDoNotDependOnEachOther(t *testing.T) {
 	e := cpu.New(cpu.Options{})
@@ -135,8 +135,8 @@ func TestDrawsDoNotDependOnEachOther(t *testing.T) {
 	})
 }
 
-// TestRowsDoNotDependOnEachOther: with other rows beside it a row's draws are the same, however the evaluations of the
-// network are put together.
+// TestRowsDoNotDependOnEachOther: a row's draws are the same with any other rows in the batch, and for any grouping of
+// the network's evaluations.
 func TestRowsDoNotDependOnEachOther(t *testing.T) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()
@@ -169,14 +169,14 @@ func TestRowsDoNotDependOnEachOther(t *testing.T) {
 	})
 }
 
-// TestDiverging: what ends in no latent vector is an error, and the sampler can be used again.
+// TestDiverging: a draw that diverges is an error, and the sampler can be used again.
 func TestDiverging(t *testing.T) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()
 	eachHead(t, func(t *testing.T, kind string) {
 		for _, bad := range []float32{1e6, float32(math.NaN()), float32(math.Inf(1))} {
 			if bad == 1e6 && kind == head.EnergyType {
-				continue // a bold sample is one
+				continue // it accepts every finite number
 			}
 			m := sampling(t, kind)
 			name := "generative_head.net.final_layer.linear.bias"
@@ -201,7 +201,7 @@ func TestDiverging(t *testing.T) {
 	})
 }
 
-// TestSomeDiverging: draws whose noise is no number diverge, and leave the others as they are.
+// TestSomeDiverging: draws whose noise is NaN diverge, and the others do not change.
 func TestSomeDiverging(t *testing.T) {
 	e := cpu.New(cpu.Options{})
 	defer e.Close()

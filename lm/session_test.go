@@ -11,7 +11,8 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// TestSessionEqualsTraining: however a context is cut into appends, its last hidden state is that of the whole.
+// TestSessionEqualsTraining: for any division of a context into appends, its last hidden state is that of a run over
+// the whole.
 func TestSessionEqualsTraining(t *testing.T) {
 	const rows, patches = 2, 363
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {

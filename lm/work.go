@@ -9,7 +9,7 @@ import (
 )
 
 // Reading describes what the backbone runs to append that many patches to one row of a session, in a context that then
-// has so many patches.
+// has context patches.
 func (m *Model) Reading(patches, context int) flops.Part {
 	g := nn.NewGraph()
 	x := m.Patches(g, g.Ints("ids", 1, patches, m.Config.PatchSize))
@@ -17,16 +17,16 @@ func (m *Model) Reading(patches, context int) flops.Part {
 	return flops.Part{Name: "backbone", Graph: g, Runs: 1}
 }
 
-// Drawing describes what a sampler runs to draw one row's next patch that many times: the head, and the decoder with
-// the choice of the likeliest tokens. A head that evaluates its network several times for a sample says so in Runs.
+// Drawing describes what a sampler runs for that many draws of one row's next patch: the head, and the decoder with the
+// choice of the likeliest tokens. A head that evaluates its network several times for a sample says so in Runs.
 func (m *Model) Drawing(draws int) []flops.Part {
 	decoder := nn.NewGraph()
 	m.Autoencoder.Tokens(decoder, decoder.Floats("latents", draws, m.Config.LatentSize))
 	return append(m.Head.Drawing(1, draws), flops.Part{Name: "decoder", Graph: decoder, Runs: 1})
 }
 
-// Use describes what a patch written at temperature 1 takes in a context of that many patches: reading the one
-// before, and a draw.
+// Use describes what a generated patch takes at temperature 1 in a context of that many patches: reading the patch
+// before, and one draw.
 func (m *Model) Use(context int) []flops.Part {
 	return append([]flops.Part{m.Reading(1, context)}, m.Drawing(1)...)
 }
@@ -50,5 +50,5 @@ func (m *Model) Part(parameter string) string {
 	return "other"
 }
 
-// AE returns the frozen autoencoder, which latent vectors are made by.
+// AE returns the frozen autoencoder that makes the latent vectors.
 func (m *Model) AE() *autoencoder.Model { return m.Autoencoder }

@@ -31,7 +31,8 @@ func TestFlowText(t *testing.T) {
 	}
 }
 
-// TestDiverged: what a diffusion head that has learned nothing draws is no text, and the mistake is not the user's.
+// TestDiverged: an untrained diffusion head writes no text. The error is a *head.DivergedError, not a
+// *generate.InputError.
 func TestDiverged(t *testing.T) {
 	g := testkit.NewWriting(t, engine(t, 1), testkit.WithHead(head.DiffusionType), generate.Options{})
 	ids, err := g.Write("abc")
