@@ -6,7 +6,7 @@ package nn
 type Attention struct {
 	Q, Y           *Tensor // [batch, T, Heads*d]
 	K, V           *Tensor // [batch, T, KVHeads*d]
-	Heads, KVHeads int
+	Heads, KVHeads int     // numbers of query heads and of key-value heads, which divides the former
 }
 
 // Attention adds an Attention operation and returns its Y.

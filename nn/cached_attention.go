@@ -11,7 +11,7 @@ type CachedAttention struct {
 	K, V           *Tensor // [batch, T, KVHeads*d]
 	KCache, VCache *Tensor // [batch, capacity, KVHeads*d], of role State; read and written
 	Start          *Tensor // [batch] int32: how many positions of each cache are filled
-	Heads, KVHeads int
+	Heads, KVHeads int     // numbers of query heads and of key-value heads, which divides the former
 }
 
 // CachedAttention adds a CachedAttention operation and returns its Y.

@@ -1,7 +1,7 @@
 package nn
 
 // ClampedKL is the autoencoder's KL divergence from the standard normal distribution, clamped in each dimension so that
-// no dimension collapses (paper, section 3.2; docs/spec.md, section 2).
+// no dimension collapses (docs/spec.md, section 2).
 //
 //	Y = mean over rows of sum_z max(.5 (mean^2 + std^2 - 1 - 2 log std), Clamp)
 //
@@ -9,7 +9,7 @@ package nn
 type ClampedKL struct {
 	Mean, LogStd *Tensor // [.., Z]
 	Y            *Tensor // [], a loss
-	Clamp        float32
+	Clamp        float32 // minimum KL of a dimension, in nats, 0 or more
 }
 
 // ClampedKL adds a ClampedKL operation and returns its Y, which may be a loss.

@@ -1,7 +1,7 @@
 package nn
 
-// CrossEntropy is the softmax cross entropy of a linear layer's logits. Logits exist for a chunk of rows at a time. A
-// training program forms the gradients in the forward run, so that nothing is computed twice.
+// CrossEntropy is the softmax cross entropy of a linear layer's logits. Logits exist for a chunk of rows at a time. In
+// training, the forward run computes the gradients too, so that nothing is computed twice.
 //
 //	logits = H · W^T
 //	Loss = mean over counted rows of -log softmax(logits)[label]

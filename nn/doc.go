@@ -1,6 +1,7 @@
-// Package nn is what calm's models are written against: a [Graph] of coarse operations over tensors of static shape,
-// and the named parameters ([Params]) they read. A graph is described once, compiled by an engine (nn/cpu; internal/gomlx in
-// tests) and run many times. Nothing here computes: the comment of an operation is its definition.
+// Package nn is the interface between calm's models and the engines that run them: a [Graph] of coarse operations over
+// tensors of static shape, and the named parameters ([Params]) they read. A graph is described once, compiled by an
+// engine (nn/cpu; internal/gomlx in tests) and run many times. Nothing here computes: the comment of an operation is
+// its definition.
 //
 // Operations run in the order they were added. There is no implicit broadcasting, type promotion or fusion: what an
 // operation fuses or repeats is part of its definition. A wrong shape is a programmer's mistake and panics while the

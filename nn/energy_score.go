@@ -1,8 +1,8 @@
 package nn
 
-// EnergyScore is the loss of the energy head (paper, section 4.2; docs/spec.md, section 3.1): it compares N samples of
-// the model with M samples of the target's posterior. A training program forms the gradient in the forward run; no
-// [N, M, Z] tensor exists.
+// EnergyScore is the loss of the energy head (docs/spec.md, section 3.1): it compares N samples of the model with M
+// samples of the target's posterior. A training program forms the gradient in the forward run; no [N, M, Z] tensor
+// exists.
 //
 //	y_m = Mean + exp(LogStd) * Eps[m]
 //	DistY[p] = 1/(NM) sum_{n,m} |Pred[n,p] - y_m[p]|^Beta

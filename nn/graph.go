@@ -25,10 +25,10 @@ type Term struct {
 // Dist is the distribution a random tensor is drawn from. Engines draw from counter-based streams: the values follow
 // from the run's seed and step, the tensor's name and the element's index, never from the number of threads.
 type Dist struct {
-	Kind   DistKind
-	Lo, Hi float32 // uniform: the interval [Lo, Hi); Bernoulli: the value other than 0 is Hi
-	P      float32 // Bernoulli: the probability of Hi
-	N      int     // integers: the values are 0 to N-1
+	Kind   DistKind // the family; the other fields are its parameters
+	Lo, Hi float32  // uniform: the interval [Lo, Hi); Bernoulli: the value other than 0 is Hi
+	P      float32  // Bernoulli: the probability of Hi
+	N      int      // integers: the values are 0 to N-1
 }
 
 // DistKind names a family of distributions.
@@ -36,10 +36,10 @@ type DistKind uint8
 
 // The families; the functions Normal, Uniform, Bernoulli and Integers make distributions of them.
 const (
-	NormalDist DistKind = iota
-	UniformDist
-	BernoulliDist
-	IntegersDist
+	NormalDist    DistKind = iota // standard normal
+	UniformDist                   // uniform on an interval
+	BernoulliDist                 // a value with a probability, else 0
+	IntegersDist                  // uniform on the first integers
 )
 
 // Normal is the standard normal distribution.

@@ -7,7 +7,7 @@ type LayerNorm struct {
 	X    *Tensor // [.., D]
 	W, B *Tensor // [D], or both nil for 1 and 0
 	Y    *Tensor // [.., D]
-	Eps  float32
+	Eps  float32 // added to the variance, above 0
 }
 
 // LayerNorm adds a LayerNorm operation and returns its Y; w and b may both be nil.

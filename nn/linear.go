@@ -5,8 +5,8 @@ type Activation uint8
 
 // The activations.
 const (
-	NoActivation   Activation = iota
-	SiLUActivation            // SiLU(x) = x / (1 + exp(-x))
+	NoActivation   Activation = iota // the identity
+	SiLUActivation                   // SiLU(x) = x / (1 + exp(-x))
 )
 
 // Linear multiplies by a weight matrix, or by a window of one, and fuses what usually follows.

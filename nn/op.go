@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Op is one operation of a graph. Its concrete type says which, and is what engines choose an implementation by. The
-// fields of an operation are read-only once it is in a graph; an absent optional tensor is nil.
+// Op is one operation of a graph. Engines choose an implementation by its concrete type. The fields of an operation are
+// read-only once it is in a graph; an absent optional tensor is nil.
 type Op interface {
-	// Describe states what graphs, engines and counts have to know of the operation.
+	// Describe states what graphs, engines and FLOP counts need to know about the operation.
 	Describe() Description
 }
 
-// Description is what an operation says of itself.
+// Description is what an operation states about itself.
 type Description struct {
 	In  []*Tensor // tensors it reads; of the optional ones those that are present
 	Out []*Tensor // tensors it computes
@@ -26,8 +26,8 @@ type Description struct {
 	// else from all float32 outputs.
 	Loss *Tensor
 
-	// Flops counts the matrix products. It must be stated: Graph refuses an operation without it. NoProducts is the
-	// statement that there are none.
+	// Flops counts the matrix products. It must be stated: Graph refuses an operation without it. NoProducts states
+	// that there are none.
 	Flops *Flops
 	// Reads says how many elements of a parameter a forward run reads, for parameters that are not read whole.
 	Reads map[*Tensor]int
@@ -40,7 +40,7 @@ type Description struct {
 }
 
 // Flops counts the multiplications and additions of an operation's matrix products. A multiplication and an addition
-// are two. Elementwise work is not counted; package flops says what else is not.
+// are two. Elementwise work is not counted; see package flops for what else is left out.
 type Flops struct {
 	Forward float64 // of a forward run
 	// Backward returns the count of a backward run. needs says which inputs the gradient is computed for. A nil
@@ -74,7 +74,7 @@ func OpName(op Op) string {
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
-// verify panics unless the description is complete and fits the graph: what is wrong here is the operation itself.
+// verify panics unless the description is complete and fits the graph. A failure is a mistake in the operation's code.
 func (d Description) verify(g *Graph, op Op) {
 	name := OpName(op)
 	for _, t := range slices.Concat(d.In, d.Out) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// described is an operation that describes itself as a test wants.
+// described is an operation whose description the test sets.
 type described struct{ d Description }
 
 func (o *described) Describe() Description { return o.d }

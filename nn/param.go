@@ -12,13 +12,13 @@ import (
 
 // Param is a named parameter of a model. Names are those of the reference's checkpoints.
 type Param struct {
-	Name   string
+	Name   string    // unique in its Params
 	Shape  []int     // [rows, columns] of a matrix, [n] of a vector
 	Data   []float32 // row-major, nil until the parameters are allocated, initialised or loaded
 	BF16   []uint16  // the values of a matrix as bfloat16, Data then nil: for inference only, see Params.SetBF16
-	Init   Init      // how Params.Initialize draws it
+	Init   Init      // how Params.Initialize draws the values
 	Decay  bool      // weight decay applies: matrices and embeddings, not biases nor norm weights
-	Frozen bool      // never trained
+	Frozen bool      // training does not change it
 	// Rate is the learning-rate multiplier, 1 at first. At 0 an optimizer changes neither the parameter nor its moments.
 	Rate float64
 }

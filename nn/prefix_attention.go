@@ -1,20 +1,21 @@
 package nn
 
-// PrefixAttention is shared-prefix attention: rows of a few positions each continue contexts whose keys and values are
-// shared. Row r continues the first Length[r] positions of context Context[r]. Nothing is copied. It has no gradient.
+// PrefixAttention is the attention of shared-prefix decoding: rows of a few positions each continue contexts, and all
+// rows read the same keys and values of these. Row r continues the first Length[r] positions of context Context[r].
+// Nothing is copied. It has no gradient.
 //
 //	Y[r,t] = attention of Q[r,t] to KPrefix[Context[r], 0 .. Length[r]-1] followed by K[r, 0 .. t], and to VPrefix and V
 //	         likewise, as in Attention
 //
 // A row of context -1 is absent: its Y is 0. Any other context or length that does not exist is an error of the run.
-// Neighbouring rows of one context are computed together, which is fastest.
+// Rows of one context that follow each other are computed together; this order is the fastest.
 type PrefixAttention struct {
 	Q, Y             *Tensor // [R, T, Heads*d]
 	K, V             *Tensor // [R, T, KVHeads*d]
 	KPrefix, VPrefix *Tensor // [contexts, positions, KVHeads*d]
 	Context          *Tensor // [R] int32: the context of each row, -1 for an absent row
 	Length           *Tensor // [R] int32: positions of the context that the row continues
-	Heads, KVHeads   int
+	Heads, KVHeads   int     // numbers of query heads and of key-value heads, which divides the former
 }
 
 // PrefixAttention adds a PrefixAttention operation and returns its Y.

@@ -7,7 +7,7 @@ type RMSNorm struct {
 	X   *Tensor // [.., D]
 	W   *Tensor // [D]
 	Y   *Tensor // [.., D]
-	Eps float32
+	Eps float32 // added to the mean square, above 0
 }
 
 // RMSNorm adds an RMSNorm operation and returns its Y.

@@ -8,8 +8,8 @@ type Rotary struct {
 	X     *Tensor // [batch, T, Heads*d]
 	Start *Tensor // [batch] int32, or nil for 0: row t of batch entry b is at position Start[b] + t
 	Y     *Tensor // like X
-	Heads int
-	Theta float64
+	Heads int     // number of heads
+	Theta float64 // base of the angles' frequencies
 }
 
 // Rotary adds a Rotary operation and returns its Y; start may be nil.

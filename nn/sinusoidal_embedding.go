@@ -8,7 +8,7 @@ package nn
 type SinusoidalEmbedding struct {
 	T     *Tensor // [..]
 	Y     *Tensor // [size of T, 2h]
-	Scale float32
+	Scale float32 // factor from T to the times that are embedded
 }
 
 // SinusoidalEmbedding adds a SinusoidalEmbedding operation and returns its Y [size of t, width]; width is even.

@@ -10,8 +10,8 @@ type DType uint8
 
 // The element types.
 const (
-	Float32 DType = iota
-	Int32
+	Float32 DType = iota // 4 bytes, IEEE 754
+	Int32                // 4 bytes, signed
 )
 
 // String returns float32 or int32.

@@ -4,8 +4,8 @@ package nn
 //
 //	Y = sum_i X[i] * Weights[i]
 //
-// With random weights it stands for any computation that could follow an operation. The tests of engines use it so: the
-// gradient of a plain sum would hide errors that cancel. Weights gets no gradient.
+// The tests of engines add it to the output of an operation, with random weights, to get a loss: the gradient of a
+// plain sum would hide errors that cancel. Weights gets no gradient.
 type WeightedSum struct {
 	X       *Tensor // [..]
 	Weights *Tensor // as many elements

@@ -27,9 +27,9 @@ type moment struct {
 
 type adamPiece struct{ state, lo, hi int }
 
-// AdamWConfig holds the optimizer's constants, by the reference's names.
+// AdamWConfig holds the optimizer's constants (docs/spec.md, section 2).
 type AdamWConfig struct {
-	Beta1, Beta2, Epsilon, WeightDecay float64
+	Beta1, Beta2, Epsilon, WeightDecay float64 // of PyTorch's AdamW
 }
 
 // NewAdamW returns an optimizer for the parameters that p differentiates, with moments of zero.
@@ -57,7 +57,7 @@ func NewAdamW(p *Program) *AdamW {
 	return o
 }
 
-// GradNorm returns the Euclidean norm of all gradients together.
+// GradNorm returns the Euclidean norm of all gradients together, before any scaling.
 func (o *AdamW) GradNorm() float64 {
 	o.p.eng.pool.run(len(o.pieces), o.measure)
 	var sum float64

@@ -10,8 +10,9 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// TestAdamW follows the update rule in float64 over several steps: decay on matrices alone, a rate of its own, a parameter
-// that the loss does not reach and one of rate 0 left as they are, scaled gradients, the norm of all gradients, and no allocation.
+// TestAdamW follows the update rule in float64 over several steps: decay on matrices alone, a learning-rate multiplier,
+// scaled gradients and the norm of all gradients. A parameter that the loss does not reach, and one with multiplier 0,
+// do not change. An update does not allocate.
 func TestAdamW(t *testing.T) {
 	const steps, lr, scale = 5, .01, .25
 	c := cpu.AdamWConfig{Beta1: .9, Beta2: .95, Epsilon: 1e-8, WeightDecay: .1}

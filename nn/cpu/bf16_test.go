@@ -14,8 +14,8 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// halfModel is everything that reads a matrix: a lookup, products with whole matrices and windows, and of a tied head the
-// likeliest, cross entropy, and probabilities with draws.
+// halfModel has every operation that reads a matrix: a lookup, products with whole matrices and windows, and with a
+// tied head the argmax, the cross entropy, and probabilities with draws.
 type halfModel struct {
 	ids, labels, y, best *nn.Tensor
 	loss                 *nn.CrossEntropy

@@ -9,7 +9,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// TestClosed: a program whose engine was closed says so; it neither hangs nor leaves old numbers standing as a result.
+// TestClosed: a program whose engine was closed returns ErrClosed. It neither hangs nor returns old values as a result.
 func TestClosed(t *testing.T) {
 	nntest.Each(t, nntest.All, func(t *testing.T, _ nntest.Case, g *nn.Graph, in nntest.Inputs) {
 		for _, threads := range []int{1, 2} {

@@ -33,8 +33,8 @@ type crossEntropy struct {
 	piece              func(worker, i int)
 }
 
-// chunkRows is the number of rows whose logits are in memory at a time: so many that reading the weights once for each
-// chunk costs little, and so few that the logits of a small vocabulary stay in the cache.
+// chunkRows is the number of rows whose logits are in memory at a time. It is large enough that reading the weights
+// once for each chunk costs little, and small enough that the logits of a small vocabulary stay in the cache.
 func chunkRows(n, v int) int { return min(n, max(512, (1<<18)/v/64*64)) }
 
 func newCrossEntropy(c *compiler, op *nn.CrossEntropy) step {
@@ -80,7 +80,7 @@ func (o *crossEntropy) forward() error {
 	return nil
 }
 
-// nothing is a run without a counted row. A loss that is switched off takes no time.
+// nothing sets the results of a run without a counted row. So a loss that is switched off takes no time.
 func (o *crossEntropy) nothing() {
 	o.loss.f[0], o.brier.f[0], o.hits.f[0] = 0, 0, 0
 	for _, g := range []*grad{o.dh, o.dw} {

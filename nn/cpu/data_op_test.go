@@ -24,7 +24,7 @@ func normal(seed uint64, n int) []float32 {
 }
 
 // TestCachedAttention: chunks of a sequence, rows at different positions included, give what attention to the whole
-// sequence gives; what lies beyond the written part of a cache does not matter.
+// sequence gives; the part of a cache that was not written does not matter.
 func TestCachedAttention(t *testing.T) {
 	const batch, total, heads, kv, d, capacity = 2, 150, 4, 2, 6, 157
 	chunks := [][]int{{1, 1, 5, 64, 65, 13, 1}, {total}, {70, 80}, {149, 1}}
@@ -109,7 +109,7 @@ func (c *cacheRun) run(t *testing.T, e *cpu.Engine, n, pos, heads, kv, d, total 
 	return first
 }
 
-// TestBadData: data that no operation can take is an error that names it, not a panic; the next run is sound.
+// TestBadData: invalid data is an error that names it, not a panic, and the next run works.
 func TestBadData(t *testing.T) {
 	e := engine(t, kernel.Best(), 2)
 	ps := nn.NewParams()

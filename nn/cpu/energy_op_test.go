@@ -22,7 +22,7 @@ func crossing(delta float64) energyPoints {
 	}
 }
 
-// distance is 0 where an engine may take it for 0.
+// distance is 0 where an engine may round it to 0.
 func distance(a, b []float64) float64 {
 	ss := 0.
 	for z := range a {
@@ -69,8 +69,8 @@ func (e energyPoints) gradient(beta float64, i int) []float64 {
 	return g
 }
 
-// checkDifferences compares gradient with central differences, of a length that the distances allow. Where points
-// coincide the score is even, so that these give 0 too.
+// checkDifferences compares gradient with central differences whose step fits the distances. Where points coincide the
+// score is even, so that these give 0 too.
 func (e energyPoints) checkDifferences(t *testing.T, beta, delta float64) {
 	t.Helper()
 	h := 1e-3 * delta
@@ -98,8 +98,9 @@ func finiteGradient(t *testing.T, got []float32) {
 	}
 }
 
-// TestEnergyScoreOfClosePoints: for beta < 1 the gradient grows without bound as points meet, and is 0 where they have
-// met. (The reference's is NaN, from the distance of each sample to itself.) Every gradient here is finite, and right.
+// TestEnergyScoreOfClosePoints: for beta < 1 the gradient grows without bound as points come closer, and is 0 where
+// they coincide. (The reference's is NaN, from the distance of each sample to itself.) Every gradient here is finite,
+// and right.
 func TestEnergyScoreOfClosePoints(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa kernel.ISA) {
 		eng := engine(t, isa, 1)
@@ -107,7 +108,7 @@ func TestEnergyScoreOfClosePoints(t *testing.T) {
 			for _, delta := range []float64{.5, 1e-3, 1e-6, 1e-12, 1e-18, 1e-21, 1e-38, 0} {
 				t.Run(fmt.Sprintf("beta=%g/%g", beta, delta), func(t *testing.T) {
 					points := crossing(delta)
-					if delta >= 1e-6 { // beyond, rounding of the score drowns its differences
+					if delta >= 1e-6 { // for smaller ones, rounding hides the differences of the score
 						points.checkDifferences(t, beta, delta)
 					}
 					for _, weight := range []float32{1, 1e4} {
@@ -147,7 +148,8 @@ func energyGradient(t *testing.T, eng *cpu.Engine, e energyPoints, beta, weight 
 	return p.Grad(pred)
 }
 
-// compareSamples compares up to a part of what a sample's largest pull is: pulls of opposite sign cancel.
+// compareSamples compares with a tolerance relative to the largest term of a sample's gradient: terms of opposite sign
+// cancel.
 func compareSamples(t *testing.T, e energyPoints, beta, weight float64, got []float32) {
 	t.Helper()
 	scale := 0.

@@ -12,8 +12,8 @@ import (
 //	dPred[n] = w Beta (2/(NM) sum_m |x_n-y_m|^(Beta-2) (x_n-y_m) - 2/(N(N-1)) sum_k |x_n-x_k|^(Beta-2) (x_n-x_k))
 //
 // where a distance of 0 contributes nothing. For Beta < 1 the slope |x-y|^(Beta-1) grows without bound as the distance
-// goes to 0; powers keeps it finite. The draws of position p are the numbers from p*stride on of the stream of Eps, which
-// is never in memory. Values given by Program.Feed are read instead.
+// goes to 0; powers keeps it finite. The draws of position p are the numbers from p*stride on of the stream of Eps,
+// which is never in memory. If Program.Feed has set values, these are read instead.
 type energyScore struct {
 	noBackward
 	p                       *Program
@@ -183,6 +183,6 @@ func (o *energyScore) gather(s energyScratch, eps []float32, p int) {
 	}
 }
 
-// leastSquare is the smallest squared distance that is not taken for 0. Below it are float32's denormal numbers, which
-// have fewer digits and whose d^(Beta-2) may be too large for a float32. So distances below 1.1e-19 are taken for 0.
+// leastSquare is the smallest squared distance that is not rounded to 0. Below it are float32's denormal numbers, which
+// have fewer digits and whose d^(Beta-2) may be too large for a float32. So distances below 1.1e-19 count as 0.
 const leastSquare = 0x1p-126

@@ -10,7 +10,7 @@ import (
 	"github.com/calm-go/calm/internal/kernel"
 )
 
-// gemmShapes are products of training steps, M x N x K; above 100 MFLOP they have a mark to reach.
+// gemmShapes are the sizes of products, M x N x K, in training and in drawing.
 var gemmShapes = [][3]int{
 	{1024, 1024, 1024},
 	{4096, 512, 1280}, {4096, 1280, 512}, {2048, 4096, 256}, {8192, 256, 640}, {8192, 640, 256},
@@ -20,8 +20,8 @@ var gemmShapes = [][3]int{
 	{1, 1024, 1024}, {4, 2752, 1024}, {8, 4096, 2752}, {16, 1024, 1024}, {32, 512, 128},
 }
 
-// BenchmarkGemm measures products in the three layouts of a training step: nt is X·Wᵀ, nn is dY·W, tn is dYᵀ·X. Beside
-// each stands the rate of multiply-adds on registers, measured right before on the same number of threads.
+// BenchmarkGemm measures products in the three layouts of a training step: nt is X·Wᵀ, nn is dY·W, tn is dYᵀ·X. Each
+// reports the rate of multiply-adds on registers too, measured just before on the same number of threads.
 func BenchmarkGemm(b *testing.B) {
 	for _, s := range gemmShapes {
 		for _, trans := range []string{"nt", "nn", "tn"} {

@@ -11,7 +11,7 @@ const (
 	gemmKC  = 320  // rows of a panel of B at most: with 16 columns it leaves room for A in a first-level cache
 	gemmNC  = 512  // columns of B packed at a time
 	gemmMC  = 144  // rows of A copied at a time, a multiple of every tile's: a third of a second-level cache
-	gemmPad = 16   // elements between packed rows of A and panels of B, which else would compete for the same cache lines
+	gemmPad = 16   // elements between packed rows of A and panels of B, so that they do not compete for the same cache lines
 	gemmMR  = 1024 // rows of a block at most
 
 	gemmPackedA = gemmMC * (gemmKC + gemmPad)
@@ -33,8 +33,8 @@ type gemmPlan struct {
 	packA      bool
 }
 
-// planGemm cuts for so many threads. Where it cuts moves no bit of the result: the order of a sum follows from K alone,
-// and whether a product is thin from its shape.
+// planGemm cuts a product for that many threads. The cuts do not change a bit of the result: the order of a sum follows
+// from K alone, and whether a product is thin from its shape.
 func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	tileRows, tileCols := isa.GemmTile()
 	p := gemmPlan{rows: a.M, cols: a.N}
@@ -51,9 +51,9 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	return p
 }
 
-// cutGemm halves the longer side of the block until one which is held up costs little: two blocks a thread, or four
-// where they stay large enough that packing is amortised. It stops before a block is shorter than some 20 µs, or 5 µs
-// where threads would have nothing to do.
+// cutGemm halves the longer side of the block until there are two blocks a thread, or four if they stay large enough to
+// amortise packing. Then a block that is delayed costs little. It stops before a block takes less than some 20 µs, or 5
+// µs while there are fewer blocks than threads.
 func cutGemm(m, n, k, tileRows, tileCols, threads int) (rows, cols int) {
 	const small, large = 1 << 20, 256 // multiply-adds; rows and columns
 	rows, cols = cutEvenly(m, gemmMR, tileRows), cutEvenly(n, gemmNC, tileCols)
@@ -78,10 +78,10 @@ func cutGemm(m, n, k, tileRows, tileCols, threads int) (rows, cols int) {
 	}
 }
 
-// cutEvenly returns a size of at most most, a multiple of tile, that cuts n into pieces nearly alike.
-func cutEvenly(n, most, tile int) int {
-	pieces := (n + most - 1) / most
-	return min(roundUp((n+pieces-1)/pieces, tile), roundUp(n, tile), most)
+// cutEvenly returns a size of at most limit, a multiple of tile, that cuts n into pieces of nearly equal size.
+func cutEvenly(n, limit, tile int) int {
+	pieces := (n + limit - 1) / limit
+	return min(roundUp((n+pieces-1)/pieces, tile), roundUp(n, tile), limit)
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }

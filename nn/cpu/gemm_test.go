@@ -242,7 +242,7 @@ func TestGemmThreads(t *testing.T) {
 		for _, s := range shapes {
 			for layout := range 4 {
 				c := gemmCase{m: s[0], n: s[1], k: s[2], aT: layout&1 != 0, bT: layout&2 != 0}
-				if c.k < 1000 { // a product that goes on is not cut along K
+				if c.k < 1000 { // a product with an epilogue is not cut along K
 					c.bias, c.act = true, actSiLU
 				}
 				a := c.args(rand.New(rand.NewPCG(3, 4)))
@@ -285,7 +285,7 @@ func TestGemmPairs(t *testing.T) {
 			t.Errorf("%v: K is cut into %d", first, a.depth)
 		}
 		if !slices.Equal(b.args.C, alone.args.C) {
-			t.Errorf("%v: beside %v it gives other bits than alone", second, first)
+			t.Errorf("%v: together with %v it gives other bits than alone", second, first)
 		}
 	}
 }

@@ -20,7 +20,7 @@ var Memory = sync.OnceValue(func() float64 {
 	return most
 })
 
-// MemoryError says that something takes more memory than there is. Nothing was allocated.
+// MemoryError is returned where something needs more memory than the process can have. Nothing was allocated.
 type MemoryError struct {
 	What       string  // what needs the memory
 	Need, Have float64 // bytes
@@ -30,8 +30,8 @@ func (e *MemoryError) Error() string {
 	return fmt.Sprintf("%s: needs %.3g GB of memory, and this process can have %.3g GB", e.What, e.Need/1e9, e.Have/1e9)
 }
 
-// Enough returns a *MemoryError where the machine has fewer bytes of memory in all. It does not ask how many are free:
-// what other programs use changes.
+// Enough returns a *MemoryError if the process can have less memory than that many bytes; see Memory. It does not ask
+// how much is free, since that changes with the other programs on the machine.
 func Enough(what string, bytes float64) error {
 	if have := Memory(); bytes > have {
 		return &MemoryError{what, bytes, have}

@@ -24,8 +24,8 @@ type pool struct {
 	shared  []float32 // partial sums of a product, see [pool.shareAtLeast]
 	workers []worker
 
-	// The region. f and n are written before left is raised from 0, and read only by who claimed a piece, which keeps
-	// the region open.
+	// The region. f and n are written before left is raised from 0, and read only by a thread that has claimed a piece,
+	// which keeps the region open.
 	f      func(worker, i int)
 	n      int
 	_      [64]byte

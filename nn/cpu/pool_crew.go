@@ -19,7 +19,7 @@ type crew struct {
 	late    time.Duration // of that, waiting of the caller beyond the time of a piece
 	brought time.Duration // saved by the workers: the time the caller would have taken for their pieces
 	until   time.Duration // when all threads are tried again
-	rest    time.Duration // how long it stays small the next time
+	rest    time.Duration // how long the crew stays small the next time
 }
 
 const (
@@ -52,7 +52,7 @@ func (c *crew) judge(n, own int, worked, waited time.Duration) {
 		piece := worked / time.Duration(own)
 		c.late += max(waited-piece, 0)
 		c.brought += piece * time.Duration(n-own)
-	} // else the caller was off its core itself
+	} // else the caller itself was taken off its core
 	if c.since < crewWindow {
 		return
 	}

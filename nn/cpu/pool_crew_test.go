@@ -43,7 +43,7 @@ func TestCrewOfTwo(t *testing.T) {
 	}
 }
 
-// TestCrewTriesAgain is a neighbour that stays, then leaves.
+// TestCrewTriesAgain: another process keeps the worker's core busy for a while, then stops.
 func TestCrewTriesAgain(t *testing.T) {
 	var now time.Duration
 	c := crewAt(2, &now)
@@ -76,11 +76,11 @@ func TestCrewTriesAgain(t *testing.T) {
 	}
 	late()
 	if got := rest(); got != crewRest {
-		t.Errorf("after good times it rested for %v, want %v", got, crewRest)
+		t.Errorf("after regions without delays it rested for %v, want %v", got, crewRest)
 	}
 }
 
-// TestCrewShrinksByOne is one busy core among many: the others go on together.
+// TestCrewShrinksByOne: with one busy core among many, the crew loses one thread and keeps the others.
 func TestCrewShrinksByOne(t *testing.T) {
 	var now time.Duration
 	c := crewAt(8, &now)
@@ -102,8 +102,8 @@ func TestCrewShrinksByOne(t *testing.T) {
 	}
 }
 
-// TestPoolLeavesLateWorkersOut runs regions with a worker that sleeps amid its pieces, as one whose core is shared does,
-// and then behaves.
+// TestPoolLeavesLateWorkersOut runs regions with a worker that sleeps during its pieces, like one whose core is shared,
+// and then with one that does not.
 func TestPoolLeavesLateWorkersOut(t *testing.T) {
 	p := newPool(2)
 	defer p.close()
@@ -131,9 +131,9 @@ func TestPoolLeavesLateWorkersOut(t *testing.T) {
 	until("prompt", prompt, 2)
 }
 
-// BenchmarkPoolBesideNeighbour measures regions of 8 pieces of 20 µs where a neighbour takes the worker's core for 6 of
-// every 9 ms: without the worker, with it, and with it where the crew gives no verdict.
-func BenchmarkPoolBesideNeighbour(b *testing.B) {
+// BenchmarkPoolOnBusyCore measures regions of 8 pieces of 20 µs while another process takes the worker's core for 6 of
+// every 9 ms: without the worker, with it, and with it while the crew makes no decisions.
+func BenchmarkPoolOnBusyCore(b *testing.B) {
 	begun := time.Now()
 	f := func(worker, i int) {
 		const taken, every = 6 * time.Millisecond, 9 * time.Millisecond

@@ -98,7 +98,7 @@ func (o *prefixAttention) forwardPiece(worker, i int) {
 	}
 }
 
-// attendOwn lets query i of a tile see keys first .. last, which are its row's own.
+// attendOwn adds the attention of query i of a tile to keys first .. last, which are its row's own.
 func (o *prefixAttention) attendOwn(s *attnScratch, i int, q []float32, k, v headView, first, last int, y []float32) {
 	isa := o.p.eng.isa
 	scale := float32(1 / math.Sqrt(float64(o.d)))

@@ -55,8 +55,8 @@ func (e *Engine) Compile(g *nn.Graph, mode Mode) *Program {
 	return p
 }
 
-// CompileWithin is Compile with a limit: where the values and gradients of the program would take more than so many bytes,
-// it returns a *MemoryError and allocates almost nothing.
+// CompileWithin is Compile with a limit: if the values and gradients of the program would take more than that many
+// bytes, it returns a *MemoryError and allocates almost nothing.
 func (e *Engine) CompileWithin(g *nn.Graph, mode Mode, bytes float64) (*Program, error) {
 	p := &Program{eng: e, graph: g, training: mode == Training, random: map[*nn.Tensor]*fill{}}
 	ops, tensors := g.Ops(), g.Tensors()

@@ -14,7 +14,7 @@ type fill struct {
 	dist  nn.Dist
 	draws uint32
 	fixed []float32 // given by Feed; nil to draw
-	byOp  bool      // the operation that reads the tensor draws its numbers itself, piece by piece
+	byOp  bool      // true if the operation that reads the tensor draws its numbers itself, piece by piece
 	cut   rows
 	piece func(worker, i int)
 }

@@ -1,7 +1,7 @@
 package cpu
 
-// step is a compiled operation. forward and backward may return early where nothing is to do; only forward meets data
-// that can be wrong.
+// step is a compiled operation. forward and backward may return early if there is nothing to do. Only forward returns
+// an error: it is the one that reads data of the caller.
 type step interface {
 	forward() error
 	backward()

@@ -71,7 +71,7 @@ func TestThreads(t *testing.T) {
 	})
 }
 
-// TestMemoryIsWrittenBeforeRead: what a run leaves in the shared memory must not reach the next.
+// TestMemoryIsWrittenBeforeRead: values that a run leaves in shared memory must not change the next run.
 func TestMemoryIsWrittenBeforeRead(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa kernel.ISA) {
 		e := engine(t, isa, 2)

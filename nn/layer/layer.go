@@ -43,8 +43,8 @@ func (l Linear) bias(g *nn.Graph) *nn.Tensor {
 
 // RMSNorm is the weight [D] of a root-mean-square norm, which starts at one.
 type RMSNorm struct {
-	W   *nn.Param
-	Eps float32
+	W   *nn.Param // [D]
+	Eps float32   // added to the mean square
 }
 
 // NewRMSNorm declares a root-mean-square norm of rows of length n.
@@ -60,7 +60,7 @@ func (l RMSNorm) Apply(g *nn.Graph, x *nn.Tensor) *nn.Tensor {
 // LayerNorm is the weight [D], which starts at one, and the bias [D] of a layer norm. Its epsilon is 1e-6, as
 // everywhere in the reference.
 type LayerNorm struct {
-	W, B *nn.Param
+	W, B *nn.Param // weight and bias [D]
 }
 
 // LayerNormEps is added to the variance.
@@ -83,7 +83,7 @@ func (l LayerNorm) Apply(g *nn.Graph, x *nn.Tensor) *nn.Tensor {
 //
 //	y = x + Down(SiLU(Gate n) * Up n), n = norm of x      x, n, y [.., D]; Gate, Up [F, D]; Down [D, F]
 type GatedMLP struct {
-	Gate, Up, Down Linear
+	Gate, Up, Down Linear // [F, D], [F, D], [D, F]
 }
 
 // NewGatedMLP declares name.gate_proj, name.up_proj and name.down_proj.

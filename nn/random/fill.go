@@ -12,7 +12,7 @@ func Uniform(dst []float32, st Stream, offset int, lo, hi float32) {
 	fill(dst, st, offset, draw{kind: uniform, a: scale, b: lo, limit: limit})
 }
 
-// UniformScale returns what a generator of uniform numbers in [lo, hi) computes with: a number made of the bits u is
+// UniformScale returns the constants of a generator of uniform numbers in [lo, hi): the bits u give the number
 // min(scale * (u>>8) + lo, limit), with the product rounded before the sum.
 func UniformScale(lo, hi float32) (scale, limit float32) {
 	if !(lo < hi) || math.IsInf(float64(hi-lo), 0) {
@@ -34,7 +34,7 @@ func Bernoulli(dst []float32, st Stream, offset int, p, value float32) {
 	fill(dst, st, offset, draw{kind: bernoulli, a: value, below: BernoulliBelow(p)})
 }
 
-// BernoulliBelow returns what a generator compares with: a number made of the bits u is the value where u>>8 is below it.
+// BernoulliBelow returns the threshold of a generator: the bits u give the value if u>>8 is below it, else 0.
 func BernoulliBelow(p float32) uint32 {
 	if !(0 <= p && p <= 1) {
 		panic(fmt.Sprintf("random: the probability %v is not in [0, 1]", p))
@@ -56,7 +56,7 @@ func Floor(dst []float32) {
 	}
 }
 
-// draw says what is made of the bits.
+// draw says how random bits become numbers.
 type draw struct {
 	kind  drawKind
 	a, b  float32

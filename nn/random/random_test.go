@@ -30,7 +30,7 @@ func TestPhilox(t *testing.T) {
 	}
 }
 
-// TestBoxMullerEdges tries the extreme bits, which random ones would hardly meet.
+// TestBoxMullerEdges tries extreme bits, which random tests rarely reach.
 func TestBoxMullerEdges(t *testing.T) {
 	edges := []uint32{0, 1, 2, 3, 1<<29 - 1, 1 << 29, 1<<29 + 1, 1 << 30, 3 << 29, 1 << 31, 5 << 29, 3 << 30, 7 << 29,
 		1<<31 - 1, 1<<32 - 1, 1<<32 - 2, 1<<32 - 200, 0xB504F300, 0x5A827980}
@@ -49,7 +49,7 @@ func TestBoxMullerEdges(t *testing.T) {
 	}
 }
 
-// TestStreamsDiffer demands that neighbouring streams have no numbers in common beyond chance.
+// TestStreamsDiffer: streams that differ in a bit or two have no more numbers in common than chance allows.
 func TestStreamsDiffer(t *testing.T) {
 	const n = 4096
 	seen := map[uint64]string{}
@@ -165,7 +165,7 @@ func TestNothingAllocates(t *testing.T) {
 	}
 }
 
-// TestID pins the numbers of streams down: runs made earlier resume with them.
+// TestID pins the numbers of streams: existing runs resume with them.
 func TestID(t *testing.T) {
 	if got := ID("head.noise"); got != 0xe9d5c683 {
 		t.Errorf("ID = %#x", got)

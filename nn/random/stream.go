@@ -12,8 +12,8 @@ import (
 	"math/bits"
 )
 
-// Stream names a sequence of 2^34 random numbers. Philox maps a 128-bit counter under a 64-bit key to four 32-bit words.
-// The key is Seed (low half first), the counter
+// Stream identifies a sequence of 2^34 random numbers. Philox maps a 128-bit counter under a 64-bit key to four 32-bit
+// words. The key is Seed (low half first), the counter
 //
 //	word 0: block   word 1: Draw   words 2, 3: Step (low half first)
 //
@@ -32,7 +32,7 @@ func ID(name string) uint32 {
 }
 
 // GroupSize is how many numbers form a group of 16 blocks: number 16 w + b of a group is made of word w of its block b.
-// So a vector of 8 or 16 lanes is one word of neighbouring blocks, and the order does not depend on the width.
+// So a vector of 8 or 16 lanes is one word of consecutive blocks, and the order does not depend on the width.
 const GroupSize = 64
 
 // GroupBlocks is the number of Philox blocks in a group.
