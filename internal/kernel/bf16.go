@@ -2,7 +2,7 @@ package kernel
 
 import "github.com/calm-go/calm/internal/bfloat16"
 
-// float is the value of a float32 or a bfloat16.
+// float returns the value of a float32 or of a bfloat16.
 func float[T float32 | uint16](v T) float32 {
 	if u, ok := any(v).(uint16); ok {
 		return bfloat16.ToFloat32(u)

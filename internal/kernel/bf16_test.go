@@ -10,8 +10,8 @@ import (
 	"github.com/calm-go/calm/internal/bfloat16"
 )
 
-// bf16Input returns n bfloat16 at a place, what they are as float32, and a function that reports whether they are the
-// same still.
+// bf16Input returns n bfloat16 at a place, their values as float32, and a function that reports whether they are
+// unchanged.
 func bf16Input(p place, seed uint64, n int) (half []uint16, full []float32, same func() bool, free func()) {
 	b := p.make((n + 1) / 2)
 	words := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b.data))), (n+1)/2*2)
@@ -66,7 +66,7 @@ func TestWidenBF16(t *testing.T) {
 				dst := gemmOutput(p, n, false)
 				s.WidenBF16(dst.data, half)
 				if !same() || !dst.intact() || !slices.Equal(dst.data, full) {
-					t.Fatalf("%s: widening %d goes wrong", p.name, n)
+					t.Fatalf("%s: widening %d is wrong", p.name, n)
 				}
 				free()
 				dst.free()

@@ -18,7 +18,7 @@ func (s ISA) GemmTile() (rows, cols int) {
 	return portableRows, portableCols
 }
 
-// MulPanel computes C = A·B, or C += A·B with accumulate, for a panel of B. With rows and cols as in [ISA.GemmTile]:
+// MulPanel computes C = A·B for a panel of B, or C += A·B with accumulate. With rows and cols as in [ISA.GemmTile]:
 //
 //	A(i,l) = a[i/rows*aStrip+i%rows*aRow+l*aCol]  // [m, k]
 //	B(l,j) = b[l*bRow+j]                          // [k, cols]
@@ -176,8 +176,8 @@ func (s ISA) FMAPeakFLOPs() int {
 	return 12 * 2
 }
 
-// FMAPeak runs iterations rounds of twelve independent multiply-adds on registers, the most arithmetic the instruction
-// set can do: what a matrix product is measured against.
+// FMAPeak runs iterations rounds of twelve independent multiply-adds on registers, the maximum arithmetic rate of the
+// instruction set, which matrix products are compared with.
 func (s ISA) FMAPeak(iterations int) {
 	if s == Portable {
 		fmaPeakGo(iterations)
@@ -188,8 +188,8 @@ func (s ISA) FMAPeak(iterations int) {
 	}
 }
 
-// ReadSum returns the sum of x in an unspecified order, as fast as memory delivers it: what kernels bound by memory are
-// measured against.
+// ReadSum returns the sum of x in an unspecified order, as fast as memory delivers it. Kernels bound by memory are
+// compared with it.
 func (s ISA) ReadSum(x []float32) float32 {
 	if s == Portable || len(x) == 0 {
 		return readSumGo(x)

@@ -19,7 +19,7 @@ func mulPanel(s ISA, m, k int, a []float32, aRow, aCol, aStrip int, b []float32,
 	}
 }
 
-// mulStrips runs the tile of so many rows.
+// mulStrips runs the register tile with that many rows.
 func mulStrips(s ISA, rows, strips, k int, a *float32, aRow, aCol, aStrip int, b *float32, bRow int, c *float32, ldc int, accumulate bool) {
 	if s == AVX512 {
 		mulStripsAVX512(rows, strips, k, a, aRow, aCol, aStrip, b, bRow, c, ldc, accumulate)
@@ -110,8 +110,8 @@ func tileCols(s ISA) int {
 	return cols
 }
 
-// transpose goes over matrices of at least 8 by 8 in bands of 8 rows, of blocks of 8 by 8. Where the sizes are no
-// multiples of 8, the last overlaps the one before. Its shuffles are 256 bits wide on AVX-512 too.
+// transpose takes matrices of at least 8 by 8 in bands of 8 rows, and bands in blocks of 8 by 8. If a size is no
+// multiple of 8, the last band or block overlaps the one before. Its shuffles are 256 bits wide on AVX-512 too.
 func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	d, p := unsafe.SliceData(dst), unsafe.SliceData(src)
 	for j := 0; j < rows; j += 8 {

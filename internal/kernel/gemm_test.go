@@ -201,7 +201,7 @@ func TestCopies(t *testing.T) {
 					transposeGo(want, ldd, src.data, lds, rows, cols)
 					s.Transpose(dst.data, ldd, src.data, lds, rows, cols)
 					if !dst.intact() || !same() || !slices.Equal(dst.data, want) {
-						t.Fatalf("%s: transposing [%d, %d] goes wrong", p.name, rows, cols)
+						t.Fatalf("%s: transposing [%d, %d] is wrong", p.name, rows, cols)
 					}
 					dst.free()
 					ldd = cols + 2
@@ -212,7 +212,7 @@ func TestCopies(t *testing.T) {
 					}
 					s.CopyRows(dst.data, ldd, src.data, lds, rows, cols)
 					if !dst.intact() || !same() || !slices.Equal(dst.data, want) {
-						t.Fatalf("%s: copying [%d, %d] goes wrong", p.name, rows, cols)
+						t.Fatalf("%s: copying [%d, %d] is wrong", p.name, rows, cols)
 					}
 					src.free()
 					dst.free()
@@ -261,7 +261,7 @@ func testDotRows(t *testing.T, s ISA, p place, m, n, k int, accumulate bool) {
 			checkSum(t, fmt.Sprintf("%s: (%d, %d)", what, i, j), y.data[i*ldy+j], terms...)
 		}
 	}
-	one := []float32{before[(m-1)*ldy+n-1]} // an element must not depend on its neighbours
+	one := []float32{before[(m-1)*ldy+n-1]} // an element must not depend on the others
 	if k > 0 {
 		s.DotRows(1, 1, k, x.data[(m-1)*ldx:], ldx, w.data[(n-1)*ldw:], ldw, one, 1, accumulate)
 		if one[0] != y.data[len(y.data)-1] {

@@ -2,9 +2,9 @@
 // elementwise functions and reductions, conversions of bfloat16 and counter-based random numbers. The last two are defined
 // by packages internal/bfloat16 and nn/random, whose functions are their portable twins.
 //
-// Every kernel is a method of [ISA], the instruction set to run it on, so that one process can run all the paths its
-// machine has side by side. The portable Go twin of a kernel is its definition; the assembly agrees with it to rounding.
-// The wrappers check lengths, the assembly trusts them. Nothing here allocates or starts goroutines.
+// Every kernel is a method of [ISA], the instruction set to run it on, so that one process can run all instruction sets
+// of its machine. The portable Go twin of a kernel is its definition; the assembly agrees with it to rounding. The
+// wrappers check lengths, the assembly trusts them. Nothing here allocates or starts goroutines.
 package kernel
 
 import (

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestRequiredISAs turns a silently skipped path into a failure: CALM_REQUIRE_ISA names the sets that must be there.
+// TestRequiredISAs fails if an instruction set that CALM_REQUIRE_ISA names is missing. Otherwise its tests would be
+// skipped silently.
 func TestRequiredISAs(t *testing.T) {
 	required := os.Getenv("CALM_REQUIRE_ISA")
 	if required == "" {
@@ -34,7 +35,7 @@ func forEachISA(t *testing.T, f func(t *testing.T, s ISA)) {
 	}
 }
 
-// A place is where a test's slices lie.
+// A place is the position in memory of a test's slices.
 type place struct {
 	name string
 	make func(n int) *buffer
@@ -59,7 +60,7 @@ type buffer struct {
 
 const guardWords = 32 // two AVX-512 vectors
 
-var guardValue = math.Float32frombits(0x7FA5A5A5) // a signalling NaN nothing computes
+var guardValue = math.Float32frombits(0x7FA5A5A5) // a signalling NaN, which no computation returns
 
 func heapBuffer(n, lead int) *buffer {
 	return newBuffer(make([]float32, lead+n+2*guardWords), lead+guardWords, n, func() {})

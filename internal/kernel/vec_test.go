@@ -214,7 +214,7 @@ func TestVectorKernels(t *testing.T) {
 	})
 }
 
-// check compares a kernel with its definition at one length, and looks for what it should not have touched.
+// check compares a kernel with its definition at one length, and checks that nothing else was written.
 func (c vecCase) check(t *testing.T, s ISA, p place, n int) {
 	t.Helper()
 	rng := newRand(uint64(n))

@@ -7,10 +7,10 @@ type AdamWStep struct {
 	GradScale float32 // the gradient is multiplied by it first: clipping, accumulation
 	Decay     float32 // 1 - lr * weight decay
 	Beta1C    float32 // 1 - beta1
-	Beta2     float32
+	Beta2     float32 // beta2
 	Beta2C    float32 // 1 - beta2
 	InvBC2    float32 // 1 / sqrt(1 - beta2^t)
-	Eps       float32
+	Eps       float32 // eps
 	StepSize  float32 // lr / (1 - beta1^t)
 }
 

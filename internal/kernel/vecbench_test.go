@@ -7,7 +7,8 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// benchVector times a kernel in the first-level cache and in memory; an element moves so many bytes.
+// benchVector times a kernel in the first-level cache and in memory; bytes is the number of bytes read and written for
+// an element.
 func benchVector(b *testing.B, bytes int, run func(s ISA, x [][]float32)) {
 	for _, n := range []int{4096, 1 << 22} {
 		for _, s := range Available() {
@@ -131,7 +132,7 @@ func BenchmarkNormal(b *testing.B) {
 	benchVector(b, 4, func(s ISA, x [][]float32) { s.Normal(x[0], random.Stream{}, 0) })
 }
 
-// BenchmarkEnergy times what the energy score is made of, at N samples, M targets and latent size Z.
+// BenchmarkEnergy times the kernels of the energy score, at N samples, M targets and latent size Z.
 func BenchmarkEnergy(b *testing.B) {
 	const n, m = 8, 100
 	for _, z := range []int{32, 64, 128} {

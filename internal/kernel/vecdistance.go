@@ -31,8 +31,8 @@ func (s ISA) AccumulateDifferences(g, x, y []float32, ldy int, c []float32) {
 	}
 }
 
-// Roots sets dst = c / sqrt(x), 0 where x is 0, and returns the sum of sqrt(x): what a sum of distances and its gradient
-// need of squared distances. dst may be x.
+// Roots sets dst = c / sqrt(x), 0 where x is 0, and returns the sum of sqrt(x). From squared distances x it gives the
+// sum of distances and the factors of its gradient. dst may be x.
 func (s ISA) Roots(dst, x []float32, c float32) float32 {
 	checkLen("Roots", "x", len(x), len(dst))
 	switch s {

@@ -65,8 +65,9 @@ func TestDistanceSquares(t *testing.T) {
 	})
 }
 
-// TestDistanceOfNeighbours is why the kernel does not go through the Gram matrix.
-func TestDistanceOfNeighbours(t *testing.T) {
+// TestDistanceOfNearPoints: the distance of near points is exact. A kernel that used the Gram matrix would lose it to
+// rounding.
+func TestDistanceOfNearPoints(t *testing.T) {
 	forEachISA(t, func(t *testing.T, s ISA) {
 		x, y := make([]float32, 64), make([]float32, 64)
 		for i := range x {
@@ -108,7 +109,7 @@ func TestAccumulateDifferences(t *testing.T) {
 	})
 }
 
-// TestRootsOfZero is the gradient at distance 0, which is 0, and that no NaN gets lost.
+// TestRootsOfZero: the factor of a distance of 0 is 0, and NaN is not lost.
 func TestRootsOfZero(t *testing.T) {
 	forEachISA(t, func(t *testing.T, s ISA) {
 		for _, n := range []int{1, 8, 19, 64} {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// FuzzVectorTwins runs kernels on any bits whatever and compares each instruction set with the portable twin.
+// FuzzVectorTwins runs kernels on arbitrary bits and compares each instruction set with the portable twin.
 func FuzzVectorTwins(f *testing.F) {
 	seed := make([]byte, 0, 400)
 	for _, v := range []float32{0, negZero, 1, -1, denormal32, inf32, -inf32, nan32, 88.72, -87.33, 3e38, 1e-38, 100, -100} {

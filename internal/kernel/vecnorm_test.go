@@ -1,6 +1,6 @@
 package kernel
 
-// The statistics the norms' tests pass; the kernels take them as they are.
+// The statistics that the tests of the norms pass. The kernels do not check them.
 const (
 	testMean = .3
 	testRstd = 1.2

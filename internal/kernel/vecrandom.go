@@ -36,7 +36,7 @@ func (s ISA) Integers(dst []float32, st random.Stream, offset, n int) {
 	random.Floor(dst)
 }
 
-// draw says what is made of the bits.
+// draw says how random bits become numbers.
 type draw struct {
 	kind  drawKind
 	a, b  float32

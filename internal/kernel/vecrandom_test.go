@@ -77,7 +77,7 @@ func TestUniformStaysBelow(t *testing.T) {
 	})
 }
 
-func TestBernoulliOfSureThings(t *testing.T) {
+func TestBernoulliOfCertainty(t *testing.T) {
 	forEachISA(t, func(t *testing.T, s ISA) {
 		dst := make([]float32, 640)
 		for p, want := range []float32{0, 2} {
@@ -89,8 +89,8 @@ func TestBernoulliOfSureThings(t *testing.T) {
 	})
 }
 
-// TestDistributions compares a quarter of a million numbers with their distribution. Bounds are five standard errors; the numbers are
-// always the same, so the test is not a matter of luck.
+// TestDistributions compares a quarter of a million numbers with their distribution. Bounds are five standard errors;
+// the numbers are always the same, so the result is not left to chance.
 func TestDistributions(t *testing.T) {
 	const n = 1 << 18
 	uniformCDF := func(x float64) float64 { return x }
@@ -126,7 +126,7 @@ func checkDistribution(t *testing.T, name string, x []float32, moments []float64
 			t.Errorf("%s: moment %d is %v, want %v, standard error %v", name, k+1, mean, want, e)
 		}
 	}
-	// Lags: neighbours, words of a block, groups.
+	// Lags: consecutive numbers, words of a block, groups.
 	mean := moments[0]
 	variance := moments[1] - mean*mean
 	for _, lag := range []int{1, 2, 8, 16, 32, 48, 64, 1024} {

@@ -19,8 +19,8 @@ var (
 	bfloat16s = format{"BF16", 2}
 )
 
-// dot multiplies rows of X by rows of W, one of W after the other, as they follow in memory. Elements of W are widened
-// to float32 where they are not.
+// dot multiplies rows of X by rows of W, taking the rows of W in the order of memory. Elements of W that are bfloat16
+// are widened to float32.
 //
 //	for j := range n {
 //		for i := range rows {
@@ -141,8 +141,8 @@ func (v isa) widen(f format, m Mem, r reg.VecPhysical) {
 	VPSLLD(U8(16), r, r)
 }
 
-// widenTail loads the last n bfloat16 of a row, fewer than a vector, zeros beyond: no instruction of AVX2 loads single
-// words under a mask, so they are gathered on the stack. n and p are lost.
+// widenTail loads the last n bfloat16 of a row, fewer than a vector; the other lanes are zero. AVX2 has no masked load
+// of 16-bit words, so they are gathered on the stack. n and p are overwritten.
 func (v isa) widenTail(p, n reg.GPVirtual, r reg.VecPhysical) {
 	words := AllocLocal(2 * v.lanes)
 	half := lowHalf(r)
@@ -164,7 +164,7 @@ func (v isa) widenTail(p, n reg.GPVirtual, r reg.VecPhysical) {
 	VPSLLD(U8(16), r, r)
 }
 
-// storeDots puts the lowest lanes of every other of sums into a column of y.
+// storeDots puts the lowest lane of every second register of sums into a column of y.
 func (v isa) storeDots(rows int, sums []reg.VecPhysical, y, p reg.GPVirtual) {
 	each := func(f func(m Mem, s reg.Register)) {
 		MOVQ(y, p)
@@ -182,8 +182,8 @@ func (v isa) storeDots(rows int, sums []reg.VecPhysical, y, p reg.GPVirtual) {
 	each(func(m Mem, s reg.Register) { VMOVSS(s, m) })
 }
 
-// tailMask prepares masked loads of the last k % lanes elements of a row, zeros beyond: nothing behind a row is read.
-// With all of k in whole vectors the mask is not used.
+// tailMask prepares masked loads of the last k % lanes elements of a row: the other lanes are zero, and memory after
+// the row is not read. If k is a multiple of lanes, the mask is not used.
 func (v isa) tailMask(free []reg.VecPhysical, tmp reg.GPVirtual) func(m Mem, r reg.VecPhysical) {
 	Load(Param("k"), tmp)
 	ANDQ(U8(v.lanes-1), tmp)

@@ -8,7 +8,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// isa is a vector instruction set: every kernel is described once, over its width and number of registers.
+// isa is a vector instruction set. Every kernel is described once, for any width and number of registers.
 type isa struct {
 	name     string
 	lanes    int // float32 in a vector
@@ -51,7 +51,8 @@ func (v isa) function(name, signature string, doc ...string) {
 	Doc(append([]string{fmt.Sprintf("%s%s %s", name, v.name, doc[0])}, doc[1:]...)...)
 }
 
-// finish ends a function: dirty upper halves of the registers would slow later scalar code several times.
+// finish ends a function. It clears the upper halves of the registers, which would slow later scalar code several
+// times.
 func finish() {
 	VZEROUPPER()
 	RET()

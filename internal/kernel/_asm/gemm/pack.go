@@ -8,8 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// packRows copies rows into panels side by side, of the tile's columns for B or of its rows for A. With panels as near
-// as they are wide it copies a matrix.
+// packRows copies rows into panels side by side, as wide as the tile's columns for B, or its rows for A. If the
+// distance between panels is their width, it copies a matrix.
 //
 //	for l := range k {
 //		for p := range panels {
@@ -17,7 +17,7 @@ import (
 //		}
 //	}
 //
-// Rows far apart are beyond what the processor fetches ahead by itself.
+// It prefetches rows, since the processor does not prefetch rows that are far apart.
 func (v isa) packRows(width int) {
 	const ahead = 8 // rows
 	v.function(fmt.Sprintf("packRows%dx", width), "(dst *float32, panel, step int, src *float32, ld, panels, k int)",

@@ -15,14 +15,15 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 )
 
-// goConstants are the constants of the portable twins: the assembly takes them from there, so the two cannot differ.
+// goConstants are the constants of the portable twins. The assembly takes them from there, so the two cannot
+// differ.
 var goConstants []*types.Scope
 
-// twinFiles are the files that hold them, relative to the directory of package kernel.
-var twinFiles = []string{"vecexp.go", "../../nn/random/stream.go", "../../nn/random/normal.go"}
+// goFiles are the files that hold them, relative to the directory of package kernel.
+var goFiles = []string{"vecexp.go", "../../nn/random/stream.go", "../../nn/random/normal.go"}
 
 func loadConstants(dir string) error {
-	for _, name := range twinFiles {
+	for _, name := range goFiles {
 		fset := token.NewFileSet()
 		f, err := parser.ParseFile(fset, filepath.Join(dir, name), nil, parser.SkipObjectResolution)
 		if err != nil {
@@ -35,19 +36,19 @@ func loadConstants(dir string) error {
 	return nil
 }
 
-// A konst is a number in memory, eight times over: a ymm operand as it stands, broadcast from its first word to a zmm.
-type konst struct{ Mem }
+// A literal is a number in memory, repeated eight times: a whole ymm operand, or one word that is broadcast to a zmm.
+type literal struct{ Mem }
 
-var konsts = map[string]konst{}
+var konsts = map[string]literal{}
 
 // goFloat is the Go constant called name, as a float32.
-func goFloat(name string) konst {
+func goFloat(name string) literal {
 	v, _ := constant.Float32Val(constant.ToFloat(goValue(name)))
 	return bits(name, math.Float32bits(v))
 }
 
 // goInt is the Go constant called name, as an integer.
-func goInt(name string) konst {
+func goInt(name string) literal {
 	v, exact := constant.Uint64Val(goValue(name))
 	if !exact || v > math.MaxUint32 {
 		fail(fmt.Errorf("constant %s is no uint32", name))
@@ -61,18 +62,18 @@ func goValue(name string) constant.Value {
 			return c.Val()
 		}
 	}
-	fail(fmt.Errorf("no constant %s in %v", name, twinFiles))
+	fail(fmt.Errorf("no constant %s in %v", name, goFiles))
 	return nil
 }
 
-// float is the constant v under a name for the listing.
-func float(name string, v float32) konst { return bits(name, math.Float32bits(v)) }
+// float is the constant v, under a name that the assembly listing shows.
+func float(name string, v float32) literal { return bits(name, math.Float32bits(v)) }
 
-func bits(name string, v uint32) konst {
+func bits(name string, v uint32) literal {
 	if c, ok := konsts[name]; ok {
 		return c
 	}
-	c := konst{table("vec_"+name, 8, func(int) uint32 { return v })}
+	c := literal{table("vec_"+name, 8, func(int) uint32 { return v })}
 	konsts[name] = c
 	return c
 }

@@ -104,8 +104,8 @@ func (g gen) distanceSquares() {
 	g.end()
 }
 
-// hsum4 returns the sums of four vectors in an xmm register. It adds in the order of hsum, so that a row's distance does
-// not depend on the rows beside it.
+// hsum4 returns the sums of four vectors in an xmm register. It adds in the order of hsum, so that a row's distance
+// does not depend on the other rows.
 func (g gen) hsum4(v []VecVirtual) Register {
 	var x [4]Register
 	for i := range x {

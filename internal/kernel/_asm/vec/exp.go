@@ -7,7 +7,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-func one() konst { return float("one", 1) }
+func one() literal { return float("one", 1) }
 
 // exp is exp32:
 //
@@ -24,7 +24,7 @@ func (g gen) exp(x VecVirtual) VecVirtual {
 	g.fnma(r, n, goFloat("ln2High"))
 	g.fnma(r, n, goFloat("ln2Low"))
 	p := g.set(goFloat("expC6"))
-	for _, c := range []konst{goFloat("expC5"), goFloat("expC4"), goFloat("expC3"), goFloat("expC2"), one(), one()} {
+	for _, c := range []literal{goFloat("expC5"), goFloat("expC4"), goFloat("expC3"), goFloat("expC2"), one(), one()} {
 		g.horner(p, r, c)
 	}
 	e := g.iadd(p, g.shl(t, 23))

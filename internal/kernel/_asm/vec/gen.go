@@ -23,7 +23,7 @@ type instruction = func(...Op)
 
 // op3 writes dst = a op b, where b is a register, memory or a constant.
 func (g gen) op3(plain, bcst instruction, dst, a VecVirtual, b Op) VecVirtual {
-	if c, ok := b.(konst); ok {
+	if c, ok := b.(literal); ok {
 		b = c.Mem
 		if g.wide() {
 			plain = bcst
@@ -110,7 +110,7 @@ func (g gen) copy(a VecVirtual) VecVirtual {
 }
 
 // set returns a register with a constant in all lanes.
-func (g gen) set(c konst) VecVirtual { return g.broadcast(c.Mem) }
+func (g gen) set(c literal) VecVirtual { return g.broadcast(c.Mem) }
 
 // broadcast returns a register with the float32 at m in all lanes.
 func (g gen) broadcast(m Op) VecVirtual {
@@ -146,7 +146,7 @@ const (
 )
 
 // keep returns v where x pred c, else 0.
-func (g gen) keep(v VecVirtual, x VecVirtual, pred uint8, c konst) VecVirtual {
+func (g gen) keep(v VecVirtual, x VecVirtual, pred uint8, c literal) VecVirtual {
 	d := g.vec()
 	if g.wide() {
 		k := K()
@@ -161,7 +161,7 @@ func (g gen) keep(v VecVirtual, x VecVirtual, pred uint8, c konst) VecVirtual {
 }
 
 // choose returns yes where x pred c, else no.
-func (g gen) choose(yes, no VecVirtual, x VecVirtual, pred uint8, c konst) VecVirtual {
+func (g gen) choose(yes, no VecVirtual, x VecVirtual, pred uint8, c literal) VecVirtual {
 	if g.wide() {
 		k := K()
 		VCMPPS_BCST(U8(pred), c.Mem, x, k)

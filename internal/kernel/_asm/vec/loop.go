@@ -32,8 +32,8 @@ func (g gen) loop(n Register, unroll int, body func(s step)) {
 	})
 }
 
-// blocks runs body for all n elements: unroll vectors an iteration while there are so many, then one at a time, and the
-// rest under a mask, so that an element is treated alike wherever it lies. n is left as it was.
+// blocks runs body for all n elements: unroll vectors an iteration, then single vectors, then the rest under a mask. So
+// every element takes the same instructions, wherever it lies. n is not changed.
 func (g gen) blocks(n Register, unroll int, body func(steps []step)) {
 	index, left := GP64(), GP64()
 	XORQ(index, index)
@@ -118,7 +118,7 @@ func (s step) store(v VecVirtual, p Register) {
 }
 
 // fill returns v with c in the lanes beyond the slice.
-func (s step) fill(v VecVirtual, c konst) VecVirtual {
+func (s step) fill(v VecVirtual, c literal) VecVirtual {
 	if s.mask == nil {
 		return v
 	}

@@ -43,7 +43,7 @@ func (g gen) norms() {
 	}
 }
 
-// normSums and normGrad come with the weight w and, plain, without.
+// normSums and normGrad have two versions: with the weight w, and plain, without it.
 func (g gen) normSums(plain bool) {
 	const results = ", mean float32) (sum, dot float32)"
 	if plain {

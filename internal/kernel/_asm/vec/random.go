@@ -69,7 +69,7 @@ func (g gen) groups(numbers func(words [4]VecVirtual) [4]VecVirtual) {
 }
 
 // philox returns the four words of each of the blocks. The product of 32-bit numbers has 64 bits, so the even and the
-// odd lanes go separate ways, each in the lower halves of 64-bit lanes, whatever stands in the upper ones:
+// odd lanes are computed separately, each in the lower halves of 64-bit lanes. The upper halves are ignored:
 //
 //	h0, l0 := bits.Mul32(philoxM0, c[0])
 //	h1, l1 := bits.Mul32(philoxM1, c[2])

@@ -49,7 +49,7 @@ func (g gen) zeros(n int) []VecVirtual {
 	return z
 }
 
-// maximum tells NaNs by their bits: without the sign they are above those of infinity. VMAXPS would lose them.
+// maximum detects NaNs by their bits: without the sign they are above those of infinity. VMAXPS alone would lose them.
 func (g gen) maximum() {
 	g.text("max", "(x []float32) (largest float32, doubled uint32)",
 		"returns the largest of the numbers in x and, as NaNs are above 0xFF000000 there, the largest 2 * bits(x).")

@@ -9,7 +9,7 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 )
 
-// declared are the functions so far, for the platforms that do not have them.
+// declared lists the functions written so far, for stubs on the platforms without assembly.
 var declared []string
 
 // text starts the function called name in the variant of this width. The signature is that of a Go declaration.
@@ -25,7 +25,7 @@ func (g gen) text(name, signature, doc string) {
 	declared = append(declared, "func "+name+suffix+signature)
 }
 
-// end returns. Dirty upper halves would slow the scalar code that follows.
+// end returns. It clears the upper halves of the registers, which would slow the scalar code that follows.
 func (g gen) end() {
 	VZEROUPPER()
 	RET()
