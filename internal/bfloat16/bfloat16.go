@@ -17,7 +17,7 @@ func ToFloat32(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) 
 func FromFloat32(v float32) uint16 {
 	u := math.Float32bits(v)
 	if v != v {
-		return uint16(u>>16) | 1<<6 // sets a bit of the fraction: all that were set may be in the lower half
+		return uint16(u>>16) | 1<<6 // sets a bit of the fraction: those that make it a NaN may all be in the lower half
 	}
 	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }

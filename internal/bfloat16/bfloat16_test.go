@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestFromFloat32 compares with the definition: the nearer of the two neighbours; of two equally near ones the even one.
+// TestFromFloat32 compares with the definition: the nearest bfloat16; of two equally near ones, the even one.
 func TestFromFloat32(t *testing.T) {
 	check := func(v float32) {
 		got := FromFloat32(v)
@@ -21,7 +21,7 @@ func TestFromFloat32(t *testing.T) {
 		if ToFloat32(down) != v {
 			up := down + 1 // away from zero
 			value := func(h uint16) float64 {
-				if h&0x7fff == 0x7f80 { // where it would be if exponents went on
+				if h&0x7fff == 0x7f80 { // the value after the largest, if the exponents continued
 					return math.Copysign(0x1p128, float64(v))
 				}
 				return float64(ToFloat32(h))

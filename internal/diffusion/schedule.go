@@ -1,6 +1,6 @@
-// Package diffusion is the noise schedule of the diffusion head and a step back along it: the cosine schedule of
-// Improved DDPM (arXiv 2102.09672) with learned-range variances, respaced to any number of steps (docs/spec.md, section 3.2).
-// It knows no network.
+// Package diffusion has the noise schedule of the diffusion head and its reverse step: the cosine schedule of Improved
+// DDPM (arXiv 2102.09672) with learned-range variances, respaced to any number of steps (docs/spec.md, section 3.2). It
+// does not depend on the network.
 package diffusion
 
 import (
@@ -10,20 +10,21 @@ import (
 	"sync"
 )
 
-// Steps is the number of steps that noise is added in, in training.
+// Steps is the number of noise steps in training.
 const Steps = 1000
 
-// Schedule is a number of steps from text (0) to noise, and what is derived from how much noise each adds. All tables
-// are by step, in float64.
+// Schedule has the steps from the latent vector (step 0) to noise, and tables derived from the noise that each step
+// adds. Tables are indexed by step.
 type Schedule struct {
-	Timesteps     []int // what the network calls the steps: those of Steps that are kept, ascending
-	Betas         []float64
-	AlphasCumprod []float64
+	Timesteps     []int     // the training steps that are kept, ascending: the times that the network gets
+	Betas         []float64 // variance of the noise that each step adds
+	AlphasCumprod []float64 // product of 1 - beta up to each step
 
 	SqrtAlphasCumprod, SqrtOneMinusAlphasCumprod     []float64 // x_t = the first * x_0 + the second * noise
 	SqrtRecipAlphasCumprod, SqrtRecipM1AlphasCumprod []float64 // x_0 = the first * x_t - the second * noise
 	PosteriorMeanCoef1, PosteriorMeanCoef2           []float64 // mean of x_{t-1} = the first * x_0 + the second * x_t
-	// PosteriorLogVarianceClipped is of x_{t-1} given x_t and x_0; step 0, where it is no variance, has that of step 1.
+	// PosteriorLogVarianceClipped is the log variance of x_{t-1} given x_t and x_0. At step 0 that variance is 0, and
+	// the table has the value of step 1.
 	PosteriorLogVarianceClipped []float64
 }
 
@@ -43,8 +44,8 @@ func training() *Schedule {
 	return derive(betas, timesteps)
 }
 
-// cosine is the cosine rounded once: 1 minus a quotient of two that are nearly alike turns the last bit of math.Cos into
-// a part in 10^12, and the reference's cosine is right to the last bit.
+// cosine returns the correctly rounded cosine, as the reference's is. A beta is 1 minus the quotient of two nearly
+// equal cosines, so an error in the last bit of math.Cos would become a relative error of 1e-12.
 func cosine(x float64) float64 {
 	const precision, terms = 128, 24 // for x up to pi/2
 	number := func(v float64) *big.Float { return new(big.Float).SetPrec(precision).SetFloat64(v) }
@@ -59,8 +60,8 @@ func cosine(x float64) float64 {
 }
 
 // Respaced returns the schedule of n steps, 2 to Steps, that are evenly spread over those of training, the first and
-// the last included: step i is i*999/(n-1), rounded half to even. The quotient is summed up as the reference does it,
-// which for one n in four makes of a half something else, once or a few times.
+// the last included: step i is i*999/(n-1), rounded half to even. As in the reference, the quotient is computed by
+// repeated addition. For one n in four, its rounding errors change how one or a few halves are rounded.
 func Respaced(n int) *Schedule {
 	if n < 2 || n > Steps {
 		panic(fmt.Sprintf("diffusion: %d steps are not 2 to %d", n, Steps))
@@ -101,8 +102,9 @@ func derive(betas []float64, timesteps []int) *Schedule {
 	return s
 }
 
-// Step makes step i back in place: x [Z] becomes x_{t-1}, from what the network said of it, predicted [2Z]: noise, and
-// where between its bounds the logarithm of the variance lies. noise [Z] is standard normal, and unused at step 0.
+// Step makes reverse step i in place: x [Z] becomes x_{t-1}. predicted [2Z] is the network's output for x: the noise,
+// then v, which interpolates the log variance between its bounds (docs/spec.md, section 3.2). noise [Z] is standard
+// normal, and unused at step 0.
 func (s *Schedule) Step(i int, x, predicted, noise []float32) {
 	z := len(x)
 	least, span := s.PosteriorLogVarianceClipped[i], math.Log(s.Betas[i])-s.PosteriorLogVarianceClipped[i]

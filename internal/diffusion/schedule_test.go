@@ -15,7 +15,7 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 	}
 }
 
-// TestClosedForms checks the tables of every kind of schedule against what they mean.
+// TestClosedForms checks the tables of schedules of several lengths against their definitions.
 func TestClosedForms(t *testing.T) {
 	for _, s := range []*diffusion.Schedule{diffusion.Training(), diffusion.Respaced(2), diffusion.Respaced(7), diffusion.Respaced(100), diffusion.Respaced(1000)} {
 		before := 1.
@@ -40,7 +40,8 @@ func TestClosedForms(t *testing.T) {
 	}
 }
 
-// TestRespacing: any number of steps keeps first and last, in order, each where it belongs, with the training's noise.
+// TestRespacing: any number of steps keeps the first and the last, in order, each near its exact place, with the noise
+// of training.
 func TestRespacing(t *testing.T) {
 	all := diffusion.Training()
 	for n := 2; n <= diffusion.Steps; n++ {
@@ -74,7 +75,8 @@ func TestCosineSchedule(t *testing.T) {
 	}
 }
 
-// TestStepsToAPoint: a network that knows the only target there is leads to it from anywhere, in any number of steps.
+// TestStepsToAPoint: with a network that always predicts the same target, reverse steps end there, from any start and
+// in any number.
 func TestStepsToAPoint(t *testing.T) {
 	const target = -.6
 	for _, n := range []int{2, 3, 10, 100, 1000} {
@@ -89,7 +91,7 @@ func TestStepsToAPoint(t *testing.T) {
 	}
 }
 
-// TestStepOfANormal: where the data is N(0, 1), so is all that is on the way, and a step back of the greatest variance is
+// TestStepOfANormal: if the data is N(0, 1), so is every x_t, and a reverse step of the largest variance is
 // sqrt(1-beta) x + sqrt(beta) noise.
 func TestStepOfANormal(t *testing.T) {
 	for _, n := range []int{2, 10, 100, 1000} {
@@ -99,7 +101,7 @@ func TestStepOfANormal(t *testing.T) {
 			got := []float32{x}
 			s.Step(i, got, []float32{float32(s.SqrtOneMinusAlphasCumprod[i] * x), 1}, []float32{noise})
 			near(t, "a step", float64(got[0]), math.Sqrt(1-s.Betas[i])*x+math.Sqrt(s.Betas[i])*noise, 2e-3)
-			// The network's numbers are float32, and the first step back multiplies their errors by hundreds.
+			// The network's numbers are float32, and the first reverse step multiplies their errors by hundreds.
 		}
 		got := []float32{.8}
 		s.Step(0, got, []float32{0, 1}, nil)

@@ -1,8 +1,8 @@
-// Package flow solves the differential equation of the flow head, dx/dt = v(x, t) from noise at t = 0 to a sample at
-// t = 1, in a fixed number of steps (docs/spec.md, section 3.3). It knows no network.
+// Package flow solves the differential equation of the flow head, dx/dt = v(x, t) from noise at t = 0 to a sample at t
+// = 1, in a fixed number of steps (docs/spec.md, section 3.3). It does not depend on the network.
 package flow
 
-// Solver is a method of solving.
+// Solver is a method of integration.
 type Solver string
 
 const (
@@ -25,7 +25,8 @@ func (s Solver) Times(steps int) []float32 {
 }
 
 // Solve moves x from time 0 to 1 in that many steps. velocity gives evaluation k, at time number k of Times; it may
-// return the same memory each time. middle is memory of the size of x, which Euler does not need.
+// return the same memory each time. middle is memory of the size of x; Euler does not need it. Solve stops at the first
+// error of velocity and returns it.
 func (s Solver) Solve(steps int, x, middle []float32, velocity func(k int, x []float32) ([]float32, error)) error {
 	dt := 1 / float32(steps)
 	k := 0

@@ -48,8 +48,8 @@ func TestOrderOfConvergence(t *testing.T) {
 	}
 }
 
-// TestStraightPaths: what does not depend on x is exact in one step, if it is constant, and by the midpoint rule if it is
-// linear in time.
+// TestStraightPaths: a velocity that does not depend on x is integrated exactly in one step if it is constant, and by
+// the midpoint rule if it is linear in time.
 func TestStraightPaths(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		steps := rapid.IntRange(1, 50).Draw(t, "steps")

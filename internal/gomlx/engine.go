@@ -1,5 +1,5 @@
 // Package gomlx runs graphs of package nn on GoMLX: each operation is a few lines of a GoMLX graph, and gradients come
-// from its automatic differentiation. It shares no code with nn/cpu, and so is a second opinion on values and gradients.
+// from its automatic differentiation. It shares no code with nn/cpu, so it checks values and gradients independently.
 // It runs on GoMLX's pure Go backend, which is slow and does not plan memory. The table of operations (table.go) says
 // which it leaves out, and why.
 package gomlx
@@ -37,13 +37,14 @@ func (e *Engine) Close() { e.backend.Finalize() }
 // Result is the result of a run: the outputs of the graph and, in training, the loss and the gradients of the trainable
 // parameters that it depends on, in their shapes.
 type Result struct {
-	Floats map[*nn.Tensor][]float32
-	Ints   map[*nn.Tensor][]int32
-	Loss   float64
-	Grads  map[*nn.Param][]float32
+	Floats map[*nn.Tensor][]float32 // float32 outputs
+	Ints   map[*nn.Tensor][]int32   // int32 outputs
+	Loss   float64                  // sum of the weighted losses, in training
+	Grads  map[*nn.Param][]float32  // gradients, in training
 }
 
-// Run runs g once. floats has the values of its float32 inputs and random tensors, ints those of its int32 inputs. Ids outside their tables have no defined result.
+// Run runs g once. floats has the values of its float32 inputs and random tensors, ints those of its int32 inputs. A
+// missing value is an error. The result for ids outside their tables is not defined.
 func (e *Engine) Run(g *nn.Graph, floats map[*nn.Tensor][]float32, ints map[*nn.Tensor][]int32, training bool) (*Result, error) {
 	for _, op := range g.Ops() {
 		if err := translates(op); err != nil {
@@ -135,7 +136,7 @@ func (e *Engine) translate(g *nn.Graph, given []*nn.Tensor, nodes []*graph.Node,
 	return append(out, graph.Gradient(loss, wanted...)...)
 }
 
-// read takes the results apart.
+// read splits the results into outputs, loss and gradients.
 func read(g *nn.Graph, params []*nn.Tensor, out []*tensors.Tensor, training bool) (*Result, error) {
 	r := &Result{Floats: map[*nn.Tensor][]float32{}, Ints: map[*nn.Tensor][]int32{}, Grads: map[*nn.Param][]float32{}}
 	for i, t := range g.Outputs() {

@@ -54,7 +54,7 @@ func TestCases(t *testing.T) {
 }
 
 // compareEngines runs a training graph on GoMLX and on the CPU engine on every instruction set, and compares outputs
-// and all gradients: up to a part of a tensor's largest, and floor beyond.
+// and all gradients. The tolerance is relative to a tensor's largest value, plus floor.
 func compareEngines(t *testing.T, e *gomlx.Engine, g *nn.Graph, in nntest.Inputs, tolerance, floor float64) {
 	t.Helper()
 	want, err := e.Run(g, in.Floats, in.Ints, true)
@@ -215,7 +215,7 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// TestMissingValues: what the caller forgot is named.
+// TestMissingValues: the error names an input without values.
 func TestMissingValues(t *testing.T) {
 	g := nn.NewGraph()
 	x := g.Floats("x", 2, 3)

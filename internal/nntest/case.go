@@ -53,24 +53,24 @@ type Run func(t testing.TB, g *nn.Graph, in Inputs, training bool) Result
 // Inputs are the values of a graph's inputs and random tensors, and of its states before a run, by tensor. An engine
 // copies those of states: a run may change them. Parameters have their values in Param.Data.
 type Inputs struct {
-	Floats map[*nn.Tensor][]float32
-	Ints   map[*nn.Tensor][]int32
+	Floats map[*nn.Tensor][]float32 // of float32 tensors
+	Ints   map[*nn.Tensor][]int32   // of int32 tensors
 }
 
 // Result is the result of a run: the outputs and, in training, the loss and the gradients of the parameters that it
 // depends on.
 type Result struct {
-	Floats map[*nn.Tensor][]float32
-	Ints   map[*nn.Tensor][]int32
-	Loss   float64
-	Grads  map[*nn.Param][]float32
+	Floats map[*nn.Tensor][]float32 // float32 outputs
+	Ints   map[*nn.Tensor][]int32   // int32 outputs
+	Loss   float64                  // sum of the weighted losses, in training
+	Grads  map[*nn.Param][]float32  // gradients, in training
 }
 
 // Builder describes the graph of a case: inputs by name, outputs to check. All values follow from the case's name.
 type Builder struct {
-	Graph  *nn.Graph
-	Params *nn.Params
-	Inputs Inputs
+	Graph  *nn.Graph  // the graph that Build describes
+	Params *nn.Params // its parameters
+	Inputs Inputs     // its inputs' values
 
 	rng      *rand.Rand
 	names    map[string]*nn.Tensor

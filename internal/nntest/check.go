@@ -71,7 +71,7 @@ func (b *Builder) compareOutputs(t testing.TB, r Result, want [][]float64, toler
 	}
 }
 
-// compare checks |got - want| against a part of the largest of want. A NaN fails.
+// compare checks |got - want| with a tolerance relative to the largest of want. A NaN fails.
 func compare(t testing.TB, name string, got []float32, want []float64, tolerance float64) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -95,7 +95,7 @@ func compare(t testing.TB, name string, got []float32, want []float64, tolerance
 	}
 }
 
-// loss is what the graph differentiates, from the values of the outputs.
+// loss returns the loss of the graph, from the values of the outputs.
 func (b *Builder) loss(values [][]float64) float64 {
 	sum := 0.
 	for i, o := range b.outputs {

@@ -12,7 +12,7 @@ import (
 )
 
 // Operations returns the names of the operations of package nn, sorted. It reads them from the source in dir, as the
-// types with a method Describe that returns a Description: a new operation cannot be forgotten.
+// types with a method Describe that returns a Description: no new operation can be missed.
 func Operations(t testing.TB, dir string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -7,8 +7,8 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// The definitions of the operations in float64, written as the comments of package nn state them and in no other way. A
-// definition is in the file of its cases; here is what several share.
+// The definitions of the operations in float64, written exactly as the comments of package nn state them. A definition
+// is in the file of its cases; this file has what several share.
 
 func silu(x float64) float64 { return x / (1 + math.Exp(-x)) }
 

@@ -2,7 +2,7 @@ package nntest
 
 import "github.com/calm-go/calm/nn"
 
-// sharingCases are graphs in which tensors meet several operations: they test how an engine plans memory, and which
+// sharingCases are graphs in which several operations read one tensor. They test how an engine plans memory, and which
 // contributions to a gradient overwrite and which add.
 func sharingCases() []Case {
 	return []Case{residuals(), views(), tied(), windows(), overlappingWindows(), squares(), selfAttention(), partlyFrozen(),
@@ -97,7 +97,7 @@ func windows() Case {
 	})
 }
 
-// overlappingWindows: windows that overlap, repeat, leave gaps, and a reader of the whole.
+// overlappingWindows: windows that overlap, repeat or leave gaps, and an operation that reads the whole matrix.
 func overlappingWindows() Case {
 	return graphCase("windows that overlap", func(b *Builder) {
 		g := b.Graph
@@ -198,7 +198,7 @@ func unreached() Case {
 	})
 }
 
-// severalLosses: losses whose gradients are formed in the forward run meet others in one tensor.
+// severalLosses: one tensor gets gradients of losses that compute them in the forward run, and of others.
 func severalLosses() Case {
 	return graphCase("several losses on one tensor", func(b *Builder) {
 		g := b.Graph
@@ -224,7 +224,7 @@ func severalLosses() Case {
 	})
 }
 
-// detachedBranches: computed values in the places that pass no gradient.
+// detachedBranches: computed values as inputs that pass no gradient.
 func detachedBranches() Case {
 	return graphCase("places without gradient", func(b *Builder) {
 		g := b.Graph
