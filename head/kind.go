@@ -10,8 +10,8 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// Kind describes a kind of head to everything outside this package: how it is configured, built, measured, costed and
-// exported. Nothing else knows which kinds there are.
+// Kind describes a kind of head: how it is configured, built, measured, costed and exported. No other package has a
+// list of kinds.
 type Kind struct {
 	// Name is the value of model_type: lower-case letters, digits and underscores.
 	Name string

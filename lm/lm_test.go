@@ -276,7 +276,7 @@ func threadsDoNotMatter(t *testing.T, kind string) {
 		}
 		for param := range want {
 			if !slices.Equal(gradients[param], want[param]) {
-				t.Errorf("the gradient of %s with %d threads is another", param.Name, threads)
+				t.Errorf("the gradient of %s differs with %d threads", param.Name, threads)
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func TestPromptOfEveryLength(t *testing.T) {
 	}
 }
 
-// A long prompt goes through in pieces and gives the same.
+// TestLongPrompt: a long prompt is read in chunks and gives the same.
 func TestLongPrompt(t *testing.T) {
 	e, m := engine(t, 2), tinyLM(2, 3)
 	o := generate.Options{}

@@ -284,7 +284,7 @@ func (c vecCase) checkSplit(t *testing.T, s ISA, where string, start, x, y [][]f
 		c.run(s, part(got, cut, n), part(x, cut, n))
 		for k := range y {
 			if !sameBits(got[k], y[k]) {
-				t.Fatalf("%s: cut at %d the result is another", where, cut)
+				t.Fatalf("%s: cut at %d the result differs", where, cut)
 			}
 		}
 	}
@@ -301,7 +301,7 @@ func (c vecCase) checkInPlace(t *testing.T, s ISA, where string, x, y [][]float3
 		c.run(s, out, in)
 		for o := range out {
 			if !sameBits(out[o], y[o]) {
-				t.Fatalf("%s: the result is another with output %d in place of input %d", where, o, (k+o)%len(in))
+				t.Fatalf("%s: the result differs with output %d in place of input %d", where, o, (k+o)%len(in))
 			}
 		}
 	}

@@ -148,7 +148,7 @@ func TestRotary(t *testing.T) {
 				compareFloats(t, where, dst.data, want, 1e-6)
 				s.Rotary(x.data, x.data, cos.data, sin.data)
 				if !sameBits(x.data, dst.data) {
-					t.Fatalf("%s: the result in place is another", where)
+					t.Fatalf("%s: the result in place differs", where)
 				}
 				if !dst.intact() || !x.intact() || !cos.intact() || !sin.intact() {
 					t.Fatalf("%s: wrote outside", where)

@@ -36,7 +36,7 @@ type gemmArgs struct {
 	LDAdd      int
 	AddPeriod  int
 	Act        activation
-	Pre        []float32 // or nil: receives what goes into Act, laid out as C
+	Pre        []float32 // or nil: receives the input of Act, laid out as C
 }
 
 // gemm is a matrix product that is run many times. Between runs anything in args may be replaced, M included: planning
