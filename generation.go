@@ -30,9 +30,13 @@ type (
 
 // Samplers.
 const (
-	Exact = generate.Exact
-	Batch = generate.Batch
+	Prefix = generate.Prefix // the default: the temperature token by token
+	Batch  = generate.Batch  // of whole patches
+	Exact  = generate.Exact  // of whole patches, without bias, with a random number of draws
 )
+
+// Greedy is the temperature 0 of Options, whose zero value is temperature 1.
+const Greedy = generate.Greedy
 
 // Reasons why a text ends.
 const (

@@ -172,7 +172,7 @@ func TestWaiting(t *testing.T) {
 		}
 	}
 	for name, o := range map[string]calm.Options{
-		"temperature": {Temperature: 2}, "sampler": {Sampler: "greedy"}, "draws": {Draws: -1}, "max tokens": {MaxTokens: -1},
+		"temperature": {Temperature: 2}, "exact at 0": {Temperature: calm.Greedy, Sampler: calm.Exact}, "sampler": {Sampler: "greedy"}, "draws": {Draws: -1}, "max tokens": {MaxTokens: -1},
 	} {
 		for _, err := range m.Generate(t.Context(), "Call", o).Text() {
 			if _, input := errors.AsType[*calm.InputError](err); !input {

@@ -17,8 +17,9 @@ func (m *Model) Shape() generate.Shape {
 	return generate.Shape{PatchSize: 1, VocabSize: v.Size, BOS: v.BOS, EOS: v.EOS, MaxPatches: m.Config.MaxPositionEmbeddings}
 }
 
-// NewSource implements [generate.Model]. The baseline divides its logits by the temperature. So it is always exact and
-// takes one draw a token. It refuses the batch sampler and a number of draws.
+// NewSource implements [generate.Model]. The baseline divides its logits by the temperature. So it samples exactly and takes
+// one draw a token. For patches of one token the prefix and the exact sampler mean the same, and it takes both. It refuses
+// the batch sampler and a number of draws.
 func (m *Model) NewSource(e *cpu.Engine) generate.Source {
 	return &source{engine: e, model: m, weights: make([]float64, m.Config.VocabSize)}
 }
@@ -36,20 +37,20 @@ type source struct {
 
 // Check implements [generate.Source].
 func (s *source) Check(o generate.Options) error {
-	switch T := o.Temperature; {
+	switch T := o.Limit(); {
 	case o.Sampler == generate.Batch:
 		return &generate.InputError{Err: errors.New("generate: the batch sampler is for models that can only draw; the token-level baseline divides its logits: leave the sampler out")}
 	case o.Draws > 0:
 		return &generate.InputError{Err: fmt.Errorf("generate: %d draws: the token-level baseline takes one draw a token at any temperature: leave the draws out", o.Draws)}
-	case !(T > 0 && T <= 1):
-		return &generate.InputError{Err: &temperature.RangeError{T: T, Reason: "must be in (0, 1]"}}
+	case !(T >= 0 && T <= 1):
+		return &generate.InputError{Err: &temperature.RangeError{T: T, Reason: "must be in [0, 1]"}}
 	}
 	return nil
 }
 
 // Begin implements [generate.Source].
 func (s *source) Begin(o generate.Options, length int) {
-	s.seed, s.temperature = o.Seed, o.Temperature
+	s.seed, s.temperature = o.Seed, o.Limit()
 	// The last token of a context is written and never read.
 	if capacity := length - 1; s.session == nil || s.session.Capacity() < capacity {
 		s.session = s.model.NewSession(s.engine, 1, max(capacity, s.model.Config.MaxPositionEmbeddings-1))
@@ -74,14 +75,19 @@ func (s *source) Write(_ context.Context, dst []int32, step int) (int, error) {
 	return 1, nil
 }
 
-// softmax sets weights to exp((logits - max)/T) and returns their sum.
+// softmax sets weights to exp((logits - max)/T) and returns their sum. At T = 0 they are 1 where the logit is the max, and
+// else 0.
 func softmax(weights []float64, logits []float32, T float64) (total float64) {
 	peak := math.Inf(-1)
 	for _, z := range logits {
 		peak = max(peak, float64(z))
 	}
 	for i, z := range logits {
-		weights[i] = math.Exp((float64(z) - peak) / T)
+		if x := float64(z) - peak; x == 0 {
+			weights[i] = 1
+		} else {
+			weights[i] = math.Exp(x / T)
+		}
 		total += weights[i]
 	}
 	return total

@@ -86,6 +86,24 @@ func TestARText(t *testing.T) {
 	}
 }
 
+// TestARGreedy: at temperature 0 every token is the likeliest.
+func TestARGreedy(t *testing.T) {
+	e, m := engine(t, 1), tinyAR()
+	g := testkit.NewWriting(t, e, m, generate.Options{Temperature: generate.Greedy, MaxTokens: 20})
+	got, err := g.Write("Call me")
+	if err != nil || len(got) == 0 {
+		t.Fatal(got, err)
+	}
+	context := append([]int32{256}, tokenizer.Bytes().Encode("Call me")...)
+	for step, id := range got {
+		logits := fullLogits(t, e, m, context)
+		if peak := slices.Max(logits); logits[id] < peak-1e-5 {
+			t.Errorf("token %d is %d with the logit %v, the largest is %v", step, id, logits[id], peak)
+		}
+		context = append(context, id)
+	}
+}
+
 // TestARSameText: the text does not depend on the number of threads, but on the seed.
 func TestARSameText(t *testing.T) {
 	m := tinyAR()

@@ -11,6 +11,7 @@ package generate
 
 import (
 	"context"
+	"slices"
 
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
@@ -74,8 +75,8 @@ func (g *Generator) Check(prompt []int32, o Options) error {
 	if o.Draws < 0 || o.Draws > MaxDraws {
 		return inputError("generate: %d draws: want 0 to %d", o.Draws, MaxDraws)
 	}
-	if o.Sampler != Exact && o.Sampler != Batch {
-		return inputError("generate: sampler %q: want %q or %q", o.Sampler, Exact, Batch)
+	if !slices.Contains(Samplers(), o.Sampler) {
+		return inputError("generate: sampler %q: want %q, %q or %q", o.Sampler, Prefix, Batch, Exact)
 	}
 	patches := g.patches(o)
 	if patches < 2 {

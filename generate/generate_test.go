@@ -292,6 +292,7 @@ func TestBadOptions(t *testing.T) {
 		change     func(o *Options)
 	}{
 		{"sampler", `"greedy"`, func(o *Options) { o.Sampler = "greedy" }},
+		{"samplers", `"prefix", "batch" or "exact"`, func(o *Options) { o.Sampler = "Prefix" }},
 		{"max", "-1", func(o *Options) { o.MaxTokens = -1 }},
 		{"draws", "-1", func(o *Options) { o.Draws = -1 }},
 		{"too many draws", "1000001", func(o *Options) { o.Draws = MaxDraws + 1 }},
@@ -304,5 +305,18 @@ func TestBadOptions(t *testing.T) {
 		if _, ok := errors.AsType[*InputError](err); !ok || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.name, err, c.want)
 		}
+	}
+}
+
+// TestDefaults: zero values stand for temperature 1 and the prefix sampler; the temperature 0 has a name.
+func TestDefaults(t *testing.T) {
+	if o := (Options{}).WithDefaults(); o.Temperature != 1 || o.Limit() != 1 || o.Sampler != Prefix || o.Sampler != Samplers()[0] {
+		t.Errorf("%+v", o)
+	}
+	if o := (Options{Temperature: Greedy, Sampler: Batch}).WithDefaults(); o.Limit() != 0 || o.Sampler != Batch {
+		t.Errorf("%+v stands for temperature %v", o, o.Limit())
+	}
+	if o := (Options{Temperature: .3}).WithDefaults(); o.Limit() != .3 {
+		t.Errorf("%+v stands for temperature %v", o, o.Limit())
 	}
 }

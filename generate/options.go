@@ -1,21 +1,40 @@
 package generate
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
-// Sampler is a way to sample below temperature 1 from a model that can only draw; see package temperature.
+// Sampler is a way to sample below temperature 1 from a model that can only draw (docs/spec.md, section 5). The baseline
+// has logits and needs none.
 type Sampler string
 
+// The samplers.
 const (
-	Exact Sampler = "exact" // without bias, at any temperature, with a random number of draws
-	Batch Sampler = "batch" // from one pool of draws, at any temperature, biased towards temperature 1
+	// Prefix applies the temperature token by token, as ordinary language models do. It chooses from one pool of draws,
+	// which biases it towards temperature 1. It is the default.
+	Prefix Sampler = "prefix"
+	// Batch applies the temperature to whole patches. It chooses from one pool of draws, which biases it towards
+	// temperature 1.
+	Batch Sampler = "batch"
+	// Exact applies the temperature to whole patches, without bias. The number of draws is random, and often large. It
+	// does not take Greedy.
+	Exact Sampler = "exact"
 )
+
+// Samplers lists the samplers, the default first.
+func Samplers() []Sampler { return []Sampler{Prefix, Batch, Exact} }
+
+// Greedy is the temperature 0 of Options, whose zero value is temperature 1: the most frequent token at each place, or the
+// most frequent patch with the Batch sampler; of several the seed decides. The baseline writes the likeliest token.
+const Greedy = math.SmallestNonzeroFloat64
 
 // Options say how to write a text. The zero value writes at temperature 1, with seed 0, as much as the context holds.
 type Options struct {
-	Temperature float64 // in (0, 1]; 0 for 1
-	Sampler     Sampler // "" for Exact
-	// Draws is the max number of draws a patch with the exact sampler, and the number of draws with the batch sampler: 1
-	// to MaxDraws; 0 for temperature.DefaultBudget or temperature.DefaultPool. At temperature 1 a patch takes one.
+	Temperature float64 // in (0, 1]; Greedy for 0, and 0 for 1
+	Sampler     Sampler // "" for Prefix; at temperature 1 all are the same
+	// Draws is the number of draws a patch: of the pool with the prefix and batch samplers, at most with the exact one. It
+	// is 1 to MaxDraws; 0 stands for 64 (prefix), 200 (batch) and 10,000 (exact). At temperature 1 a patch takes one.
 	Draws     int
 	Seed      uint64 // of all random numbers
 	MaxTokens int    // tokens to write at most; 0 for as many as the context holds
@@ -27,7 +46,7 @@ type Options struct {
 	Tail []int32
 }
 
-// MaxDraws bounds the draws of a patch, and with them the memory that the batch sampler takes.
+// MaxDraws bounds the draws of a patch, and with them the memory that a sampler takes.
 const MaxDraws = 1_000_000
 
 // WithDefaults returns the options with the values that zero stands for, except those that depend on the model.
@@ -36,9 +55,17 @@ func (o Options) WithDefaults() Options {
 		o.Temperature = 1
 	}
 	if o.Sampler == "" {
-		o.Sampler = Exact
+		o.Sampler = Prefix
 	}
 	return o
+}
+
+// Limit returns the temperature that the options with their defaults stand for, in [0, 1]: 0 for Greedy.
+func (o Options) Limit() float64 {
+	if o.Temperature == Greedy {
+		return 0
+	}
+	return o.Temperature
 }
 
 // InputError says that the caller asked for something that cannot be done: a prompt too long, a temperature out of

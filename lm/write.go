@@ -1,6 +1,7 @@
 package lm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -69,30 +70,34 @@ var usualSizes = []int{1, 4, 16, 64, maxDrawsAtOnce}
 // choose returns the way to sample, and how many draws to make at once: the decoder reads the whole vocabulary's table
 // for one draw as for a few, so for a large model a few cost little more.
 func (s *source) choose(o generate.Options) (sampleFunc, []int, error) {
-	k := s.model.Config.PatchSize
-	if o.Sampler == generate.Batch && o.Temperature != 1 {
-		pool := o.Draws
-		if pool == 0 {
-			pool = temperature.DefaultPool
-		}
-		batch, err := temperature.NewBatch(o.Temperature, k, pool)
-		if err != nil {
-			return nil, nil, &generate.InputError{Err: err}
-		}
-		return batch.Sample, []int{min(pool, maxDrawsAtOnce)}, nil
-	}
-	budget := o.Draws
-	if budget == 0 {
-		budget = temperature.DefaultBudget
-	}
-	exact, err := temperature.NewExact(o.Temperature, k, budget)
+	k, T := s.model.Config.PatchSize, o.Limit()
+	var sample sampleFunc
+	var sizes []int
+	var err error
 	switch {
-	case err != nil:
-		return nil, nil, &generate.InputError{Err: err}
-	case o.Temperature == 1:
-		return exact.Sample, []int{1}, nil
+	case T == 1: // the first draw that did not diverge
+		var one *temperature.Exact
+		one, err = temperature.NewExact(T, k, temperature.DefaultBudget)
+		sample, sizes = one.Sample, []int{1}
+	case o.Sampler == generate.Prefix:
+		pool := cmp.Or(o.Draws, temperature.DefaultPrefixPool)
+		var prefix *temperature.Prefix
+		prefix, err = temperature.NewPrefix(T, k, pool)
+		sample, sizes = prefix.Sample, []int{min(pool, maxDrawsAtOnce)}
+	case o.Sampler == generate.Batch:
+		pool := cmp.Or(o.Draws, temperature.DefaultPool)
+		var batch *temperature.Batch
+		batch, err = temperature.NewBatch(T, k, pool)
+		sample, sizes = batch.Sample, []int{min(pool, maxDrawsAtOnce)}
+	default:
+		var exact *temperature.Exact
+		exact, err = temperature.NewExact(T, k, cmp.Or(o.Draws, temperature.DefaultBudget))
+		sample, sizes = exact.Sample, usualSizes[1:]
 	}
-	return exact.Sample, usualSizes[1:], nil
+	if err != nil {
+		return nil, nil, &generate.InputError{Err: err}
+	}
+	return sample, sizes, nil
 }
 
 // maxDrawsAtOnce bounds the draws made at once, and with them the memory they take.

@@ -15,7 +15,7 @@ func TestFlowText(t *testing.T) {
 	m := testkit.WithHead(head.FlowType)
 	for _, temperature := range []float64{1, .5} {
 		o := generate.Options{}
-		o.Temperature, o.MaxTokens, o.Seed, o.Draws = temperature, 24, 4, 100_000
+		o.Temperature, o.MaxTokens, o.Seed, o.Draws, o.Sampler = temperature, 24, 4, 100_000, generate.Exact
 		want, err := testkit.NewWriting(t, engine(t, 1), m, o).Write("abc")
 		if err != nil || len(want) == 0 {
 			t.Fatalf("T = %v: %v, %v", temperature, want, err)

@@ -124,7 +124,8 @@ func TestSameText(t *testing.T) {
 	for _, c := range []struct {
 		T       float64
 		sampler generate.Sampler
-	}{{1, generate.Exact}, {.7, generate.Exact}, {.5, generate.Exact}, {.5, generate.Batch}, {1, generate.Batch}} {
+	}{{1, generate.Exact}, {.7, generate.Exact}, {.5, generate.Exact}, {.5, generate.Batch}, {.7, generate.Batch}, {1, generate.Batch},
+		{1, ""}, {.7, ""}, {1. / 3, generate.Prefix}, {generate.Greedy, generate.Prefix}, {generate.Greedy, generate.Batch}} {
 		o := generate.Options{}
 		o.Temperature, o.Sampler, o.MaxTokens, o.Seed = c.T, c.sampler, 40, 4
 		one := testkit.NewWriting(t, engine(t, 1), m, o)
@@ -181,8 +182,11 @@ func TestTemperature(t *testing.T) {
 	if d := distance(want, probability); d < .1 {
 		t.Fatalf("%d different patches, squares differ from probabilities by %v: the test shows nothing", len(want), d)
 	}
-	for kind, n := range map[generate.Sampler]int{generate.Exact: 3000, generate.Batch: 1500} {
-		o.Sampler = kind
+	for kind, n := range map[generate.Sampler]int{generate.Exact: 3000, generate.Batch: 1500, generate.Prefix: 1500} {
+		o.Sampler, o.Draws = kind, 0
+		if kind == generate.Prefix {
+			o.Draws = 200 // for a bias as small as that of the others
+		}
 		s := m.NewSource(e)
 		s.Begin(o, 10)
 		if err := s.Read(prompt); err != nil {
@@ -212,7 +216,7 @@ func distance(a, b map[int32]float64) (d float64) {
 // A real sampler over its budget.
 func TestBudgetOfModel(t *testing.T) {
 	o := generate.Options{}
-	o.Temperature, o.Draws = .05, 50
+	o.Temperature, o.Sampler, o.Draws = .05, generate.Exact, 50
 	_, err := testkit.NewWriting(t, engine(t, 1), tinyLM(4, 5), o).Write("abc")
 	if b, ok := errors.AsType[*generate.BudgetError](err); !ok || b.Draws != 50 || b.T != .05 || b.Patch < 1 {
 		t.Errorf("%v", err)
@@ -225,11 +229,13 @@ func TestBadOptions(t *testing.T) {
 		name, want string
 		change     func(o *generate.Options)
 	}{
-		{"below zero", "must be in (0, 1]", func(o *generate.Options) { o.Temperature = -.5 }},
-		{"above one", "(0, 1]", func(o *generate.Options) { o.Temperature = 1.2 }},
-		{"NaN", "(0, 1]", func(o *generate.Options) { o.Temperature = math.NaN() }},
+		{"below zero", "must be in [0, 1]", func(o *generate.Options) { o.Temperature = -.5 }},
+		{"above one", "[0, 1]", func(o *generate.Options) { o.Temperature = 1.2 }},
+		{"NaN", "[0, 1]", func(o *generate.Options) { o.Temperature = math.NaN() }},
+		{"exact above one", "(0, 1]", func(o *generate.Options) { o.Temperature, o.Sampler = 1.2, generate.Exact }},
+		{"exact at 0", "temperature 0: the exact sampler needs more than 0", func(o *generate.Options) { o.Temperature, o.Sampler = generate.Greedy, generate.Exact }},
 		{"batch at 1.5", "[0, 1]", func(o *generate.Options) { o.Temperature, o.Sampler = 1.5, generate.Batch }},
-		{"budget below n", "at least 10 draws", func(o *generate.Options) { o.Temperature, o.Draws = .1, 9 }},
+		{"budget below n", "at least 10 draws", func(o *generate.Options) { o.Temperature, o.Sampler, o.Draws = .1, generate.Exact, 9 }},
 	} {
 		o := generate.Options{}
 		c.change(&o)

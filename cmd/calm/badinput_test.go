@@ -139,7 +139,8 @@ func (b badInput) writing() []badCase {
 		{"generate with an autoencoder", "autoencoder", []string{"generate", b.ae}},
 		{"prompt too long", "shorten it", []string{"generate", b.lm, "--prompt", strings.Repeat("long ", 20)}},
 		{"prompt too long for the baseline", "shorten it", []string{"generate", b.ar, "--prompt", strings.Repeat("long ", 20)}},
-		{"temperature 0", "--temperature", []string{"generate", b.lm, "--temperature", "0"}},
+		{"temperature below 0", "--temperature", []string{"generate", b.lm, "--temperature", "-0.1"}},
+		{"temperature 0 without bias", "use the prefix sampler", []string{"generate", b.lm, "--temperature", "0", "--sampler", "exact"}},
 		{"temperature above 1", "--temperature", []string{"generate", b.lm, "--temperature", "1.1"}},
 		{"temperature that is none", "--temperature", []string{"generate", b.lm, "--temperature", "nan"}},
 		{"sampler that is none", "sampler", []string{"generate", b.lm, "--sampler", "greedy"}},
@@ -159,7 +160,8 @@ func (b badInput) writing() []badCase {
 		{"solver of an energy head", "no keys that can be set anew", []string{"generate", b.lm, "--set", "solver=euler"}},
 		{"draws at temperature 1", "one draw", []string{"generate", b.lm, "--draws", "50"}},
 		{"batch sampler at temperature 1", "below 1", []string{"generate", b.lm, "--sampler", "batch"}},
-		{"fewer draws than 1/T", "at least 2 draws", []string{"generate", b.lm, "--temperature", "0.5", "--draws", "1"}},
+		{"fewer draws than 1/T", "at least 2 draws", []string{"generate", b.lm, "--temperature", "0.5", "--sampler", "exact", "--draws", "1"}},
+		{"batch sampler of the baseline", "divides its logits", []string{"generate", b.ar, "--temperature", "0.5", "--sampler", "batch"}},
 		{"draws of the baseline", "one draw a token", []string{"generate", b.ar, "--temperature", "0.5", "--draws", "50"}},
 	}
 }

@@ -55,7 +55,7 @@ func TestComplete(t *testing.T) {
 		{[]string{"hidden_act=", "hidden_size="}, []string{"train", "ae", "--set", "hidden_"}}, {[]string{"hidden_size="}, []string{"train", "lm", "--set", "hidden_"}},
 		{[]string{"input=both", "input=latents", "input=tokens"}, []string{"train", "lm", "--set", "input="}}, {[]string{"dtype=", "sampling_steps=", "solver="}, []string{"eval", lm, "--set", ""}},
 		{[]string{"dtype=bfloat16", "dtype=float32"}, []string{"generate", lm, "--set", "dtype="}}, {[]string{"solver=euler"}, []string{"generate", lm, "--set", "solver=e"}},
-		{[]string{"batch", "exact"}, []string{"generate", lm, "--sampler", ""}}, {[]string{"all", "reference"}, []string{"eval", lm, "--windows", ""}},
+		{[]string{"batch", "exact", "prefix"}, []string{"generate", lm, "--sampler", ""}}, {[]string{"all", "reference"}, []string{"eval", lm, "--windows", ""}},
 		{[]string{"energy", "flow"}, []string{"quickstart", "--head", ""}}, {[]string{"diffusion", "energy", "flow"}, []string{"bench", "generate", "--head", ""}},
 		{[]string{"bfloat16", "float16", "float32"}, []string{"export", lm, "x", "--dtype", ""}},
 	} {

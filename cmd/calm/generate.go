@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/generate"
 )
 
 func newGenerate() *cobra.Command {
@@ -25,18 +26,26 @@ func newGenerate() *cobra.Command {
 		Short: "Write text with a run",
 		Long: `Continue a prompt until the text ends, --max-tokens are written, or the context that the model was trained on is full.
 
-Temperature 1 samples what the model learned. A language model has no likelihoods, so a lower temperature takes many
-samples of each patch. The exact sampler draws until one is accepted, at most --draws; if none is, the text so far stays
-and the exit status is 1. The batch sampler draws --draws at once and chooses among the most frequent; it takes the
-temperatures 1/2, 1/3 and so on.`,
+Temperature 1 samples what the model learned. A lower temperature prefers what is frequent, and 0 takes the most
+frequent. A language model has no likelihoods, so below 1 it draws each patch many times, and a sampler chooses:
+
+  prefix  token by token, from --draws patches: temperature as other language models have it
+  batch   among whole patches, from --draws of them: the paper's Algorithm 2, which repeats itself more
+  exact   among whole patches, without the bias of the other two: the paper's Algorithm 1. It draws until a patch is
+          accepted, --draws at most; if none is, the text so far stays and the exit status is 1. Not for temperature 0
+
+The token-level baseline has likelihoods. It takes no sampler.`,
 		Example: `  calm generate runs/lm --prompt "Call me"
-  calm generate runs/lm --prompt "The whale" --temperature 0.5 --sampler batch --seed 7
+  calm generate runs/lm --prompt "The whale" --temperature 0.5 --seed 7
   echo -n "It was" | calm generate runs/lm --prompt - --max-tokens 200
   calm generate runs/lm --ids 791,42,1053`,
 		Args: exactly(1, "one run directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !(o.Temperature > 0 && o.Temperature <= 1) {
-				return badUsage("--temperature %g: want more than 0 and at most 1", o.Temperature)
+			if !(o.Temperature >= 0 && o.Temperature <= 1) {
+				return badUsage("--temperature %g: want 0 to 1", o.Temperature)
+			}
+			if o.Temperature == 0 {
+				o.Temperature = calm.Greedy
 			}
 			if err := f.check(); err != nil {
 				return err
@@ -84,12 +93,20 @@ temperatures 1/2, 1/3 and so on.`,
 	fl.StringVar(&prompt, "prompt", "", "the `TEXT` to continue; - reads it from standard input")
 	fl.StringVar(&ids, "ids", "", "the prompt as token `IDS` with commas, without BOS; the output is ids too")
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "write at most `N` tokens; 0 for as many as the context holds")
-	fl.Float64Var(&o.Temperature, "temperature", 1, "above 0, at most 1")
-	fl.StringVar(&sampler, "sampler", string(calm.Exact), "exact or batch, for temperatures below 1")
-	fl.IntVar(&o.Draws, "draws", 0, "samples of a patch below temperature 1: at most `N` with exact (default 10000), always N with batch (default 200)")
+	fl.Float64Var(&o.Temperature, "temperature", 1, "`T` from 0 to 1; 0 takes the most frequent token at each place")
+	fl.StringVar(&sampler, "sampler", string(calm.Prefix), "`NAME` of the way to choose below temperature 1: prefix, batch or exact")
+	fl.IntVar(&o.Draws, "draws", 0, "draw each patch `N` times below temperature 1 (default: prefix 64, batch 200), at most N times with exact (default 10000)")
 	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws")
 	samplingFlag(cmd, &set)
 	return cmd
+}
+
+// samplerNames lists the values of --sampler, the default first.
+func samplerNames() (names []string) {
+	for _, s := range generate.Samplers() {
+		names = append(names, string(s))
+	}
+	return names
 }
 
 // needless refuses settings of samplers where there is nothing to set: people who give them expect more of them.

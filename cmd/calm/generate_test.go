@@ -43,7 +43,7 @@ func TestGenerate(t *testing.T) {
 // TestOverBudget: with one draw and a low temperature a patch is not accepted; what was written stays.
 func TestOverBudget(t *testing.T) {
 	r := tinyRuns(t)
-	got := calmRun("generate", r.lm, "--prompt", "the whale", "--temperature", "0.1", "--draws", "12")
+	got := calmRun("generate", r.lm, "--prompt", "the whale", "--temperature", "0.1", "--sampler", "exact", "--draws", "12")
 	if got.status != exitFailed || got.out != "the whale\n" && !strings.HasPrefix(got.out, "the whale") {
 		t.Errorf("want status 1 and the prompt: %v", got)
 	}
@@ -55,8 +55,29 @@ func TestOverBudget(t *testing.T) {
 	if strings.Count(got.errOut, "\n") != 1 {
 		t.Errorf("more than a sentence: %q", got.errOut)
 	}
-	if batch := must(t, "generate", r.lm, "--prompt", "the whale", "--temperature", "0.5", "--sampler", "batch", "--draws", "20", "--max-tokens", "8"); len(batch.out) < 12 {
-		t.Errorf("the batch sampler wrote %q", batch.out)
+}
+
+// TestSamplers: below temperature 1 every text ends, with any sampler that takes the temperature. Zero writes what is most
+// frequent, with the prefix sampler unless another is named.
+func TestSamplers(t *testing.T) {
+	r := tinyRuns(t)
+	write := func(dir string, args ...string) string {
+		return must(t, append([]string{"generate", dir, "--prompt", "the whale", "--max-tokens", "8"}, args...)...).out
+	}
+	for _, args := range [][]string{{"--temperature", "0.5"}, {"--temperature", "0.7"}, {"--temperature", "0.01"}, {"--temperature", "0"},
+		{"--temperature", "0.7", "--draws", "5"}, {"--temperature", "0.5", "--sampler", "batch", "--draws", "20"}, {"--temperature", "0", "--sampler", "batch"}} {
+		if out := write(r.lm, args...); len(out) < 12 {
+			t.Errorf("%v wrote %q", args, out)
+		}
+	}
+	for _, T := range []string{"0.5", "0"} {
+		unasked, named := write(r.lm, "--temperature", T), write(r.lm, "--temperature", T, "--sampler", "prefix", "--draws", "64")
+		if unasked != named {
+			t.Errorf("T = %s: unasked %q, with --sampler prefix --draws 64 %q", T, unasked, named)
+		}
+	}
+	if first, second := write(r.ar, "--temperature", "0"), write(r.ar, "--temperature", "0", "--seed", "9"); first != second {
+		t.Errorf("the baseline's likeliest tokens depend on the seed: %q and %q", first, second)
 	}
 }
 

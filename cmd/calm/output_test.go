@@ -64,7 +64,7 @@ func TestLostOutput(t *testing.T) {
 func TestLostOutputOfAnError(t *testing.T) {
 	r := tinyRuns(t)
 	var errOut bytes.Buffer
-	status := execute([]string{"generate", r.lm, "--prompt", "the whale", "--temperature", "0.1", "--draws", "12"}, strings.NewReader(""), &full{0}, &errOut)
+	status := execute([]string{"generate", r.lm, "--prompt", "the whale", "--temperature", "0.1", "--sampler", "exact", "--draws", "12"}, strings.NewReader(""), &full{0}, &errOut)
 	if status != exitFailed || strings.Count(errOut.String(), "\n") != 1 || !strings.Contains(errOut.String(), "patch ") {
 		t.Errorf("status %d, %q", status, &errOut)
 	}

@@ -272,10 +272,9 @@ func (q *quickstart) measure(ctx context.Context) error {
 var samples = []struct {
 	title       string
 	temperature float64
-	sampler     calm.Sampler
 }{
-	{"at temperature 1, what it has learned", 1, calm.Exact},
-	{"at temperature 1/2, the batch sampler: safer, duller", .5, calm.Batch},
+	{"at temperature 1, what it has learned", 1},
+	{"at temperature 1/2: safer, duller", .5},
 }
 
 func (q *quickstart) write(ctx context.Context) error {
@@ -283,7 +282,7 @@ func (q *quickstart) write(ctx context.Context) error {
 	for i, s := range samples {
 		q.say("\n%d. It writes, %s:", 4+i, s.title)
 		fmt.Fprintf(q.Say, "   %s", prompt)
-		g := q.model.Generate(ctx, prompt, calm.Options{Temperature: s.temperature, Sampler: s.sampler, Seed: q.Seed})
+		g := q.model.Generate(ctx, prompt, calm.Options{Temperature: s.temperature, Seed: q.Seed})
 		for text, err := range g.Text() {
 			if err != nil {
 				return err
