@@ -113,23 +113,6 @@ func (m *Model) encode(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
 	return m.encoderNorm.Apply(g, x)
 }
 
-// Decode adds the decoder to g up to its last norm: latents [.., Z] of P rows give hidden states [P*K, D], whose
-// products with the table are the logits of the patches' tokens.
-func (m *Model) Decode(g *nn.Graph, latents *nn.Tensor) *nn.Tensor {
-	patches := latents.Rows()
-	x := m.fromLatent.Apply(g, g.Reshape(latents, patches, m.Config.LatentSize), nn.LinearOptions{}) // [P, D]
-	x = apply(g, m.decoder[:m.decHalf], x)
-	x = m.expand.Apply(g, x, nn.LinearOptions{}) // [P, K*D]
-	x = g.Reshape(x, patches*m.Config.PatchSize, m.Config.HiddenSize)
-	x = apply(g, m.decoder[m.decHalf:2*m.decHalf], x)
-	return m.decoderNorm.Apply(g, x)
-}
-
-// Tokens adds the decoder and the choice of the likeliest tokens to g: latents [.., Z] of P rows give ids [P*K] int32.
-func (m *Model) Tokens(g *nn.Graph, latents *nn.Tensor) *nn.Tensor {
-	return g.ArgMax(m.Decode(g, latents), g.Param(m.table))
-}
-
 // apply runs x through blocks. Each half of the encoder and of the decoder has floor(n/2) of the n blocks. If n is odd,
 // the last block is declared and never used, as in the reference.
 func apply(g *nn.Graph, blocks []block, x *nn.Tensor) *nn.Tensor {

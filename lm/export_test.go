@@ -6,6 +6,7 @@ import (
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/head"
 )
 
 // Further and NewFurther let tests draw further patches themselves.
@@ -19,4 +20,15 @@ func (f *Further) Score(ctx context.Context, scores *brier.Accumulator, first, r
 }
 
 // SetSizes sets how many draws a model's source makes at once.
-func SetSizes(s generate.Source, sizes ...int) { s.(*source).sizes = sizes }
+func SetSizes(s generate.Source, sizes ...int) { s.(*source).pool.sizes = sizes }
+
+// SetMaxInputs bounds what a pool keeps to decode later.
+func (p *Pool) SetMaxInputs(n int) { p.maxInputs = n }
+
+// WrapHead replaces the samplers of draws that a pool makes n of at a time.
+func (p *Pool) WrapHead(n int, wrap func(head.Sampler) head.Sampler) {
+	if p.drawers[n] == nil {
+		p.drawers[n] = p.newDrawer(n)
+	}
+	p.drawers[n].sampler = wrap(p.drawers[n].sampler)
+}
