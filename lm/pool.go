@@ -51,7 +51,7 @@ var _ temperature.Draws = (*Pool)(nil)
 // row names a token of a draw.
 type row struct{ draw, k int }
 
-// Work counts what a pool did since it was made.
+// Work counts what a pool did since it was made, without compiling its programs.
 type Work struct {
 	Draws  int     // latent vectors that were drawn
 	Tokens int     // of these that were decoded

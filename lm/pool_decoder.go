@@ -89,10 +89,10 @@ func (p *Pool) decoder(n int) *rowDecoder {
 
 // decode decodes the rows that are needed. inputs are those of draws from number first on.
 func (p *Pool) decode(inputs []float32, first int) error {
-	start := time.Now()
 	p.work.Tokens += len(p.rows)
 	for rows := p.rows; len(rows) > 0; {
 		d := p.decoder(len(rows))
+		start := time.Now()
 		in := d.program.Floats(d.in)
 		n := min(d.in.Dim(0), len(rows))
 		for i, r := range rows[:n] {
@@ -106,8 +106,8 @@ func (p *Pool) decode(inputs []float32, first int) error {
 			p.tokens[r.draw*p.patch+r.k] = ids[i]
 		}
 		p.work.Bytes += d.bytes
+		p.work.PerToken += time.Since(start)
 		rows = rows[n:]
 	}
-	p.work.PerToken += time.Since(start)
 	return nil
 }

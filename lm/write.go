@@ -1,7 +1,6 @@
 package lm
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -31,24 +30,19 @@ type source struct {
 	pool *Pool
 
 	seed    uint64
-	sampler sampler
-}
-
-// sampler is one of package temperature's.
-type sampler interface {
-	Sample(dst []int32, draws temperature.Draws, uniform func() float64) (looked int, err error)
+	sampler PatchSampler
 }
 
 // Check implements [generate.Source].
 func (s *source) Check(o generate.Options) error {
-	_, _, err := s.choose(o)
+	_, _, err := NewPatchSampler(o, s.model.Config.PatchSize)
 	return err
 }
 
 // Begin implements [generate.Source].
 func (s *source) Begin(o generate.Options, length int) {
 	s.seed = o.Seed
-	sampler, sizes, err := s.choose(o)
+	sampler, sizes, err := NewPatchSampler(o, s.model.Config.PatchSize)
 	if err != nil {
 		panic(err) // Check had to report it
 	}
@@ -59,41 +53,6 @@ func (s *source) Begin(o generate.Options, length int) {
 		s.session = s.model.NewSession(s.engine, 1, max(capacity, s.model.Config.MaxPositionEmbeddings-1))
 	}
 	s.session.Truncate(0)
-}
-
-// choose returns the way to sample, and how many draws to make at once: the weights are read once for a few draws as for
-// one, so for a large model a few cost little more.
-func (s *source) choose(o generate.Options) (sampler, []int, error) {
-	k, T := s.model.Config.PatchSize, o.Limit()
-	var sampler sampler
-	var sizes []int
-	var err error
-	switch {
-	case T == 1: // the first draw that did not diverge
-		sizes = []int{1}
-		sampler, err = temperature.NewExact(T, k, temperature.DefaultBudget)
-	case o.Sampler == generate.Prefix:
-		pool := cmp.Or(o.Draws, temperature.DefaultPrefixPool)
-		sizes = []int{share(pool)}
-		sampler, err = temperature.NewPrefix(T, k, pool)
-	case o.Sampler == generate.Batch:
-		pool := cmp.Or(o.Draws, temperature.DefaultPool)
-		sizes = []int{share(pool)}
-		sampler, err = temperature.NewBatch(T, k, pool)
-	default:
-		sizes = usualSizes[1:]
-		sampler, err = temperature.NewExact(T, k, cmp.Or(o.Draws, temperature.DefaultBudget))
-	}
-	if err != nil {
-		return nil, nil, &generate.InputError{Err: err}
-	}
-	return sampler, sizes, nil
-}
-
-// share returns how many draws of a pool to make at once: all, or equal parts of them.
-func share(pool int) int {
-	parts := max(1, (pool+maxDrawsAtOnce-1)/maxDrawsAtOnce)
-	return (pool + parts - 1) / parts
 }
 
 // Read implements [generate.Source].

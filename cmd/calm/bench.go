@@ -183,11 +183,12 @@ func newBenchGenerate(f *benchFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate [RUN]",
 		Short: "Measure writing one text: reading the prompt, then writing patch by patch",
-		Long: `Measure one stream of a language model, with a run's weights or with random ones. The rate at which a step reads weights
-stands beside the rate at which this machine reads memory.
+		Long: `Measure one stream of a language model, with a run's weights or with random ones, or of a run of the token-level
+baseline. The rate at which a step reads weights stands beside the rate at which this machine reads memory.
 
-Below temperature 1 random weights are measured with the batch sampler, whose number of draws is fixed. That of the exact
-sampler depends on what the model has learned.`,
+Below temperature 1 the work depends on how alike a model's draws are. Those of random weights are all the same. calm then
+computes what the sampler asks for, and lets it choose among tokens that are as alike as a trained model's: two draws
+agree in a token with probability 3/8.`,
 		Example: `  calm bench generate --preset calm-m
   calm bench generate --preset lm-proto --head energy,diffusion,flow --steps 2,4,10
   calm bench generate runs/lm --temperature 0.5`,
@@ -209,8 +210,9 @@ sampler depends on what the model has learned.`,
 	fl.StringSliceVar(&o.Heads, "head", nil, "`HEADS` to measure, with commas: energy, diffusion, flow (default: the preset's)")
 	fl.IntSliceVar(&o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with the diffusion and flow heads (default: 100 and 10)")
 	fl.IntVar(&o.Prompt, "prompt", 256, "`N` tokens of the prompt")
-	fl.Float64Var(&o.Temperature, "temperature", 1, "above 0, at most 1")
-	fl.StringVar((*string)(&o.Sampler), "sampler", "", "exact or batch, for temperatures below 1 (default: exact with a run, else batch)")
+	fl.Float64Var(&o.Temperature, "temperature", 1, "`T` from 0 to 1; 0 takes the most frequent token at each place")
+	fl.StringVar((*string)(&o.Sampler), "sampler", "", "`NAME` of the way to choose below temperature 1: prefix, batch or exact (default prefix)")
+	fl.IntVar(&o.Draws, "draws", 0, "draw each patch `N` times below temperature 1, see calm generate --help")
 	return cmd
 }
 

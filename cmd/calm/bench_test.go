@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestBenchAll(t *testing.T) {
 			t.Errorf("nothing of %s in\n%s", want, got.out)
 		}
 	}
-	if !strings.Contains(got.out, "T=1,") || !strings.Contains(got.out, "T=0.5 batch") {
+	if !strings.Contains(got.out, "T=1,") || !strings.Contains(got.out, "T=0.5 prefix") {
 		t.Errorf("not both temperatures in\n%s", got.out)
 	}
 }
@@ -136,7 +137,10 @@ func TestBenchBadInput(t *testing.T) {
 		{"--batch", []string{"train", "--preset", "lm-bytes", "--batch", "-6"}},
 		{"--peer", []string{"train", "--preset", "lm-bytes", "--peer", "none.json"}},
 		{"leave out --set", []string{"train", "--preset", "lm-bytes", "--peer", "none.json", "--batch", "2"}},
-		{"--temperature", []string{"generate", "--temperature", "0"}},
+		{"--temperature", []string{"generate", "--temperature", "-0.1"}},
+		{"one draw", []string{"generate", "--draws", "5"}},
+		{"--draws", []string{"generate", "--temperature", "0.5", "--draws", "-5"}},
+		{"use the prefix sampler", []string{"generate", "--preset", "lm-bytes", "--temperature", "0", "--sampler", "exact"}},
 		{"--sampler", []string{"generate", "--sampler", "greedy"}},
 		{"--prompt", []string{"generate", "--prompt", "0"}},
 		{"--steps", []string{"generate", "--preset", "lm-bytes", "--head", "flow", "--steps", "0"}},
@@ -173,12 +177,20 @@ func TestBenchInterrupted(t *testing.T) {
 // TestBenchRun measures the weights of a run, and refuses one of another kind.
 func TestBenchRun(t *testing.T) {
 	r := tinyRuns(t)
-	for _, args := range [][]string{{r.lm}, {r.lm, "--temperature", "0.5", "--sampler", "batch"}} {
+	for _, args := range [][]string{{r.lm}, {r.lm, "--temperature", "0.5", "--sampler", "batch", "--draws", "50"}, {r.lm, "--temperature", "0"},
+		{r.ar}, {r.ar, "--temperature", "0.5"}, {r.ar, "--temperature", "0"}} {
 		got := benchRun(t.Context(), append([]string{"generate", "--json", "--prompt", "8", "--seconds", "0.001"}, args...)...)
-		if got.status != exitDone || !strings.Contains(got.out, `"generate/decode/lm"`) {
+		name := filepath.Base(args[0])
+		if got.status != exitDone || !strings.Contains(got.out, `"generate/prefill/`+name+`"`) || !strings.Contains(got.out, `"generate/decode/`+name+`"`) {
 			t.Errorf("%v: %v", args, got)
 		}
+		for _, key := range []string{`"draws"`, `"tokens_per_draw"`, `"head_ms"`, `"decoder_patch_ms"`, `"decoder_token_ms"`, `"backbone_ms"`} {
+			if strings.Contains(got.out, key) != (args[0] == r.lm) {
+				t.Errorf("%v: %s in or not in %s", args, key, got.out)
+			}
+		}
 	}
+	checkSentence(t, benchRun(t.Context(), "generate", r.ar, "--prompt", "8", "--temperature", "0.5", "--sampler", "batch"), "divides its logits")
 	got := benchRun(t.Context(), "generate", r.ae)
 	if got.status != exitUsage {
 		t.Errorf("want status 2: %v", got)

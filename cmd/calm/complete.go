@@ -23,7 +23,7 @@ func addCompletion(root *cobra.Command) {
 	// Arguments, by the command's path below calm.
 	for path, f := range map[string]cobra.CompletionFunc{
 		"eval": first(runDirs()), "export": first(runDirs()), "info": first(runDirs()), "generate": first(runDirs(run.LM, run.AR)),
-		"bench generate": first(runDirs(run.LM)), "bench brier": first(runDirs(run.LM, run.AR)),
+		"bench generate": first(runDirs(run.LM, run.AR)), "bench brier": first(runDirs(run.LM, run.AR)),
 	} {
 		if cmd, _, err := root.Find(strings.Fields(path)); err == nil {
 			cmd.ValidArgsFunction = f

@@ -44,7 +44,7 @@ func TestComplete(t *testing.T) {
 		want  []string
 		words []string
 	}{
-		{[]string{ae, lm, ar}, []string{"eval", in}}, {[]string{lm, ar}, []string{"generate", in}}, {[]string{lm}, []string{"bench", "generate", in}},
+		{[]string{ae, lm, ar}, []string{"eval", in}}, {[]string{lm, ar}, []string{"generate", in}}, {[]string{lm, ar}, []string{"bench", "generate", in}},
 		{[]string{lm, ar}, []string{"bench", "brier", in}}, {[]string{ae, lm, ar}, []string{"info", in}}, {[]string{ae, lm, ar}, []string{"export", in}},
 		{[]string{ae}, []string{"train", "lm", "--ae", in}}, {[]string{ae, lm, ar}, []string{"train", "--resume", in}}, {[]string{lm}, []string{"eval", in + "l"}},
 		{[]string{filepath.Join(parent, "ae")}, []string{"eval", filepath.Join(parent, "a")}}, {nil, []string{"eval", in + "gone/"}},

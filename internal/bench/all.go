@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 
-	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/run"
 )
 
@@ -61,13 +60,13 @@ func (o AllOptions) parts() []part {
 		scores.Blocks, scores.Tokens = 1, 32
 		tokenizers.Vocab = 300
 	}
-	batch := generation
-	batch.Temperature, batch.Sampler = .5, generate.Batch
+	half := generation
+	half.Temperature = .5
 	return []part{
 		{"gemm", func() error { _, err := gemm.products(); return err }, func(ctx context.Context) error { return Gemm(ctx, gemm) }},
 		{"train", func() error { _, err := train.models(); return err }, func(ctx context.Context) error { return Train(ctx, train) }},
 		{"generate", generation.check, func(ctx context.Context) error { return Generate(ctx, generation) }},
-		{"generate", batch.check, func(ctx context.Context) error { return Generate(ctx, batch) }},
+		{"generate", half.check, func(ctx context.Context) error { return Generate(ctx, half) }},
 		{"brier", func() error { _, err := scores.models(); return err }, func(ctx context.Context) error { return Brier(ctx, scores) }},
 		{"tokenizer", tokenizers.check, func(ctx context.Context) error { return Tokenizer(ctx, tokenizers) }},
 	}

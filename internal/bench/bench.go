@@ -41,8 +41,17 @@ type Result struct {
 	BytesPerStep float64 `json:"bytes_per_step,omitempty"` // weights that a step reads
 	GBPerS       float64 `json:"gb_per_s,omitempty"`       // 10^9 of them a second
 	PeakGBPerS   float64 `json:"peak_gb_per_s,omitempty"`  // reading a slice larger than the caches, on as many threads
-	MBPerS       float64 `json:"mb_per_s,omitempty"`       // 10^6 bytes of text a second
-	PeakRSSMB    float64 `json:"peak_rss_mb,omitempty"`    // 10^6 bytes of memory the process had at most
+
+	// Of writing, means a patch: draws, how many of their K tokens were decoded, and the parts of the time.
+	Draws          float64 `json:"draws,omitempty"`
+	TokensPerDraw  float64 `json:"tokens_per_draw,omitempty"`
+	BackboneMS     float64 `json:"backbone_ms,omitempty"`      // reading the patch before
+	HeadMS         float64 `json:"head_ms,omitempty"`          // drawing noise and latent vectors
+	DecoderPatchMS float64 `json:"decoder_patch_ms,omitempty"` // the part of the decoder that runs once a draw
+	DecoderTokenMS float64 `json:"decoder_token_ms,omitempty"` // the part that runs once a token, with the vocabulary
+
+	MBPerS    float64 `json:"mb_per_s,omitempty"`    // 10^6 bytes of text a second
+	PeakRSSMB float64 `json:"peak_rss_mb,omitempty"` // 10^6 bytes of memory the process had at most
 
 	// Of a training step that was compared with a file of another program's times, TrainOptions.Peer.
 	Peer     string  `json:"peer,omitempty"`      // the program and the processor it ran on

@@ -8,11 +8,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/checkpoint"
-	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
@@ -28,19 +28,19 @@ type GenerateOptions struct {
 	Heads       []string         // values of model_type to measure one after the other; none for the configuration's
 	Steps       []int            // of sampling_steps, likewise, for heads that have the key
 	Prompt      int              // tokens read before, rounded up to patches
-	Temperature float64          // in (0, 1]
-	Sampler     generate.Sampler // below temperature 1; "" for exact with a run and batch without
+	Temperature float64          // in [0, 1]
+	Sampler     generate.Sampler // below temperature 1; "" for prefix
+	Draws       int              // of a patch below temperature 1, see generate.Options; 0 for the sampler's default
 }
 
 // defaultGenerate is what Generate measures unasked.
 var defaultGenerate = []string{"lm-bytes", "lm-proto"}
 
-// Generate measures one stream of text: prefill is reading a prompt, decode is a patch read and the next one drawn, end
-// of text not minded. Beside decode stands the rate at which memory is read, its ceiling where the weights are larger
-// than the caches.
+// Generate measures one stream of text: prefill is reading a prompt, decode is a patch (with the baseline a token) read and
+// the next one drawn, end of text not minded. Beside decode stands the rate at which memory is read, its ceiling where the
+// weights are larger than the caches.
 //
-// Below temperature 1 the number of draws that the exact sampler takes depends on what the model has learned; random
-// weights, whose draws are all alike, give the least. The batch sampler always takes temperature.DefaultPool.
+// Below temperature 1 the work depends on how alike a model's draws are: see typical for random weights.
 func Generate(ctx context.Context, o GenerateOptions) error {
 	inference, err := o.validate()
 	if err != nil {
@@ -124,11 +124,13 @@ func (o GenerateOptions) measureRun(ctx context.Context, eng *cpu.Engine, d run.
 		return err
 	}
 	defer m.Close()
-	l, ok := m.Network.(*lm.Model)
-	if !ok {
-		return usage("bench generate: %s is a run of kind %s, want a language model's (lm)", o.Run, m.Kind)
+	switch network := m.Network.(type) {
+	case *lm.Model:
+		return o.measure(ctx, eng, filepath.Base(o.Run), v, network, peak)
+	case *ar.Model:
+		return o.measureBaseline(ctx, eng, filepath.Base(o.Run), v, network, peak)
 	}
-	return o.measure(ctx, eng, filepath.Base(o.Run), v, l, peak)
+	return usage("bench generate: %s is a run of kind %s, want a language model's (lm) or a baseline's (ar)", o.Run, m.Kind)
 }
 
 func (o GenerateOptions) names() []string {
@@ -151,16 +153,18 @@ func (o GenerateOptions) check() error {
 		return err
 	}
 	switch {
-	case !(o.Temperature > 0 && o.Temperature <= 1):
-		return usage("--temperature %g: want more than 0 and at most 1", o.Temperature)
+	case !(o.Temperature >= 0 && o.Temperature <= 1):
+		return usage("--temperature %g: want 0 to 1", o.Temperature)
 	case slices.ContainsFunc(o.Steps, func(n int) bool { return n < 1 }):
 		return usage("--steps %v: want 1 or more", o.Steps)
 	case o.Prompt < 1 || o.Prompt > config.MaxTokens:
 		return usage("--prompt %d: want 1 to %d tokens", o.Prompt, config.MaxTokens)
-	case o.Sampler != "" && o.Sampler != generate.Exact && o.Sampler != generate.Batch:
-		return usage("--sampler %q: want %q or %q", o.Sampler, generate.Exact, generate.Batch)
-	case o.Sampler == generate.Batch && o.Temperature == 1:
-		return usage("--sampler batch: at --temperature 1 a patch takes one draw: leave it out, or take a temperature below 1")
+	case o.Sampler != "" && !slices.Contains(generate.Samplers(), o.Sampler):
+		return usage("--sampler %q: want %q, %q or %q", o.Sampler, generate.Prefix, generate.Batch, generate.Exact)
+	case o.Draws < 0 || o.Draws > generate.MaxDraws:
+		return usage("--draws %d: want 0 to %d", o.Draws, generate.MaxDraws)
+	case o.Temperature == 1 && (o.Draws > 0 || o.Sampler == generate.Batch || o.Sampler == generate.Prefix):
+		return usage("--sampler and --draws: at --temperature 1 a patch takes one draw: leave them out, or take a temperature below 1")
 	case o.Run != "" && (len(o.Presets) > 0 || len(o.Heads) > 0 || o.Load):
 		return usage("--preset, --head and --load are for random weights: leave them out with the run %s", o.Run)
 	}
@@ -194,57 +198,4 @@ func (o GenerateOptions) validateRun() error {
 		}
 	}
 	return nil
-}
-
-// measure measures a model's prefill and decode.
-func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name string, v variant, m *lm.Model, peak func(time.Duration) float64) error {
-	forgetPeakRSS()
-	s, err := newStream(eng, m, o)
-	if err != nil {
-		return err
-	}
-	positions := len(s.prompt) / m.Config.PatchSize
-	threads, isa := eng.Threads(), eng.ISA().String()
-	if v.first {
-		prefill := &series{run: s.prefill, peak: fmaPeak(eng.ISA(), threads)}
-		if err := measure(ctx, o.duration(), prefill); err != nil {
-			return fmt.Errorf("bench generate %s: %w", name, err)
-		}
-		r := prefill.result("generate/prefill/"+name, plural.Count(len(s.prompt), "token"), threads, isa)
-		r.arithmetic(m.Reading(positions, positions).Weights().FLOPs, prefill.peaks) // without attention
-		r.TokensPerS = float64(len(s.prompt)) / r.MSMedian * 1e3
-		o.Emit(r)
-	} else if err := s.prefill(); err != nil {
-		return fmt.Errorf("bench generate %s: %w", name, err)
-	}
-
-	decode := &series{run: s.decode, peak: peak}
-	if err := measure(ctx, o.duration(), decode); err != nil {
-		return fmt.Errorf("bench generate %s: %w", name, err)
-	}
-	shape := fmt.Sprintf("T=%g, after %s", o.Temperature, plural.Count(len(s.prompt), "token"))
-	if o.Temperature < 1 {
-		shape = fmt.Sprintf("T=%g %s, after %s", o.Temperature, s.sampler, plural.Count(len(s.prompt), "token"))
-	}
-	if kind := m.HeadKind; kind.TakesSteps() {
-		name = fmt.Sprintf("%s/%s-%d", name, kind.Name, m.Head.Steps())
-	} else if kind.Name != head.Default().ModelType { // whose name is left out
-		name += "/" + kind.Name
-	}
-	r := decode.result("generate/decode/"+name, shape, threads, isa)
-	r.TokensPerS = float64(m.Config.PatchSize) / r.MSMedian * 1e3
-	r.BytesPerStep = m.Reading(1, 1).Weights().Bytes + s.sampled/float64(s.step)
-	r.GBPerS = r.BytesPerStep / r.MSMedian / 1e6
-	r.PeakGBPerS = median(decode.peaks) / 1e9
-	r.PeakRSSMB = max(0, peakRSS()-readBytes/1e6) // without what the memory's rate is measured on
-	o.Emit(r)
-	return nil
-}
-
-// drawingBytes counts the bytes of weights read to draw that many patches at once.
-func drawingBytes(m *lm.Model, draws int) (sum float64) {
-	for _, part := range m.Drawing(draws) {
-		sum += part.Weights().Bytes
-	}
-	return sum
 }

@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/run"
 )
 
@@ -14,7 +16,11 @@ func TestGenerate(t *testing.T) {
 		temperature float64
 		sampler     generate.Sampler
 		shape       string
-	}{{1, "", "T=1, after 12 tokens"}, {.5, "", "T=0.5 batch, after 12 tokens"}, {.7, generate.Exact, "T=0.7 exact, after 12 tokens"}} {
+		draws       float64
+		tokens      [2]float64 // of a draw, at least and at most
+	}{{1, "", "T=1, after 12 tokens", 1, [2]float64{4, 4}}, {.5, "", "T=0.5 prefix, after 12 tokens", 64, [2]float64{1.3, 2.3}},
+		{0, "", "T=0 prefix, after 12 tokens", 64, [2]float64{1.3, 2.5}}, {.5, generate.Batch, "T=0.5 batch, after 12 tokens", 200, [2]float64{3, 3.95}},
+		{.7, generate.Exact, "T=0.7 exact, after 12 tokens", 0, [2]float64{1.001, 3}}} {
 		o, list := collect()
 		o.Seconds = .05 // long enough for contexts to be full
 		err := Generate(t.Context(), GenerateOptions{Options: o, Presets: []string{"lm-bytes"}, Set: tinySets(run.LM), Prompt: 10,
@@ -27,7 +33,10 @@ func TestGenerate(t *testing.T) {
 		if decode.PeakRSSMB == 0 {
 			decode.PeakRSSMB = 1 // memory of a test process may come to less than what is subtracted
 		}
-		wantKeys(t, decode, "tokens_per_s bytes_per_step gb_per_s peak_gb_per_s peak_rss_mb")
+		wantKeys(t, decode, "tokens_per_s bytes_per_step gb_per_s peak_gb_per_s peak_rss_mb draws tokens_per_draw backbone_ms head_ms decoder_patch_ms decoder_token_ms")
+		if c.draws > 0 && decode.Draws != c.draws || decode.TokensPerDraw < c.tokens[0] || decode.TokensPerDraw > c.tokens[1] {
+			t.Errorf("%s: %v draws a patch, %v tokens decoded of each", c.shape, decode.Draws, decode.TokensPerDraw)
+		}
 		if prefill.Name != "generate/prefill/lm-bytes" || decode.Name != "generate/decode/lm-bytes" || decode.Shape != c.shape {
 			t.Errorf("%+v\n%+v", prefill, decode)
 		}
@@ -80,4 +89,41 @@ func TestGenerateHeads(t *testing.T) {
 	step := func(out float64) float64 { return 4 * (16*8 + 16 + 2*(16*16+16) + 2*16 + 16*out + out) }
 	near(t, "a step of diffusion", bytes[d+"diffusion-5"]-bytes[d+"diffusion-3"], 2*step(16))
 	near(t, "a step of flow", bytes[d+"flow-5"]-bytes[d+"flow-3"], 2*2*step(8))
+}
+
+// TestTypical: draws agree as often as they should, whichever are asked for, and others in another step.
+func TestTypical(t *testing.T) {
+	const n = 4000
+	tokens := make([]int32, n)
+	draws := make([]int, n)
+	for i := range draws {
+		draws[i] = i
+	}
+	d := &typical{Draws: &temperature.Patches{K: 2, IDs: make([]int32, 2*n)}, step: 3}
+	var before []int32
+	for k := range 2 {
+		if err := d.Tokens(tokens, draws, k); err != nil {
+			t.Fatal(err)
+		}
+		counts, pairs := map[int32]float64{}, 0.
+		for _, v := range tokens {
+			pairs += counts[v]
+			counts[v]++
+		}
+		if got := pairs / (n * (n - 1) / 2); math.Abs(got-agreement) > .02 {
+			t.Errorf("token %d: two draws agree with probability %v, want %v", k, got, agreement)
+		}
+		one := make([]int32, 1)
+		if err := d.Tokens(one, []int{n - 7}, k); err != nil || one[0] != tokens[n-7] {
+			t.Errorf("token %d of a draw is %d alone, %d beside others (%v)", k, one[0], tokens[n-7], err)
+		}
+		if slices.Equal(tokens, before) {
+			t.Error("both places have the same tokens")
+		}
+		before = slices.Clone(tokens)
+	}
+	d.step++
+	if err := d.Tokens(tokens, draws, 1); err != nil || slices.Equal(tokens, before) {
+		t.Errorf("another step has the same tokens (%v)", err)
+	}
 }

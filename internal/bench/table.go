@@ -51,6 +51,8 @@ func rates(r Result) (list []string) {
 	}
 	add(r.TokensPerS, "%.4g tokens/s", r.TokensPerS)
 	add(r.GBPerS, "%.4g MB of weights a step, %.3g GB/s (memory: %.3g)", r.BytesPerStep/1e6, r.GBPerS, r.PeakGBPerS)
+	add(r.Draws, "draws: %.4g, tokens decoded of each: %.3g", r.Draws, r.TokensPerDraw)
+	add(r.HeadMS, "ms: backbone %.3g, head %.3g, decoder %.3g by patch + %.3g by token", r.BackboneMS, r.HeadMS, r.DecoderPatchMS, r.DecoderTokenMS)
 	add(r.MBPerS, "%.4g MB/s", r.MBPerS)
 	add(r.PeakRSSMB, "max %.4g MB", r.PeakRSSMB)
 	add(r.PeerMS, "%s %.4g ms (load %.3g): calm is %.2f x as fast", r.Peer, r.PeerMS, r.PeerLoad, r.OverPeer)
