@@ -1,4 +1,4 @@
-// Package metric names the numbers that training and measuring report. The names are the keys of metrics.jsonl
+// Package metric names the numbers that training and evaluation report. The names are the keys of metrics.jsonl
 // (docs/formats.md).
 package metric
 
@@ -9,35 +9,35 @@ import (
 
 // Metric is one measured number.
 type Metric struct {
-	Name  string
-	Value float64
+	Name  string  // a constant below, a result of a function below, or the name of a head's loss
+	Value float64 // its unit and range are given with the name
 }
 
-// Names of metrics. A head's losses have names of their own, see package head.
+// Names of metrics. The names of the heads' losses are in package head.
 const (
-	Accuracy     = "accuracy"      // share of tokens, in [0, 1]
-	CrossEntropy = "cross_entropy" // nats a token
-	Perplexity   = "perplexity"    // exp(cross entropy)
-	KL           = "kl"            // nats a patch, summed over latent dimensions: clamped in training, unclamped when measured
-	Collapsed    = "collapsed"     // number of latent dimensions that say nothing
-	BrierLM      = "brier_lm"      // percent; 0 where it cannot be measured
-	Anchor       = "anchor_loss"   // mean squared error of samples to the posterior's mean
-	TokenLoss    = "token_loss"    // mean cross entropy of the auxiliary heads, nats a token
-	Diverged     = "sampler_diverged"
+	Accuracy     = "accuracy"         // part of the tokens that are right, in [0, 1]
+	CrossEntropy = "cross_entropy"    // nats per token, 0 or more
+	Perplexity   = "perplexity"       // exp(cross entropy), 1 or more
+	KL           = "kl"               // nats per patch, summed over latent dimensions; clamped in training only
+	Collapsed    = "collapsed"        // number of latent dimensions that carry no information
+	BrierLM      = "brier_lm"         // percent, in [0, 100]; 0 where it cannot be measured (docs/spec.md, section 4)
+	Anchor       = "anchor_loss"      // mean squared distance of samples from the posterior's mean (docs/spec.md, section 7)
+	TokenLoss    = "token_loss"       // cross entropy of the auxiliary token heads, nats per token (docs/spec.md, section 7)
+	Diverged     = "sampler_diverged" // part of a head's draws that diverged, in [0, 1]
 )
 
-// AccuracyNoise is the name of the accuracy under noise of that standard deviation: accuracy_noise03 for .3.
+// AccuracyNoise is the name of the accuracy under latent noise of standard deviation sigma: accuracy_noise03 for .3.
 func AccuracyNoise(sigma float64) string {
 	return "accuracy_noise" + strings.ReplaceAll(fmt.Sprint(sigma), ".", "")
 }
 
-// TokenBrier is the name of an auxiliary head's Brier score, in percent, of token i of a patch, from 0.
+// TokenBrier is the name of the Brier score, in percent, of the auxiliary token head for token i of a patch, from 0.
 func TokenBrier(i int) string { return fmt.Sprintf("token_brier_%d", i+1) }
 
 // Brier is the name of the score Brier-n, in percent, n from 1.
 func Brier(n int) string { return fmt.Sprintf("brier_%d", n) }
 
-// Find returns the value of a metric; 0 where the list does not have it.
+// Find returns the value of the metric with that name, or 0 where the list lacks it.
 func Find(list []Metric, name string) float64 {
 	for _, m := range list {
 		if m.Name == name {

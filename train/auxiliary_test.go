@@ -47,13 +47,13 @@ func mustStep(t *testing.T, trainer *train.Trainer, total int) train.Report {
 
 func metricNames(r train.Report) string {
 	var names []string
-	for _, f := range r.Metrics {
-		names = append(names, f.Name)
+	for _, m := range r.Metrics {
+		names = append(names, m.Name)
 	}
 	return strings.Join(names, " ")
 }
 
-// state copies what a checkpoint would hold, by name.
+// state copies the tensors that a checkpoint would hold, by name.
 func state(trainer *train.Trainer) map[string][]float32 {
 	out := map[string][]float32{}
 	model, optimizer := trainer.Tensors()
@@ -72,8 +72,8 @@ func put(trainer *train.Trainer, values map[string][]float32) {
 	}
 }
 
-// TestTokenLossUntil: with the token loss for half of six steps, the others are, bit for bit, steps of a trainer that
-// never heard of it, and the token heads stay as they are.
+// TestTokenLossUntil turns the token loss off after three of six steps. The last three equal, bit for bit, those of a
+// trainer without token loss, and the token heads do not change in them.
 func TestTokenLossUntil(t *testing.T) {
 	const total = 6
 	with := tinyLMTrainer(t, func(c *lm.Config) { c.TokenLossWeight, c.TokenLossUntil = 4, .5 })
@@ -112,7 +112,7 @@ func TestTokenLossUntil(t *testing.T) {
 	if heads != 3*4 {
 		t.Errorf("%d tensors of token heads", heads)
 	}
-	// A run whose end is not known keeps the loss, and so does one that is given more steps.
+	// The loss is on where the end is not known, and again when the run is given more steps.
 	for _, total := range []int{0, 100} {
 		if got := metricNames(mustStep(t, with, total)); got != on {
 			t.Errorf("of %d steps, step %d has the metrics %q", total, with.Steps(), got)
@@ -120,8 +120,8 @@ func TestTokenLossUntil(t *testing.T) {
 	}
 }
 
-// TestHeadLearningRate: the first update of AdamW is the sign of the gradient times the rate, so the generative head's
-// parameters move that many times farther, and all others as far.
+// TestHeadLearningRate: AdamW's first update is the sign of the gradient times the learning rate. So the multiplier scales
+// the first update of the generative head's parameters, and changes no other.
 func TestHeadLearningRate(t *testing.T) {
 	moved := func(factor float64) map[string]float64 {
 		trainer := tinyLMTrainer(t, func(c *lm.Config) { c.HeadLearningRate = factor })
@@ -145,7 +145,7 @@ func TestHeadLearningRate(t *testing.T) {
 			t.Errorf("%s moves %g times as far, want %g", c.name, got, c.factor)
 		}
 	}
-	// A head that is zero at the end passes nothing on in its first step: give the backbone a reason to move.
+	// A head whose last layer is zero passes no gradient on in the first step. The token loss gives the backbone one.
 	anchored := tinyLMTrainer(t, func(c *lm.Config) { c.HeadLearningRate, c.TokenLossWeight = 3, 1 })
 	plain := tinyLMTrainer(t, func(c *lm.Config) { c.TokenLossWeight = 1 })
 	mustStep(t, anchored, 0)
@@ -153,13 +153,13 @@ func TestHeadLearningRate(t *testing.T) {
 	a, b := state(anchored), state(plain)
 	for name := range b {
 		if strings.HasPrefix(name, "transformer.") && !slices.Equal(a[name], b[name]) {
-			t.Errorf("%s moves otherwise", name)
+			t.Errorf("the multiplier changes the update of %s", name)
 		}
 	}
 }
 
-// TestEnergyOfCoincidingSamples trains from a head whose last layer is zero, so that all samples lie on one point: with
-// beta < 1 the reference's gradient is NaN there. Samples come apart, and the loss falls.
+// TestEnergyOfCoincidingSamples trains from a head whose last layer is zero: all samples are equal. With beta < 1 the
+// reference's gradient is NaN there. The test checks that there is a gradient, and that the loss falls.
 func TestEnergyOfCoincidingSamples(t *testing.T) {
 	for _, beta := range []float64{.25, .5, .75, 1, 1.5, 2} {
 		t.Run(fmt.Sprint(beta), func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestEnergyOfCoincidingSamples(t *testing.T) {
 	}
 }
 
-// TestAnchor: the anchor alone, beside a loss, is reported and pulls samples to the posterior's mean.
+// TestAnchor: the anchor loss is added to the loss, is reported, and pulls samples to the posterior's mean.
 func TestAnchor(t *testing.T) {
 	trainer := tinyLMTrainer(t, func(c *lm.Config) { c.MSEAnchor = 10 })
 	first := mustStep(t, trainer, 0)
@@ -189,7 +189,7 @@ func TestAnchor(t *testing.T) {
 	if want := first.Metrics[0].Value + 10*first.Metrics[1].Value; !(first.Loss > .99999*want && first.Loss < 1.00001*want) {
 		t.Errorf("loss %g, want %g", first.Loss, want)
 	}
-	// Beside next to no anchor: the energy score wants samples apart.
+	// With almost no anchor the error stays larger: the energy score keeps samples apart.
 	barely := tinyLMTrainer(t, func(c *lm.Config) { c.MSEAnchor = 1e-6 })
 	var with, without float64
 	for range 40 {

@@ -1,5 +1,5 @@
-// Package train runs training: the schedule of the learning rate, the optimizer's step, checkpoints, and resuming so
-// that a run that was stopped equals one that was not, bit for bit.
+// Package train runs training: the learning-rate schedule, the optimizer's step, checkpoints and resuming. A run that was
+// stopped and resumed equals one that was not stopped, bit for bit.
 package train
 
 import (
@@ -9,10 +9,10 @@ import (
 	"github.com/calm-go/calm/config"
 )
 
-// Config holds the training keys, under the names of Hugging Face's trainer, which the reference uses. Validate has the
-// bounds of each.
+// Config holds the training keys. They have the names of Hugging Face's trainer, which the reference uses. Validate checks
+// the range of each.
 type Config struct {
-	LearningRate    float64 `json:"learning_rate"`     // the highest of the schedule, above 0
+	LearningRate    float64 `json:"learning_rate"`     // the schedule's maximum, above 0
 	AdamBeta1       float64 `json:"adam_beta1"`        // decay of the first moment, in [0, 1)
 	AdamBeta2       float64 `json:"adam_beta2"`        // decay of the second moment, in [0, 1)
 	AdamEpsilon     float64 `json:"adam_epsilon"`      // added to the root of the second moment, in (0, 1]
@@ -20,30 +20,30 @@ type Config struct {
 	MaxGradNorm     float64 `json:"max_grad_norm"`     // L2 norm that gradients are clipped to; 0: no clipping
 	LRSchedulerType string  `json:"lr_scheduler_type"` // Constant, ConstantWithWarmup, Cosine or WarmupStableDecay
 	WarmupSteps     int     `json:"warmup_steps"`      // steps in which the rate rises from 0; 0: none
-	DecayFraction   float64 `json:"decay_fraction"`    // of warmup_stable_decay: the last part of the steps, in [0, 1], down to 0
-	MaxSteps        int     `json:"max_steps"`         // in all; 0 where minutes decide
-	MaxMinutes      float64 `json:"max_minutes"`       // of training in all, measurements not counted; 0: no limit
+	DecayFraction   float64 `json:"decay_fraction"`    // for WarmupStableDecay: part of the steps, at the end, in which the rate falls to 0; in [0, 1]
+	MaxSteps        int     `json:"max_steps"`         // steps of the whole run; 0: MaxMinutes decides
+	MaxMinutes      float64 `json:"max_minutes"`       // minutes of training in all, without measurements; 0: no limit
 
 	BatchSize                 int `json:"batch_size"`                  // rows of a batch, B
-	BlockSize                 int `json:"block_size"`                  // tokens of a row, T: whole patches
+	BlockSize                 int `json:"block_size"`                  // tokens of a row, T; a multiple of the patch size
 	GradientAccumulationSteps int `json:"gradient_accumulation_steps"` // batches of a step, 1 or more
 
-	Seed         uint64 `json:"seed"`          // of the first weights, the order of the text, and noise
-	LoggingSteps int    `json:"logging_steps"` // a line of metrics after the first step and every so many, 1 or more
-	EvalSteps    int    `json:"eval_steps"`    // a measurement on held-out text every so many steps; 0: at the end only
-	EvalBlocks   int    `json:"eval_blocks"`   // held-out blocks of such a measurement; 0: all
-	SaveSteps    int    `json:"save_steps"`    // a checkpoint every so many steps; 0: at the end only
+	Seed         uint64 `json:"seed"`          // seed of the initial weights, the order of the text, and the noise
+	LoggingSteps int    `json:"logging_steps"` // steps between two lines of metrics, 1 or more; the first step has one too
+	EvalSteps    int    `json:"eval_steps"`    // steps between two measurements on held-out text; 0: at the end only
+	EvalBlocks   int    `json:"eval_blocks"`   // held-out blocks of a measurement; 0: all
+	SaveSteps    int    `json:"save_steps"`    // steps between two checkpoints; 0: at the end only
 }
 
-// Names of LRSchedulerType. Every schedule has the warm-up that warmup_steps says.
+// Values of LRSchedulerType. Every schedule starts with the warm-up of WarmupSteps.
 const (
 	Constant           = "constant"             // the same as ConstantWithWarmup
-	ConstantWithWarmup = "constant_with_warmup" // the highest rate to the end
-	Cosine             = "cosine"               // half a cosine from the highest rate down to 0
-	WarmupStableDecay  = "warmup_stable_decay"  // the highest rate, then in a straight line down to 0
+	ConstantWithWarmup = "constant_with_warmup" // the maximum to the end
+	Cosine             = "cosine"               // half a cosine from the maximum down to 0
+	WarmupStableDecay  = "warmup_stable_decay"  // the maximum, then linearly down to 0
 )
 
-// Default is the reference's recipe (docs/spec.md, section 2) with a batch for one machine.
+// Default returns the reference's recipe (docs/spec.md, section 2) with a batch for one machine.
 func Default() Config {
 	return Config{
 		LearningRate: 3e-4, AdamBeta1: .9, AdamBeta2: .95, AdamEpsilon: 1e-8, WeightDecay: .1, MaxGradNorm: 1,
@@ -53,13 +53,13 @@ func Default() Config {
 	}
 }
 
-// What bounds numbers that are multiplied with others: a step's draws are numbered, minutes become nanoseconds.
+// Bounds that keep products from overflowing: a step's draws are numbered, minutes become nanoseconds.
 const (
-	mostSteps   = 1_000_000_000_000
-	mostMinutes = 100_000_000
+	maxSteps   = 1_000_000_000_000
+	maxMinutes = 100_000_000
 )
 
-// Validate reports everything that is wrong, as a *config.Error.
+// Validate checks every key. Its error is a *config.Error, which lists all that is wrong.
 func (c Config) Validate() error {
 	var p config.Problems
 	config.Positive(&p, "learning_rate", c.LearningRate, config.MaxWeight)
@@ -69,10 +69,10 @@ func (c Config) Validate() error {
 	config.Within(&p, "weight_decay", c.WeightDecay, 0, config.MaxWeight)
 	config.Within(&p, "max_grad_norm", c.MaxGradNorm, 0, 1e15)
 	config.OneOf(&p, "lr_scheduler_type", c.LRSchedulerType, Constant, ConstantWithWarmup, Cosine, WarmupStableDecay)
-	config.Within(&p, "warmup_steps", c.WarmupSteps, 0, mostSteps)
+	config.Within(&p, "warmup_steps", c.WarmupSteps, 0, maxSteps)
 	config.Within(&p, "decay_fraction", c.DecayFraction, 0, 1)
-	config.Within(&p, "max_steps", c.MaxSteps, 0, mostSteps)
-	config.Within(&p, "max_minutes", c.MaxMinutes, 0, mostMinutes)
+	config.Within(&p, "max_steps", c.MaxSteps, 0, maxSteps)
+	config.Within(&p, "max_minutes", c.MaxMinutes, 0, maxMinutes)
 	p.Check(c.MaxSteps > 0 || c.MaxMinutes > 0, "max_steps", c.MaxSteps, "want 1 or more, or max_minutes above 0")
 	config.Within(&p, "batch_size", c.BatchSize, 1, config.MaxTokens)
 	config.Within(&p, "block_size", c.BlockSize, 1, config.MaxTokens)
@@ -81,15 +81,15 @@ func (c Config) Validate() error {
 			"want at most %d tokens in a batch, with block_size = %d: larger ones are made of several (gradient_accumulation_steps)", config.MaxTokens, t))
 	}
 	config.Within(&p, "gradient_accumulation_steps", c.GradientAccumulationSteps, 1, 1_000_000)
-	config.Within(&p, "logging_steps", c.LoggingSteps, 1, mostSteps)
-	config.Within(&p, "eval_steps", c.EvalSteps, 0, mostSteps)
-	config.Within(&p, "eval_blocks", c.EvalBlocks, 0, mostSteps)
-	config.Within(&p, "save_steps", c.SaveSteps, 0, mostSteps)
+	config.Within(&p, "logging_steps", c.LoggingSteps, 1, maxSteps)
+	config.Within(&p, "eval_steps", c.EvalSteps, 0, maxSteps)
+	config.Within(&p, "eval_blocks", c.EvalBlocks, 0, maxSteps)
+	config.Within(&p, "save_steps", c.SaveSteps, 0, maxSteps)
 	return p.Err()
 }
 
-// WholePatches reports a block_size that is no whole patches of that many tokens, or fewer than least, as a *config.Error.
-// It leaves a patch size that none can be for others to report.
+// WholePatches returns a *config.Error where block_size is not a multiple of patch (tokens) or is fewer than least patches.
+// It ignores an invalid patch size, which the model's own configuration reports.
 func (c Config) WholePatches(patch, least int) error {
 	var p config.Problems
 	if patch >= 1 && patch <= config.MaxPatch {
@@ -99,9 +99,9 @@ func (c Config) WholePatches(patch, least int) error {
 	return p.Err()
 }
 
-// LearningRateAt returns the rate of a step, counted from 1, of a run of total steps; total 0 stands for a run whose end
-// is not known yet, and none of its steps decays. Warm-up gives step n the rate lr*min(1, (n-1)/warmup): the first step
-// changes no weight but fills the optimizer's moments, as in the reference.
+// LearningRateAt returns the learning rate of a step, counted from 1, of a run of total steps. A total of 0 means that the
+// end is not known yet: the rate does not decay then. Warm-up gives step n the rate lr*min(1, (n-1)/warmup). So the first
+// step changes no weight but fills the optimizer's moments, as in the reference.
 func (c Config) LearningRateAt(step, total int) float64 {
 	s := step - 1 // steps made before
 	if s < c.WarmupSteps {
@@ -121,8 +121,8 @@ func (c Config) LearningRateAt(step, total int) float64 {
 	return c.LearningRate
 }
 
-// decideAt is the part of a time budget after which the number of steps must be known: where the rate begins to depend
-// on it, or shortly before the end where it never does.
+// decideAt returns the part of a time budget, in (0, 1), after which the number of steps must be known: where the learning
+// rate begins to depend on it. If it never does, that is shortly before the end.
 func (c Config) decideAt() float64 {
 	switch c.LRSchedulerType {
 	case Cosine:

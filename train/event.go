@@ -6,31 +6,31 @@ import (
 	"github.com/calm-go/calm/metric"
 )
 
-// EventKind says what an Event tells of. Lines of metrics.jsonl carry it as "kind".
+// EventKind says what happened. Lines of metrics.jsonl have it under the key "kind".
 type EventKind string
 
 // Kinds of events.
 const (
 	EventStep     EventKind = "step"     // a step was made
 	EventMeasured EventKind = "measured" // the model was measured on held-out text
-	EventSaved    EventKind = "saved"    // a checkpoint was written
-	EventDecided  EventKind = "decided"  // a run under max_minutes fixed its number of steps
-	EventChanged  EventKind = "changed"  // the run goes on with another value of a configuration key
+	EventSaved    EventKind = "saved"    // a checkpoint was written; has no line in metrics.jsonl
+	EventDecided  EventKind = "decided"  // a run with max_minutes fixed its number of steps
+	EventChanged  EventKind = "changed"  // the run continues with another value of a configuration key
 )
 
-// Event is something that happened in training. Steps are counted from 1: Step is the number of steps made when it
-// happened, of EventDecided and EventChanged the first step that they hold for.
+// Event is something that happened in training. Its Step is the number of steps made when it happened. For EventDecided
+// and EventChanged it is the first step, from 1, that the new value applies to.
 type Event struct {
 	Kind EventKind
 
-	Report                       // of the step, for EventStep; for other kinds only its Step is set
-	Total        int             // steps of the run in all; 0 where that is not known yet
-	Seconds      float64         // of training so far, without measurements
-	Remaining    float64         // seconds of training that are left, an estimate; 0 where there is none
-	TokensPerSec float64         // tokens a second of the last 20 steps or so, for EventStep; 0 after the first step
-	Measured     []metric.Metric // for EventMeasured
-	Decided      *Decision       // for EventDecided
-	Changed      *Change         // for EventChanged
+	Report                       // what the step did, for EventStep; for other kinds only Step is set
+	Total        int             // steps of the whole run; 0: not known yet
+	Seconds      float64         // seconds of training so far, without measurements
+	Remaining    float64         // estimated seconds of training left; 0: no estimate
+	TokensPerSec float64         // tokens per second over about the last 20 steps, for EventStep; 0 after the first step
+	Measured     []metric.Metric // what was measured, for EventMeasured
+	Decided      *Decision       // for EventDecided; else nil
+	Changed      *Change         // for EventChanged; else nil
 }
 
 func (l *Loop) event(kind EventKind, r Report, rate float64) Event {
@@ -44,26 +44,26 @@ func (l *Loop) event(kind EventKind, r Report, rate float64) Event {
 	return e
 }
 
-// tell passes an event on.
+// tell reports an event to Progress.
 func (l *Loop) tell(e Event) {
 	if l.Progress != nil {
 		l.guard(func() { l.Progress(e) })
 	}
 }
 
-// guard calls a function of the caller. Should it panic, the steps made are saved on the way out.
+// guard calls a function that the caller provided. If it panics, the steps made are saved before the panic goes on.
 func (l *Loop) guard(call func()) {
 	returned := false
 	defer func() {
 		if !returned && l.Trainer.Steps() > 0 {
-			_ = l.save() // the panic says more
+			_ = l.save() // the panic matters more than an error here
 		}
 	}()
 	call()
 	returned = true
 }
 
-// record writes an event into metrics.jsonl and tells of it.
+// record writes an event to metrics.jsonl and reports it to Progress.
 func (l *Loop) record(e Event) error {
 	if l.Run != nil && (e.Kind != EventStep || l.logs(e.Step)) {
 		if err := l.Run.AppendMetrics(e.line()); err != nil {
@@ -74,10 +74,10 @@ func (l *Loop) record(e Event) error {
 	return nil
 }
 
-// logs reports whether a step has a line of metrics: the first, and those that logging_steps divides.
+// logs reports whether a step has a line of metrics: the first step and multiples of logging_steps do.
 func (l *Loop) logs(step int) bool { return step == 1 || step%l.Trainer.Config.LoggingSteps == 0 }
 
-// line returns the event as it stands in metrics.jsonl.
+// line returns the event's line in metrics.jsonl, by key.
 func (e Event) line() map[string]any {
 	line := map[string]any{"kind": e.Kind, "step": e.Step}
 	switch e.Kind {
@@ -95,22 +95,23 @@ func (e Event) line() map[string]any {
 	return line
 }
 
-// addMetrics adds metrics to a line. JSON has no infinities: what is not finite becomes null.
+// addMetrics adds metrics to a line. A value that is not finite becomes null, since JSON has no infinities.
 func addMetrics(line map[string]any, list []metric.Metric) {
-	for _, f := range list {
-		if line[f.Name] = f.Value; !finite(f.Value) {
-			line[f.Name] = nil
+	for _, m := range list {
+		if line[m.Name] = m.Value; !finite(m.Value) {
+			line[m.Name] = nil
 		}
 	}
 }
 
-// meter measures tokens a second over the last steps.
+// meter measures tokens per second, as an exponential moving average over steps.
 type meter struct {
-	tokens int // a step
-	last   float64
-	rate   float64
+	tokens int     // of a step
+	last   float64 // seconds of training after the last step; 0: there was none
+	rate   float64 // tokens per second
 }
 
+// step returns the rate after a step that ended after now seconds of training.
 func (m *meter) step(now float64) float64 {
 	if took := now - m.last; m.last > 0 && took > 0 {
 		const weight = .05

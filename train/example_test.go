@@ -19,7 +19,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// documents are a text in memory.
+// documents returns 40 short documents in memory.
 func documents() iter.Seq2[corpus.Document, error] {
 	return func(yield func(corpus.Document, error) bool) {
 		for i := range 40 {
@@ -31,7 +31,7 @@ func documents() iter.Seq2[corpus.Document, error] {
 	}
 }
 
-// An autoencoder is trained on documents in memory, without a run directory, and its progress is followed.
+// This trains an autoencoder on documents in memory, without a run directory, and prints its progress.
 func ExampleLoop() {
 	ctx := context.Background()
 	text, err := corpus.Tokenize(ctx, documents(), tokenizer.Bytes())
@@ -76,7 +76,7 @@ func ExampleLoop() {
 	// 20 true <nil>
 }
 
-// The metrics of a run are read line by line, also while it is in training.
+// This reads a run's metrics line by line. The run may be training meanwhile: the last line is incomplete here.
 func ExampleReadMetrics() {
 	dir, err := os.MkdirTemp("", "run")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// goldenSettings is case.json of a training case.
+// goldenSettings is the case.json of a golden training case.
 type goldenSettings struct {
 	Hyper struct {
 		LearningRate    float64 `json:"learning_rate"`
@@ -35,7 +35,7 @@ func (s goldenSettings) config(rows, tokens int) train.Config {
 	return c
 }
 
-// goldenDraws are the random tensors of the graphs and their names in the case.
+// goldenDraws maps the graphs' random tensors to their names in the golden case.
 var goldenDraws = map[string]string{
 	"autoencoder.token_keep": "in.token_keep",
 	"autoencoder.eps":        "in.eps",
@@ -111,7 +111,7 @@ func checkDecay(t *testing.T, ps *nn.Params, s goldenSettings) {
 	for _, p := range ps.Trainable() {
 		decays, stays := slices.Contains(s.WeightDecay, p.Name), slices.Contains(s.NoWeightDecay, p.Name)
 		if decays == stays || decays != p.Decay {
-			t.Errorf("%s: decays %v; the case has it among those that decay: %v, that do not: %v", p.Name, p.Decay, decays, stays)
+			t.Errorf("%s: weight decay %v; in the case's list with decay: %v, without: %v", p.Name, p.Decay, decays, stays)
 		}
 	}
 	if n := len(s.WeightDecay) + len(s.NoWeightDecay); n != len(ps.Trainable()) {
@@ -119,7 +119,7 @@ func checkDecay(t *testing.T, ps *nn.Params, s goldenSettings) {
 	}
 }
 
-// feedDraws fixes the draws of a step, and fails if the graph draws anything that the case has not.
+// feedDraws sets a step's random draws to those of the case, and fails if the graph has a draw that the case lacks.
 func feedDraws(t *testing.T, c testkit.Case, trainer *train.Trainer, step, steps int) {
 	t.Helper()
 	fed := 0
@@ -137,7 +137,7 @@ func feedDraws(t *testing.T, c testkit.Case, trainer *train.Trainer, step, steps
 	}
 }
 
-// drawn reads draws of the case; those that say what to keep are integers there.
+// drawn reads draws of the case. The mask of kept tokens is stored as integers.
 func drawn(t *testing.T, c testkit.Case, name string) []float32 {
 	if name != "in.token_keep" {
 		return c.Floats(t, name)

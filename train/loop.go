@@ -12,36 +12,36 @@ import (
 	"github.com/calm-go/calm/metric"
 )
 
-// Loop trains in a run directory until the steps or the minutes are over or the context ends.
+// Loop trains in a run directory until max_steps or max_minutes are reached or the context ends.
 type Loop struct {
-	Trainer *Trainer
-	Batches *corpus.Batches
-	Run     *checkpoint.Run    // nil: nothing is written
-	Data    corpus.Fingerprint // of the text that Batches come from
+	Trainer *Trainer           // makes the steps
+	Batches *corpus.Batches    // the training text
+	Run     *checkpoint.Run    // where checkpoints and metrics are written; nil: nowhere
+	Data    corpus.Fingerprint // fingerprint of the text that Batches come from
 
-	// Evaluate measures the model on held-out text; nil: never. It must draw from streams of its own.
+	// Evaluate measures the model on held-out text; nil: no measurements. Its random draws must not depend on training's.
 	Evaluate func(ctx context.Context) ([]metric.Metric, error)
-	// Progress is told of every event; nil: nobody.
+	// Progress is called with every event, on the goroutine that trains; nil: not called.
 	Progress func(Event)
 
 	state    loopState
 	started  time.Time
 	spent    float64         // seconds of training before this process
-	measured []metric.Metric // what was measured last
+	measured []metric.Metric // the last measurement
 	meter    meter
-	noted    bool // what was changed on resuming stands in metrics.jsonl
-	unsaved  bool // a checkpoint could not be written: another try would fail alike
+	noted    bool // what changed on resuming is in metrics.jsonl
+	unsaved  bool // a checkpoint could not be written: a second attempt would fail too
 }
 
 // Outcome says how a Loop ended.
 type Outcome struct {
-	Steps    int             // made in all
-	Seconds  float64         // of training in all, without measurements
-	Finished bool            // false where the context or an error ended it
-	Measured []metric.Metric // what was measured last; nil where nothing was
+	Steps    int             // steps made since the run began
+	Seconds  float64         // seconds of training since the run began, without measurements
+	Finished bool            // all steps were made; false where the context or an error ended the loop
+	Measured []metric.Metric // the last measurement of this call; nil: there was none
 }
 
-// total returns the number of steps of the run as far as it is known, else 0.
+// total returns the number of steps of the whole run, or 0 where it is not known yet.
 func (l *Loop) total() int {
 	total := l.Trainer.Config.MaxSteps
 	if n := len(l.state.Decisions); n > 0 {
@@ -55,10 +55,10 @@ func (l *Loop) total() int {
 
 func (l *Loop) seconds() float64 { return l.spent + time.Since(l.started).Seconds() }
 
-// Do trains to the end, and leaves a finished run alone. Whatever ends it, the steps made are saved: the end of the
-// context, for which Outcome.Finished is unset and the error nil; an error of a step, of a measurement or of writing
-// metrics; a panic of Progress or Evaluate. After a *DivergedError the weights before the step are saved, but as they are
-// spoiled as a rule, Resume goes on from the checkpoint before.
+// Do trains to the end. It changes nothing in a finished run. The steps made are saved however training ends: by the end of
+// the context (the error is nil then, and Outcome.Finished is false), by an error of a step, a measurement or writing
+// metrics, or by a panic of Progress or Evaluate. After a *DivergedError the weights before the failed step are saved. They
+// are usually bad already, so Resume continues from the checkpoint before them.
 func (l *Loop) Do(ctx context.Context) (Outcome, error) {
 	l.started, l.measured, l.unsaved = time.Now(), nil, false
 	l.state.Data, l.state.MaxSteps = l.Data, l.Trainer.Config.MaxSteps
@@ -81,7 +81,7 @@ func (l *Loop) Do(ctx context.Context) (Outcome, error) {
 	return l.outcome(), err
 }
 
-// train makes the steps that are left, and what is due between them.
+// train makes the remaining steps, and the measurements and checkpoints between them.
 func (l *Loop) train(ctx context.Context) error {
 	if err := l.note(); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (l *Loop) train(ctx context.Context) error {
 			return err
 		}
 		if l.over() {
-			break // the last measurement and the last checkpoint come whether they are due or not
+			break // the last measurement and the last checkpoint are always made
 		}
 		if l.due(l.Trainer.Config.EvalSteps) {
 			if err := l.measure(ctx); err != nil {
@@ -119,8 +119,8 @@ func (l *Loop) train(ctx context.Context) error {
 	return nil
 }
 
-// note records what was changed or decided where the run goes on. Lines of metrics stand under the first step that they
-// hold for, so that resuming before that step cut them off.
+// note records the changes and decisions that apply from the next step on. Their lines of metrics carry the first step
+// that they apply to, so that resuming before that step removes them.
 func (l *Loop) note() error {
 	if l.noted {
 		return nil
@@ -143,8 +143,8 @@ func (l *Loop) note() error {
 	return errors.Join(errs...)
 }
 
-// makeUp measures where a run was stopped before it could: its metrics are those of one that was not. The checkpoint
-// that follows keeps another stop from measuring twice.
+// makeUp makes the measurement that a stopped run missed, so that its metrics equal those of a run that was not stopped.
+// The checkpoint after it keeps the next resume from measuring again.
 func (l *Loop) makeUp(ctx context.Context) error {
 	if l.over() || !l.due(l.Trainer.Config.EvalSteps) || l.Trainer.Steps() <= l.state.Measured {
 		return nil
@@ -155,14 +155,14 @@ func (l *Loop) makeUp(ctx context.Context) error {
 	return l.checkpoint()
 }
 
-// step makes a step and records it. One that fails was not made: the batches stand before it again.
+// step makes a step and records it. After an error the batches are back at the position before the step.
 func (l *Loop) step(ctx context.Context) error {
 	if err := l.decide(); err != nil {
 		return err
 	}
 	before := l.Batches.Position()
 	report, err := l.Trainer.Step(l.scheduled(), func(dst []int32) error {
-		if ctx.Err() != nil { // a step may be many batches
+		if ctx.Err() != nil { // checked here too, since a step may have many batches
 			return ctx.Err()
 		}
 		return l.Batches.Next(dst)
@@ -179,7 +179,7 @@ func (l *Loop) step(ctx context.Context) error {
 	return l.record(l.event(EventStep, report, l.meter.step(l.seconds())))
 }
 
-// measure evaluates the model and records it. The clock of the training stands still.
+// measure evaluates the model and records the result. The time it takes does not count as training.
 func (l *Loop) measure(ctx context.Context) error {
 	if l.Evaluate == nil {
 		l.state.Measured = l.Trainer.Steps()
@@ -202,7 +202,7 @@ func (l *Loop) measure(ctx context.Context) error {
 	return nil
 }
 
-// checkpoint saves in the middle of training.
+// checkpoint writes a checkpoint during training and reports it.
 func (l *Loop) checkpoint() error {
 	if err := l.save(); err != nil {
 		return err
@@ -229,8 +229,8 @@ func (l *Loop) outcome() Outcome {
 
 func (l *Loop) due(every int) bool { return every > 0 && l.Trainer.Steps()%every == 0 }
 
-// complete reports whether nothing is left to do, the last measurement included. So it is where max_steps is less than
-// what the run has made.
+// complete reports whether nothing is left to do: all steps and the last measurement are made, or the run has more steps
+// than max_steps.
 func (l *Loop) complete() bool {
 	return l.state.Finished || l.over() && (l.Trainer.Steps() > l.total() || l.state.Measured == l.Trainer.Steps())
 }
@@ -244,7 +244,7 @@ func (l *Loop) over() bool {
 	return total > 0 && l.Trainer.Steps() >= total
 }
 
-// scheduled is the number of steps the learning rate goes by.
+// scheduled returns the number of steps that the learning-rate schedule uses; 0: not known yet.
 func (l *Loop) scheduled() int {
 	if l.Trainer.Config.MaxMinutes > 0 && len(l.state.Decisions) == 0 {
 		return 0
@@ -252,9 +252,9 @@ func (l *Loop) scheduled() int {
 	return l.total()
 }
 
-// decide fixes the number of steps of a run under max_minutes once the schedule has to know it, by the speed since the
-// minutes were given. Where a run was given further ones, the tenth of these comes first: its past may have been on another
-// machine.
+// decide fixes the number of steps of a run with max_minutes as soon as the schedule needs it. It uses the speed since
+// max_minutes was set. If it was set on resuming, a tenth of the new minutes must have passed, since the earlier steps may
+// have been made on another machine.
 func (l *Loop) decide() error {
 	budget, step, since := 60*l.Trainer.Config.MaxMinutes, l.Trainer.Steps(), l.state.Since
 	if budget == 0 || len(l.state.Decisions) > 0 {
@@ -276,15 +276,15 @@ func (l *Loop) decide() error {
 	return nil
 }
 
-// recordDecision records a decision under the first step that it holds for.
+// recordDecision records a decision under the first step that it applies to.
 func (l *Loop) recordDecision(d Decision) error {
 	e := l.event(EventDecided, Report{Step: d.Step + 1}, 0)
 	e.Total, e.Decided = d.Total, &d
 	return l.record(e)
 }
 
-// decideAt is the part of a time budget after which the number of steps must be known, for the learning rate or for the
-// end of auxiliary losses; a guess from less than a tenth of the time would be a poor one.
+// decideAt returns the part of a time budget after which the number of steps must be known, for the learning rate or for
+// the end of auxiliary losses. It is a tenth or more, since the speed over less is a poor estimate.
 func (l *Loop) decideAt() float64 {
 	at := l.Trainer.Config.decideAt()
 	if a := l.Trainer.Objective.Auxiliary; a != nil {

@@ -16,15 +16,15 @@ import (
 // Line is one line of metrics.jsonl. docs/formats.md has the keys of each kind.
 type Line struct {
 	Kind EventKind // EventStep, EventMeasured, EventDecided or EventChanged
-	Step int       // number of steps made; of EventDecided and EventChanged the first step that they hold for, from 1
-	// Values are the line's numbers by key: loss, learning_rate, brier_lm and so on. A metric that was not finite is NaN.
+	Step int       // number of steps made; for EventDecided and EventChanged the first step that they apply to, from 1
+	// Values has the line's numbers by key: loss, learning_rate, brier_lm and so on. A metric that was not finite is NaN.
 	Values map[string]float64
-	Change *Change // for EventChanged
+	Change *Change // for EventChanged; else nil
 }
 
-// ReadMetrics reads the metrics of the run in dir, also while it is in training. Lines of older runs, which have no kind,
-// get the one they are of. A missing file is an empty one, and a torn last line is left out. After an error, which names
-// the line, the lines end.
+// ReadMetrics reads the metrics of the run in dir. The run may be training meanwhile. Lines of older runs have no kind;
+// theirs is derived from their keys. A missing file has no lines, and an incomplete last line is left out. An error names
+// the file and the line, and ends the sequence.
 func ReadMetrics(dir string) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		n := 0
@@ -61,7 +61,7 @@ func parseLine(text []byte) (Line, error) {
 		line.Change = &c
 	}
 	line.Values = numbers(keys)
-	if _, decided := line.Values["decided_steps"]; line.Kind == "" { // written before lines had a kind
+	if _, decided := line.Values["decided_steps"]; line.Kind == "" { // from before lines had a kind
 		switch {
 		case measured:
 			line.Kind = EventMeasured
@@ -74,7 +74,7 @@ func parseLine(text []byte) (Line, error) {
 	return line, nil
 }
 
-// take moves the values of keys that are there into what the pointers point to.
+// take decodes the values of the given keys, where present, into the given pointers, and removes them from keys.
 func take(keys map[string]jsontext.Value, into map[string]any) error {
 	for key, to := range into {
 		v, ok := keys[key]
@@ -89,7 +89,7 @@ func take(keys map[string]jsontext.Value, into map[string]any) error {
 	return nil
 }
 
-// numbers returns the numbers among values, null as NaN. One beyond float64 is infinite.
+// numbers returns those values that are numbers, with null as NaN. A number too large for float64 is infinite.
 func numbers(values map[string]jsontext.Value) map[string]float64 {
 	list := map[string]float64{}
 	for key, v := range values {

@@ -31,7 +31,7 @@ func readMetrics(t testing.TB, text string) (lines []train.Line, err error) {
 	return lines, err
 }
 
-// TestReadMetrics: lines of every kind, of older runs too, and of kinds and keys that are not known yet.
+// TestReadMetrics reads lines of every kind, lines of older runs without a kind, and unknown kinds and keys.
 func TestReadMetrics(t *testing.T) {
 	got, err := readMetrics(t, `{"kind":"step","step":10,"loss":2.5,"seconds":0.25}
 {"kind":"measured","step":10,"brier_lm":1.5,"perplexity":null}
@@ -61,7 +61,8 @@ func TestReadMetrics(t *testing.T) {
 	}
 }
 
-// TestReadDamagedMetrics: a torn line at the end is left out, one before is told with its number, and nothing is none.
+// TestReadDamagedMetrics: an incomplete last line is left out, a damaged line before it is an error with its number, and a
+// missing file has no lines.
 func TestReadDamagedMetrics(t *testing.T) {
 	const first = "{\"step\":1}\n"
 	for text, want := range map[string]struct {

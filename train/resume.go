@@ -10,13 +10,13 @@ import (
 	"github.com/calm-go/calm/internal/checkpoint"
 )
 
-// ErrData says that a run is to go on with another text than it began with.
+// ErrData is returned when a run is resumed on another text than it began with.
 var ErrData = errors.New("the data has changed since the run began")
 
-// FewerStepsError says that a run is to end after fewer steps than it has made.
+// FewerStepsError is returned when a run is to end after fewer steps than it has made.
 type FewerStepsError struct {
-	Asked, Made int  // steps in all
-	Finished    bool // the run is finished: as many as it has made change nothing
+	Asked, Made int  // steps of the whole run: asked for, and made
+	Finished    bool // the run is finished, so asking for as many as it has made changes nothing
 }
 
 // Error says how many steps are made and how many can be asked for.
@@ -27,22 +27,27 @@ func (e *FewerStepsError) Error() string {
 	return fmt.Sprintf("the run has made %d steps already, %d are asked for: want %d to end it here, or more", e.Made, e.Asked, e.Made)
 }
 
-// More says how a resumed run goes on. Its zero value: as it was to.
+// More says how a resumed run continues. The zero value continues it as configured, from its newest checkpoint.
 type More struct {
-	Steps   int     // to make in all, those made included, 0 for as many as configured; they count instead of minutes
-	Minutes float64 // to train further, from the checkpoint on, 0 for as configured; with Steps, what comes first ends the run
-	From    *int    // the step of the checkpoint to go on from, 0 also for the beginning; nil for the newest
-	// Was is the configuration before the caller changed Trainer.Config, for checkpoints that do not say what they were
-	// made with; nil where nothing was changed.
+	// Steps is the number of steps of the whole run, those made included; 0: as configured. Without Minutes it also removes
+	// the limit max_minutes.
+	Steps int
+	// Minutes is the further time to train, from the checkpoint on; 0: as configured. With Steps, the first limit that is
+	// reached ends the run.
+	Minutes float64
+	// From is the step of the checkpoint to continue from: 0 is the beginning, nil the newest checkpoint.
+	From *int
+	// Was is the configuration before the caller changed Trainer.Config; nil: nothing was changed. It is needed for older
+	// checkpoints, which do not hold the configuration that they were made with.
 	Was *Config
 }
 
-// Resume takes up a checkpoint of the run, the newest or the one asked for, if there is one, and sets max_steps and
-// max_minutes of Trainer.Config to what was asked for. After a step that diverged it takes the checkpoint before the one
-// that was saved then. Later checkpoints and lines of metrics are removed. Other keys of Trainer.Config may differ from the
-// checkpoint's: Do writes each into metrics.jsonl as a Change. The errors are ErrData, a *FewerStepsError,
-// checkpoint.ErrNoCheckpoint for a checkpoint that was asked for, and a *config.Error for minutes or steps out of range;
-// nothing is removed then. The warnings say what of the run was damaged or diverged.
+// Resume restores a checkpoint of the run, if there is one: the newest, or the one that More asks for. It sets max_steps and
+// max_minutes of Trainer.Config as asked. If the newest checkpoint was written after a step diverged, it restores the one
+// before. Later checkpoints and lines of metrics are removed. Other keys of Trainer.Config may differ from the checkpoint's:
+// Do writes each difference to metrics.jsonl as a Change. The warnings name damaged checkpoints that were skipped, and a
+// step that diverged. The errors are ErrData, a *FewerStepsError, checkpoint.ErrNoCheckpoint for a checkpoint that was asked
+// for, and a *config.Error for steps or minutes out of range; nothing is removed then.
 func (l *Loop) Resume(more More) (warnings []string, err error) {
 	saved, warnings, err := l.pick(more)
 	if err != nil {
@@ -66,7 +71,7 @@ func (l *Loop) Resume(more More) (warnings []string, err error) {
 	return warnings, err
 }
 
-// pick opens the checkpoint to go on from; nil stands for the beginning.
+// pick opens the checkpoint to continue from; nil stands for the beginning.
 func (l *Loop) pick(more More) (saved *checkpoint.Saved, warnings []string, err error) {
 	if more.From != nil {
 		saved, err = l.Run.At(*more.From)
@@ -85,7 +90,7 @@ func (l *Loop) pick(more More) (saved *checkpoint.Saved, warnings []string, err 
 	warnings = saved.Warnings
 	var state loopState
 	if err := saved.Trainer(&state); err != nil || !state.Diverged {
-		return saved, warnings, nil // restore tells the error
+		return saved, warnings, nil // restore returns this error
 	}
 	before, err := l.before(saved.Step)
 	to := "the beginning"
@@ -96,7 +101,7 @@ func (l *Loop) pick(more More) (saved *checkpoint.Saved, warnings []string, err 
 	return before, warnings, errors.Join(err, saved.Close())
 }
 
-// before opens the newest checkpoint before a step that is whole; nil where there is none.
+// before opens the newest undamaged checkpoint before a step; nil: there is none.
 func (l *Loop) before(step int) (*checkpoint.Saved, error) {
 	steps, err := l.Run.Steps()
 	if err != nil {
@@ -114,13 +119,13 @@ func (l *Loop) before(step int) (*checkpoint.Saved, error) {
 	return nil, nil
 }
 
-// restore puts back what is in a checkpoint.
+// restore puts back the state of a checkpoint.
 func (l *Loop) restore(saved *checkpoint.Saved) error {
 	if err := saved.Trainer(&l.state); err != nil {
 		return err
 	}
 	if l.state.Data != l.Data {
-		return fmt.Errorf("%w (fingerprint %.12s, not %.12s): put back what it was", ErrData, l.Data, l.state.Data)
+		return fmt.Errorf("%w (fingerprint %.12s, not %.12s): put the original data back", ErrData, l.Data, l.state.Data)
 	}
 	if err := l.Batches.Seek(l.state.Position); err != nil {
 		return err
@@ -132,10 +137,10 @@ func (l *Loop) restore(saved *checkpoint.Saved) error {
 	return nil
 }
 
-// Finished reports whether the run was finished before, and still is with what it is asked for now.
+// Finished reports whether the run has nothing left to do, after Resume set how long it trains.
 func (l *Loop) Finished() bool { return l.state.Finished }
 
-// goOn sets how long the run trains, and takes up what differs from the configuration of its checkpoint.
+// goOn sets how long the run trains, and notes the differences from its checkpoint's configuration.
 func (l *Loop) goOn(more More) error {
 	was := l.was(more)
 	if err := l.limit(more); err != nil {
@@ -151,14 +156,14 @@ func (l *Loop) goOn(more More) error {
 		l.state.Finished = false
 	}
 	if c.MaxMinutes == 0 {
-		l.state.Decisions = nil // what the clock decided is void
+		l.state.Decisions = nil // max_steps decides now
 	} else if minutes {
 		l.state.Decisions, l.state.Since = nil, Moment{Step: l.Trainer.Steps(), Seconds: l.spent}
 	}
 	return nil
 }
 
-// was returns the configuration of the checkpoint. An older checkpoint says only max_steps.
+// was returns the checkpoint's configuration, by key. An older checkpoint holds only max_steps.
 func (l *Loop) was(more More) map[string]jsontext.Value {
 	if l.state.Config != nil {
 		return l.state.Config
@@ -173,7 +178,7 @@ func (l *Loop) was(more More) map[string]jsontext.Value {
 	return byKey(c)
 }
 
-// limit sets max_steps and max_minutes. A finished run that is asked for as many steps as it has made stays as it is.
+// limit sets max_steps and max_minutes. It changes nothing for a finished run that already has as many steps as asked.
 func (l *Loop) limit(more More) error {
 	made, c := l.Trainer.Steps(), l.Trainer.Config
 	switch {

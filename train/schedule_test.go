@@ -9,7 +9,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// TestLearningRate compares every schedule with rates worked out by hand.
+// TestLearningRate compares every schedule with rates computed by hand.
 func TestLearningRate(t *testing.T) {
 	const lr = 1e-3
 	type at struct {
@@ -27,7 +27,7 @@ func TestLearningRate(t *testing.T) {
 		// Half a cosine from the end of the warm-up to the end: at a quarter (1+cos 45)/2, at half 1/2.
 		{train.Cosine, 2, .4, []at{{0, 10, 0}, {1, 10, .5}, {2, 10, 1}, {4, 10, (1 + math.Sqrt2/2) / 2}, {6, 10, .5}, {10, 10, 0}, {12, 10, 0}, {6, 0, 1}}},
 		{train.Cosine, 0, .4, []at{{0, 2, 1}, {1, 2, .5}}},
-		// The last .4 of 10 steps fall in a straight line: the rate of step s is (10-s)/4.
+		// In the last .4 of 10 steps the rate falls linearly: it is (10-s)/4 after s steps.
 		{train.WarmupStableDecay, 2, .4, []at{{0, 10, 0}, {1, 10, .5}, {2, 10, 1}, {6, 10, 1}, {7, 10, .75}, {8, 10, .5}, {9, 10, .25}, {9, 0, 1}}},
 		{train.WarmupStableDecay, 0, 0, []at{{0, 10, 1}, {9, 10, 1}}},
 		{train.WarmupStableDecay, 0, 1, []at{{0, 4, 1}, {1, 4, .75}, {3, 4, .25}}},
@@ -64,7 +64,7 @@ func TestValidateReportsEverything(t *testing.T) {
 	}
 	for _, key := range []string{"learning_rate", "adam_beta2", "lr_scheduler_type", "max_steps", "batch_size"} {
 		if !keys[key] {
-			t.Errorf("nothing is said of %s: %v", key, problems)
+			t.Errorf("%s is not reported: %v", key, problems)
 		}
 	}
 	if len(keys) != 5 {

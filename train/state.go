@@ -14,47 +14,46 @@ import (
 
 // loopState is the trainer's part of a checkpoint.
 type loopState struct {
-	Position  corpus.Position    `json:"position"`
-	Data      corpus.Fingerprint `json:"data"`
+	Position  corpus.Position    `json:"position"`                   // of the next batch
+	Data      corpus.Fingerprint `json:"data"`                       // of the training text
 	Seconds   float64            `json:"seconds"`                    // of training
-	Decisions []Decision         `json:"decisions"`                  // of a run under max_minutes; only the last one holds
-	MaxSteps  int                `json:"max_steps"`                  // that it was to make
-	Measured  int                `json:"measured"`                   // the step after which it was last measured
+	Decisions []Decision         `json:"decisions"`                  // of a run with max_minutes; only the last one applies
+	MaxSteps  int                `json:"max_steps"`                  // steps that the run was to make
+	Measured  int                `json:"measured"`                   // steps made at the last measurement
 	Finished  bool               `json:"finished"`                   // all steps and the last measurement are made
 	Without   int                `json:"without_auxiliary,omitzero"` // steps made with auxiliary losses off
 
-	// Config is the configuration that the steps before the checkpoint were made with, by key. Older checkpoints have
-	// none.
+	// Config is the configuration that the last steps were made with, by key. Older checkpoints have none.
 	Config  map[string]jsontext.Value `json:"config,omitzero"`
 	Changes []Change                  `json:"changes,omitzero"`
-	Since   Moment                    `json:"since,omitzero"` // when the minutes that hold now were given
-	// Diverged says that the step after the checkpoint diverged.
+	Since   Moment                    `json:"since,omitzero"` // when max_minutes was last set
+	// Diverged reports that the step after the checkpoint diverged.
 	Diverged bool `json:"diverged,omitzero"`
 }
 
-// Decision is what a run under max_minutes decided by the clock. It is written down, so that a run can be repeated and
-// resumed.
+// Decision is the number of steps that a run with max_minutes fixed by its speed. Checkpoints keep it, so that the run can be
+// repeated and resumed.
 type Decision struct {
 	Step    int     `json:"step"`    // steps made when it was decided
-	Total   int     `json:"total"`   // steps that the run is to make in all
-	Seconds float64 `json:"seconds"` // of training when it was decided
+	Total   int     `json:"total"`   // steps of the whole run
+	Seconds float64 `json:"seconds"` // seconds of training when it was decided
 }
 
 // Moment is a point in a run's training.
 type Moment struct {
 	Step    int     `json:"step"`    // steps made
-	Seconds float64 `json:"seconds"` // of training
+	Seconds float64 `json:"seconds"` // seconds of training
 }
 
-// Change says that a run went on with another value of a configuration key.
+// Change records that a run continued with another value of a configuration key.
 type Change struct {
-	Step int    `json:"step"` // the first step that the new value holds for, from 1
-	Key  string `json:"key"`
-	Old  any    `json:"old"` // a float64 or a string
-	New  any    `json:"new"`
+	Step int    `json:"step"` // the first step that the new value applies to, from 1
+	Key  string `json:"key"`  // of config.json's training section
+	Old  any    `json:"old"`  // a float64 or a string
+	New  any    `json:"new"`  // a float64 or a string
 }
 
-// String says it for people: from step 5: learning_rate 0.001 -> 0.0005.
+// String returns the change for people: "from step 5: learning_rate 0.001 -> 0.0005".
 func (c Change) String() string {
 	return fmt.Sprintf("from step %d: %s %s -> %s", c.Step, c.Key, text(c.Old), text(c.New))
 }
@@ -70,34 +69,34 @@ func text(v any) string {
 	return string(data)
 }
 
-// WithoutAuxiliary returns how many of a run's steps were made with auxiliary losses off; 0 of a run from before they
-// were counted. The error is checkpoint.ErrNoCheckpoint where it has no checkpoint.
+// WithoutAuxiliary returns how many of a run's steps were made with the auxiliary loss off; 0 for an old run that did not
+// count them. The error is checkpoint.ErrNoCheckpoint where the run has no checkpoint.
 func WithoutAuxiliary(r *checkpoint.Run) (int, error) {
 	var s loopState
 	err := r.Trainer(&s)
 	return s.Without, err
 }
 
-// TrainedOn returns the fingerprint of the text that a run trains on, which stands in its checkpoints. The error is
-// checkpoint.ErrNoCheckpoint where it has none.
+// TrainedOn returns the fingerprint of the text that a run trains on, from its newest checkpoint. The error is
+// checkpoint.ErrNoCheckpoint where the run has none.
 func TrainedOn(r *checkpoint.Run) (corpus.Fingerprint, error) {
 	var s loopState
 	err := r.Trainer(&s)
 	return s.Data, err
 }
 
-// Changes returns the changes of a run's configuration up to its newest checkpoint, in their order. The error is
-// checkpoint.ErrNoCheckpoint where it has none.
+// Changes returns the changes of a run's configuration up to its newest checkpoint, oldest first. The error is
+// checkpoint.ErrNoCheckpoint where the run has none.
 func Changes(r *checkpoint.Run) ([]Change, error) {
 	var s loopState
 	err := r.Trainer(&s)
 	return s.Changes, err
 }
 
-// limits are the keys that say how long a run trains. They may change at any time and are no Change.
+// limits are the keys that say how long a run trains. They may change at any time, so they are not listed as changes.
 var limits = []string{"max_steps", "max_minutes"}
 
-// differences lists the keys whose values differ, limits left out.
+// differences lists the keys whose values differ, without the limits.
 func differences(was, now map[string]jsontext.Value, step int) (list []Change) {
 	for _, key := range slices.Sorted(maps.Keys(now)) {
 		old, known := was[key]
@@ -112,7 +111,7 @@ func differences(was, now map[string]jsontext.Value, step int) (list []Change) {
 	return list
 }
 
-// byKey returns a configuration as a checkpoint has it.
+// byKey returns a configuration by key, as a checkpoint holds it.
 func byKey(c Config) map[string]jsontext.Value {
 	var keys map[string]jsontext.Value
 	data, err := json.Marshal(c)

@@ -11,11 +11,11 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// Trainer makes optimizer steps. All it does follows from the objective's parameters, the configuration, the batches
-// and the number of the step, so that Tensors and Steps are all a checkpoint needs.
+// Trainer makes optimizer steps. Its results depend only on the objective's parameters, the optimizer's moments, the
+// configuration, the batches and the number of the step. So Tensors and Steps are all a checkpoint needs.
 type Trainer struct {
-	Config    Config // may change between steps, but for the sizes of a batch and the seed
-	Objective *Objective
+	Config    Config       // may change between steps, except the sizes of a batch and the seed
+	Objective *Objective   // what is trained
 	Program   *cpu.Program // the compiled objective
 
 	optimizer *cpu.AdamW
@@ -26,16 +26,16 @@ type Trainer struct {
 
 // Report is what a step did.
 type Report struct {
-	Step         int             // the step's number, from 1: the steps made with it
-	Loss         float64         // what is minimised, mean over accumulated batches
-	GradNorm     float64         // L2 norm of all gradients together, before clipping
-	LearningRate float64         // of this step
+	Step         int             // the step's number, from 1
+	Loss         float64         // the loss, mean over accumulated batches
+	GradNorm     float64         // L2 norm of the gradients of all parameters together, before clipping
+	LearningRate float64         // learning rate of this step
 	Metrics      []metric.Metric // metrics of the last accumulated batch
-	Without      bool            // the auxiliary loss was off; false where there is none
+	Without      bool            // the auxiliary loss was off; false where the objective has none
 }
 
-// New compiles the objective for training from its parameters' present values, which must be there. It returns a
-// *cpu.MemoryError where a batch does not fit beside them.
+// New compiles the objective for training. Training starts from the parameters' present values, which must be allocated.
+// The error is a *cpu.MemoryError where memory does not suffice for a batch.
 func New(eng *cpu.Engine, o *Objective, c Config) (*Trainer, error) {
 	all, trained := o.Params.Count()
 	program, err := eng.CompileWithin(o.Graph, cpu.Training, cpu.Memory()-4*float64(all)-momentBytes*float64(trained))
@@ -53,10 +53,10 @@ func New(eng *cpu.Engine, o *Objective, c Config) (*Trainer, error) {
 	return t, nil
 }
 
-// momentBytes are those of AdamW's two for each weight.
+// momentBytes is the size of AdamW's two moments of a weight.
 const momentBytes = 8
 
-// Enough returns a *cpu.MemoryError where there is too little memory for weights, gradients and AdamW's moments.
+// Enough returns a *cpu.MemoryError where memory does not suffice for weights, gradients and AdamW's moments.
 func Enough(params *nn.Params) error {
 	all, trained := params.Count()
 	return cpu.Enough(fmt.Sprintf("training %.3g parameters", float64(trained)), 4*float64(all)+(4+momentBytes)*float64(trained))
@@ -65,8 +65,9 @@ func Enough(params *nn.Params) error {
 // Steps returns the number of steps made.
 func (t *Trainer) Steps() int { return t.step }
 
-// Step makes one optimizer step of a run of total steps (0: not known) on batches that next fills, [B, T] each. After
-// an error the parameters are as they were.
+// Step makes one optimizer step of a run of total steps (0: not known yet). next fills dst with the ids [B, T] of the next
+// batch; it is called GradientAccumulationSteps times. After an error the parameters are unchanged. The error is a
+// *DivergedError where the loss or the gradient is not finite.
 func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) {
 	c := t.Config
 	r := Report{Step: t.step + 1, LearningRate: c.LearningRateAt(t.step+1, total)}
@@ -105,26 +106,26 @@ func (t *Trainer) Step(total int, next func(dst []int32) error) (Report, error) 
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// DivergedError says that a step gave no finite loss or gradient. It was not made: no parameter has been changed by it.
+// DivergedError is returned when a step's loss or gradient is not finite. The step was not made: it changed no parameter.
 type DivergedError struct {
-	Step           int // the step's number, from 1, as in Report
-	Loss, GradNorm float64
+	Step           int     // the step's number, from 1
+	Loss, GradNorm float64 // as in Report
 }
 
-// Error says at which step, with which loss and norm, and what to do.
+// Error names the step, its loss and gradient norm, and says what to do.
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("training diverged at step %d: the loss is %v and the gradient's norm %v; lower learning_rate or max_grad_norm, or raise warmup_steps",
 		e.Step, e.Loss, e.GradNorm)
 }
 
-// Names in optimizer.safetensors: the moments of a parameter.
+// Prefixes of the names that a parameter's moments have in optimizer.safetensors.
 const (
 	firstMoment  = "exp_avg."
 	secondMoment = "exp_avg_sq."
 )
 
-// Tensors returns the model's parameters, and what only training needs: parameters of the auxiliary loss and the
-// optimizer's moments. The slices are the live ones.
+// Tensors returns the model's parameters, and what only training needs: the parameters of the auxiliary loss and the
+// optimizer's moments. The tensors share memory with the trainer.
 func (t *Trainer) Tensors() (model, optimizer []checkpoint.Tensor) {
 	for _, p := range t.Objective.Params.All() {
 		tensor := checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
@@ -142,8 +143,8 @@ func (t *Trainer) Tensors() (model, optimizer []checkpoint.Tensor) {
 	return model, optimizer
 }
 
-// Restore puts back the parameters and moments of a checkpoint after that many steps. A tensor that it does not know is an
-// error: the checkpoint is another model's, of which training on would throw a part away.
+// Restore puts back the parameters and moments of a checkpoint that was written after that many steps. A tensor that the
+// trainer does not know is an error: the checkpoint belongs to another model, and training would drop that tensor.
 func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
 	known := map[string]bool{}
 	for _, p := range t.Objective.Params.All() {

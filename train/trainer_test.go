@@ -79,7 +79,7 @@ func TestDiverged(t *testing.T) {
 	}
 }
 
-// TestFailingBatch has the text fail in the middle of an accumulated step.
+// TestFailingBatch: if the second batch of an accumulated step cannot be read, the step is not made.
 func TestFailingBatch(t *testing.T) {
 	trainer := tinyTrainer(t, func(c *train.Config) { c.GradientAccumulationSteps = 2 })
 	before, broken, calls := values(trainer.Objective.Params), errors.New("broken"), 0
@@ -94,7 +94,7 @@ func TestFailingBatch(t *testing.T) {
 	}
 }
 
-// TestClipping: the reported norm is that before clipping, and clipping at a norm that is never reached changes nothing.
+// TestClipping: the reported norm is the one before clipping, and a limit that is never reached changes nothing.
 func TestClipping(t *testing.T) {
 	results := map[float64][]float32{}
 	for _, most := range []float64{0, 1e-3, 1e9} {
