@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The autoencoder's figures under noise 0, which draws nothing, against a program over all blocks.
+// TestAEBatches compares the autoencoder's metrics without noise with those of one program over all blocks.
 func TestAEBatches(t *testing.T) {
 	e, m, b := engine(t, 2), tinyAE(4), blocks(t, corpus.Autoencoder, 4, 16)
 	z := m.Config.LatentSize
@@ -49,7 +49,7 @@ func TestAEBatches(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := autoencoder.Measurement{
-			CrossEntropy: got.CrossEntropy, Accuracy: got.Accuracy, // they depend on draws: see TestAESample
+			CrossEntropy: got.CrossEntropy, Accuracy: got.Accuracy, // they depend on draws: TestAESample checks them
 			Noise: []autoencoder.NoiseAccuracy{{Sigma: 0, Accuracy: float64(hits) / float64(len(ids))}, {Sigma: 1e9, Accuracy: got.Noise[1].Accuracy}},
 			KL:    total, DimensionKL: kl, // none collapsed
 			Blocks: int(b.Len()), BlockSize: b.Layout().BlockSize, Patches: len(ids) / 4, Tokens: len(ids),
@@ -58,12 +58,13 @@ func TestAEBatches(t *testing.T) {
 			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
 		}
 		if got.Noise[1].Accuracy > .2 {
-			t.Errorf("accuracy %v under noise that drowns everything", got.Noise[1].Accuracy)
+			t.Errorf("accuracy %v under very strong noise", got.Noise[1].Accuracy)
 		}
 	}
 }
 
-// With a posterior of no width a sample is its mean; a dimension of a standard normal posterior is collapsed.
+// TestAESample: a posterior of zero width has samples equal to its mean, and a dimension whose posterior is the standard
+// normal is collapsed.
 func TestAESample(t *testing.T) {
 	m := tinyAE(4)
 	z := m.Config.LatentSize
@@ -79,12 +80,12 @@ func TestAESample(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Accuracy != got.Noise[0].Accuracy || got.Accuracy == 0 || !(got.CrossEntropy > 0) {
-		t.Errorf("accuracy %v of a sample of no width, %v of the mean, cross entropy %v", got.Accuracy, got.Noise[0].Accuracy, got.CrossEntropy)
+		t.Errorf("accuracy %v of a sample of zero width, %v of the mean, cross entropy %v", got.Accuracy, got.Noise[0].Accuracy, got.CrossEntropy)
 	}
 	if want := 30 - .5; got.Collapsed != 0 || slices.Min(got.DimensionKL) < want {
 		t.Errorf("%d dimensions collapsed, least KL %v, want none and at least %v", got.Collapsed, slices.Min(got.DimensionKL), want)
 	}
-	for _, i := range []int{1, 4} { // a standard normal, whatever the patch
+	for _, i := range []int{1, 4} { // a standard normal for every patch
 		clear(w.Data[i*d : (i+1)*d])
 		bias.Data[i], bias.Data[z+i] = 0, 0
 	}

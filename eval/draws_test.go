@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// certain makes all draws of a model the same: noise without influence, posteriors without width.
+// certain makes all draws of a model equal: its noise has no effect and its posteriors have zero width.
 func certain(m *lm.Model) *lm.Model {
 	clear(m.Params.Get("mlp_generator.norm_noise.weight").Data)
 	z, d := m.Config.LatentSize, m.Autoencoder.Config.HiddenSize
@@ -25,8 +25,8 @@ func certain(m *lm.Model) *lm.Model {
 	return m
 }
 
-// Without chance in the model no figure depends on how the blocks are cut into batches: every position counts once, and
-// the rows that a last batch lacks do not.
+// TestLMRows: without randomness in the model, no metric depends on the size of the batches. Every position counts once,
+// and the unused rows of an incomplete last batch do not count.
 func TestLMRows(t *testing.T) {
 	e, m, b := engine(t, 2), certain(tinyLM(4)), blocks(t, corpus.Language, 4, 24)
 	n := int(b.Len())
@@ -35,7 +35,7 @@ func TestLMRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n < 20 || n%4 == 0 || n%8 == 0 {
-		t.Fatalf("%d blocks: the test shows nothing", n)
+		t.Fatalf("%d blocks: too few for this test", n)
 	}
 	for _, rows := range []int{1, 4, 8, n - 1} {
 		got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Rows: rows})
@@ -48,7 +48,7 @@ func TestLMRows(t *testing.T) {
 	}
 }
 
-// same is a text whose blocks are all alike but the first.
+// same returns blocks that are all equal except the first.
 func same(t *testing.T, kind corpus.Kind) *corpus.Blocks {
 	t.Helper()
 	docs := func(yield func(corpus.Document, error) bool) {
@@ -65,8 +65,9 @@ func same(t *testing.T, kind corpus.Kind) *corpus.Blocks {
 	return b
 }
 
-// Every batch has draws of its own. Of one, two and three blocks, one a batch, all but the first are alike; were their
-// draws too, the sums of their losses s1, s2, s3 would be in line: s3 - s2 = s2 - s1.
+// TestDrawsOfBatches: every batch has different draws. The test measures one, two and three blocks, one in a batch. All
+// blocks but the first are equal. If their draws were equal too, the sums of their losses would grow evenly:
+// s3 - s2 = s2 - s1.
 func TestDrawsOfBatches(t *testing.T) {
 	e := engine(t, 1)
 	language, ae := same(t, corpus.Language), same(t, corpus.Autoencoder)
@@ -94,7 +95,7 @@ func TestDrawsOfBatches(t *testing.T) {
 	}
 }
 
-// Samples that do not fit one run come in several, each with draws of its own.
+// TestDrawsOfPasses: samples that do not fit into one run are drawn in several, each with different draws.
 func TestDrawsOfPasses(t *testing.T) {
 	e, m, b := engine(t, 1), tinyLM(4), same(t, corpus.Language)
 	const fit = 1 << 15 / 24
@@ -107,6 +108,6 @@ func TestDrawsOfPasses(t *testing.T) {
 		losses = append(losses, r.Head.Value("energy_loss"))
 	}
 	if losses[0] == losses[1] || math.Abs(losses[0]/losses[1]-1) > .1 {
-		t.Errorf("energy losses %v of one pass and two: want about the same, not the same", losses)
+		t.Errorf("energy losses %v of one pass and two: want similar values, not equal ones", losses)
 	}
 }

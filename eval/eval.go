@@ -1,10 +1,10 @@
-// Package eval holds what measuring models on blocks of text has in common: which blocks are measured, which options there
-// are, where n-grams are scored and how samples that are too short for one are continued (docs/spec.md, section 4). Each
-// model measures itself with it: packages autoencoder, lm and ar.
+// Package eval has what all models need to be measured on blocks of text: the options, the choice of blocks, the positions
+// where n-grams are scored, and the continuation of samples that are shorter than an n-gram (docs/spec.md, section 4). The
+// measurements themselves are in the models' packages: autoencoder, lm and ar.
 //
-// An evaluator is compiled once and run as often as wanted; training does so every so many steps. Random draws come from
-// streams of the evaluation's own: they follow from the seed and the shapes, never from the training's draws nor from the
-// number of threads. So two runs on the same weights give the same numbers.
+// An evaluator is compiled once and may run many times; training runs it every eval_steps steps. Its random draws depend on
+// the seed and the shapes, and not on training's draws or the number of threads. So two runs on the same weights give the
+// same numbers.
 package eval
 
 import (
@@ -15,34 +15,36 @@ import (
 	"github.com/calm-go/calm/corpus"
 )
 
-// ErrShortBlock says that blocks have no room for a single position that could be measured.
+// ErrShortBlock is returned when blocks are too short for a single position that can be measured.
 var ErrShortBlock = errors.New("blocks are too short")
 
 // Options say what is measured. The zero value measures all blocks.
 type Options struct {
-	// Seed is that of the draws and of the intervals' resampling.
+	// Seed is the seed of the random draws, and of the bootstrap behind the intervals.
 	Seed uint64
-	// MaxBlocks is the largest number of blocks measured, spread evenly over the text; 0 for all.
+	// MaxBlocks is the largest number of blocks measured, spread evenly over the text; 0: all.
 	MaxBlocks int
-	// Rows is the number of blocks that go through the model at a time; 0 for as many as are of use. Random draws
-	// depend on it, expectations do not.
+	// Rows is the number of blocks in a batch; 0: chosen by the shapes. The random draws depend on it, but not their
+	// expectations.
 	Rows int
-	// Sigmas are standard deviations of noise, 0 or more, under which an autoencoder's accuracy is measured too.
+	// Sigmas are standard deviations of noise on the latent vectors, 0 or more. An autoencoder's accuracy is measured under
+	// each.
 	Sigmas []float64
-	// Samples is the number of patches drawn at each position of a language model, 2 to MaxSamples; 0 for 2, which is the
-	// paper's estimator. More make the intervals narrower and take longer. Patches of fewer than 4 tokens always have 2.
+	// Samples is the number of patches drawn at each position of a language model, 2 to MaxSamples; 0: 2, as in the paper's
+	// estimator. More samples give narrower intervals and take longer. Models with patches of fewer than 4 tokens always use
+	// 2.
 	Samples int
-	// ReferenceWindows scores patches of fewer than 4 tokens where the reference does: at one position of a block fewer
-	// than fit (docs/spec.md, section 4).
+	// ReferenceWindows makes models with patches of fewer than 4 tokens leave out the last position of each block, as the
+	// reference does (docs/spec.md, section 4).
 	ReferenceWindows bool
-	// Progress, if not nil, is told after every batch how many blocks are done, of how many.
+	// Progress is called after every batch with the number of blocks done and their total; nil: not called.
 	Progress func(done, total int)
 }
 
-// MaxSamples is the largest number of samples of a position. More are not worth their cost.
+// MaxSamples is the largest number of samples at a position. More are not worth their cost.
 const MaxSamples = 10_000
 
-// Check reports what is wrong with the options that every evaluator reads.
+// Check validates the options that every evaluator uses: MaxBlocks and Rows.
 func (o Options) Check() error {
 	switch {
 	case o.MaxBlocks < 0:
@@ -53,22 +55,22 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Stream returns the seed of an evaluation's draws, apart from that of training under the same seed: programs name
-// their draws alike.
+// Stream returns the seed of an evaluation's draws. It differs from the seed of a training run with the same Seed, whose
+// draws have the same names.
 func (o Options) Stream() uint64 {
 	const apart = 0x6576616c75617465
 	return o.Seed ^ apart
 }
 
-// CheckLayout reports blocks that a model cannot be measured on: it wants that kind of layout, patches of that many tokens
-// and at least that many patches a block. Blocks that are too short are an [ErrShortBlock].
+// CheckLayout returns an error where a model cannot be measured on the blocks. The model needs a layout of that kind,
+// patches of patch tokens and at least least patches a block. The error is [ErrShortBlock] where blocks have fewer.
 func CheckLayout(blocks *corpus.Blocks, kind corpus.Kind, patch, least int) error {
 	l := blocks.Layout()
 	switch {
 	case l.Kind != kind:
 		return fmt.Errorf("evaluation: the text is laid out for the %s, want the %s's layout", l.Kind, kind)
 	case l.BlockSize%patch != 0:
-		return fmt.Errorf("evaluation: blocks of %d tokens are no whole patches of %d: choose a multiple", l.BlockSize, patch)
+		return fmt.Errorf("evaluation: blocks of %d tokens: want a multiple of the patch size, %d", l.BlockSize, patch)
 	case l.BlockSize < least*patch:
 		return fmt.Errorf("evaluation: %w: %d tokens, want %d or more", ErrShortBlock, l.BlockSize, least*patch)
 	case kind == corpus.Autoencoder && l.PatchSize != patch:
@@ -77,7 +79,8 @@ func CheckLayout(blocks *corpus.Blocks, kind corpus.Kind, patch, least int) erro
 	return nil
 }
 
-// Finite fails on a number that says the weights are broken; it also could not be written as JSON.
+// Finite returns an error where v is not finite: the weights are broken then. JSON could not hold it either. what names the
+// number.
 func Finite(what string, v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return fmt.Errorf("the %s is %v: the weights have diverged or are damaged; go back to an earlier checkpoint", what, v)

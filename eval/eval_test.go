@@ -26,7 +26,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// text is seven documents of letters with some order in them.
+// text returns seven documents of letters that are not entirely random.
 func text(t *testing.T) *corpus.Corpus {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -73,7 +73,7 @@ func engine(t *testing.T, threads int) *cpu.Engine {
 	return e
 }
 
-// tinyLM is a model whose samples differ: a fresh head's last layer is zero.
+// tinyLM returns a model whose samples differ. (The last layer of a newly made head is zero, so its samples are equal.)
 func tinyLM(patch int) *lm.Model {
 	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
 	c.PatchSize, ae.PatchSize = patch, patch
@@ -98,20 +98,20 @@ func tinyAR() *ar.Model {
 	c.InitializerRange = .3
 	m := ar.New(c, nn.NewParams())
 	m.Params.Initialize(3)
-	head := m.Params.Get("lm_head.weight").Data // the likeliest token is a letter, so that some are right
+	head := m.Params.Get("lm_head.weight").Data // the most likely token is a letter, so that some are right
 	clear(head[:'a'*c.HiddenSize])
 	clear(head['h'*c.HiddenSize:])
 	return m
 }
 
-// untimed compares results but for their times and for rounding.
+// untimed compares results without their times, and up to rounding.
 var untimed = cmp.Options{
 	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Seconds" }, cmp.Ignore()),
 	cmpopts.EquateApprox(1e-5, 1e-6),
 }
 
-// Every position counts once and with the same weight, whatever the batches: here the baseline's figures against those
-// of one program over all blocks.
+// TestARBatches compares the baseline's metrics with those of one program over all blocks: every position counts once and
+// with the same weight, for every size of batches.
 func TestARBatches(t *testing.T) {
 	const size = 24
 	e, m, b := engine(t, 2), tinyAR(), blocks(t, corpus.Language, 1, size)
@@ -130,7 +130,7 @@ func TestARBatches(t *testing.T) {
 		Accuracy: float64(p.Scalar(tr.Tokens.Hits)) / float64(tokens), BlockSize: size, Tokens: tokens,
 	}
 	if want.Accuracy == 0 || n%4 == 0 || n%8 == 0 {
-		t.Fatalf("%d blocks, accuracy %v: the test shows nothing", n, want.Accuracy)
+		t.Fatalf("%d blocks, accuracy %v: not suited to this test", n, want.Accuracy)
 	}
 	for _, rows := range []int{0, 1, 4, 8, n, n + 1} {
 		got, err := ar.Measure(t.Context(), e, m, b, eval.Options{Rows: rows})
@@ -140,14 +140,15 @@ func TestARBatches(t *testing.T) {
 		if got.Blocks != n || got.Positions != n*(size-4) || len(got.Rollouts) != 3 || got.Rollouts[0] == 0 {
 			t.Errorf("%d rows at a time: %d positions in %d blocks, rollouts %v", rows, got.Positions, got.Blocks, got.Rollouts)
 		}
-		got.Result, got.Rollouts = brier.Result{}, nil // of draws that depend on the batches: see TestARScores
+		got.Result, got.Rollouts = brier.Result{}, nil // their draws depend on the batches: TestARScores checks them
 		if diff := cmp.Diff(want, got, untimed); diff != "" {
 			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
 		}
 	}
 }
 
-// An evaluator runs again on changed weights, gives the same figures on the same ones, and no thread count matters.
+// TestRunAgain: an evaluator gives the same metrics on the same weights and on any number of threads, and others on changed
+// weights.
 func TestRunAgain(t *testing.T) {
 	m, b := tinyLM(4), blocks(t, corpus.Language, 4, 24)
 	o := eval.Options{Rows: 5, MaxBlocks: 13, Samples: 3, Seed: 2}
@@ -184,7 +185,7 @@ func TestRunAgain(t *testing.T) {
 	}
 }
 
-// The baselines stand on the positions of the language model's evaluation.
+// TestUnigram: the baselines are scored at the positions of the language model's evaluation.
 func TestUnigram(t *testing.T) {
 	train, held := blocks(t, corpus.Language, 4, 8), blocks(t, corpus.Language, 4, 24)
 	o := eval.Options{MaxBlocks: 5}
@@ -233,7 +234,7 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"layout of another kind", "laid out for the autoencoder", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), ae, eval.Options{}); return err }},
 		{"blocks of one patch", "want 8 or more", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), short, eval.Options{}); return err }},
-		{"no multiple", "no whole patches of 5", func() error { _, err := lm.NewEvaluator(e, tinyLM(5), language, eval.Options{}); return err }},
+		{"no multiple", "want a multiple of the patch size, 5", func() error { _, err := lm.NewEvaluator(e, tinyLM(5), language, eval.Options{}); return err }},
 		{"one sample", "1 samples", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), language, eval.Options{Samples: 1}); return err }},
 		{"other patches", "patches of 4", func() error { _, err := autoencoder.NewEvaluator(e, tinyAE(6), ae, eval.Options{}); return err }},
 		{"sigma", "deviation -1", func() error {
@@ -260,7 +261,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// Progress reaches the total, a cancelled evaluation stops, and results are JSON.
+// TestProgressAndCancel: Progress reaches the total, a cancelled evaluation stops, and results can be written as JSON.
 func TestProgressAndCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b := blocks(t, corpus.Language, 1, 24)

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestFlow: the evaluator's loss and scores against those that the test makes of the graph's hidden states.
+// TestFlow compares the evaluator's loss and scores with those computed here from the graph's hidden states.
 func TestFlow(t *testing.T) {
 	const size, samples = 24, 3
 	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), blocks(t, corpus.Language, 4, size)
@@ -60,7 +60,7 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-// TestSamplesOfEveryHead: the number of samples a position changes the width of the intervals, not what is estimated.
+// TestSamplesOfEveryHead: the number of samples changes the width of the intervals, but not the expectation.
 func TestSamplesOfEveryHead(t *testing.T) {
 	e, b := engine(t, 2), blocks(t, corpus.Language, 4, 24)
 	for _, kind := range head.Names() {
@@ -81,24 +81,24 @@ func TestSamplesOfEveryHead(t *testing.T) {
 	}
 }
 
-// TestFlowInPieces: with so many samples that few positions are drawn at a time, each still has its own.
+// TestFlowInPieces: with so many samples that only few positions are drawn at a time, each position gets its own draws.
 func TestFlowInPieces(t *testing.T) {
 	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), blocks(t, corpus.Language, 4, 24)
 	var brier1 []float64
-	for _, samples := range []int{1500, 2500} { // 3 and 2 of the 10 positions at a time
+	for _, samples := range []int{1500, 2500} { // 3 or 2 of the 10 positions at a time
 		r, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
 		brier1 = append(brier1, r.Brier[0])
 	}
-	// The spread of a mean over 1500 samples is below a tenth of a percent.
+	// The standard deviation of a mean over 1500 samples is below a tenth of a percent.
 	if math.Abs(brier1[0]-brier1[1]) > 1 || brier1[0] == 0 {
 		t.Errorf("Brier-1 %v", brier1)
 	}
 }
 
-// TestDiverged: draws that diverge are one more outcome, which the text never has.
+// TestDiverged: a draw that diverges counts as an outcome that never occurs in the text.
 func TestDiverged(t *testing.T) {
 	e, m, b := engine(t, 2), testkit.WithHead(head.DiffusionType), blocks(t, corpus.Language, 4, 24)
 	r, err := lm.Measure(t.Context(), e, m, b, eval.Options{})
@@ -115,8 +115,8 @@ func TestDiverged(t *testing.T) {
 	}
 }
 
-// TestSomeDiverge: with a velocity that carries half of the draws beyond what is a latent vector, and a decoder that makes
-// the same of all others, two draws coincide if both diverge or neither does; behind those that diverged there is nothing.
+// TestSomeDiverge uses a velocity with which half of the draws diverge, and a decoder that gives the same patch for all
+// others. Two draws are equal if both diverge or neither does. Diverged draws are not continued.
 func TestSomeDiverge(t *testing.T) {
 	e := engine(t, 2)
 	c, ae := testkit.Set(testkit.TinyLM(), "model_type=flow", "sampling_steps=3"), testkit.TinyAutoencoder()
@@ -124,7 +124,7 @@ func TestSomeDiverge(t *testing.T) {
 		c.PatchSize, ae.PatchSize = k, k
 		m := lm.New(c, ae, nn.NewParams())
 		m.Initialize(3)
-		clear(m.Params.Get("ae_model.encoder.embed_tokens.weight").Data) // every token is as likely as the first
+		clear(m.Params.Get("ae_model.encoder.embed_tokens.weight").Data) // all tokens are equally likely
 		clear(m.Params.Get("generative_head.net.final_layer.linear.weight").Data)
 		m.Params.Get("generative_head.net.final_layer.linear.bias").Data[0] = 100
 		r, err := lm.Measure(t.Context(), e, m, repeated(t, k, 6*k, 16000), eval.Options{})

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// The evaluator's scores against samples that the test draws from the same program.
+// TestLM compares the evaluator's scores with those of samples drawn here from the same program.
 func TestLM(t *testing.T) {
 	const size, samples = 24, 3
 	e, m, b := engine(t, 2), tinyLM(4), blocks(t, corpus.Language, 4, size)
@@ -51,15 +51,15 @@ func TestLM(t *testing.T) {
 		Samples: samples, BlockSize: size, Tokens: n * per * 4, Drawn: n * per * samples,
 	}
 	if want.Brier[0] == 0 || want.Positions != n*per {
-		t.Fatalf("Brier-1 %v at %d positions: the test shows nothing", want.Brier[0], want.Positions)
+		t.Fatalf("Brier-1 %v at %d positions: not suited to this test", want.Brier[0], want.Positions)
 	}
 	if diff := cmp.Diff(want, got, untimed); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// Other batches draw other samples, so what they give is compared with the spread of the estimates: energy loss and
-// Brier-1 are means over the same positions.
+// TestLMBatches: other batches draw other samples, so energy loss and Brier-1 are compared within the spread of their
+// estimates.
 func TestLMBatches(t *testing.T) {
 	e, m, b := engine(t, 2), tinyLM(5), blocks(t, corpus.Language, 5, 25)
 	n := int(b.Len())
@@ -84,8 +84,8 @@ func TestLMBatches(t *testing.T) {
 	}
 }
 
-// The auxiliary heads of a model in training: the means over all positions, whatever the batches, and nothing of a model
-// without them.
+// TestLMTokenHeads: the metrics of the auxiliary token heads are means over all positions, for every size of batches. A model
+// without them has none.
 func TestLMTokenHeads(t *testing.T) {
 	const size = 24
 	e, b := engine(t, 2), blocks(t, corpus.Language, 4, size)
@@ -126,8 +126,8 @@ func TestLMTokenHeads(t *testing.T) {
 	}
 }
 
-// With a decoder that is blind to its input all samples are the same patch, and Brier-n is 2q-1 for the share q of the
-// n-grams that it gets right.
+// TestLMConstant: if the decoder ignores its input, all samples are the same patch, and Brier-n is 2q-1, where q is the part
+// of the n-grams that it gets right.
 func TestLMConstant(t *testing.T) {
 	m := tinyLM(4)
 	clear(m.Params.Get("ae_model.decoder.expand_layer.weight").Data)
@@ -153,7 +153,7 @@ func TestLMConstant(t *testing.T) {
 		}
 	}
 	if want[0] == 0 {
-		t.Fatalf("%v begins no patch of the text: the test shows nothing", constant)
+		t.Fatalf("%v begins no patch of the text: not suited to this test", constant)
 	}
 	for j := range want {
 		want[j] = 100 * (2*want[j]/float64(positions) - 1)

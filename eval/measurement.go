@@ -11,41 +11,41 @@ import (
 	"github.com/calm-go/calm/metric"
 )
 
-// Measurement is what a model's evaluator found. Each kind of model has its own; encoded as JSON it has the keys of
-// docs/formats.md.
+// Measurement is the result of a model's evaluator. Each kind of model has its own type. As JSON it has the keys that
+// docs/formats.md lists.
 type Measurement interface {
-	// Metrics lists what training writes to metrics.jsonl and prints, in that order.
+	// Metrics lists the metrics that training writes to metrics.jsonl and prints, in that order.
 	Metrics() []metric.Metric
-	// Print writes it for people: indented lines of a name and a value.
+	// Print writes the result for people: indented lines of a name and a value.
 	Print(w io.Writer)
 }
 
-// Evaluator measures a model's weights as they are now. It is compiled once, with its text and its options, and may run
-// again and again, but not beside another program of its engine. When ctx ends, so does it, with ctx's error.
+// Evaluator measures a model's present weights. It is compiled once, with its text and its options, and may run many times,
+// but not while another program of its engine runs. It returns ctx's error when ctx ends.
 type Evaluator func(ctx context.Context) (Measurement, error)
 
-// Unused is an option that changes nothing of what is measured of a model.
+// Unused is an option that has no effect on a model's measurement.
 type Unused struct {
 	Option string // OptionNoise, OptionSamples or OptionWindows
-	Why    string // half a sentence: what the option is for
+	Why    string // a clause that says what the option is for
 }
 
-// Names of options that not every model's measurement uses.
+// Names of the options that only some models use.
 const (
 	OptionNoise   = "noise"   // Options.Sigmas
 	OptionSamples = "samples" // Options.Samples
 	OptionWindows = "windows" // Options.ReferenceWindows
 )
 
-// The options that models do not use, with what they are for.
+// The options that a model may not use, and why.
 var (
 	UnusedNoise   = Unused{OptionNoise, "noise is added to an autoencoder's latent vectors"}
-	UnusedSamples = Unused{OptionSamples, "samples are drawn of a language model"}
+	UnusedSamples = Unused{OptionSamples, "samples are drawn from a language model"}
 	FixedSamples  = Unused{OptionSamples, "samples are always 2 where a patch has fewer than 4 tokens"}
 	UnusedWindows = Unused{OptionWindows, "windows differ for a language model whose patches have fewer than 4 tokens"}
 )
 
-// Scores lists the metrics of Brier scores, BrierLM first.
+// Scores lists the Brier scores of r as metrics, in percent: BrierLM, then Brier-1 to Brier-4.
 func Scores(r brier.Result) []metric.Metric {
 	list := []metric.Metric{{Name: metric.BrierLM, Value: r.BrierLM}}
 	for i, b := range r.Brier {
@@ -54,8 +54,8 @@ func Scores(r brier.Result) []metric.Metric {
 	return list
 }
 
-// PrintScores writes Brier scores for people, and at how many positions further patches were drawn, if rollouts is not
-// nil.
+// PrintScores writes Brier scores for people, in percent with their 95 % intervals. If rollouts is not nil, it also writes at
+// how many positions further patches were drawn in each round (see [Rollout]).
 func PrintScores(w io.Writer, r brier.Result, rollouts []int) {
 	for i, b := range r.Brier {
 		fmt.Fprintf(w, "  Brier-%d        %.3f  [%.3f, %.3f]\n", i+1, b, r.BrierInterval[i].Lo, r.BrierInterval[i].Hi)

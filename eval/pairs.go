@@ -1,21 +1,22 @@
 package eval
 
-// Pairs draws the further patches of a Rollout, two at each hidden state, from a stream of their own.
+// Pairs draws the further patches of a Rollout: two at each hidden state.
 type Pairs struct {
 	width    int // of a hidden state, D
 	make     func(size int) PairSampler
-	samplers map[int]PairSampler // by hidden states
+	samplers map[int]PairSampler // by number of hidden states
 }
 
-// PairSampler draws for a fixed number of hidden states what a Draw gives, of the seed and the step.
+// PairSampler draws two patches at each of a fixed number of hidden states, from the given seed and step. Its other
+// arguments and its results are those of Draw.
 type PairSampler func(round int, windows []int, hidden []float32, seed, step uint64) ([]int32, error)
 
-// NewPairs draws at hidden states of that width D. sampler makes one for that many of them.
+// NewPairs returns a Pairs for hidden states of width D. sampler makes a PairSampler for size hidden states.
 func NewPairs(width int, sampler func(size int) PairSampler) *Pairs {
 	return &Pairs{width: width, make: sampler, samplers: map[int]PairSampler{}}
 }
 
-// Draws returns the draws of a batch, from 0: further patches that are made together share a step, and no two others do.
+// Draws returns the Draw of a batch, counted from 0. Each of its calls uses a step of its own.
 func (p *Pairs) Draws(seed uint64, batch int) Draw {
 	step := uint64(batch) << 32
 	return func(round int, windows []int, hidden []float32) ([]int32, error) {
@@ -28,5 +29,5 @@ func (p *Pairs) Draws(seed uint64, batch int) Draw {
 	}
 }
 
-// furtherStream sets the draws of further patches apart from those of the samples they continue.
+// furtherStream makes the draws of further patches independent of the draws of the samples that they continue.
 const furtherStream = 0x66757274686572

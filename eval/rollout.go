@@ -9,34 +9,37 @@ import (
 	"github.com/calm-go/calm/eval/brier"
 )
 
-// Extent says at which positions of a block n-grams are scored, and how far beyond its first patch each reaches. Block
-// position i predicts patch i+1; window i begins there.
+// Extent says at which positions of a block n-grams are scored, and how many patches each n-gram needs. Window i begins with
+// patch i+1, which position i of the block predicts.
 type Extent struct {
-	Patch   int // K, tokens a patch
-	Further int // patches behind the first that n-grams of brier.N tokens reach into; 0 where K is brier.N or more
-	Windows int // of a block
+	Patch   int // tokens of a patch, K
+	Further int // patches after the first that an n-gram of brier.N tokens reaches into; 0 where K is brier.N or more
+	Windows int // n-grams scored in a block
 }
 
-// ExtentOf returns the extent of blocks of that many tokens. With reference, windows are as Options.ReferenceWindows says.
+// ExtentOf returns the extent of blocks of that many tokens, with patches of patch tokens. reference is
+// Options.ReferenceWindows.
 func ExtentOf(patch, tokens int, reference bool) Extent {
 	return Extent{Patch: patch, Further: furtherPatches(patch), Windows: tokens/patch - windowless(patch, reference)}
 }
 
-// cachedAtOnce bounds the keys and values that an evaluation keeps for further patches, in numbers: 512 MB.
+// cachedAtOnce is the largest number of cached keys and values (float32) that an evaluation keeps for further patches:
+// 512 MB.
 const cachedAtOnce = 1 << 27
 
-// Cacheable returns for how many positions at a time an evaluation keeps the keys and values of such a backbone.
+// Cacheable returns for how many positions at a time an evaluation may keep the keys and values of a backbone.
 func Cacheable(c backbone.Config) int {
 	return cachedAtOnce / (2 * c.NumHiddenLayers * c.NumKeyValueHeads * c.HeadSize())
 }
 
 func furtherPatches(patch int) int { return (brier.N - 1) / patch }
 
-// LeastPatches returns how many patches a block has at least for one window.
+// LeastPatches returns the smallest number of patches that a block needs for one window. Its arguments are those of
+// ExtentOf.
 func LeastPatches(patch int, reference bool) int { return windowless(patch, reference) + 1 }
 
-// windowless returns how many of a block's patches begin no window: the first, which is not predicted, and those with
-// too few behind them. Of windows of more than one patch the reference leaves out one that would fit.
+// windowless returns how many of a block's patches begin no window: the first, which is not predicted, and those with too
+// few patches after them. Where windows have more than one patch, the reference leaves out one window that would fit.
 func windowless(patch int, reference bool) int {
 	n := 1 + furtherPatches(patch)
 	if reference && n > 1 {
@@ -45,42 +48,43 @@ func windowless(patch int, reference bool) int {
 	return n
 }
 
-// Diverged is the token of a sample that diverged: it is never in the text, and equal to that of another that did.
+// Diverged is the token that stands for a sample that diverged. It equals no token of a text, so such a sample is never
+// right; but two diverged samples are equal.
 const Diverged = -1
 
-// Rollout continues pairs of samples behind every window at once, along the first one's path, for as long as the two
-// are equal: a round takes one further patch of those that still are, and no more.
+// Rollout continues the two samples of every window with further patches, as long as the two are equal. Both are continued
+// after the first sample's patches. Each round draws one further patch for all windows whose samples are still equal.
 type Rollout struct {
 	Extent
 	Agree []int // [rows * Windows]: leading tokens in which the two samples are equal, 0 to brier.N or more
 
 	branches *backbone.Branches
-	rounds   []int // [Further]: windows that took part, summed over batches
+	rounds   []int // [Further]: windows that took part in each round, summed over batches
 
-	paths      []int32 // [rows * Windows, Further, K]: the first sample's patches
-	live, next []int   // windows whose samples are equal so far: in this round, and in the next
-	rows       []backbone.Branch
-	ids        []int32
+	paths      []int32           // [rows * Windows, Further, K]: the first sample's patches
+	live, next []int             // windows whose samples are equal so far: in this round, and in the next
+	rows       []backbone.Branch // of the live windows
+	ids        []int32           // tokens of rows, without the shared context
 }
 
-// NewRollout continues samples in batches of that many rows, behind the contexts that the branches share.
+// NewRollout returns a Rollout for batches of that many rows. branches continue from the batch's cached contexts.
 func NewRollout(e Extent, branches *backbone.Branches, rows int) *Rollout {
 	n := rows * e.Windows
 	return &Rollout{Extent: e, branches: branches, Agree: make([]int, n), rounds: make([]int, e.Further), paths: make([]int32, n*e.Further*e.Patch)}
 }
 
-// Reset forgets how many windows took part.
+// Reset sets the counts of Made to 0.
 func (r *Rollout) Reset() { clear(r.rounds) }
 
-// Begin forgets the windows of the batch before.
+// Begin starts a batch.
 func (r *Rollout) Begin() {
 	clear(r.Agree)
 	r.next = r.next[:0]
 }
 
-// Add takes what the two samples of a window were given as their patch number round, from 0: a, b [K].
+// Add compares the patches a and b [K] that the two samples of a window have in a round. Round 0 is the samples' first patch.
 func (r *Rollout) Add(window, round int, a, b []int32) {
-	if a[0] == Diverged && b[0] == Diverged { // one outcome, behind which there is nothing
+	if a[0] == Diverged && b[0] == Diverged { // equal, and nothing can follow
 		r.Agree[window] = brier.N
 		return
 	}
@@ -95,11 +99,12 @@ func (r *Rollout) Add(window, round int, a, b []int32) {
 	}
 }
 
-// Draw gives two patches, tokens [2, size, K], for each of the hidden states [size, D] in a round, of which the first
-// len(windows) belong to those windows.
+// Draw draws two patches for each of the hidden states [size, D] in a round. Row i of hidden belongs to windows[i]; rows from
+// len(windows) on are unused. It returns tokens [2, size, K].
 type Draw func(round int, windows []int, hidden []float32) ([]int32, error)
 
-// Run makes the rounds that follow the samples added in round 0.
+// Run makes the rounds after round 0, whose samples were added before. It returns ctx's error when ctx ends, or the first
+// error of d.
 func (r *Rollout) Run(ctx context.Context, d Draw) error {
 	for round := 1; round <= r.Further && len(r.next) > 0; round++ {
 		if err := ctx.Err(); err != nil {
@@ -121,13 +126,13 @@ func (r *Rollout) Run(ctx context.Context, d Draw) error {
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("patch %d behind the samples: %w", round, err)
+			return fmt.Errorf("patch %d after the samples: %w", round, err)
 		}
 	}
 	return nil
 }
 
-// gather writes down what the live windows continue: the block up to the window, and the patches drawn so far.
+// gather sets rows and ids to what the live windows continue: the block up to the window, and the patches drawn so far.
 func (r *Rollout) gather(round int) {
 	r.rows, r.ids = r.rows[:0], r.ids[:0]
 	for _, w := range r.live {
@@ -136,8 +141,8 @@ func (r *Rollout) gather(round int) {
 	}
 }
 
-// Right returns how many leading tokens of a window's target are as drawn: patch after patch, each behind the true ones
-// before it. Both are [positions, K] from the window on.
+// Right returns how many leading tokens of a window's target were drawn right, where each patch was drawn after the true
+// patches before it. drawn and targets are [positions, K], from the window on.
 func (e Extent) Right(drawn, targets []int32) int {
 	n := (e.Further + 1) * e.Patch
 	for j := range n {
@@ -148,5 +153,5 @@ func (e Extent) Right(drawn, targets []int32) int {
 	return n
 }
 
-// Made returns how many windows took part in each round, [Further], since the last Reset.
+// Made returns the number of windows that took part in each round after round 0, [Further], since the last Reset.
 func (r *Rollout) Made() []int { return slices.Clone(r.rounds) }

@@ -12,7 +12,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// TestExtent: all windows that fit, or the reference's.
+// TestExtent: a block has all windows that fit, or with the reference's rule one fewer.
 func TestExtent(t *testing.T) {
 	for _, c := range []struct {
 		patch, tokens, further, all, reference int
@@ -32,7 +32,7 @@ func TestExtent(t *testing.T) {
 	}
 }
 
-// TestRolloutStops: a cancelled evaluation makes no further round, and a failed draw ends it.
+// TestRolloutStops: a cancelled rollout makes no further round, and an error of a draw ends it.
 func TestRolloutStops(t *testing.T) {
 	e := cpu.New(cpu.Options{Threads: 1})
 	defer e.Close()

@@ -17,8 +17,8 @@ type Selection struct {
 	ids    []int32 // [Rows, T]
 }
 
-// Select chooses the blocks that options ask for, and batches of about equal size of at most atOnce tokens, one block at
-// least.
+// Select chooses the blocks that the options ask for. It divides them into batches of about equal size: o.Rows blocks, or if
+// that is 0, at most atOnce tokens but at least one block.
 func Select(blocks *corpus.Blocks, o Options, atOnce int) *Selection {
 	s := &Selection{blocks: blocks, Total: int(min(blocks.Len(), math.MaxInt32))}
 	if o.MaxBlocks > 0 {
@@ -26,8 +26,8 @@ func Select(blocks *corpus.Blocks, o Options, atOnce int) *Selection {
 	}
 	s.Rows = o.Rows
 	if s.Rows == 0 {
-		most := max(1, atOnce/blocks.Layout().BlockSize)
-		batches := (s.Total + most - 1) / most
+		maxRows := max(1, atOnce/blocks.Layout().BlockSize)
+		batches := (s.Total + maxRows - 1) / maxRows
 		s.Rows = (s.Total + batches - 1) / batches
 	}
 	s.Rows = min(s.Rows, s.Total)
@@ -41,13 +41,13 @@ func (s *Selection) BlockSize() int { return s.blocks.Layout().BlockSize }
 // batches returns the number of batches.
 func (s *Selection) batches() int { return (s.Total + s.Rows - 1) / s.Rows }
 
-// read returns a batch's rows and its ids [rows, T], in memory that the next read overwrites.
+// read returns a batch's number of rows and its ids [rows, T]. The next read overwrites the ids.
 func (s *Selection) read(batch int) (rows int, ids []int32, err error) {
 	t := s.BlockSize()
 	first := batch * s.Rows
 	rows = min(s.Rows, s.Total-first)
 	for r := range rows {
-		// Evenly spread: with all blocks selected, block i is number i.
+		// Selected blocks are spread evenly over the text.
 		at := int64(first+r) * s.blocks.Len() / int64(s.Total)
 		if _, err := s.blocks.Fill(at, s.ids[r*t:(r+1)*t]); err != nil {
 			return 0, nil, fmt.Errorf("evaluation: block %d: %w", at, err)
@@ -56,8 +56,8 @@ func (s *Selection) read(batch int) (rows int, ids []int32, err error) {
 	return rows, s.ids[:rows*t], nil
 }
 
-// Each reads batch after batch, until an error or the end of ctx: do gets the batch's number from 0, and its ids [rows, T]
-// in memory that the next batch overwrites. progress, if not nil, is told after each how many blocks are done.
+// Each calls do with every batch, until an error or the end of ctx. batch counts from 0, and the next batch overwrites ids
+// [rows, T]. After each batch, progress is called with the number of blocks done and their total, unless it is nil.
 func (s *Selection) Each(ctx context.Context, progress func(done, total int), do func(batch, rows int, ids []int32) error) error {
 	for batch := range s.batches() {
 		if err := ctx.Err(); err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// repeated is blocks of a text that repeats itself, so that most are alike.
+// repeated returns blocks of a text that repeats itself, so that most are equal.
 func repeated(t *testing.T, patch, size, letters int) *corpus.Blocks {
 	t.Helper()
 	docs := func(yield func(corpus.Document, error) bool) {
@@ -38,7 +38,7 @@ func repeated(t *testing.T, patch, size, letters int) *corpus.Blocks {
 	return b
 }
 
-// distinct maps each different block to how often it occurs.
+// distinct maps each different block to the number of times it occurs.
 func distinct(t *testing.T, b *corpus.Blocks) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
@@ -49,7 +49,7 @@ func distinct(t *testing.T, b *corpus.Blocks) map[string]int {
 	return counts
 }
 
-// key packs ids, all of which fit two bytes.
+// key packs ids, each into two bytes.
 func key(ids []int32) string {
 	var b strings.Builder
 	for _, id := range ids {
@@ -66,7 +66,7 @@ func unpack(k string) (ids []int32) {
 	return ids
 }
 
-// enumerated knows the distribution of a model with a single number of noise, which it draws from a grid.
+// enumerated computes the exact distribution of a model whose noise is a single number, by trying the values of a grid.
 type enumerated struct {
 	t       *testing.T
 	model   *lm.Model
@@ -86,7 +86,7 @@ func enumerate(t *testing.T, e *cpu.Engine, m *lm.Model, capacity int) *enumerat
 	return x
 }
 
-// patches returns the probabilities of the patches that can follow.
+// patches returns the probability of each patch that can follow a prefix.
 func (x *enumerated) patches(prefix []int32) map[string]float64 {
 	at := key(prefix)
 	if p := x.known[at]; p != nil {
@@ -108,7 +108,7 @@ func (x *enumerated) patches(prefix []int32) map[string]float64 {
 	return p
 }
 
-// collision is the probability that two draws of n tokens are equal.
+// collision returns the probability that two draws of n tokens after a prefix are equal.
 func (x *enumerated) collision(prefix []int32, n int) float64 {
 	k, sum := x.model.Config.PatchSize, 0.
 	grams := map[string]float64{}
@@ -125,7 +125,7 @@ func (x *enumerated) collision(prefix []int32, n int) float64 {
 	return sum
 }
 
-// likelihood is the probability of the ids.
+// likelihood returns the probability of ids after a prefix.
 func (x *enumerated) likelihood(prefix, ids []int32) float64 {
 	k, sum := x.model.Config.PatchSize, 0.
 	n := min(len(ids), k)
@@ -140,8 +140,8 @@ func (x *enumerated) likelihood(prefix, ids []int32) float64 {
 	return sum
 }
 
-// TestShortPatchesAreUnbiased: the mean over many draws is what the model's distribution says, known by reading every
-// prefix that can come up.
+// TestShortPatchesAreUnbiased: the mean over many draws is the exact score of the model's distribution, which is known by
+// enumerating every possible prefix.
 func TestShortPatchesAreUnbiased(t *testing.T) {
 	e := engine(t, 2)
 	for patch, size := range map[int]int{1: 6, 2: 8, 3: 9} {
@@ -180,7 +180,7 @@ func TestShortPatchesAreUnbiased(t *testing.T) {
 			for j := range sum {
 				mean := sum[j] / float64(runs)
 				sigma := math.Sqrt((squares[j]/float64(runs) - mean*mean) / float64(runs-1))
-				if want[j] == 0 || sigma == 0 || sigma > 2 || math.Abs(mean-want[j]) > 4*sigma+.2 { // .2: of the grid
+				if want[j] == 0 || sigma == 0 || sigma > 2 || math.Abs(mean-want[j]) > 4*sigma+.2 { // .2 for the grid
 					t.Errorf("Brier-%d %.3f +- %.3f, want %.3f", j+1, mean, sigma, want[j])
 				}
 			}
@@ -188,7 +188,7 @@ func TestShortPatchesAreUnbiased(t *testing.T) {
 	}
 }
 
-// writesLetters is a model of one number of noise that writes a few letters, which it is sometimes right with.
+// writesLetters returns a model whose noise is a single number, and which writes a few letters, sometimes the right ones.
 func writesLetters(patch int) *lm.Model {
 	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
 	c.PatchSize, ae.PatchSize = patch, patch
@@ -203,8 +203,8 @@ func writesLetters(patch int) *lm.Model {
 	return m
 }
 
-// TestShortPatchesConstant: a model that always writes the same has Brier-n of 2q-1 for the share q of n-grams it gets
-// right, wherever they are scored, and every further patch is drawn.
+// TestShortPatchesConstant: a model that always writes the same patch has a Brier-n of 2q-1, where q is the part of the
+// n-grams that it gets right. All further patches are drawn, since all samples are equal.
 func TestShortPatchesConstant(t *testing.T) {
 	e := engine(t, 2)
 	for patch := 1; patch <= 4; patch++ {
@@ -232,7 +232,7 @@ func TestShortPatchesConstant(t *testing.T) {
 				}
 			}
 			if want[0] == 0 {
-				t.Fatalf("%v begins no patch of the text: the test shows nothing", constant)
+				t.Fatalf("%v begins no patch of the text: not suited to this test", constant)
 			}
 			for j := range want {
 				want[j] -= 100
@@ -260,7 +260,7 @@ func TestShortPatchesConstant(t *testing.T) {
 	}
 }
 
-// markov is a baseline that looks at the last token alone: nothing is attended to.
+// markov returns a baseline without attention: its predictions depend on the last token only.
 func markov() *ar.Model {
 	m := tinyAR()
 	for i := range m.Config.NumHiddenLayers {
@@ -273,7 +273,8 @@ func markov() *ar.Model {
 	return m
 }
 
-// TestARScores: likelihoods are products and collisions sums over a Markov chain; what is not sampled is exact.
+// TestARScores compares the scores of a Markov chain with exact ones: likelihoods are products of transition probabilities,
+// and collisions sums over them. Brier-1 needs no samples, so it must be equal.
 func TestARScores(t *testing.T) {
 	e, m, b := engine(t, 2), markov(), blocks(t, corpus.Language, 1, 12)
 	v := m.Config.VocabSize
@@ -329,7 +330,7 @@ func TestARScores(t *testing.T) {
 			t.Fatalf("Brier-1 %v, want %v exactly", r.Brier[0], want[0])
 		}
 		if r.Rollouts[2] == 0 || r.Rollouts[0] >= r.Positions {
-			t.Fatalf("rollouts %v: the test shows nothing", r.Rollouts)
+			t.Fatalf("rollouts %v: not suited to this test", r.Rollouts)
 		}
 		for j, v := range r.Brier {
 			sum[j] += v
@@ -345,7 +346,7 @@ func TestARScores(t *testing.T) {
 	}
 }
 
-// TestFurtherDraws: the same weights, seed and batches give the same figures on any number of threads and when measured
+// TestFurtherDraws: the same weights, seed and batches give the same metrics on any number of threads and when measured
 // again; another seed gives others.
 func TestFurtherDraws(t *testing.T) {
 	m, b, baseline := writesLetters(2), repeated(t, 2, 10, 400), markov()

@@ -12,15 +12,15 @@ import (
 // countedAtOnce is the number of tokens that are read at a time.
 const countedAtOnce = 1 << 13
 
-// BaselineResult holds the scores of two models that know little, at the positions of a language model's.
+// BaselineResult holds the scores of two trivial models, for comparison with a language model's.
 type BaselineResult struct {
-	Unigram brier.Result `json:"unigram"` // knows how often each token occurs in the training text
-	Uniform brier.Result `json:"uniform"` // knows nothing but the size of the vocabulary
+	Unigram brier.Result `json:"unigram"` // predicts each token with its frequency in the training text
+	Uniform brier.Result `json:"uniform"` // predicts every token of the vocabulary with the same probability
 }
 
-// Unigram scores the token-level unigram of the training text, and the uniform model, at the positions where a language
-// model with patches of that many tokens is scored under the same options. Both texts are in the language model's layout; all
-// blocks of train are counted.
+// Unigram scores the unigram model of the training text and the uniform model. It scores them at the positions of heldOut at
+// which a language model with patches of patch tokens is scored under the same options. Both texts must be in the language
+// model's layout. The frequencies are those of all blocks of train.
 func Unigram(ctx context.Context, train, heldOut *corpus.Blocks, vocab, patch int, o Options) (BaselineResult, error) {
 	err := errors.Join(o.Check(), CheckLayout(heldOut, corpus.Language, patch, LeastPatches(patch, o.ReferenceWindows)),
 		CheckLayout(train, corpus.Language, 1, 1))
@@ -55,14 +55,14 @@ func Unigram(ctx context.Context, train, heldOut *corpus.Blocks, vocab, patch in
 	return r, nil
 }
 
-// count returns how often each token occurs in the blocks [V].
+// count returns how often each token occurs in the blocks, [V].
 func count(ctx context.Context, blocks *corpus.Blocks, vocab int) ([]int64, error) {
 	counts := make([]int64, vocab)
 	s := Select(blocks, Options{}, countedAtOnce)
 	err := s.Each(ctx, nil, func(_, _ int, ids []int32) error {
 		for _, id := range ids {
 			if id < 0 || int(id) >= vocab {
-				return fmt.Errorf("unigram baseline: the text has the token %d, the vocabulary ends at %d: it was made by another tokenizer", id, vocab-1)
+				return fmt.Errorf("unigram baseline: the text has token %d, but the vocabulary ends at %d: the text was made with another tokenizer", id, vocab-1)
 			}
 			counts[id]++
 		}

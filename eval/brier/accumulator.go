@@ -6,37 +6,37 @@ import (
 )
 
 const (
-	// RunLength is how many successive positions of a block form one unit of
-	// the bootstrap where there are too few blocks to resample.
+	// RunLength is the number of successive positions of a block that form one
+	// unit of the bootstrap where there are fewer than MinBlocks blocks.
 	RunLength = 32
 
-	// MinBlocks is how many blocks it takes to resample whole blocks. Percentile
-	// intervals from fewer units are too narrow.
+	// MinBlocks is the smallest number of blocks for which the bootstrap
+	// resamples whole blocks. Percentile intervals from fewer are too narrow.
 	MinBlocks = 20
 
-	// Resamples is how often the bootstrap recomputes the scores.
+	// Resamples is the number of the bootstrap's resamples.
 	Resamples = 2000
 )
 
 // Interval is a 95 % confidence interval, in percent.
 type Interval struct {
-	Lo float64 `json:"lo"`
-	Hi float64 `json:"hi"`
+	Lo float64 `json:"lo"` // the lower end
+	Hi float64 `json:"hi"` // the upper end
 }
 
-// Result is what was measured, in percent: 100 is perfect.
+// Result holds measured scores, in percent: a perfect model has 100.
 type Result struct {
-	Brier           [N]float64  `json:"brier"`             // Brier-1..4, the mean over all positions; expected in [-100, 100]
-	BrierInterval   [N]Interval `json:"brier_interval"`    // of each
+	Brier           [N]float64  `json:"brier"`             // Brier-1..4, means over all positions; expected in [-100, 100]
+	BrierInterval   [N]Interval `json:"brier_interval"`    // intervals of Brier
 	BrierLM         float64     `json:"brier_lm"`          // expected in [0, 100]; 0 if not measurable
-	BrierLMInterval Interval    `json:"brier_lm_interval"` // of BrierLM
+	BrierLMInterval Interval    `json:"brier_lm_interval"` // interval of BrierLM
 	Measurable      bool        `json:"measurable"`        // every Brier-n is positive
 	Positions       int         `json:"positions"`         // number of positions scored
-	Blocks          int         `json:"blocks"`            // number of blocks they are in
+	Blocks          int         `json:"blocks"`            // number of blocks with scored positions
 }
 
-// Result returns a score that is known exactly as a Result: in percent, with
-// intervals of no width, from no positions.
+// Result returns an exact score as a Result: in percent, with intervals of zero
+// width, and Positions and Blocks 0.
 func (s Score) Result() Result {
 	var r Result
 	for j, b := range s {
@@ -48,12 +48,11 @@ func (s Score) Result() Result {
 	return r
 }
 
-// Accumulator averages scores over positions and blocks. Every position has the
-// same weight, whatever its block. The zero value is ready for use; it grows by
-// 48 bytes every RunLength positions and, once it has been that large before a
-// Reset, allocates nothing.
+// Accumulator averages scores over all positions of all blocks. Every position
+// has the same weight. The zero value is ready for use. It grows by 48 bytes
+// every RunLength positions; Reset keeps its memory.
 type Accumulator struct {
-	runs []run // in the order of addition
+	runs []run // in the order in which they were added
 }
 
 // run sums successive positions of one block.
@@ -63,8 +62,8 @@ type run struct {
 	sum       Score
 }
 
-// Add adds the next position of a block. The positions of a block are expected
-// in their order and blocks one after another; only the intervals depend on it.
+// Add adds the next position of a block. Positions should be added in order, one
+// block after another; the intervals depend on the order, the scores do not.
 func (a *Accumulator) Add(block int, s Score) {
 	last := len(a.runs) - 1
 	if last < 0 || a.runs[last].block != block || a.runs[last].positions == RunLength {
@@ -81,18 +80,20 @@ func (a *Accumulator) Add(block int, s Score) {
 // Reset empties the accumulator and keeps its memory.
 func (a *Accumulator) Reset() { a.runs = a.runs[:0] }
 
-// Result returns the scores and their intervals. The intervals are percentiles
-// of a bootstrap that resamples blocks, since neighbouring positions are alike;
-// with fewer than MinBlocks blocks it resamples runs of RunLength positions
-// instead (a block's last run may be shorter), which sees only the likeness
-// within a run. They cover the randomness of the samples and that of the text.
-// The same additions and the same seed give the same intervals. A single unit
-// says nothing, and neither do none: the intervals are then the whole range of
-// what may be expected, -100 to 100 and for BrierLM 0 to 100. The estimates of
-// Continued and Autoregressive may lie beyond it.
+// Result returns the scores and their intervals.
 //
-// The interval of BrierLM is that of the value calm would report, 0 where it
-// cannot be measured: it starts at 0 as soon as one resample in 40 cannot.
+// The intervals are percentiles of a bootstrap. It resamples whole blocks, since
+// adjacent positions are correlated. With fewer than MinBlocks blocks it
+// resamples runs of RunLength positions, which accounts only for the correlation
+// within a run. (A block's last run may be shorter.) The intervals cover the
+// randomness of the samples and of the text. The same additions and the same
+// seed give the same intervals.
+//
+// With fewer than two units there is nothing to resample. The intervals are then
+// the whole range of expectations: -100 to 100, and 0 to 100 for BrierLM.
+//
+// In the interval of BrierLM a resample that is not measurable counts as 0. So
+// the interval starts at 0 where one resample in 40 is not measurable.
 func (a *Accumulator) Result(seed uint64) Result {
 	blocks := a.blocks()
 	units := blocks
@@ -153,7 +154,7 @@ func bootstrap(units []run, seed uint64) (brier [N]Interval, lm Interval) {
 		}
 		return brier, Interval{0, 100}
 	}
-	const stream = 0x6272696572 // apart from whatever else uses the seed
+	const stream = 0x6272696572 // makes these draws independent of other uses of the seed
 	rng := rand.New(rand.NewPCG(seed, stream))
 	var values [N + 1][]float64
 	for range Resamples {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Positions count alike, not blocks.
+// Every position has the same weight, not every block.
 func TestAccumulatorMean(t *testing.T) {
 	var a Accumulator
 	a.Add(7, Score{.5, .5, .5, .5})
@@ -42,7 +42,8 @@ func TestAccumulatorNotMeasurable(t *testing.T) {
 	}
 }
 
-// Without data, and with one unit, nothing is claimed; and all of it is JSON.
+// Without data and with one unit, the intervals are the whole range, and the
+// result can be written as JSON.
 func TestAccumulatorWithoutEvidence(t *testing.T) {
 	whole := [N]Interval{{-100, 100}, {-100, 100}, {-100, 100}, {-100, 100}}
 	var a Accumulator
@@ -58,8 +59,8 @@ func TestAccumulatorWithoutEvidence(t *testing.T) {
 	}
 }
 
-// fill adds blocks of scores, every stretch of which has a mean of its own and
-// noise around it.
+// fill adds blocks of scores. Every stretch of positions has a different mean,
+// with noise around it.
 func fill(a *Accumulator, rng *rand.Rand, blocks, positions, stretch int, between float64) {
 	for b := range blocks {
 		shift := 0.0
@@ -96,9 +97,9 @@ func TestIntervalsAreDeterministic(t *testing.T) {
 	}
 }
 
-// Intervals cover the truth about as often as they say: over blocks that differ
-// from each other, and over a single block whose stretches do. A bootstrap over
-// smaller units would cover either in about half of the experiments.
+// 95 % intervals cover the true value about that often, both over blocks that
+// differ and over a single block whose stretches differ. A bootstrap over smaller
+// units would cover it in about half of the experiments.
 func TestIntervalsCover(t *testing.T) {
 	const experiments = 200
 	truth := Score{.4, .2, .4 / 3, .1}.Result()

@@ -1,43 +1,43 @@
 // Package brier measures language models from samples alone, by the BrierLM
-// score of the CALM paper (section 4; SPEC section 4).
+// score of the CALM paper (docs/spec.md, section 4).
 //
 // A model that predicts whole patches through a latent vector has no
-// likelihood, hence no perplexity; all one can do is to draw from it. The
-// Brier score of a distribution P on an outcome y,
+// likelihood, and so no perplexity. It can only be sampled. The Brier score of
+// a distribution P on an outcome y,
 //
 //	Brier(P, y) = 2 P(y) - sum over x of P(x)^2,
 //
-// is strictly proper (only the true distribution maximises its expectation)
-// and needs nothing but draws: P(y) is how often a draw equals y, and the sum
-// is how often two independent draws are equal. Brier-n is the score of the
-// n-gram formed by the first n tokens, and
+// is strictly proper: only the true distribution maximises its expectation. It
+// needs samples alone: P(y) is how often a sample equals y, and the sum is how
+// often two independent samples are equal. Brier-n is the score of the n-gram
+// formed by the first n tokens, and
 //
 //	BrierLM = 100 * (Brier-1 * Brier-2 * Brier-3 * Brier-4)^(1/4),
 //
-// the mean over all positions of each Brier-n being taken before the product.
+// where each Brier-n is first averaged over all positions.
 //
 // A Score holds the four values of one position. Scores come from an Estimator
-// (samples of a patch), from Continued (of shorter patches), from Autoregressive
-// (a token model), from a Unigram or from Uniform; an Accumulator averages them
-// and gives a Result, which is in percent as every figure that calm prints.
+// (samples of a patch), from Continued (samples of patches shorter than N),
+// from Autoregressive (a token model), from a Unigram or from Uniform. An
+// Accumulator averages them and gives a Result, in percent.
 package brier
 
 import "math"
 
-// N is the length of the longest n-gram that enters BrierLM.
+// N is the length in tokens of the longest n-gram of BrierLM.
 const N = 4
 
 // Score holds Brier-1 to Brier-N of one position, or their mean over many.
-// Its unit is the paper's before the factor of 100: a perfect model has 1, the
-// worst, always repeating one wrong answer, -1. What is known exactly, what is
-// expected and what an Estimator gives is in that range; the estimates of
-// Continued and Autoregressive, and means of few of them, reach up to 2.
+// It is not in percent: a perfect model has 1; the worst, which always gives the
+// same wrong answer, has -1. Exact scores, expectations and the estimates of an
+// Estimator are in [-1, 1]; the estimates of Continued and Autoregressive are in
+// [-1, 2].
 type Score [N]float64
 
-// LM returns the geometric mean of the four scores times 100, and whether it
-// can be measured at all: as soon as one of them is not positive the geometric
-// mean means nothing, and LM returns 0 and false. (An estimate may be negative
-// by chance where the expectation is slightly above 0, and in earnest where a
+// LM returns the geometric mean of the four scores in percent, and whether it is
+// measurable. Where one of the scores is not positive, the geometric mean means
+// nothing, and LM returns 0 and false. (An estimate may be negative by chance,
+// where its expectation is slightly above 0. An expectation is negative where a
 // model repeats itself more often than it is right.)
 func (s Score) LM() (percent float64, measurable bool) {
 	product := 1.0
@@ -50,7 +50,7 @@ func (s Score) LM() (percent float64, measurable bool) {
 	return 100 * math.Pow(product, 1./N), true
 }
 
-// Collision returns the probability that two independent draws from p are
+// Collision returns the probability that two independent draws from p [V] are
 // equal: the sum of p^2.
 func Collision[F float32 | float64](p []F) float64 {
 	sum := 0.0
@@ -60,20 +60,21 @@ func Collision[F float32 | float64](p []F) float64 {
 	return sum
 }
 
-// Autoregressive returns the score of a token-level model at one position, as
-// the reference takes it (SPEC section 4): what is known exactly is not sampled.
+// Autoregressive returns the score of a token-level model at one position. As in
+// the reference (docs/spec.md, section 4), exact probabilities are used where
+// they are known.
 //
 //   - likelihood[j] is the probability of the j-th target token given the true
-//     tokens before it, so that P(y) of an n-gram is a product.
+//     tokens before it. P(y) of an n-gram is a product of them.
 //   - collision[j] is Collision of the model's j-th next-token distribution,
-//     given the first j tokens that were sampled.
-//   - agree is how many leading tokens of a second, independent sample equal
-//     those of the first; both continue the first one's tokens, so collision[j]
-//     is only looked at for j <= agree.
+//     given the first j tokens of the first sample.
+//   - agree is how many leading tokens of two samples are equal. Each token of
+//     both is drawn after the first sample's tokens. collision[j] is used only
+//     for j <= agree.
 //
-// The n-gram's collision probability is estimated by that of its last token
-// where the first n-1 agree, by 0 elsewhere, which is unbiased. So the result is in
-// [-1, 2].
+// The collision probability of an n-gram is estimated by that of its last token
+// where the first n-1 tokens agree, else by 0. The estimate is unbiased. The
+// result is in [-1, 2].
 func Autoregressive(likelihood, collision [N]float64, agree int) Score {
 	var s Score
 	p := 1.0
@@ -87,14 +88,15 @@ func Autoregressive(likelihood, collision [N]float64, agree int) Score {
 	return s
 }
 
-// Continued returns the score of a patch model at one position whose patches have fewer than N tokens, from two samples
-// that further patches continue (SPEC section 4). It is unbiased, like Autoregressive, and in [-1, 2]:
-// the samples may both be right and, further patches being drawn anew, not be equal.
+// Continued returns the score of a model with patches of fewer than N tokens at one position, from two samples that further
+// patches continue (docs/spec.md, section 4). The estimate is unbiased and in [-1, 2].
 //
-//   - right[s] is how many leading tokens of the target sample s gets right, each of its patches being drawn behind the
-//     true ones before it.
-//   - agree is how many leading tokens of the two samples are equal, further patches of both being drawn behind the
-//     first one's path.
+//   - right[s] is how many leading tokens of the target sample s gets right. Each of its patches is drawn after the true
+//     patches before it.
+//   - agree is how many leading tokens of the two samples are equal. Further patches of both are drawn after the patches of
+//     the first sample.
+//
+// The two use different further patches. So both samples may be right and yet not equal.
 func Continued(right [2]int, agree int) Score {
 	var s Score
 	for j := range s {
@@ -110,9 +112,9 @@ func Continued(right [2]int, agree int) Score {
 	return s
 }
 
-// Uniform returns the score of a model that gives each of vocab tokens the same
-// probability whatever came before: Brier-n = vocab^-n on every target, hence
-// BrierLM = 100 vocab^-2.5. It panics if vocab is not positive.
+// Uniform returns the score of the model that gives each of vocab tokens the same
+// probability: Brier-n = vocab^-n on every target, so BrierLM = 100 vocab^-2.5.
+// It panics if vocab is not positive.
 func Uniform(vocab int) Score {
 	if vocab < 1 {
 		panic("brier: a uniform model needs at least one token")

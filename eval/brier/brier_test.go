@@ -51,7 +51,7 @@ func TestUniform(t *testing.T) {
 	}
 }
 
-// The Brier score is strictly proper: of all predictions the truth scores best.
+// The Brier score is strictly proper: the true distribution scores best.
 func TestCollisionMakesItProper(t *testing.T) {
 	truth := []float64{.5, .3, .2}
 	expected := func(p []float64) (sum float64) {
@@ -74,7 +74,7 @@ func TestCollisionMakesItProper(t *testing.T) {
 	}
 }
 
-// chain is a token model of order one on two tokens.
+// chain is a Markov chain of order one on two tokens.
 type chain struct {
 	first [2]float64
 	next  [2][2]float64
@@ -105,7 +105,7 @@ func bitsOf(i int) []int32 {
 	return ids
 }
 
-// exactScore is 2 P(y) - sum P^2 for each n, by summing over all n-grams.
+// exactScore computes 2 P(y) - sum P^2 for each n by summing over all n-grams.
 func exactScore(probability func([]int32) float64, target []int32) Score {
 	var s Score
 	for i := range 1 << N {
@@ -137,7 +137,7 @@ func TestAutoregressiveIsUnbiased(t *testing.T) {
 					likelihood[j] = model.distribution(target[:j])[target[j]]
 					p := model.distribution(first[:j])
 					collision[j] = Collision(p)
-					// Both samples' j-th tokens continue the first one's.
+					// The j-th tokens of both samples continue the first sample.
 					weight *= p[first[j]] * p[second[j]]
 					if agree == j && first[j] == second[j] {
 						agree++
@@ -152,12 +152,12 @@ func TestAutoregressiveIsUnbiased(t *testing.T) {
 	}
 }
 
-// The expectation of Continued over all samples is the exact score, for patches of one to three tokens: each target patch
-// is compared with samples behind the true ones, and further patches of both samples continue the first one's.
+// The expectation of Continued over all samples is the exact score, for patches of one to three tokens. Samples that are
+// compared with the target continue the true patches; samples that are compared with each other continue the first one.
 func TestContinuedIsUnbiased(t *testing.T) {
 	model := chain{first: [2]float64{.7, .3}, next: [2][2]float64{{.9, .1}, {.4, .6}}}
 	const whole = 6 // tokens: patches of 3 reach beyond N
-	// weight is the probability of ids from the token at on, each patch of which is drawn behind history's.
+	// weight is the probability of ids from the token at on, where each patch is drawn after those of history.
 	weight := func(history, ids []int32, patch int) float64 {
 		p := 1.0
 		for at := 0; at < len(ids); at += patch {
@@ -189,7 +189,7 @@ func TestContinuedIsUnbiased(t *testing.T) {
 		}
 		for y := range 1 << N {
 			target := append(bitsOf(y), make([]int32, n-N)...)
-			// Expectations add: the two samples against the target, then against each other.
+			// Expectations add: the comparison of both samples with the target, then with each other.
 			var mean Score
 			for i := range 1 << n {
 				x := bits(i, n)

@@ -6,23 +6,22 @@ import (
 	"slices"
 )
 
-// Estimator scores positions of a patch model from S samples of each, without
-// bias and from all pairs of samples:
+// Estimator scores positions of a patch model from S samples of each. Its
+// estimate is unbiased and uses all pairs of samples:
 //
 //	Brier-n = 2/S sum_s [x_s = y] - 2/(S(S-1)) sum_{s<t} [x_s = x_t],
 //
-// two n-grams being equal when all of their n tokens are. S = 2 is the paper's
-// estimator. An Estimator keeps scratch space: it serves one goroutine.
+// where two n-grams are equal when all of their n tokens are. S = 2 is the
+// paper's estimator. An Estimator is not safe for concurrent use.
 type Estimator struct {
 	samples  int
 	patch    int
 	prefixes []prefix // the samples' n-grams, sorted  [S]
 }
 
-// NewEstimator returns an estimator for patches of that many tokens, with that
-// many samples a position. It refuses fewer than two samples, since one never
-// collides, and patches shorter than N tokens, whose n-grams cross into further
-// patches: see Continued.
+// NewEstimator returns an estimator for patches of patch tokens, with that many
+// samples at a position. It returns an error for fewer than two samples, which
+// form no pair, and for patches of fewer than N tokens, for which Continued is.
 func NewEstimator(samples, patch int) (*Estimator, error) {
 	if samples < 2 {
 		return nil, fmt.Errorf("samples a position: %d: the Brier score needs at least 2", samples)
@@ -33,9 +32,9 @@ func NewEstimator(samples, patch int) (*Estimator, error) {
 	return &Estimator{samples: samples, patch: patch, prefixes: make([]prefix, samples)}, nil
 }
 
-// Score returns the score of one position: samples [S, K] drawn independently
-// from the model, target [K]. Tokens beyond the first N of a patch do not count.
-// It panics on other lengths. It allocates nothing and takes O(S log S).
+// Score returns the score of one position, in [-1, 1]: samples [S, K] drawn
+// independently from the model, target [K]. Only the first N tokens of a patch
+// count. It panics on other lengths, allocates nothing and takes O(S log S).
 func (e *Estimator) Score(samples, target []int32) Score {
 	if len(samples) != e.samples*e.patch || len(target) != e.patch {
 		panic(fmt.Sprintf("brier: %d sampled and %d target ids, want %d x %d and %[4]d",
@@ -60,8 +59,8 @@ func (e *Estimator) Score(samples, target []int32) Score {
 	return score
 }
 
-// Add scores positions of one block and adds them to an accumulator, in their
-// order: samples [positions, S, K], targets [positions, K].
+// Add scores successive positions of one block and adds them to an accumulator:
+// samples [positions, S, K], targets [positions, K].
 func (e *Estimator) Add(to *Accumulator, block int, samples, targets []int32) {
 	if len(targets)%e.patch != 0 || len(samples) != len(targets)*e.samples {
 		panic(fmt.Sprintf("brier: %d sampled and %d target ids are no positions of %d x %d and %[4]d",
@@ -74,8 +73,8 @@ func (e *Estimator) Add(to *Accumulator, block int, samples, targets []int32) {
 	}
 }
 
-// prefix is an N-gram packed so that two comparisons order it; the order itself
-// means nothing, it only has to bring equal prefixes together.
+// prefix is an N-gram packed so that two comparisons order it. Any order will do
+// that brings equal prefixes together.
 type prefix struct{ first, second uint64 }
 
 func pack(ids []int32) prefix {
@@ -108,9 +107,9 @@ func comparePrefixes(a, b prefix) int {
 	return cmp.Compare(a.second, b.second)
 }
 
-// countPairs sorts the prefixes and adds to pairs[n-1] how many pairs share
-// their first n tokens. Sorted, those that do stand side by side: the pairs that
-// an element forms with those before it are as many as its run is long so far.
+// countPairs sorts the prefixes and adds to pairs[n-1] the number of pairs that
+// share their first n tokens. Sorting brings these together in runs: an element
+// forms a pair with each earlier element of its run.
 func countPairs(prefixes []prefix, pairs *[N]int) {
 	slices.SortFunc(prefixes, comparePrefixes)
 	var run [N]int

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// naive is the definition, with every pair looked at.
+// naive computes the estimate by its definition, pair by pair.
 func naive(samples [][]int32, target []int32) Score {
 	var s Score
 	S := float64(len(samples))
@@ -43,7 +43,7 @@ func TestEstimatorEqualsDefinition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		patch := rapid.IntRange(N, 8).Draw(t, "patch")
 		number := rapid.IntRange(2, 40).Draw(t, "samples")
-		// Few values, so that prefixes collide; extremes, so that packing shows.
+		// Few values, so that prefixes collide; extreme ones, to test the packing.
 		id := rapid.SampledFrom([]int32{0, 1, 128256, -1, 1<<31 - 1}[:rapid.IntRange(1, 5).Draw(t, "vocab")])
 		one := rapid.SliceOfN(id, patch, patch)
 		samples := rapid.SliceOfN(one, number, number).Draw(t, "drawn")
@@ -65,8 +65,8 @@ func TestEstimatorEqualsDefinition(t *testing.T) {
 	})
 }
 
-// For every tuple of samples from a small distribution the estimate, weighted by
-// the tuple's probability: nothing but the exact score may come out.
+// The expectation of the estimate, over all tuples of samples of a small
+// distribution, is the exact score.
 func TestEstimatorIsUnbiased(t *testing.T) {
 	patches := [][]int32{{0, 0, 0, 0}, {0, 0, 0, 1}, {0, 0, 1, 0}, {0, 1, 0, 0}, {1, 0, 0, 0}}
 	p := []float64{.35, .25, .2, .15, .05}
@@ -104,8 +104,8 @@ func TestEstimatorIsUnbiased(t *testing.T) {
 	}
 }
 
-// SPEC section 4's anchor: a model that always repeats itself and is right with
-// probability q has Brier-1 = 2q-1.
+// A model that always gives the same answer and is right with probability q has
+// Brier-1 = 2q-1 (docs/spec.md, section 4).
 func TestRepeatingModel(t *testing.T) {
 	const positions, right = 1000, 800
 	for _, number := range []int{2, 5, 200} {
@@ -158,7 +158,7 @@ func TestNewEstimatorRefuses(t *testing.T) {
 	}
 }
 
-// randomIDs returns ids as a model of some certainty gives them.
+// randomIDs returns ids of which low ones are more likely.
 func randomIDs(rng *rand.Rand, n, vocab int) []int32 {
 	ids := make([]int32, n)
 	for i := range ids {

@@ -6,8 +6,8 @@ import (
 	"github.com/calm-go/calm/eval/brier"
 )
 
-// Two positions of a block, two samples each: the first is right twice, the
-// second once, for three tokens.
+// This scores two positions of a block from two samples each. At the first
+// position both samples are right; at the second one is, in three of four tokens.
 func Example() {
 	samples := []int32{
 		1, 2, 3, 4, 1, 2, 3, 4,

@@ -9,8 +9,8 @@ import (
 	"github.com/calm-go/calm/internal/testkit"
 )
 
-// TestGoldenBrierArrays compares the two-sample estimator with the reference's
-// on its recorded predictions, in every case of that kind and every set in it.
+// TestGoldenBrierArrays compares the two-sample estimator with the reference's,
+// on the reference's recorded predictions.
 func TestGoldenBrierArrays(t *testing.T) {
 	for _, c := range testkit.Golden(t, "brier_arrays") {
 		sets := 0

@@ -5,16 +5,17 @@ import (
 	"fmt"
 )
 
-// Unigram is the baseline that knows how often each token occurs and nothing
-// else: tokens are independent draws from the training counts. Its scores are
-// exact, since the probability of an n-gram is a product and two n-grams collide
-// with the n-th power of the probability that two tokens do.
+// Unigram is the baseline whose tokens are independent draws, with their
+// frequencies in the training text. Its scores are exact: the probability of an
+// n-gram is a product, and the collision probability of two n-grams is the n-th
+// power of that of two tokens.
 type Unigram struct {
 	p         []float64 // [V]
 	collision [N]float64
 }
 
-// NewUnigram returns the baseline for the counts of training tokens [V].
+// NewUnigram returns the baseline for counts [V] of the training text's tokens. It
+// returns an error where a count is negative or all are 0.
 func NewUnigram(counts []int64) (*Unigram, error) {
 	total := 0.0
 	for id, c := range counts {
@@ -38,8 +39,8 @@ func NewUnigram(counts []int64) (*Unigram, error) {
 	return u, nil
 }
 
-// Score returns the exact score on a target's first N tokens. Ids that were
-// never counted, those outside the counts included, have probability 0.
+// Score returns the exact score, in [-1, 1], of a target's first N tokens. Ids
+// outside the counts have probability 0.
 func (u *Unigram) Score(target []int32) Score {
 	var s Score
 	p := 1.0

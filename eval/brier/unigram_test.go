@@ -20,7 +20,7 @@ func TestUnigramIsExact(t *testing.T) {
 		}
 		return product
 	}
-	// On text that is drawn from the counts, Brier-n is the n-th power of the
+	// On text drawn with the same frequencies, Brier-n is the n-th power of the
 	// collision probability.
 	var mean Score
 	for i := range 1 << N {
@@ -47,7 +47,7 @@ func TestUnigramOfEqualCountsIsUniform(t *testing.T) {
 	near(t, "score", u.Score([]int32{0, 49, 3, 3}), Uniform(50), 1e-15)
 }
 
-// Sampling the unigram model must lead to the same score.
+// Samples of the unigram model lead to the same score.
 func TestUnigramAgreesWithEstimator(t *testing.T) {
 	counts := []int64{4, 3, 2, 1}
 	u, err := NewUnigram(counts)
