@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// prose makes text whose words have the lengths and the skewed frequencies of
-// English, from a seed alone.
+// prose generates text whose words have about the lengths and frequencies of
+// English words, always the same.
 func prose(size int) []byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	const letters = "eeeeeetttttaaaaooooiiinnnssshhhrrrddlluucmwfgypbvk"
@@ -52,7 +52,7 @@ func trainOn(t testing.TB, vocab int, texts ...[]byte) *Tokenizer {
 	return tok
 }
 
-// encodeEach is a benchmark of encoding docs on one core, each once a turn.
+// encodeEach measures encoding docs on one core; every turn encodes each once.
 func encodeEach(b *testing.B, tok *Tokenizer, docs [][]byte) {
 	size := 0
 	for _, d := range docs {
@@ -68,14 +68,14 @@ func encodeEach(b *testing.B, tok *Tokenizer, docs [][]byte) {
 	}
 }
 
-// BenchmarkEncode is generated text: raw bytes and BPE trained on it.
+// BenchmarkEncode encodes generated text, with raw bytes and with BPE trained on it.
 func BenchmarkEncode(b *testing.B) {
 	text := prose(4 << 20)
 	b.Run("tokenizer=bytes", func(b *testing.B) { encodeEach(b, Bytes(), [][]byte{text}) })
 	b.Run("tokenizer=bpe8k", func(b *testing.B) { encodeEach(b, trainOn(b, 8192, text), [][]byte{text}) })
 }
 
-// BenchmarkEncodeLong is one word of many letters, which only a heap bears.
+// BenchmarkEncodeLong encodes one very long word, which needs mergeLong.
 func BenchmarkEncodeLong(b *testing.B) {
 	tok := trainOn(b, 2048, prose(1<<20))
 	text := bytes.ReplaceAll(prose(1<<20), []byte(" "), nil)
@@ -83,14 +83,14 @@ func BenchmarkEncodeLong(b *testing.B) {
 	encodeEach(b, tok, [][]byte{text})
 }
 
-// BenchmarkGoldenEncodeWikitext is the WikiText-103 test set.
+// BenchmarkGoldenEncodeWikitext encodes the WikiText-103 test set.
 func BenchmarkGoldenEncodeWikitext(b *testing.B) {
 	docs := wikitext(b)
 	b.Run("tokenizer=bpe4k", func(b *testing.B) { encodeEach(b, trainOn(b, 4096, docs...), docs) })
 	b.Run("tokenizer=llama3", func(b *testing.B) { encodeEach(b, goldenLlama3(b), docs) })
 }
 
-// BenchmarkGoldenEncodeCold is Llama 3 with an empty cache every time.
+// BenchmarkGoldenEncodeCold encodes with Llama 3's tokenizer, with an empty cache.
 func BenchmarkGoldenEncodeCold(b *testing.B) {
 	docs := wikitext(b)
 	tok := goldenLlama3(b)
@@ -115,7 +115,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// BenchmarkTrainBPE is 8,192 ids from 10 MB.
+// BenchmarkTrainBPE learns 8,192 ids from 10 MB.
 func BenchmarkTrainBPE(b *testing.B) {
 	text := prose(10 << 20)
 	var texts iter.Seq[[]byte] = slices.Chunk(text, 100_000)

@@ -8,8 +8,8 @@ import (
 // noRank is the rank of a pair that is never merged.
 const noRank = ^uint32(0)
 
-// A pairTable is a hash table of merges, at most half full, probed linearly. Its
-// hash is seeded by chance, so no file can be made to collide.
+// A pairTable is a hash table of merges with linear probing, at most half full.
+// Its hash has a random seed, so that no file can be crafted to collide.
 type pairTable struct {
 	slots []pairSlot
 	shift uint
@@ -34,7 +34,7 @@ func newPairTable(merges []merge) pairTable {
 	return t
 }
 
-// slot returns the slot of a pair, or the empty one where it would stand.
+// slot returns the slot of a pair, or the empty slot where it would be entered.
 func (t *pairTable) slot(left, right int32) *pairSlot {
 	h := (uint64(left)<<32 | uint64(uint32(right))) ^ t.seed
 	h *= 0x9e3779b97f4a7c15
@@ -49,26 +49,26 @@ func (t *pairTable) slot(left, right int32) *pairSlot {
 	}
 }
 
-// heapSize is the length in bytes from which a heap finds the next pair; below it
-// looking at all pairs is faster.
+// heapSize is the length of a word, in bytes, from which a heap finds the next
+// pair. For shorter words it is faster to look at all pairs.
 const heapSize = 48
 
-// merger joins the bytes of one word. It is kept for its memory.
+// merger merges the bytes of one word. It is reused to save allocations.
 type merger struct {
 	t     *Tokenizer
 	parts []part
 	heap  []uint64
 }
 
-// A part is a token of a word under work, and the merge with its right neighbour.
+// A part is a token of the word being merged, and its merge with the next part.
 type part struct {
 	id         int32
-	rank       uint32 // noRank: there is none
-	merged     int32
-	prev, next int32 // in mergeLong only
+	rank       uint32 // of the merge; noRank: there is none
+	merged     int32  // id after the merge
+	prev, next int32  // indices of the parts before and after; used by mergeLong only
 }
 
-// appendWord appends the tokens of a word that is not empty.
+// appendWord appends the tokens of a word. The word must not be empty.
 func (m *merger) appendWord(dst []int32, word []byte) []int32 {
 	if m.t.whole != nil {
 		if id := m.t.whole.find(word); id != None {
@@ -82,7 +82,7 @@ func (m *merger) appendWord(dst []int32, word []byte) []int32 {
 		return m.mergeShort(dst, word)
 	}
 	dst = m.mergeLong(dst, word)
-	if len(word) > 1<<16 { // do not keep what one odd text needed
+	if len(word) > 1<<16 { // free the memory that an unusually long word needed
 		m.parts, m.heap = nil, nil
 	}
 	return dst
@@ -129,9 +129,10 @@ func (m *merger) pairShort(parts []part, i int) {
 	}
 }
 
-// mergeLong does the same with a list and a heap of (rank, position), in time
-// n log n. An entry is stale unless its part still has that rank: a rank names
-// one pair, so no more need be compared.
+// mergeLong does the same as mergeShort in time n log n, with a linked list and a
+// heap of (rank, index of the part). An entry of the heap is stale where its part
+// no longer has that rank. Comparing ranks is enough, since each rank belongs to
+// one pair.
 func (m *merger) mergeLong(dst []int32, word []byte) []int32 {
 	parts := m.parts[:len(word)]
 	for i, b := range word {
@@ -165,7 +166,7 @@ func (m *merger) mergeLong(dst []int32, word []byte) []int32 {
 	return dst
 }
 
-// pairLong looks up the pair of part i and its right neighbour and enters it.
+// pairLong looks up the pair of part i and the next part and adds it to the heap.
 func (m *merger) pairLong(parts []part, i int32) {
 	p := &parts[i]
 	p.rank = noRank

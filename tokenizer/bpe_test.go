@@ -12,19 +12,19 @@ import (
 	"pgregory.net/rapid"
 )
 
-// small is a vocabulary trained on generated text, enough for merges of merges.
+// small is trained on generated text. It is large enough to have merges of merges.
 var small = sync.OnceValue(func() *Tokenizer {
 	return trainOn(panicTB{}, 700, prose(200_000), []byte("Straße 漢字 漢字 жук жук жук naïve naïve 1234 1234 !?! !?! \n\n \n\n\t\t\t\t"))
 })
 
-// panicTB is a testing.TB for what is made outside of a test.
+// panicTB is a testing.TB for code that runs outside of a test.
 type panicTB struct{ testing.TB }
 
 func (panicTB) Helper()           {}
 func (panicTB) Fatal(args ...any) { panic(args) }
 
-// naiveMerge merges word by the definition: among all neighbours, the pair of the
-// lowest rank, the leftmost of equals.
+// naiveMerge merges word by the definition: of all adjacent pairs the one with the
+// lowest rank first, and of equal pairs the leftmost.
 func naiveMerge(tok *Tokenizer, word []byte) []int32 {
 	type pair struct{ left, right int32 }
 	ranks := map[pair]int{}
@@ -60,7 +60,7 @@ func TestMergeAgainstDefinition(t *testing.T) {
 			begin := r.IntN(len(text) - n)
 			word := text[begin : begin+n]
 			want := naiveMerge(tok, word)
-			// Both ways at every length, whichever appendWord would take.
+			// Both functions at every length, not only at those appendWord uses them for.
 			m.parts = make([]part, n)
 			if got := m.mergeShort(nil, word); !slices.Equal(got, want) {
 				t.Fatalf("mergeShort(%q) = %v, want %v", word, got, want)
@@ -77,7 +77,7 @@ func TestMergeAgainstDefinition(t *testing.T) {
 	}
 }
 
-// tiktoken-go, which knows ranks and the regular expression only, gives the same
+// tiktoken-go, which needs only ranks and the regular expression, gives the same
 // ids for valid text.
 func TestEncodeAgainstTiktoken(t *testing.T) {
 	tok := small()
@@ -104,7 +104,7 @@ func TestEncodeAgainstTiktoken(t *testing.T) {
 	check(t, string(prose(100_000)))
 	rapid.Check(t, func(t *rapid.T) {
 		text := string(textGen().Draw(t, "text"))
-		// tiktoken-go knows no long s (see TestSplitAgainstRegex) and no invalid bytes.
+		// tiktoken-go does not fold the long s (see TestSplitAgainstRegex) or accept invalid bytes.
 		if utf8.ValidString(text) && !bytes.Contains([]byte(text), []byte("'ſ")) {
 			check(t, text)
 		}
@@ -120,7 +120,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// checkRoundTrip encodes and decodes text in every way.
+// checkRoundTrip encodes text and decodes it in every way.
 func checkRoundTrip(t interface{ Fatalf(string, ...any) }, tok *Tokenizer, text []byte) {
 	before := []int32{7, 7, 7, 7, 7, 7, 7, 7}
 	ids := tok.AppendEncode(before[:2], text)
@@ -141,7 +141,7 @@ func checkRoundTrip(t interface{ Fatalf(string, ...any) }, tok *Tokenizer, text 
 	for _, id := range ids {
 		piece := s.Append(nil, id)
 		if utf8.Valid(text) && !utf8.Valid(piece) {
-			t.Fatalf("the stream of %q gives %q, which is no whole characters", text, piece)
+			t.Fatalf("the stream of %q gives %q, which are not whole characters", text, piece)
 		}
 		got = append(got, piece...)
 	}
@@ -150,8 +150,8 @@ func checkRoundTrip(t interface{ Fatalf(string, ...any) }, tok *Tokenizer, text 
 	}
 }
 
-// What is remembered of words never changes the result: not words that share a
-// slot, nor the same words at the end of a text or before others.
+// The cache never changes the result: not for words that share a slot, nor for the
+// same words at the end of a text and before others.
 func TestCache(t *testing.T) {
 	tok := small()
 	r := rand.New(rand.NewPCG(5, 6))
@@ -167,7 +167,7 @@ func TestCache(t *testing.T) {
 	for turn := range 2 {
 		for i, word := range words {
 			if len(word) == 1 {
-				continue // a space alone goes with the next word
+				continue // a single space belongs to the next word
 			}
 			want := m.appendWord(nil, word)
 			if got := tok.AppendEncode(nil, word); !slices.Equal(got, want) {
@@ -179,7 +179,8 @@ func TestCache(t *testing.T) {
 			}
 		}
 	}
-	// A word of zero bytes has the key of an empty slot but for its length.
+	// The key of a word of zero bytes differs from that of an empty slot only in its
+	// length.
 	for n := range 20 {
 		zeros := make([]byte, n)
 		if got := tok.AppendDecode(nil, tok.AppendEncode(nil, zeros)); !bytes.Equal(got, zeros) {

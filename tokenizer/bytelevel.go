@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Hugging Face's byte-level files write every byte as a printable character:
-// itself where Latin-1 shows it, else one from U+0100 on, in the order of the
-// bytes (as GPT-2's encoder did).
+// Byte-level files write every byte as a printable character, as GPT-2's encoder
+// did: the Latin-1 character of the byte where that is printable, else one from
+// U+0100 on, in the order of the bytes.
 var runeOfByte, byteOfRune = byteLevelAlphabet()
 
 func byteLevelAlphabet() (runes [256]rune, bytes map[rune]byte) {
@@ -25,7 +25,7 @@ func byteLevelAlphabet() (runes [256]rune, bytes map[rune]byte) {
 	return runes, bytes
 }
 
-// appendByteLevel appends p written in that alphabet.
+// appendByteLevel appends p, written in the byte-level alphabet.
 func appendByteLevel(dst, p []byte) []byte {
 	for _, b := range p {
 		dst = utf8.AppendRune(dst, runeOfByte[b])
@@ -39,7 +39,7 @@ func fromByteLevel(s string) ([]byte, error) {
 	for _, r := range s {
 		b, ok := byteOfRune[r]
 		if !ok {
-			return nil, fmt.Errorf("%q has the character %q, which stands for no byte: only byte-level vocabularies are supported", s, r)
+			return nil, fmt.Errorf("%q has the character %q, which is not in the byte-level alphabet: only byte-level vocabularies are supported", s, r)
 		}
 		p = append(p, b)
 	}

@@ -1,16 +1,16 @@
 package tokenizer
 
 // Bytes returns the tokenizer of raw bytes: a byte's id is its value, BOS is 256,
-// EOS 257 and PAD 258 (SPEC section 1).
+// EOS 257 and PAD 258 (docs/spec.md, section 1).
 func Bytes() *Tokenizer {
 	t, err := build(spec{tokens: singleBytes(), added: threeSpecials(256), split: splitNone, template: true})
 	if err != nil {
-		panic(err) // every byte has its token
+		panic(err) // impossible: every byte has a token
 	}
 	return t
 }
 
-// singleBytes returns the tokens 0..255 whose ids are their values.
+// singleBytes returns the tokens 0..255, one for each byte.
 func singleBytes() [][]byte {
 	tokens := make([][]byte, 256)
 	for b := range tokens {

@@ -6,11 +6,11 @@ import (
 	"math/bits"
 )
 
-// A wordCache remembers the tokens of words, in two tables, 1.5 MB in all. A short
-// word with few tokens, as nearly every word of a text is, is two integers to hash
-// and to compare; two of them share a cache line, and the one used last is first.
-// Other words take a line each. The place of a word follows from its hash, and the
-// words that come last keep it.
+// A wordCache keeps the tokens of words, in two tables of 1.5 MB together. Most
+// words are short and have few tokens. Such a word is hashed and compared as two
+// integers; two of them share a cache line, the most recently used one first.
+// Other words take a line each. A word's place follows from its hash, and a new
+// word replaces an older one there.
 type wordCache struct {
 	short [][2]shortWord
 	long  []longWord

@@ -6,19 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// A class is what the regular expressions ask of a character.
+// A class is a class of characters that the regular expressions distinguish.
 type class uint8
 
 const (
 	other   class = iota // [^\s\p{L}\p{N}]
 	letter               // \p{L}
 	number               // \p{N}
-	space                // \s without the next
+	space                // \s without [\r\n]
 	newline              // [\r\n]
 )
 
-// classes holds the first two planes; beyond them there are few letters and the
-// unicode package answers.
+// classes holds the classes of the first two Unicode planes. The others have few
+// letters; for them the unicode package is asked.
 var classes [0x20000]class
 
 var fillClasses = sync.OnceFunc(func() {

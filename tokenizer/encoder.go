@@ -5,25 +5,25 @@ import (
 	"sync"
 )
 
-// maxWord bounds the positions that mergeLong counts in 32 bits; a longer word,
-// which no text has, is cut.
+// maxWord is the largest length of a word in bytes, since mergeLong counts
+// positions in 32 bits. A longer word is cut; no real text has one.
 const maxWord = 1 << 30
 
 // An encoder is the working memory of one AppendEncode.
 type encoder struct {
 	split  split
-	byteID *[256]int32 // not nil: there are no merges, every byte is its token
+	byteID *[256]int32 // not nil: there are no merges, every byte is a token
 	merger merger
 	cache  *wordCache
 }
 
-// A pool holds encoders at rest, with their caches.
+// A pool holds unused encoders, with their caches.
 type pool struct {
 	mu   sync.Mutex
 	free []*encoder
 }
 
-// acquire returns an encoder that nobody else uses.
+// acquire returns an encoder for the caller's use until it calls release.
 func (t *Tokenizer) acquire() *encoder {
 	p := t.encoders
 	p.mu.Lock()

@@ -8,9 +8,9 @@ import (
 	"github.com/calm-go/calm/internal/memtest"
 )
 
-// edited puts insert in place of cut bytes of file. The readers are fuzzed by such
-// edits of a good file: the small inputs keep the fuzzer fast, which would
-// minimise whole files for minutes.
+// edited replaces cut bytes of file at a place by insert. The readers are fuzzed by
+// such edits of a good file: inputs stay small, and the fuzzer does not spend
+// minutes minimising whole files.
 func edited(file []byte, at, cut uint16, insert []byte) []byte {
 	begin := min(int(at), len(file))
 	end := min(begin+int(cut), len(file))
@@ -37,7 +37,7 @@ func FuzzParse(f *testing.F) {
 		checkRoundTrip(t, tok, insert)
 		again, err := Parse(tok.JSON())
 		if err != nil {
-			t.Fatalf("what is saved cannot be read: %v", err)
+			t.Fatalf("a saved file cannot be read: %v", err)
 		}
 		sameTokenizer(t, tok, again)
 	})

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// dirFromEnv returns the directory that an environment variable names, or a
-// sibling of the module; tests that need it are skipped without it.
+// dirFromEnv returns the directory that an environment variable names, or else the
+// fallback. It skips the test if the directory is absent.
 func dirFromEnv(t testing.TB, env, fallback string) string {
 	t.Helper()
 	dir := os.Getenv(env)
@@ -27,7 +27,7 @@ func dirFromEnv(t testing.TB, env, fallback string) string {
 	return dir
 }
 
-// goldenLlama3 loads the tokenizer the golden ids were made with.
+// goldenLlama3 loads the tokenizer that the golden ids were made with.
 func goldenLlama3(t testing.TB) *Tokenizer {
 	t.Helper()
 	path := filepath.Join(dirFromEnv(t, "CALM_DATA", "data"), "llama3", "tokenizer.model")
@@ -124,7 +124,7 @@ func TestGoldenTokenizerWikitext(t *testing.T) {
 			t.Errorf("document %d: %d bytes, %d ids, SHA-256 %s; want %d, %d, %s", w.Document, len(doc), len(ids), hashIDs(ids), w.Bytes, w.Count, w.SHA256)
 		}
 		if text = tok.AppendDecode(text[:0], ids); !bytes.Equal(text, doc) {
-			t.Errorf("document %d does not come back", w.Document)
+			t.Errorf("document %d does not decode to itself", w.Document)
 		}
 	}
 }
@@ -148,8 +148,8 @@ func hashIDs(ids []int32) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// The merges of Llama 3 are recovered from tiktoken's ranks; saved and read again
-// as a Hugging Face file they give the same ids.
+// The merges of Llama 3 are recovered from tiktoken's ranks. Saved as a Hugging Face
+// file and read again, they give the same ids.
 func TestGoldenTokenizerSaveLlama3(t *testing.T) {
 	tok := goldenLlama3(t)
 	path := filepath.Join(t.TempDir(), "tokenizer.json")
@@ -170,7 +170,7 @@ func TestGoldenTokenizerSaveLlama3(t *testing.T) {
 	}
 }
 
-// sameTokenizer compares what two tokenizers say about themselves.
+// sameTokenizer compares the vocabularies of two tokenizers and their files.
 func sameTokenizer(t *testing.T, want, got *Tokenizer) {
 	t.Helper()
 	if got.VocabSize() != want.VocabSize() || got.BOS() != want.BOS() || got.EOS() != want.EOS() || got.PAD() != want.PAD() {

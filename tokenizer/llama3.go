@@ -12,13 +12,14 @@ import (
 const (
 	llama3Ranks    = 128000
 	llama3Specials = 256
-	maxFile        = 64 << 20 // greatest file that is read; Llama 3's have 2 and 9 MB, the largest vocabularies 34
+	maxFile        = 64 << 20 // largest file that is read, in bytes; Llama 3's have 2 and 9 MB, the largest known 34 MB
 )
 
 // LoadLlama3 reads Llama 3's tokenizer.model: 128,000 tokens in tiktoken's
-// format, a line "base64 rank" each. To them come the 256 special tokens of
-// Llama 3 and the reference's [PAD], so VocabSize is 128257, BOS 128000,
-// EOS 128001 and PAD 128256 (SPEC section 1).
+// format, with a line "base64 rank" for each. It adds the 256 special tokens of
+// Llama 3 and the reference's [PAD]. So VocabSize is 128257, BOS 128000,
+// EOS 128001 and PAD 128256 (docs/spec.md, section 1). Errors name the file and
+// the line.
 func LoadLlama3(path string) (*Tokenizer, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -26,12 +27,12 @@ func LoadLlama3(path string) (*Tokenizer, error) {
 	}
 	t, err := parseLlama3(data, llama3Ranks)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s is no tokenizer.model of Llama 3: %w", path, err)
+		return nil, fmt.Errorf("tokenizer: %s is not Llama 3's tokenizer.model: %w", path, err)
 	}
 	return t, nil
 }
 
-// readFile reads a file no greater than maxFile.
+// readFile reads a file of at most maxFile bytes.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -73,7 +74,7 @@ func parseLlama3(data []byte, ranks int) (*Tokenizer, error) {
 }
 
 // llama3Literals returns the special tokens of Llama 3 in the order of their ids,
-// and [PAD].
+// followed by [PAD].
 func llama3Literals() []string {
 	reserved := func(i int) string { return "<|reserved_special_token_" + strconv.Itoa(i) + "|>" }
 	l := []string{
@@ -100,7 +101,7 @@ func parseTiktoken(data []byte) ([][]byte, error) {
 		}
 		token, err := base64.StdEncoding.AppendDecode(nil, code)
 		if err != nil || len(token) == 0 {
-			return nil, fmt.Errorf("line %d: %q is no token in base64", len(tokens)+1, clip(code))
+			return nil, fmt.Errorf("line %d: %q is not a token in base64", len(tokens)+1, clip(code))
 		}
 		if n, err := strconv.Atoi(string(rank)); err != nil || n != len(tokens) {
 			return nil, fmt.Errorf("line %d: rank %q, want %d", len(tokens)+1, clip(rank), len(tokens))
@@ -113,13 +114,14 @@ func parseTiktoken(data []byte) ([][]byte, error) {
 // clip shortens what a message quotes.
 func clip(b []byte) []byte { return b[:min(len(b), 60)] }
 
-// mergesOf finds the merges behind a list of tokens in the order of their ranks.
+// mergesOf finds the merges that a list of tokens, in the order of their ranks,
+// implies.
 //
-// tiktoken joins any two neighbours whose bytes together are a token. Yet only
-// one pair ever becomes a given token: where two neighbours x, y cover token t,
-// no merge has crossed their outer borders, so what happened between these is
-// what happens when t is encoded alone, and that ends with one pair (or, for a
-// token that only whole words become, before that).
+// tiktoken merges any two adjacent parts whose bytes together are a token. Still,
+// each token t is made from one pair only. Where adjacent parts x and y make t, no
+// merge has crossed the borders of t. So the merges within t were the same as when
+// t is encoded alone, and that ends with one pair. (Some tokens are never made by
+// merging, only as whole words: encoding them alone does not end with a pair.)
 func mergesOf(tokens [][]byte, ids *tokenTable) []merge {
 	merges := make([]merge, 0, len(tokens))
 	var parts []span
@@ -135,20 +137,19 @@ func mergesOf(tokens [][]byte, ids *tokenTable) []merge {
 	return merges
 }
 
-// A span is a part of a token, up to end, and the id of the token that it makes
-// with the part behind it: None if there is none.
+// A span is a part of a token being encoded.
 type span struct {
-	end    int
-	merged int32
+	end    int   // where it ends in the token
+	merged int32 // id of the token that it makes with the next part, or None
 }
 
-// reduceToPair encodes token as tiktoken does until no two parts can be joined,
+// reduceToPair encodes token as tiktoken does, until no two parts can be merged
 // or two are left, which is before the last merge.
 func reduceToPair(parts []span, token []byte, ids *tokenTable) []span {
 	for i := range token {
 		parts = append(parts, span{i + 1, None})
 	}
-	join := func(i int) { // looks up part i with the one behind it
+	join := func(i int) { // looks up part i with the next one
 		begin := 0
 		if i > 0 {
 			begin = parts[i-1].end

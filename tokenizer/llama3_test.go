@@ -22,8 +22,8 @@ func tiktokenFile(tokens ...string) []byte {
 	return b.Bytes()
 }
 
-// tinyTokens are tokens as tiktoken's files have them: bytes in an order of their
-// own, merges, and at the end tokens that no merges lead to.
+// tinyTokens returns tokens like those of tiktoken's files: the bytes in an unusual
+// order, merges, and at the end tokens that merging never makes.
 func tinyTokens() []string {
 	var tokens []string
 	tok := small()
@@ -48,14 +48,14 @@ func tinyLlama3(t testing.TB) *Tokenizer {
 	return tok
 }
 
-// tiktokenMerge is tiktoken's rule: of all neighbours whose bytes together are a
-// token, join those of the lowest rank; a word that is a token is one.
+// tiktokenMerge follows tiktoken's rule: of all adjacent parts whose bytes together
+// are a token, join those with the lowest rank. A word that is a token is not cut.
 func tiktokenMerge(ranks map[string]int32, word string) []int32 {
 	if id, ok := ranks[word]; ok {
 		return []int32{id}
 	}
 	parts := strings.Split(word, "")
-	if len(word) != len(parts) { // Split cuts characters, the rule bytes
+	if len(word) != len(parts) { // Split cuts into characters, the rule into bytes
 		parts = nil
 		for i := range len(word) {
 			parts = append(parts, word[i:i+1])
@@ -81,8 +81,7 @@ func tiktokenMerge(ranks map[string]int32, word string) []int32 {
 	return ids
 }
 
-// checkRanks compares t with tiktoken's rule on words of its own tokens, which
-// meet in every way.
+// checkRanks compares t with tiktoken's rule on words made of random tokens.
 func checkRanks(t *testing.T, tok *Tokenizer) {
 	ranks := map[string]int32{}
 	var tokens []string
@@ -99,7 +98,7 @@ func checkRanks(t *testing.T, tok *Tokenizer) {
 	})
 }
 
-// The merges found behind the ranks do what the ranks do.
+// The merges that are recovered from the ranks give the same ids as the ranks.
 func TestMergesOfRanks(t *testing.T) { checkRanks(t, tinyLlama3(t)) }
 
 func TestGoldenTokenizerMergesOfRanks(t *testing.T) { checkRanks(t, goldenLlama3(t)) }
@@ -131,8 +130,8 @@ func TestParseLlama3Errors(t *testing.T) {
 		"empty":      {"", "has 0 ranks, not 256"},
 		"short":      {string(tiktokenFile(all[:200]...)), "has 200 ranks"},
 		"text":       {"hello\n", `line 1: want "base64 rank"`},
-		"base64":     {"AA== 0\n!!!! 1\n", `line 2: "!!!!" is no token`},
-		"no token":   {" 0\n", `line 1: "" is no token`},
+		"base64":     {"AA== 0\n!!!! 1\n", `line 2: "!!!!" is not a token in base64`},
+		"no token":   {" 0\n", `line 1: "" is not a token in base64`},
 		"rank":       {"AA== 1\n", `line 1: rank "1", want 0`},
 		"rank text":  {"AA== x\n", `line 1: rank "x"`},
 		"twice":      {string(tiktokenFile(append(append([]string{}, all[:255]...), "\x07")...)), "rank 255: the same bytes"},

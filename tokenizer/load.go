@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// Load reads a Hugging Face tokenizer.json with a byte-level BPE model: what
-// [Tokenizer.Save] writes, GPT-2's, Llama 3's and others that cut text by one of
-// these patterns or not at all. Whatever would change the ids and is not
-// supported (normalizers, other pre-tokenizers and models) is refused by name.
+// Load reads a Hugging Face tokenizer.json with a byte-level BPE model. It reads
+// what [Tokenizer.Save] writes, the files of GPT-2, Llama 3 and Qwen 2, and others
+// that cut text with the same patterns or not at all. Other settings that would
+// change the ids (normalizers, other pre-tokenizers and models) are errors, which
+// name the setting.
 //
-// Tokens before and behind the text (the post-processor), truncation and padding
-// are not applied. BOS, EOS and PAD are found by the names usual for them; see
-// [Tokenizer.WithPAD] and [Tokenizer.WithRoles] for a file that lacks one.
+// The post-processor's tokens before and after a text, truncation and padding are
+// not applied. BOS, EOS and PAD are found by their usual names; for a file with
+// other names, see [Tokenizer.WithPAD] and [Tokenizer.WithRoles].
 func Load(path string) (*Tokenizer, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -32,7 +33,7 @@ func Load(path string) (*Tokenizer, error) {
 func Parse(data []byte) (*Tokenizer, error) {
 	var f hfFile
 	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fmt.Errorf("tokenizer: no Hugging Face tokenizer.json: %w", err)
+		return nil, fmt.Errorf("tokenizer: not a Hugging Face tokenizer.json: %w", err)
 	}
 	s, err := f.spec()
 	if err == nil {
@@ -44,7 +45,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 	return nil, fmt.Errorf("tokenizer: %w", err)
 }
 
-// hfFile is the part of tokenizer.json that matters here.
+// hfFile is the part of tokenizer.json that this package reads.
 type hfFile struct {
 	AddedTokens   hfAddeds `json:"added_tokens"`
 	Normalizer    *hfStage `json:"normalizer"`
@@ -54,17 +55,19 @@ type hfFile struct {
 	Model         hfModel  `json:"model"`
 }
 
-// Most commas in lists of a tokenizer.json, which bound their memory: hostile elements
-// are as short as {}, real ones have one comma (vocabulary), two (merges) or eight. The
-// largest tokenizers have some 300,000 tokens, 500,000 merges and 10,000 added tokens.
+// The largest numbers of commas in the lists of a tokenizer.json. They bound the
+// memory that hostile files can use, whose elements may be as short as {}. An
+// element of a real file has one comma (vocabulary), two (merges) or eight (added
+// tokens). The largest known tokenizers have about 300,000 tokens, 500,000 merges
+// and 10,000 added tokens.
 const (
-	mostListed = 2 << 20
-	mostAdded  = 1 << 19
+	maxListed = 2 << 20
+	maxAdded  = 1 << 19
 )
 
-// bounded refuses a list or an object of more elements than any tokenizer has.
-func bounded(data []byte, most int, name string) error {
-	if n := bytes.Count(data, []byte{','}); n > most {
+// bounded returns an error for a list or an object with more than maxCommas commas.
+func bounded(data []byte, maxCommas int, name string) error {
+	if n := bytes.Count(data, []byte{','}); n > maxCommas {
 		return fmt.Errorf("%s has %d commas: no tokenizer is that large", name, n)
 	}
 	return nil
@@ -75,7 +78,7 @@ type hfAddeds []hfAdded
 
 // UnmarshalJSON reads a list that is not too long.
 func (a *hfAddeds) UnmarshalJSON(data []byte) error {
-	if err := bounded(data, mostAdded, "added_tokens"); err != nil {
+	if err := bounded(data, maxAdded, "added_tokens"); err != nil {
 		return err
 	}
 	return json.Unmarshal(data, (*[]hfAdded)(a))
@@ -109,10 +112,10 @@ type hfToken struct {
 	id   int64
 }
 
-// UnmarshalJSON reads an object of ids by token. Models that are not BPE have
-// other things here, which it leaves to the check of the type.
+// UnmarshalJSON reads an object of ids by token. Models other than BPE have other
+// values here. It ignores these, since spec checks the model's type.
 func (v *hfVocab) UnmarshalJSON(data []byte) error {
-	if err := bounded(data, mostListed, "model.vocab"); err != nil {
+	if err := bounded(data, maxListed, "model.vocab"); err != nil {
 		return err
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -144,7 +147,7 @@ type hfPairs []hfPair
 
 // UnmarshalJSON reads a list that is not too long.
 func (p *hfPairs) UnmarshalJSON(data []byte) error {
-	if err := bounded(data, mostListed, "model.merges"); err != nil {
+	if err := bounded(data, maxListed, "model.merges"); err != nil {
 		return err
 	}
 	return json.Unmarshal(data, (*[]hfPair)(p))
@@ -161,18 +164,18 @@ func (p *hfPair) UnmarshalJSON(data []byte) error {
 		if err := json.Unmarshal(data, &s); err != nil {
 			return err
 		}
-		parts = strings.SplitN(s, " ", 3) // three are too many, and so are a million
+		parts = strings.SplitN(s, " ", 3) // more than two are an error anyway
 	} else if err := json.Unmarshal(data, &parts); err != nil {
 		return fmt.Errorf("a merge in model.merges: %w", err)
 	}
 	if len(parts) != 2 {
-		return fmt.Errorf("a merge in model.merges is not of two parts: %s", clip(data))
+		return fmt.Errorf("a merge in model.merges does not have two parts: %s", clip(data))
 	}
 	*p = hfPair(parts)
 	return nil
 }
 
-// spec checks that nothing in the file is unsupported, and reads it.
+// spec reads the file, and returns an error for anything that is not supported.
 func (f *hfFile) spec() (spec, error) {
 	m := &f.Model
 	switch {
@@ -210,8 +213,8 @@ func (f *hfFile) spec() (spec, error) {
 	return s, nil
 }
 
-// maxID bounds ids by the number of tokens: gaps are allowed, but a file cannot
-// make a huge vocabulary out of few tokens.
+// maxID returns the largest id that the file may use. It depends on the number of
+// tokens: gaps are allowed, but few tokens cannot make a huge vocabulary.
 func (f *hfFile) maxID() int64 { return 2*int64(len(f.Model.Vocab)+len(f.AddedTokens)) + 1024 }
 
 func (f *hfFile) checkID(id int64, token string) error {
@@ -233,7 +236,7 @@ func (f *hfFile) added() ([]addedToken, error) {
 		case a.Content == "":
 			return nil, fmt.Errorf("added token %d is empty", a.ID)
 		case content[a.Content]:
-			return nil, fmt.Errorf("added token %q is there twice", a.Content)
+			return nil, fmt.Errorf("added token %q is listed twice", a.Content)
 		case taken:
 			return nil, fmt.Errorf("added tokens %q and %q have the same id %d", first, a.Content, a.ID)
 		case a.SingleWord || a.LStrip || a.RStrip:
@@ -246,7 +249,7 @@ func (f *hfFile) added() ([]addedToken, error) {
 	return added, nil
 }
 
-// readModel reads vocabulary and merges into s, whose added tokens are there.
+// readModel reads vocabulary and merges into s, whose added tokens are set already.
 func (f *hfFile) readModel(s *spec) error {
 	added := map[string]int64{}
 	names := map[int64]string{}
@@ -266,7 +269,7 @@ func (f *hfFile) readModel(s *spec) error {
 			return fmt.Errorf("tokens %q and %q have the same id %d", first, v.text, v.id)
 		}
 		if _, twice := ids[v.text]; twice || v.text == "" {
-			return fmt.Errorf("model.vocab: token %q is empty or there twice", v.text)
+			return fmt.Errorf("model.vocab: token %q is empty or listed twice", v.text)
 		}
 		token, err := fromByteLevel(v.text)
 		if err != nil {
@@ -290,7 +293,7 @@ func (f *hfFile) readMerges(s *spec, ids map[string]int32) error {
 			return fmt.Errorf("model.merges: merge %d, %q and %q: the vocabulary lacks one of them or the token they make", i, p[0], p[1])
 		}
 		if key := pairKey(left, right); seen[key] {
-			return fmt.Errorf("model.merges: merge %d, %q and %q, is there twice", i, p[0], p[1])
+			return fmt.Errorf("model.merges: merge %d, %q and %q, is listed twice", i, p[0], p[1])
 		} else {
 			seen[key] = true
 		}

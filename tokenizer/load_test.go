@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// gpt2File has GPT-2's form, which is older: no type and pairs of characters, and
+// gpt2File has the older form of GPT-2's file: no model type, merges as strings, and
 // the special token in the vocabulary too. Its merges are "on" and "on"+"e".
 var gpt2File = func() string {
 	vocab := map[string]int{"on": 256, "one": 257, "<|endoftext|>": 258}
@@ -60,7 +60,7 @@ func TestParseGPT2(t *testing.T) {
 	sameTokenizer(t, tok, again)
 }
 
-// replaced returns gpt2File with one text for another, which must be there.
+// replaced returns gpt2File with old replaced by new. old must occur in it.
 func replaced(t *testing.T, old, new string) string {
 	t.Helper()
 	if !strings.Contains(gpt2File, old) {
@@ -76,13 +76,13 @@ func TestParseErrors(t *testing.T) {
 			`, "invert": ` + invert + `}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]}`
 	}
 	if _, err := Parse([]byte(replaced(t, pre, llama(patterns[splitQwen2], `"Isolated"`, "false")))); err != nil {
-		t.Fatalf("the good form of the cases below: %v", err)
+		t.Fatalf("the valid form of the cases below: %v", err)
 	}
 	for _, c := range []struct{ old, new, want string }{
-		{gpt2File, "", "no Hugging Face tokenizer.json"},
-		{gpt2File, "[]", "no Hugging Face tokenizer.json"},
+		{gpt2File, "", "not a Hugging Face tokenizer.json"},
+		{gpt2File, "[]", "not a Hugging Face tokenizer.json"},
 		{gpt2File, "{}", "model.vocab is missing or empty"},
-		{gpt2File, gpt2File + "x", "no Hugging Face tokenizer.json"},
+		{gpt2File, gpt2File + "x", "not a Hugging Face tokenizer.json"},
 		{`"model": {`, `"model": {"type": "WordPiece", `, `model type "WordPiece" is not supported`},
 		{gpt2File, `{"model": {"type": "Unigram", "vocab": [["a", 0.5]]}}`, `model type "Unigram" is not supported`},
 		{`"dropout": null`, `"dropout": 0.1`, "model.dropout 0.1"},
@@ -96,10 +96,10 @@ func TestParseErrors(t *testing.T) {
 		{pre, `{"type": "Sequence", "pretokenizers": [null, {"type": "Digits"}, ` + pre + `]}`, `pre_tokenizer "Digits"`},
 		{pre, `{"type": "ByteLevel", "add_prefix_space": true}`, "add_prefix_space must be false"},
 		{pre, `{"type": "ByteLevel"}`, "add_prefix_space must be false"},
-		{`"added_tokens": [`, `"added_tokens": [` + strings.Repeat("{},", mostAdded), "added_tokens has 524294 commas: no tokenizer is that large"},
-		{`"merges": [`, `"merges": [` + strings.Repeat("0,", mostListed), "model.merges has 2097153 commas: no tokenizer is that large"},
-		{`"on":256`, `"on":256` + strings.Repeat(`,"":0`, mostListed), "model.vocab has 2097411 commas: no tokenizer is that large"},
-		{pre, `{"type": "Sequence", "pretokenizers": [` + strings.Repeat("{},", mostStages/3) + `{}]}`, "no tokenizer has so many"},
+		{`"added_tokens": [`, `"added_tokens": [` + strings.Repeat("{},", maxAdded), "added_tokens has 524294 commas: no tokenizer is that large"},
+		{`"merges": [`, `"merges": [` + strings.Repeat("0,", maxListed), "model.merges has 2097153 commas: no tokenizer is that large"},
+		{`"on":256`, `"on":256` + strings.Repeat(`,"":0`, maxListed), "model.vocab has 2097411 commas: no tokenizer is that large"},
+		{pre, `{"type": "Sequence", "pretokenizers": [` + strings.Repeat("{},", maxStages/3) + `{}]}`, "more than any tokenizer"},
 		{pre, `{"type": "Sequence", "pretokenizers": [` + strings.Repeat(`{"type": "Digits"},`, 100) + `{}]}`, `"Digits", and 93 more]`},
 		{pre, llama(`\d+`, `"Isolated"`, "false"), `the pattern "\\d+" is not supported`},
 		{pre, llama(patterns[splitLlama3], `"Removed"`, "false"), `behavior "Removed"`},
@@ -107,7 +107,7 @@ func TestParseErrors(t *testing.T) {
 		{`"lstrip": false`, `"lstrip": true`, `added token "<|endoftext|>": single_word, lstrip`},
 		{`"content": "<|endoftext|>"`, `"content": ""`, "added token 258 is empty"},
 		{`"added_tokens": [`, `"added_tokens": [{"id": 258, "content": "x"}, `, `added tokens "x" and "<|endoftext|>" have the same id 258`},
-		{`"added_tokens": [`, `"added_tokens": [{"id": 300, "content": "<|endoftext|>"}, `, `added token "<|endoftext|>" is there twice`},
+		{`"added_tokens": [`, `"added_tokens": [{"id": 300, "content": "<|endoftext|>"}, `, `added token "<|endoftext|>" is listed twice`},
 		{`"added_tokens": [`, `"added_tokens": [{"id": 65, "content": "x"}, `, `have the same id 65`},
 		{`"added_tokens": [`, `"added_tokens": [{"id": 2000000000, "content": "x"}, `, `id 2000000000, out of proportion`},
 		{`"added_tokens": [`, `"added_tokens": [{"id": -1, "content": "x"}, `, `id -1, out of proportion`},
@@ -117,26 +117,26 @@ func TestParseErrors(t *testing.T) {
 		{`"on":256`, `"on":"x"`, `"on" is x, not an integer`},
 		{`"on":256`, `"on":[1]`, "not an integer"},
 		{`"on":256`, `"on":257`, "have the same id 257"},
-		{`"on":256`, `"on":256,"on":259`, `token "on" is empty or there twice`},
+		{`"on":256`, `"on":256,"on":259`, `token "on" is empty or listed twice`},
 		{`"on":256`, `"on":256,"":259`, `token "" is empty`},
-		{`"on":256`, `"on":256,"▁the":259`, "stands for no byte"},
+		{`"on":256`, `"on":256,"▁the":259`, "is not in the byte-level alphabet"},
 		{`"A":65,`, ``, "no token for the single byte 0x41"},
-		{`"o n"`, `"o  n"`, "not of two parts"},
+		{`"o n"`, `"o  n"`, "does not have two parts"},
 		{`"o n"`, `7`, "a merge in model.merges"},
-		{`"o n"`, `null`, "not of two parts"},
+		{`"o n"`, `null`, "does not have two parts"},
 		{`"o n"`, `"o x"`, `merge 0, "o" and "x"`},
-		{`"o n"`, `"o n", "o n"`, `merge 1, "o" and "n", is there twice`},
+		{`"o n"`, `"o n", "o n"`, `merge 1, "o" and "n", is listed twice`},
 	} {
 		_, err := Parse([]byte(replaced(t, c.old, c.new)))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s for %s: error %v, want %q", clip([]byte(c.new)), clip([]byte(c.old)), err, c.want)
 		} else if !strings.HasPrefix(err.Error(), "tokenizer: ") {
-			t.Errorf("the error %q does not say whose it is", err)
+			t.Errorf("the error %q does not begin with the package's name", err)
 		}
 	}
 }
 
-// A hostile file costs memory in proportion to its size.
+// A hostile file uses memory in proportion to its size.
 func TestParseDeep(t *testing.T) {
 	deep := strings.Repeat(`{"type":"Sequence","pretokenizers":[`, 5_000)
 	for _, file := range []string{`{"pre_tokenizer": ` + deep, strings.Repeat("[", 100_000)} {
@@ -176,7 +176,7 @@ func TestSaveLoad(t *testing.T) {
 				t.Error("another fingerprint after loading")
 			}
 			if !json.Valid(tok.JSON()) {
-				t.Error("no valid JSON")
+				t.Error("not valid JSON")
 			}
 		})
 	}
@@ -191,8 +191,7 @@ func TestSaveLoad(t *testing.T) {
 	}
 }
 
-// Save replaces a file in one step and leaves nothing else, whether it succeeds
-// or fails.
+// Save replaces a file in one step. It leaves no other file, even when it fails.
 func TestSaveAtomic(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "tokenizer.json")
@@ -229,8 +228,8 @@ func TestSaveAtomic(t *testing.T) {
 
 var makeFiles = flag.Bool("make", false, "write the tokenizers of testdata that calm makes")
 
-// Hugging Face's library gave the ids, for files that calm wrote and for files
-// that it trained and wrote itself: see testdata/make.py.
+// The ids are from Hugging Face's library, for files that calm wrote and for files
+// that the library trained and wrote: see testdata/make.py.
 func TestHuggingFace(t *testing.T) {
 	if *makeFiles {
 		for name, tok := range map[string]*Tokenizer{"bytes": Bytes(), "trained": small(), "ranks": tinyLlama3(t)} {

@@ -10,9 +10,9 @@ import (
 	"github.com/calm-go/calm/internal/atomicfile"
 )
 
-// Save writes t as a Hugging Face tokenizer.json, which [Load] and the tokenizers
-// library read. The same tokenizer gives the same bytes. The file is written
-// beside path and renamed, so path never holds half of it.
+// Save writes t as a Hugging Face tokenizer.json, which [Load] and Hugging Face's
+// tokenizers library read. The same tokenizer gives the same bytes. The file
+// appears at path only when it is complete.
 func (t *Tokenizer) Save(path string) error {
 	err := atomicfile.Write(path, func(w io.Writer) error {
 		_, err := w.Write(t.JSON())
@@ -24,7 +24,7 @@ func (t *Tokenizer) Save(path string) error {
 	return nil
 }
 
-// JSON returns what [Tokenizer.Save] writes.
+// JSON returns the bytes that [Tokenizer.Save] writes.
 func (t *Tokenizer) JSON() []byte {
 	var b bytes.Buffer
 	b.WriteString("{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [")
@@ -44,8 +44,8 @@ func (t *Tokenizer) JSON() []byte {
 	for i, m := range t.merges {
 		b.WriteString(comma(i))
 		b.WriteString("      ")
-		// "left right": files with pairs are not read before tokenizers 0.20. The
-		// alphabet has no space, so nothing is ambiguous.
+		// Merges are written as "left right", since versions of tokenizers before
+		// 0.20 cannot read pairs. The byte-level alphabet has no space.
 		scratch = appendByteLevel(scratch[:0], t.bytes(m.left))
 		scratch = append(scratch, ' ')
 		scratch = appendByteLevel(scratch, t.bytes(m.right))
@@ -72,7 +72,7 @@ func (t *Tokenizer) writeVocab(b *bytes.Buffer) {
 	}
 }
 
-// comma separates the i-th element of a list from what stands before it.
+// comma returns what is written before element i of a list.
 func comma(i int) string {
 	if i == 0 {
 		return "\n"
@@ -80,7 +80,7 @@ func comma(i int) string {
 	return ",\n"
 }
 
-// appendQuoted appends s, which is in the byte-level alphabet, as a JSON string.
+// appendQuoted appends s as a JSON string. s must be in the byte-level alphabet.
 func appendQuoted(dst, s []byte) []byte {
 	dst = append(dst, '"')
 	for _, c := range s {
@@ -117,8 +117,8 @@ func (s split) json() string {
     ` + byteLevelJSON(false) + "\n  ]}"
 }
 
-// postProcessor tells other readers of the file to begin every document with
-// BOS, as the reference does; for t itself it has no meaning.
+// postProcessor returns the post-processor of the file. It makes other readers
+// begin every document with BOS, as the reference does. [Load] ignores it.
 func (t *Tokenizer) postProcessor() string {
 	if !t.template || t.bos == None {
 		return "null"

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// An addedToken stands beside the ordinary vocabulary: no text is merged into it.
+// An addedToken is a token outside the ordinary vocabulary: merging never makes it.
 type addedToken struct {
 	content string // not empty
 	id      int32
 	special bool // decodes to nothing
 }
 
-// Names under which tokenizer.json files have the three roles. The format has no
-// field for a role, so the first name that is there counts. GPT-2 uses one token
-// for both ends of a text.
+// Usual names of BOS, EOS and PAD in tokenizer.json files. The format has no field
+// for these roles, so the first of the names that a file has is taken. GPT-2 uses
+// one token for both BOS and EOS.
 var (
 	namesBOS = []string{LiteralBOS, "<|bos|>", "<s>", "<bos>", "[BOS]", "<|startoftext|>", "<|endoftext|>"}
 	namesEOS = []string{LiteralEOS, "<|eos|>", "</s>", "<eos>", "[EOS]", "<|endoftext|>"}
@@ -35,9 +35,9 @@ func (t *Tokenizer) assignRoles() {
 	t.bos, t.eos, t.pad = role(namesBOS), role(namesEOS), role(namesPAD)
 }
 
-// WithPAD returns a tokenizer that has PAD: t itself, or a copy in which it has
-// a new id at the end of the vocabulary. This is what the reference does to
-// Llama 3's tokenizer, whose PAD becomes 128256.
+// WithPAD returns a tokenizer that has PAD: t itself, or a copy where PAD has a new
+// id at the end of the vocabulary. The reference does the same to Llama 3's
+// tokenizer, whose PAD becomes 128256.
 func (t *Tokenizer) WithPAD() *Tokenizer {
 	if t.pad != None {
 		return t
@@ -46,15 +46,15 @@ func (t *Tokenizer) WithPAD() *Tokenizer {
 	s.added = append(s.added, addedToken{LiteralPAD, int32(len(t.kind)), true})
 	with, err := build(s)
 	if err != nil {
-		panic(err) // t was built from the same tokens
+		panic(err) // impossible: t was built from the same tokens
 	}
 	with.takes = t.takes
 	return with
 }
 
-// WithRoles returns a tokenizer in which ids that have a token play the roles
-// that t knows nobody for: t itself, or a copy. Files name no roles, so those of
-// tokens with unusual names are in the configuration of their model alone.
+// WithRoles returns t with the given ids as BOS, EOS and PAD, where t lacks them and
+// the ids have a token. It returns t itself if nothing changes, else a copy. It is
+// for tokens with unusual names: only their model's configuration gives their roles.
 func (t *Tokenizer) WithRoles(bos, eos, pad int32) *Tokenizer {
 	with := t
 	for _, r := range []struct {
@@ -69,7 +69,7 @@ func (t *Tokenizer) WithRoles(bos, eos, pad int32) *Tokenizer {
 			continue
 		}
 		if with == t {
-			c := *t // which shares the tables
+			c := *t // shares the tables with t
 			with = &c
 		}
 		*r.role(with) = r.id
@@ -77,10 +77,9 @@ func (t *Tokenizer) WithRoles(bos, eos, pad int32) *Tokenizer {
 	return with
 }
 
-// TakingLiterals returns t but for this: where a text has the literal of a special
-// token ([PAD] and others that a file adds among them), Encode takes it as that
-// token, which is what the reference's tokenizer does to any text. The two share
-// their tables and write the same file.
+// TakingLiterals returns a copy of t whose Encode turns the literal of an added
+// token in a text, such as "[PAD]", into that token. The reference's tokenizer
+// does so with any text. The copy shares the tables of t and writes the same file.
 func (t *Tokenizer) TakingLiterals() *Tokenizer {
 	with := *t
 	with.takes = true
@@ -98,10 +97,10 @@ func (t *Tokenizer) spec() spec {
 	return spec{tokens, t.merges, slices.Clone(t.added), t.split, t.whole != nil, t.template}
 }
 
-// literals finds added tokens in text.
+// literals finds the literals of added tokens in text.
 type literals struct {
 	sorted []addedToken // by content
-	first  string       // the bytes they begin with
+	first  string       // the set of their first bytes
 }
 
 func newLiterals(added []addedToken) literals {
@@ -121,8 +120,9 @@ func newLiterals(added []addedToken) literals {
 	return l
 }
 
-// find returns the first literal in text, the longest where several begin at one
-// place. size 0 means that there is none, and at is the length of the text.
+// find returns the place, the length and the id of the first literal in text; of
+// several that begin at the same place, the longest. Where there is none, size is 0
+// and at is the length of text.
 func (l *literals) find(text []byte) (at, size int, id int32) {
 	for at < len(text) {
 		next := l.indexFirst(text[at:])

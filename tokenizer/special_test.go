@@ -44,7 +44,7 @@ func TestTakingLiterals(t *testing.T) {
 		t.Errorf("Encode(%q) has %d ids", LiteralBOS, got)
 	}
 	if got := with.WithPAD().Encode(LiteralEOS); !slices.Equal(got, []int32{257}) || !slices.Equal(with.JSON(), tok.JSON()) {
-		t.Errorf("what takes literals gives %v for one, or writes another file", got)
+		t.Errorf("with literals, the ids are %v, or the file differs", got)
 	}
 	noEnd, err := Parse([]byte(gpt2File)) // has no PAD
 	if err != nil {
@@ -55,8 +55,8 @@ func TestTakingLiterals(t *testing.T) {
 	}
 }
 
-// The first literal in a text, the longest at its place, as a plain search finds
-// it.
+// find agrees with a plain search for the first literal in a text, the longest at
+// its place.
 func TestLiteralsAgainstSearch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		contents := rapid.SliceOfNDistinct(rapid.StringMatching(`[ab<]{1,4}`), 0, 12, rapid.ID[string]).Draw(t, "literals")
@@ -130,10 +130,10 @@ func TestStream(t *testing.T) {
 	}{
 		{'a', "a"},
 		{0xe6, ""}, {0xbc, ""}, {0xa2, "漢"}, // a character in three pieces
-		{0xf0, ""}, {0x9f, ""}, {'b', "\xf0\x9fb"}, // one that breaks off
-		{0xff, "\xff"}, {0x80, "\x80"}, // what never is valid
-		{0xc3, ""}, {256, ""}, {0xa9, "é"}, // a special token between
-		{0xe2, ""}, {0xe2, "\xe2"}, {0x82, ""}, // a beginning after a beginning
+		{0xf0, ""}, {0x9f, ""}, {'b', "\xf0\x9fb"}, // an incomplete one
+		{0xff, "\xff"}, {0x80, "\x80"}, // bytes that are never valid
+		{0xc3, ""}, {256, ""}, {0xa9, "é"}, // a special token in the middle
+		{0xe2, ""}, {0xe2, "\xe2"}, {0x82, ""}, // two incomplete ones
 	} {
 		if got := string(s.Append(nil, c.id)); got != c.want {
 			t.Errorf("id %#x gives %q, want %q", c.id, got, c.want)

@@ -1,14 +1,14 @@
 package tokenizer
 
-// A split cuts text into words where a regular expression matches, one match
-// after another (the patterns below match everywhere, so nothing lies between).
+// A split cuts text into words: the successive matches of a regular expression.
+// The patterns below match everywhere, so nothing lies between two words.
 type split uint8
 
 const (
 	splitNone split = iota // the text is one word
 	splitGPT2
 	splitLlama3
-	splitQwen2 // Llama 3's, but digits are words by themselves
+	splitQwen2 // Llama 3's, but each digit is a word
 )
 
 // patterns holds the regular expression of each split; splitNone has none.
@@ -31,9 +31,9 @@ func (s split) next(text []byte, i int) int {
 	return len(text)
 }
 
-// nextLlama3 tries the alternatives of Llama 3's pattern in their order, decided by
-// the class of the first character and that of the second. digits is the
-// greatest length of a number.
+// nextLlama3 matches Llama 3's pattern at text[i] and returns the end of the match.
+// The classes of the first two characters decide which alternative of the pattern
+// matches first. digits is the largest number of digits in a word.
 func nextLlama3(text []byte, i, digits int) int {
 	c, n := classAt(text, i)
 	j := i + n
@@ -57,7 +57,7 @@ func nextLlama3(text []byte, i, digits int) int {
 			return j + n
 		}
 	}
-	// [^\r\n\p{L}\p{N}]?\p{L}+: any one character, a space too, goes with letters.
+	// [^\r\n\p{L}\p{N}]?\p{L}+: one character before letters belongs to their word.
 	c2, n2 := classAt(text, j)
 	if c2 == letter {
 		return skip(text, j+n2, letter)
@@ -68,7 +68,7 @@ func nextLlama3(text []byte, i, digits int) int {
 	return endOfSpace(text, i, true)
 }
 
-// nextGPT2 does the same for GPT-2's pattern.
+// nextGPT2 matches GPT-2's pattern at text[i] and returns the end of the match.
 func nextGPT2(text []byte, i int) int {
 	c, n := classAt(text, i)
 	j := i + n
@@ -107,10 +107,13 @@ func skip(text []byte, i int, c class) int {
 	return i
 }
 
-// endOfSpace matches \s*[\r\n]+|\s+(?!\S)|\s+ (without the first alternative
-// unless lines) at text[i], which is white space: as far as the last line break
-// of the run; else the whole run where the text ends; else all but its last
-// character, which goes with what follows; and a single character by itself.
+// endOfSpace returns the end of the match of \s*[\r\n]+|\s+(?!\S)|\s+ at text[i],
+// which is white space. If lines is false, the first alternative is left out. The
+// match ends, in this order of precedence:
+//   - after the last line break of the white space (lines only),
+//   - at the end of the text, if only white space is left,
+//   - before the last character of the white space, which belongs to the next word,
+//     unless it is the only one.
 func endOfSpace(text []byte, i int, lines bool) int {
 	last, lastBreak := i, -1
 	j := i
@@ -135,8 +138,8 @@ func endOfSpace(text []byte, i int, lines bool) int {
 }
 
 // contraction returns the length of s, t, re, ve, m, ll or d at the beginning of
-// text (what follows an apostrophe), or 0. With fold upper case counts too, and
-// so does U+017F, the long s, which folds to s.
+// text (after an apostrophe), or 0. With fold, case is ignored. Then U+017F, the
+// long s, counts as s.
 func contraction(text []byte, fold bool) int {
 	at := func(i int) byte {
 		if i >= len(text) {

@@ -10,9 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// textGen draws text in which the cases of the patterns are close together:
-// every kind of space, letters that fold, digits of several scripts, and bytes
-// that are no UTF-8.
+// textGen draws text that is dense in the cases of the patterns: all kinds of space,
+// letters with unusual case folding, digits of several scripts, and invalid UTF-8.
 func textGen() *rapid.Generator[[]byte] {
 	pieces := rapid.SampledFrom(strings.Split(
 		" |  |   |\t|\n|\r|\r\n|\n\n|\v|\f|\u0085|\u00a0|\u2003|\u2028|\u3000|'|'s|'S|'ſ|'t|'RE|'vE|'m|'Ll|'d|'x|K|ſ|"+
@@ -42,8 +41,8 @@ func wordsOf(s split, text []byte) []string {
 	return words
 }
 
-// wordsByRegex cuts text with a backtracking engine. To it invalid bytes are
-// U+FFFD, so the words are cut out of text by their lengths in characters.
+// wordsByRegex cuts text with a backtracking engine. The engine sees invalid bytes as
+// U+FFFD, so the words are taken from text by their lengths in characters.
 func wordsByRegex(t interface{ Fatal(...any) }, re *regexp2.Regexp, text []byte) []string {
 	var words []string
 	m, err := re.FindRunesMatch([]rune(string(text)))
@@ -70,7 +69,7 @@ func TestSplitAgainstRegex(t *testing.T) {
 			continue
 		}
 		tested++
-		// regexp2 folds by ToLower, which keeps the long s.
+		// regexp2 folds case by ToLower, which does not change the long s.
 		re := regexp2.MustCompile(strings.Replace(pattern, "(?i:'s|", "(?i:'s|'ſ|", 1), regexp2.None)
 		t.Run(pattern[:12], rapid.MakeCheck(func(t *rapid.T) {
 			text := textGen().Draw(t, "text")
@@ -85,7 +84,7 @@ func TestSplitAgainstRegex(t *testing.T) {
 	}
 }
 
-// The classes are those of the unicode package, character by character.
+// The class of every character agrees with the unicode package.
 func TestClasses(t *testing.T) {
 	fillClasses()
 	for r := rune(0); r <= unicode.MaxRune; r++ {

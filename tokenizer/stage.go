@@ -7,7 +7,7 @@ import (
 )
 
 // hfStage is a normalizer, pre-tokenizer, post-processor or decoder of a
-// tokenizer.json, or a sequence of them.
+// tokenizer.json, or a sequence of stages.
 type hfStage struct {
 	Type string `json:"type"`
 
@@ -26,19 +26,20 @@ type hfStage struct {
 // hfStages are the parts of a sequence.
 type hfStages []*hfStage
 
-// mostStages bounds the text of a sequence: a stage takes a hundred times the memory of the shortest text for one.
-const mostStages = 64 << 10
+// maxStages is the largest length of a sequence's text in bytes. It bounds memory: a stage takes a hundred times as much as
+// the shortest text for one.
+const maxStages = 64 << 10
 
-// UnmarshalJSON reads a list no longer than mostStages.
+// UnmarshalJSON reads a list no longer than maxStages.
 func (s *hfStages) UnmarshalJSON(data []byte) error {
-	if len(data) > mostStages {
-		return fmt.Errorf("a sequence of stages is %d bytes long: no tokenizer has so many", len(data))
+	if len(data) > maxStages {
+		return fmt.Errorf("a sequence of stages has %d bytes, more than any tokenizer's", len(data))
 	}
 	return json.Unmarshal(data, (*[]*hfStage)(s))
 }
 
-// hfPattern is {"Regex": "..."} or {"String": "..."}; other stages use the name
-// for other things.
+// hfPattern is {"Regex": "..."} or {"String": "..."}. In other stages the key has
+// other values.
 type hfPattern struct{ Regex string }
 
 // UnmarshalJSON reads a regular expression and leaves anything else empty.
@@ -50,7 +51,7 @@ func (p *hfPattern) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// flat returns the stages of s, sequences resolved: none for null.
+// flat returns the stages of s, with sequences expanded; none for nil.
 func (s *hfStage) flat() []*hfStage {
 	if s == nil {
 		return nil
@@ -67,24 +68,24 @@ func (s *hfStage) flat() []*hfStage {
 	return all
 }
 
-// names lists the types of stages for a message, of many the first.
+// names lists the types of stages for a message: at most eight.
 func names(stages []*hfStage) string {
-	const most = 8
+	const maxNames = 8
 	var n []string
-	for _, s := range stages[:min(most, len(stages))] {
+	for _, s := range stages[:min(maxNames, len(stages))] {
 		n = append(n, fmt.Sprintf("%q", clip([]byte(s.Type))))
 	}
-	if len(stages) > most {
-		n = append(n, fmt.Sprintf("and %d more", len(stages)-most))
+	if len(stages) > maxNames {
+		n = append(n, fmt.Sprintf("and %d more", len(stages)-maxNames))
 	}
 	return strings.Join(n, ", ")
 }
 
-// splitOf returns how a pre-tokenizer cuts text: ByteLevel alone, by GPT-2's
-// pattern or not at all, or one of the known patterns and ByteLevel behind it.
+// splitOf returns how a pre-tokenizer cuts text. Supported are ByteLevel alone,
+// with GPT-2's pattern or none, and a Split by a known pattern before ByteLevel.
 func splitOf(stages []*hfStage) (split, error) {
 	if len(stages) == 0 || stages[len(stages)-1].Type != "ByteLevel" || len(stages) > 2 {
-		return 0, fmt.Errorf("pre_tokenizer [%s] is not supported, only ByteLevel, alone or behind one Split", names(stages))
+		return 0, fmt.Errorf("pre_tokenizer [%s] is not supported, only ByteLevel, alone or after one Split", names(stages))
 	}
 	level := stages[len(stages)-1]
 	if level.AddPrefixSpace == nil || *level.AddPrefixSpace {
@@ -99,10 +100,10 @@ func splitOf(stages []*hfStage) (split, error) {
 	}
 	cut := stages[0]
 	if cut.Type != "Split" || useRegex {
-		return 0, fmt.Errorf("pre_tokenizer %q before ByteLevel (use_regex %t) is not supported, only a Split before ByteLevel without a regex of its own", cut.Type, useRegex)
+		return 0, fmt.Errorf("pre_tokenizer %q before ByteLevel (use_regex %t) is not supported, only a Split before a ByteLevel with use_regex false", cut.Type, useRegex)
 	}
 	if cut.Behavior != "Isolated" || cut.Invert {
-		return 0, fmt.Errorf("pre_tokenizer Split: behavior %q with invert %t is not supported, only Isolated without", cut.Behavior, cut.Invert)
+		return 0, fmt.Errorf("pre_tokenizer Split: behavior %q with invert %t is not supported, only Isolated with invert false", cut.Behavior, cut.Invert)
 	}
 	for s, pattern := range patterns {
 		if pattern != "" && cut.Pattern.Regex == pattern {

@@ -2,20 +2,20 @@ package tokenizer
 
 import "unicode/utf8"
 
-// A Stream decodes ids piece by piece and gives out whole characters only: the
-// beginning of a UTF-8 sequence is held back until the rest of it comes. Bytes
-// that cannot become valid pass through at once.
+// A Stream decodes ids piece by piece into whole characters. It holds back an
+// incomplete UTF-8 sequence until the rest of it comes. Bytes that cannot become
+// valid UTF-8 are not held back. A Stream is not safe for concurrent use.
 type Stream struct {
 	t    *Tokenizer
 	held []byte // fewer than utf8.UTFMax bytes
 }
 
-// NewStream returns a Stream at the beginning of a text.
+// NewStream returns a Stream for a new text.
 func (t *Tokenizer) NewStream() *Stream {
 	return &Stream{t: t, held: make([]byte, 0, utf8.UTFMax)}
 }
 
-// Append appends to dst what ids add to the text, as far as it is certain.
+// Append decodes further ids and appends the text that is complete to dst.
 func (s *Stream) Append(dst []byte, ids ...int32) []byte {
 	begin := len(dst)
 	dst = append(dst, s.held...)
@@ -25,16 +25,15 @@ func (s *Stream) Append(dst []byte, ids ...int32) []byte {
 	return dst[:whole]
 }
 
-// Flush appends what was held back, and leaves the stream at the beginning of a
-// text.
+// Flush appends the bytes held back to dst. The stream can then decode a new text.
 func (s *Stream) Flush(dst []byte) []byte {
 	dst = append(dst, s.held...)
 	s.held = s.held[:0]
 	return dst
 }
 
-// incomplete returns how many bytes at the end of p begin a UTF-8 sequence that
-// more bytes could complete.
+// incomplete returns the length of an incomplete UTF-8 sequence at the end of p, or
+// 0.
 func incomplete(p []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(p); n++ {
 		if tail := p[len(p)-n:]; utf8.RuneStart(tail[0]) {

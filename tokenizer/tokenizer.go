@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Literals of the special tokens that tokenizers made by this package have: the
-// names Llama 3 uses, and the one the CALM reference adds for padding.
+// Literals of the special tokens in tokenizers that this package makes: Llama 3's
+// names, and the padding token that the CALM reference adds.
 const (
 	LiteralBOS = "<|begin_of_text|>"
 	LiteralEOS = "<|end_of_text|>"
@@ -16,25 +16,25 @@ const (
 // None is the id of a special token that a tokenizer does not have.
 const None int32 = -1
 
-// A Tokenizer turns text into ids and back. It does not change once it is made
-// and is safe for concurrent use.
+// A Tokenizer turns text into ids and back. It is immutable and safe for concurrent
+// use.
 type Tokenizer struct {
 	text   []byte      // bytes of all tokens, one after another
-	start  []uint32    // [V+1] where the token of an id begins in text
+	start  []uint32    // [V+1] where the token of each id begins in text
 	kind   []tokenKind // [V]
-	byteID [256]int32  // id of the token that is this one byte
+	byteID [256]int32  // ids of the tokens of one byte, by byte
 
 	merges []merge     // by rank
 	pairs  pairTable   // merges by pair
-	whole  *tokenTable // not nil: a word that is a token is taken whole, unmerged
+	whole  *tokenTable // all tokens, if a word that is a token is not merged; else nil
 	split  split
 
 	added    []addedToken // by id
-	literals literals     // added, by content
+	literals literals     // of added
 
 	bos, eos, pad int32
-	template      bool // Hugging Face's encoder shall prepend BOS (written by Save)
-	takes         bool // Encode takes literals as tokens
+	template      bool // the saved file makes Hugging Face's encoder prepend BOS
+	takes         bool // Encode turns literals into added tokens
 
 	encoders *pool
 }
@@ -44,8 +44,8 @@ type tokenKind uint8
 const (
 	kindNone    tokenKind = iota // an id without a token
 	kindText                     // an ordinary token
-	kindAdded                    // not made of ordinary text; decodes to its literal
-	kindSpecial                  // not made of ordinary text; decodes to nothing
+	kindAdded                    // never made by merging; decodes to its literal
+	kindSpecial                  // never made by merging; decodes to nothing
 )
 
 // A merge joins two adjacent tokens into one.
@@ -57,7 +57,7 @@ type spec struct {
 	merges   []merge  // by rank
 	added    []addedToken
 	split    split
-	whole    bool // a word that is a token is taken whole, unmerged
+	whole    bool // a word that is a token becomes that token without merging
 	template bool
 }
 
@@ -98,7 +98,7 @@ func build(s spec) (*Tokenizer, error) {
 	}
 	for b, id := range t.byteID {
 		if id == None {
-			return nil, fmt.Errorf("no token for the single byte 0x%02x: not every text could be encoded", b)
+			return nil, fmt.Errorf("no token for the single byte 0x%02x: some texts could not be encoded", b)
 		}
 	}
 	if s.whole {
@@ -115,25 +115,25 @@ func build(s spec) (*Tokenizer, error) {
 	return t, nil
 }
 
-// VocabSize returns the number of ids: one more than the greatest.
+// VocabSize returns the size of the vocabulary, V: the largest id plus one.
 func (t *Tokenizer) VocabSize() int { return len(t.kind) }
 
-// BOS returns the id that begins a document, or [None].
+// BOS returns the id of the token that begins a document, or [None].
 func (t *Tokenizer) BOS() int32 { return t.bos }
 
-// EOS returns the id that ends a document, or [None].
+// EOS returns the id of the token that ends a document, or [None].
 func (t *Tokenizer) EOS() int32 { return t.eos }
 
-// PAD returns the id that fills up a patch, or [None].
+// PAD returns the id of the token that fills up a patch, or [None].
 func (t *Tokenizer) PAD() int32 { return t.pad }
 
-// IsSpecial reports whether id is a special token, which decodes to nothing.
+// IsSpecial reports whether id is that of a special token, which decodes to nothing.
 func (t *Tokenizer) IsSpecial(id int32) bool {
 	return t.valid(id) && t.kind[id] == kindSpecial
 }
 
-// Token returns the bytes of one token: of a special token its literal. It
-// returns nil for an id without a token.
+// Token returns the bytes of a token; for a special token, its literal. It returns
+// nil for an id without a token.
 func (t *Tokenizer) Token(id int32) []byte {
 	if !t.valid(id) {
 		return nil
@@ -141,7 +141,7 @@ func (t *Tokenizer) Token(id int32) []byte {
 	return append([]byte{}, t.bytes(id)...)
 }
 
-// SpecialID returns the id of the special token with this literal, or [None].
+// SpecialID returns the id of the added token with this literal, or [None].
 func (t *Tokenizer) SpecialID(literal string) int32 {
 	for _, a := range t.added {
 		if a.content == literal {
@@ -151,9 +151,9 @@ func (t *Tokenizer) SpecialID(literal string) int32 {
 	return None
 }
 
-// Encode returns the ids of text. Nothing is put before or behind it, and the
-// literals of special tokens are ordinary text: no special token comes out, unless
-// t takes them ([Tokenizer.TakingLiterals]).
+// Encode returns the ids of text, without BOS and EOS. Literals of special tokens
+// in the text are encoded as ordinary text, except by a tokenizer from
+// [Tokenizer.TakingLiterals].
 func (t *Tokenizer) Encode(text string) []int32 {
 	return t.AppendEncode(nil, []byte(text))
 }
@@ -174,8 +174,8 @@ func (t *Tokenizer) AppendEncode(dst []int32, text []byte) []int32 {
 	return dst
 }
 
-// Decode returns the text of ids. Special tokens decode to nothing. An id
-// without a token is an error.
+// Decode returns the text of ids. Special tokens decode to nothing. It returns an
+// error for an id without a token.
 func (t *Tokenizer) Decode(ids []int32) (string, error) {
 	for i, id := range ids {
 		if !t.valid(id) {
@@ -186,7 +186,7 @@ func (t *Tokenizer) Decode(ids []int32) (string, error) {
 }
 
 // AppendDecode appends the text of ids to dst. Special tokens decode to nothing,
-// ids without a token to U+FFFD.
+// and ids without a token to U+FFFD.
 func (t *Tokenizer) AppendDecode(dst []byte, ids []int32) []byte {
 	for _, id := range ids {
 		switch {

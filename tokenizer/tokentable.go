@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// A tokenTable finds ids by the bytes of their tokens: a hash table at most half
-// full, probed linearly, whose slots hold a part of the hash and the id.
+// A tokenTable finds ids by the bytes of their tokens. It is a hash table with
+// linear probing, at most half full. Its slots hold a part of the hash and the id.
 type tokenTable struct {
 	slots []tokenSlot
 	seed  maphash.Seed
@@ -18,7 +18,7 @@ type tokenSlot struct {
 	id  int32 // None: the slot is empty
 }
 
-// newTokenTable returns an empty table for n tokens, whose bytes it asks for.
+// newTokenTable returns an empty table for n tokens. bytes returns a token's bytes.
 func newTokenTable(n int, bytes func(id int32) []byte) *tokenTable {
 	t := &tokenTable{slots: make([]tokenSlot, 1<<bits.Len(uint(2*n+1))), seed: maphash.MakeSeed(), bytes: bytes}
 	for i := range t.slots {
@@ -27,8 +27,8 @@ func newTokenTable(n int, bytes func(id int32) []byte) *tokenTable {
 	return t
 }
 
-// add enters id, unless an id with the same bytes is there: then it returns that
-// one.
+// add adds id and returns None. If the table has an id with the same bytes, it
+// returns that one and adds nothing.
 func (t *tokenTable) add(id int32) (same int32) {
 	token := t.bytes(id)
 	s, tag := t.slot(token, maphash.Bytes(t.seed, token))

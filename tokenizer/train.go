@@ -7,33 +7,33 @@ import (
 	"iter"
 )
 
-// Bounds of the vocabulary size that [TrainBPE] takes: the bytes and BOS, EOS,
-// PAD at least.
+// Bounds of the vocabulary size for [TrainBPE].
 const (
-	MinVocab = 256 + 3
+	MinVocab = 256 + 3 // the bytes and BOS, EOS, PAD
 	MaxVocab = 1 << 20
 )
 
-// TrainProgress is how far [TrainBPE] has come: first it counts the words of the
-// corpus, then it merges.
+// TrainProgress is the progress of [TrainBPE]. It first counts the words of the
+// corpus, then finds merges.
 type TrainProgress struct {
-	Bytes  int64 // counted so far
-	Words  int   // different ones
-	Merges int   // found so far
+	Bytes  int64 // bytes of text counted so far
+	Words  int   // different words found so far
+	Merges int   // merges found so far
 	Want   int   // merges asked for
 }
 
-// TrainBPE learns a byte-level BPE vocabulary of vocabSize ids from texts, cut
-// into words by Llama 3's pattern: ids 0..255 are the bytes, then come the merges
-// in the order in which they were found, then BOS, EOS and PAD.
+// TrainBPE learns a byte-level BPE vocabulary of vocabSize ids from texts, which it
+// cuts into words by Llama 3's pattern. Ids 0..255 are the bytes. Then come the
+// merges, in the order in which they were found, then BOS, EOS and PAD.
 //
-// Each merge joins the pair most frequent in the corpus, of equals the one with
-// the lower ids, so the result depends on texts alone. When no pair occurs twice
-// any more the vocabulary stays smaller than asked for: see VocabSize.
+// Each merge joins the most frequent pair of the corpus; of equally frequent ones,
+// the pair with the lower ids. So the result depends on texts alone. If no pair
+// occurs twice any more, the vocabulary is smaller than vocabSize.
 //
-// texts may be larger than memory: words are counted as they come. A sequence
-// that can fail should end early, and its caller then ignore the result. progress
-// may be nil. Errors: vocabSize out of [MinVocab, MaxVocab], or ctx is done.
+// texts may be larger than memory, since only words and their counts are kept. If
+// the source of texts fails, it should end early, and the caller should ignore the
+// result. progress may be nil. Errors: vocabSize out of [MinVocab, MaxVocab], or
+// ctx is done.
 func TrainBPE(ctx context.Context, texts iter.Seq[[]byte], vocabSize int, progress func(TrainProgress)) (*Tokenizer, error) {
 	if vocabSize < MinVocab || vocabSize > MaxVocab {
 		return nil, fmt.Errorf("tokenizer: a vocabulary of %d: want %d (the bytes and three special tokens) to %d", vocabSize, MinVocab, MaxVocab)
@@ -80,15 +80,15 @@ func TrainBPE(ctx context.Context, texts iter.Seq[[]byte], vocabSize int, progre
 	})
 }
 
-// A trainer holds the corpus as its different words, which shrink as their
-// tokens are merged, and the pairs in them.
+// A trainer holds the different words of the corpus, as tokens that are merged step
+// by step, and the pairs of tokens in them.
 type trainer struct {
 	symbols []int32 // tokens of all words
 	words   []trainWord
 	pairs   []trainPair
 	index   map[uint64]int32 // pair -> pairs
 	queue   pairQueue
-	fresh   []int32 // pairs that the merge under way has made
+	fresh   []int32 // pairs that the present merge has made, not yet in queue
 	merges  []merge
 }
 
@@ -100,7 +100,7 @@ type trainWord struct {
 type trainPair struct {
 	left, right int32
 	count       int64
-	words       []int32 // where it occurs; may also name words where it no longer does
+	words       []int32 // words with the pair, and words that had it before
 }
 
 func newTrainer(c *wordCounter) *trainer {
@@ -120,7 +120,7 @@ func newTrainer(c *wordCounter) *trainer {
 	return t
 }
 
-// step makes the next merge. It reports false when no pair occurs twice.
+// step makes the next merge. It returns false when no pair occurs twice.
 func (t *trainer) step() bool {
 	for len(t.queue) > 0 {
 		top := &t.queue[0]
@@ -150,8 +150,8 @@ func (t *trainer) merge(p trainPair) {
 	t.enqueueFresh()
 }
 
-// mergeIn replaces the pair in one word from left to right, and keeps the counts
-// of the neighbouring pairs true after every replacement.
+// mergeIn replaces the pair in one word, from left to right. After every
+// replacement it updates the counts of the adjacent pairs.
 func (t *trainer) mergeIn(index int32, m merge) {
 	w := &t.words[index]
 	s := t.symbols[w.begin : w.begin+w.n]
@@ -208,11 +208,12 @@ func (t *trainer) enqueueFresh() {
 	t.fresh = t.fresh[:0]
 }
 
-// A pairQueue gives the most frequent pair, of equals that with the lower ids.
+// A pairQueue is a heap of pairs: the most frequent first, of equally frequent ones
+// the pair with the lower ids.
 type pairQueue []queued
 
 type queued struct {
-	count int64 // when it was entered
+	count int64 // when it was pushed; the present count may be lower
 	key   uint64
 	pair  int32
 }

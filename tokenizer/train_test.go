@@ -93,9 +93,9 @@ func TestTrainBPE(t *testing.T) {
 		t.Errorf("%.2f bytes a token: the merges do not fit the text", ratio)
 	}
 	if got := tok.AppendDecode(nil, ids); !bytes.Equal(got, text) {
-		t.Error("the text does not come back")
+		t.Error("the text does not decode to itself")
 	}
-	// The same words in any portions give the same vocabulary.
+	// The same words, divided into texts differently, give the same vocabulary.
 	lines := bytes.SplitAfter(text, []byte("\n\n"))
 	if a, b := trainOn(t, 1000, lines...), trainOn(t, 1000, lines...); !bytes.Equal(a.JSON(), b.JSON()) {
 		t.Error("trained again, the vocabulary differs")
@@ -153,7 +153,7 @@ func TestTrainBPEProgress(t *testing.T) {
 	}
 }
 
-// With little memory the rare words go and the frequent stay.
+// With little memory, rare words are dropped and frequent ones are kept.
 func TestWordCounterPrune(t *testing.T) {
 	fillClasses()
 	c := newWordCounter(1000)

@@ -1,8 +1,7 @@
 package tokenizer
 
-// Vocabulary is what a model knows of its tokens: how many rows its tables have, and the ids that have a role. A
-// tokenizer with fewer tokens goes with it too.
+// Vocabulary is what a model needs to know of its tokenizer. The model can be used with a tokenizer that has fewer tokens.
 type Vocabulary struct {
-	Size          int
-	BOS, EOS, PAD int32 // in [0, Size)
+	Size          int   // number of ids, V: rows of the model's embedding table
+	BOS, EOS, PAD int32 // ids, in [0, Size): begin of a document, end of a document, padding
 }

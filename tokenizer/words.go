@@ -1,22 +1,22 @@
 package tokenizer
 
 const (
-	// maxWordBytes bounds the bytes of the different words that training keeps
-	// (their pairs take some twenty times as much).
+	// maxWordBytes is the largest number of bytes of different words that
+	// training keeps. Their pairs take about twenty times as much memory.
 	maxWordBytes = 128 << 20
-	// longTrainWord is where training cuts a word: text without spaces would
-	// otherwise be one.
+	// longTrainWord is the length in bytes at which training cuts a word. Without
+	// it, text without spaces would be one word.
 	longTrainWord = 1 << 10
 )
 
-// A wordCounter counts the words of a corpus in the order in which they first
-// come.
+// A wordCounter counts the words of a corpus, in the order of their first
+// occurrence.
 type wordCounter struct {
 	index  map[string]int32
 	text   []byte   // the words, one after another
-	begins []uint32 // where they begin in text, and its end
-	counts []int64
-	limit  int // for len(text)
+	begins []uint32 // where each word begins in text, and the end of text
+	counts []int64  // of each word
+	limit  int      // for len(text)
 }
 
 func newWordCounter(limit int) *wordCounter {
@@ -48,7 +48,7 @@ func (c *wordCounter) count(word []byte, times int64) {
 	c.counts = append(c.counts, times)
 }
 
-// prune forgets the rarest words until half of the limit is free.
+// prune drops the rarest words until half of the limit is free.
 func (c *wordCounter) prune() {
 	for floor := int64(2); len(c.text) > c.limit/2; floor *= 2 {
 		kept := newWordCounter(c.limit)
