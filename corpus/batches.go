@@ -6,9 +6,10 @@ import (
 	"github.com/calm-go/calm/internal/plural"
 )
 
-// Batches is an endless sequence of batches of shuffled blocks. Every epoch has all blocks once, in its own order and with
-// the grid of blocks shifted along the stream by its own offset. A batch may end one epoch and begin the next. Order and
-// offset follow from the seed and the epoch's number, so a [Position] is all there is to remember. It is for one goroutine.
+// Batches is an endless sequence of batches of shuffled blocks. Every epoch has each block once, in a new order, with the
+// grid of blocks shifted along the stream by a new offset. A batch may contain the end of one epoch and the beginning of the
+// next. Order and offset depend only on the seed and the number of the epoch, so a [Position] is enough to continue.
+// Batches is not safe for concurrent use.
 type Batches struct {
 	blocks *Blocks
 	size   int // rows of a batch
@@ -17,15 +18,16 @@ type Batches struct {
 	shift  int64       // tokens, of the epoch
 }
 
-// A Position is a place in a sequence of batches, to be kept in a checkpoint.
+// A Position is a place in a sequence of batches. Checkpoints keep it.
 type Position struct {
-	Seed   uint64 `json:"seed"`   // of the orders and offsets
-	Epoch  int64  `json:"epoch"`  // epochs finished, from 0 on
-	Index  int64  `json:"index"`  // blocks taken in this epoch, 0 to Blocks-1
-	Blocks int64  `json:"blocks"` // blocks of an epoch, at least 1; tells other data or another layout
+	Seed   uint64 `json:"seed"`   // seed of the orders and offsets
+	Epoch  int64  `json:"epoch"`  // epochs finished, 0 or more
+	Index  int64  `json:"index"`  // blocks taken in this epoch, in [0, Blocks)
+	Blocks int64  `json:"blocks"` // blocks of an epoch, at least 1; used to notice other data or another layout
 }
 
-// Shuffled returns batches of size blocks, at least 1, from the first epoch on. Fewer blocks than that are [ErrTooShort].
+// Shuffled returns batches of size blocks, from the first epoch on. size must be at least 1. The error is [ErrTooShort] where
+// there are fewer blocks than size.
 func (b *Blocks) Shuffled(seed uint64, size int) (*Batches, error) {
 	if size < 1 {
 		return nil, fmt.Errorf("batch_size is %d; it must be at least 1", size)
@@ -39,7 +41,7 @@ func (b *Blocks) Shuffled(seed uint64, size int) (*Batches, error) {
 	return s, nil
 }
 
-// begin sets what follows from seed and epoch.
+// begin sets the order and the offset of the epoch.
 func (s *Batches) begin() {
 	key := newKey(s.pos.Seed, uint64(s.pos.Epoch))
 	s.order = newPermutation(&key, uint64(s.pos.Blocks))
@@ -50,8 +52,8 @@ func (s *Batches) begin() {
 	s.shift = int64(key.next()%uint64(s.blocks.tokens/unit)) * unit
 }
 
-// Next fills dst, [batch, block], with the next batch. It allocates nothing. After an error (a damaged file) the position
-// is unchanged. A dst of another length is a panic.
+// Next fills dst, [batch, block], with the next batch. It allocates nothing. After an error (a damaged file) the position is
+// unchanged. It panics if dst has another length.
 func (s *Batches) Next(dst []int32) error {
 	t := s.blocks.layout.BlockSize
 	if len(dst) != s.size*t {
@@ -79,8 +81,8 @@ func (s *Batches) Next(dst []int32) error {
 // Position returns where the next batch begins.
 func (s *Batches) Position() Position { return s.pos }
 
-// Seek goes to a position that batches of the same data in the same layout were in, its seed included. The size of a batch
-// may differ. A position that no such batches have is an error.
+// Seek goes to a position, and takes over its seed. The position must be from batches of the same data in the same layout;
+// their size may differ. It returns an error for a position that such batches cannot have.
 func (s *Batches) Seek(p Position) error {
 	switch {
 	case p.Blocks != s.blocks.Len():

@@ -8,14 +8,15 @@ import (
 	"github.com/calm-go/calm/internal/plural"
 )
 
-// Kind says for which kind of model a layout is.
+// Kind is the kind of model that a layout is for.
 type Kind int
 
 const (
-	// Language is for the language model and for the token-level baseline: BOS and the ids of each document, without EOS
-	// and padding.
+	// Language is the layout for the language model and the token-level baseline: BOS and the ids of each document, without
+	// EOS or padding.
 	Language Kind = iota
-	// Autoencoder has EOS and PAD after each document, so that no patch has tokens of two documents.
+	// Autoencoder is the layout for the autoencoder: BOS, the ids, EOS and PAD up to a whole patch for each document, so that
+	// no patch has tokens of two documents.
 	Autoencoder
 )
 
@@ -30,8 +31,8 @@ func (k Kind) String() string {
 // A Layout says how documents become blocks (docs/spec.md, section 1).
 type Layout struct {
 	Kind      Kind // Language or Autoencoder
-	PatchSize int  // K, in tokens, at least 1; 1 for the token-level baseline
-	BlockSize int  // T, in tokens, at least 1; a multiple of K
+	PatchSize int  // tokens of a patch, K, at least 1; 1 for the token-level baseline
+	BlockSize int  // tokens of a block, T, a multiple of K, at least K
 }
 
 func (l Layout) validate() error {
@@ -46,7 +47,7 @@ func (l Layout) validate() error {
 	return nil
 }
 
-// size returns how many tokens of the stream a document of n tokens takes.
+// size returns the number of tokens that a document of n tokens takes in the stream.
 func (l Layout) size(n int64) int64 {
 	if l.Kind == Language {
 		return n + 1
@@ -64,19 +65,20 @@ type Blocks struct {
 	tokens int64  // S
 }
 
-// A mark is a place to start walking from.
+// A mark is a document from which a walk through the stream can start.
 type mark struct {
 	at   int64 // where the document begins in the stream
 	from walker
 }
 
-// markEvery balances the memory of the marks (40 bytes) and the steps to a block.
+// markEvery is the number of documents between two marks. More marks need more memory (40 bytes each); fewer make the walk to a
+// block longer.
 const markEvery = 64
 
-// ErrTooShort is returned for a part that has fewer blocks than are asked for.
+// ErrTooShort is returned for a part that has fewer blocks than needed.
 var ErrTooShort = errors.New("not enough text")
 
-// Blocks lays the part out. A part shorter than one block is [ErrTooShort].
+// Blocks lays the part out. The error is [ErrTooShort] where the part is shorter than one block.
 func (p *Part) Blocks(l Layout) (*Blocks, error) {
 	if err := l.validate(); err != nil {
 		return nil, err
@@ -107,8 +109,8 @@ func (b *Blocks) Layout() Layout { return b.layout }
 // Len returns the number of blocks.
 func (b *Blocks) Len() int64 { return b.tokens / int64(b.layout.BlockSize) }
 
-// Fill writes consecutive blocks into dst, [rows, block], from block number first on (from 0), until dst is full or the
-// blocks end, and returns the number of rows written. A dst of no whole rows is a panic.
+// Fill writes consecutive blocks into dst, [rows, block], beginning with block number first, from 0. It stops when dst is
+// full or the blocks end, and returns the number of rows written. It panics if dst does not have whole rows.
 func (b *Blocks) Fill(first int64, dst []int32) (rows int, err error) {
 	t := b.layout.BlockSize
 	if len(dst) == 0 || len(dst)%t != 0 || first < 0 {
@@ -118,7 +120,7 @@ func (b *Blocks) Fill(first int64, dst []int32) (rows int, err error) {
 	return rows, b.read(dst[:rows*t], first*int64(t))
 }
 
-// read fills dst with the stream from position at on, 0 <= at < S. The beginning follows the end.
+// read fills dst with the stream from position at on, 0 <= at < S. After its end, the stream continues at its beginning.
 func (b *Blocks) read(dst []int32, at int64) error {
 	for len(dst) > 0 {
 		i := sort.Search(len(b.marks), func(i int) bool { return b.marks[i].at > at }) - 1

@@ -14,7 +14,7 @@ import (
 
 var bytesTokenizer = tokenizer.Bytes()
 
-// partTexts2 is partTexts for rapid's tests.
+// partTexts2 is partTexts for tests with rapid.
 func partTexts2(t *rapid.T, p *Part) (texts []string) {
 	for ids, err := range p.Each() {
 		if err != nil {
@@ -25,7 +25,7 @@ func partTexts2(t *rapid.T, p *Part) (texts []string) {
 	return texts
 }
 
-// The layouts of three documents, written by hand.
+// The layouts of three documents equal those written by hand.
 func TestLayoutsByHand(t *testing.T) {
 	const b, e, p = 256, 257, 258
 	c := mustTokenize(t, "abcd", "ef", "ghijk")
@@ -44,7 +44,7 @@ func TestLayoutsByHand(t *testing.T) {
 			[]int32{b, 'a', 'b', 'c', 'd', e, b, 'e', 'f', e, b, 'g', 'h', 'i', 'j', 'k', e, p}, 4},
 		{"autoencoder of 4", c.All(), Layout{Autoencoder, 4, 8},
 			[]int32{b, 'a', 'b', 'c', 'd', e, p, p, b, 'e', 'f', e, b, 'g', 'h', 'i', 'j', 'k', e, p}, 2},
-		// Fewer than 20 documents: each gives its tail.
+		// Fewer than 20 documents: the tail of each is held out.
 		{"training", c.Train(), Layout{Language, 1, 1},
 			[]int32{b, 'a', 'b', 'c', b, 'e', b, 'g', 'h', 'i', 'j'}, 11},
 		{"held out", c.HeldOut(), Layout{Autoencoder, 4, 4},
@@ -70,7 +70,7 @@ func TestLayoutsByHand(t *testing.T) {
 	}
 }
 
-// stream lays a part out in memory, the way the package does not.
+// stream lays a part out in memory, unlike the package, which computes it piece by piece.
 func stream(texts []string, l Layout) (ids []int32) {
 	for _, text := range texts {
 		ids = append(ids, bytesTokenizer.BOS())
@@ -107,7 +107,7 @@ func drawBlocks(t *rapid.T) (*Blocks, []int32) {
 	return blocks, want
 }
 
-// Reading blocks anywhere gives what the laid-out stream has there.
+// Blocks read anywhere have the tokens that the stream has there.
 func TestBlocksAreTheStream(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		blocks, want := drawBlocks(t)
@@ -127,9 +127,9 @@ func TestBlocksAreTheStream(t *testing.T) {
 	})
 }
 
-// An epoch has every token of the stream once, but for a remainder of less than a
-// block, in blocks that run on along the stream (closed to a ring); the patches of
-// the autoencoder's layout stay whole. Each epoch differs.
+// An epoch has every token of the stream once, except a remainder shorter than a
+// block. Each block is a stretch of the stream, closed to a ring. Patches of the
+// autoencoder's layout stay whole. No two epochs are equal.
 func TestEpochHasEveryToken(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		blocks, want := drawBlocks(t)
@@ -139,8 +139,8 @@ func TestEpochHasEveryToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Where a block begins is found by its shift and its number, which the
-		// stream must then confirm.
+		// The place of a block is computed from its number and the offset, and then
+		// compared with the stream.
 		dst := make([]int32, rows*l.BlockSize)
 		var seen []int
 		for batches.Position().Epoch < 3 {
@@ -174,8 +174,8 @@ func TestEpochHasEveryToken(t *testing.T) {
 	})
 }
 
-// Going on from a position gives exactly what would have followed, through JSON
-// and with another batch size.
+// Batches that continue from a position equal those that would have followed, also
+// when the position was JSON, and with another batch size.
 func TestResume(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		blocks, _ := drawBlocks(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// bookFile has a line of JSON for each document of the book; see book/README.md.
+// bookFile is the book as JSON lines, one for each document; see book/README.md.
 //
 //go:embed book/moby-dick.jsonl.zst
 var bookFile []byte
@@ -17,8 +17,8 @@ var bookFile []byte
 // BookTitle is the Source of the book's documents.
 const BookTitle = "Moby-Dick"
 
-// Book yields the embedded book, Herman Melville's Moby-Dick: the etymology, the extracts, 135 chapters and the epilogue.
-// Each is a document, whose Line is its number from 1 on.
+// Book yields the documents of the embedded book, Herman Melville's Moby-Dick: the etymology, the extracts, 135 chapters and
+// the epilogue. Their Line is a number, from 1 on.
 func Book() iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		r, err := zstd.NewReader(bytes.NewReader(bookFile), zstd.WithDecoderConcurrency(1))

@@ -31,14 +31,14 @@ func TestBook(t *testing.T) {
 			t.Errorf("document %d begins %.40q, want %q", i, docs[i].Text, want)
 		}
 	}
-	// cat etymology.txt extracts.txt chapter_{1..135}.txt epilogue.txt | sha256sum, in the package's data directory.
+	// From cat etymology.txt extracts.txt chapter_{1..135}.txt epilogue.txt | sha256sum; see book/README.md.
 	const want = "4e0ebf849891f7afcb4006c515b6b984e9ccd4d320e73d82028fe138adfbc05c"
 	if got := hex.EncodeToString(all.Sum(nil)); got != want {
 		t.Errorf("SHA-256 of the book is %s, want %s", got, want)
 	}
 }
 
-// The book's held-out part is the yardstick of every quickstart.
+// The book's held-out part must not change: every quickstart is measured on it.
 func TestBookHeldOut(t *testing.T) {
 	c, err := Load(context.Background(), tokenizer.Bytes(), Source{})
 	if err != nil {

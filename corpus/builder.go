@@ -6,24 +6,24 @@ import (
 	"io"
 )
 
-// A builder writes the tokens of pieces as a shard holds them and collects the tables that follow them.
+// A builder writes the tokens of pieces in a shard's format, and collects the tables that follow the tokens.
 type builder struct {
 	w     io.Writer
-	width int
+	width int // bytes of an id
 
-	at   extent // of all that is written
+	at   extent // everything written
 	done extent // up to the end of the last document
 
 	buf []byte
 }
 
-// An extent is how much of a shard is written.
+// An extent is the content of a shard up to a place.
 type extent struct {
 	tokens  int64
 	records []byte
-	sums    []byte // of the full chunks
-	crc     uint32 // of the chunk being written
-	inChunk int    // bytes of it
+	sums    []byte // checksums of the full chunks
+	crc     uint32 // checksum of the chunk being written
+	inChunk int    // bytes in that chunk
 	begun   int64  // tokens before the piece being written
 }
 
@@ -31,7 +31,7 @@ func newBuilder(w io.Writer, vocab int) *builder {
 	return &builder{w: w, width: idWidth(vocab)}
 }
 
-// add writes tokens of a piece, which a call of end ends.
+// add writes tokens of a piece. After the last of them, end must be called.
 func (b *builder) add(ids []int32) error {
 	b.buf = b.buf[:0]
 	for _, id := range ids {
@@ -56,7 +56,7 @@ func (b *builder) add(ids []int32) error {
 	return err
 }
 
-// end ends a piece. A shard may end after it, unless it is a head, whose tail is to follow.
+// end ends a piece. A shard may end after it, unless it is a head, which must be followed by its tail.
 func (b *builder) end(p piece) {
 	b.at.records = appendRecord(b.at.records, record{p.hash, b.at.tokens - b.at.begun, p.role})
 	b.at.begun = b.at.tokens
@@ -65,7 +65,7 @@ func (b *builder) end(p piece) {
 	}
 }
 
-// tables returns records and checksums as they stand in a file, up to the last whole document.
+// tables returns records and checksums in a file's format, up to the end of the last document.
 func (b *builder) tables() (records, sums []byte) {
 	records, sums = b.done.records, b.done.sums
 	if b.done.inChunk > 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// A Corpus is tokenized documents, in memory or mapped from a prepared directory. It is safe for concurrent use. Its parts
+// A Corpus holds tokenized documents, in memory or mapped from a prepared directory. It is safe for concurrent use. Its parts
 // and their blocks are valid until [Corpus.Close].
 type Corpus struct {
 	dir     string // "" in memory
@@ -24,7 +24,7 @@ type Corpus struct {
 	tokenizer Fingerprint
 	data      Fingerprint
 	cut       bool   // whether the tail of every document is held out
-	upTo      uint64 // otherwise: the greatest hash that is held out
+	upTo      uint64 // if not cut, the largest hash that is held out
 
 	all, train, heldOut Part
 
@@ -33,9 +33,9 @@ type Corpus struct {
 
 type specials struct{ bos, eos, pad int32 }
 
-// Load reads a source: the embedded book, documents from memory, what is in a prepared directory (made by the same tokenizer, else an error), or
-// the documents of files and directories, which are held in memory as tokens (two bytes a token, or four where the
-// tokenizer has more than 65,536 ids). What is too much for that is for [Prepare].
+// Load reads a source: the embedded book, documents from memory, a prepared directory, or the documents of files and
+// directories. A prepared directory is mapped; it must have been made with the same tokenizer. All else is kept in memory as
+// tokens, with two bytes each, or four if the tokenizer has more than 65,536 ids. For larger text, use [Prepare].
 func Load(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, error) {
 	if err := src.check(); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func Load(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, e
 	return c, nil
 }
 
-// openWith opens a directory that was prepared with this tokenizer.
+// openWith opens a prepared directory, and checks that it was made with tok.
 func openWith(tok *tokenizer.Tokenizer, dir string) (*Corpus, error) {
 	c, err := Open(dir)
 	if err != nil {
@@ -71,9 +71,8 @@ func openWith(tok *tokenizer.Tokenizer, dir string) (*Corpus, error) {
 	return c, nil
 }
 
-// Tokenize makes a corpus in memory. Of the documents only the texts count: the same texts have the same tokens,
-// held-out part and [Corpus.Fingerprint] wherever they come from. Those without text are passed over. An error of docs
-// ends it and is returned.
+// Tokenize makes a corpus in memory. Tokens, held-out part and [Corpus.Fingerprint] depend on the documents' texts alone, not
+// on their sources. Documents without text are skipped. It returns the first error of docs.
 func Tokenize(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer) (*Corpus, error) {
 	if err := checkSpecials(tok); err != nil {
 		return nil, err
@@ -110,7 +109,7 @@ func newTokenized(tok *tokenizer.Tokenizer) *Corpus {
 	}
 }
 
-// index derives what is held out, the sizes of the parts and the fingerprint from the records of the shards.
+// index computes the held-out part, the sizes of the parts and the fingerprint from the records of the shards.
 func (c *Corpus) index() error {
 	h := sha256.New()
 	h.Write(c.tokenizer[:])
@@ -169,30 +168,30 @@ func (c *Corpus) hashes() iter.Seq[uint64] {
 	}
 }
 
-// Notes tells what of its source gave no document. A corpus that was prepared does not know: [Reader.Notes] told it when
-// it was.
+// Notes lists the parts of the source that were skipped. They are empty for a prepared corpus, since only [Reader.Notes] had
+// them when it was prepared.
 func (c *Corpus) Notes() Notes { return c.notes }
 
-// Train returns the part for training: what is not held out.
+// Train returns the part for training: everything that is not held out.
 func (c *Corpus) Train() *Part { return &c.train }
 
-// HeldOut returns the part that training never sees.
+// HeldOut returns the held-out part, on which models are measured.
 func (c *Corpus) HeldOut() *Part { return &c.heldOut }
 
 // All returns the whole corpus, with its documents undivided.
 func (c *Corpus) All() *Part { return &c.all }
 
-// VocabSize returns the number of ids of the tokenizer.
+// VocabSize returns the size of the tokenizer's vocabulary, V.
 func (c *Corpus) VocabSize() int { return c.vocab }
 
-// BOS returns the id that stands before every document.
+// BOS returns the id of the token that begins every document.
 func (c *Corpus) BOS() int32 { return c.special.bos }
 
-// Fingerprint identifies the tokens and what of them is held out: the same documents in the same order through the same
-// tokenizer have the same one, wherever they come from. A run that is resumed compares it.
+// Fingerprint identifies the tokens and which of them are held out. The same texts in the same order, through the same
+// tokenizer, have the same fingerprint. A resumed run compares it.
 func (c *Corpus) Fingerprint() Fingerprint { return c.data }
 
-// HoldingOut says in a sentence what is held out.
+// HoldingOut returns a sentence that says what is held out.
 func (c *Corpus) HoldingOut() string {
 	if c.cut {
 		return fmt.Sprintf("fewer than %d different documents: the last 5 %% of each are held out", heldOutOf)
@@ -200,8 +199,8 @@ func (c *Corpus) HoldingOut() string {
 	return fmt.Sprintf("%d of %d documents are held out, chosen by the hash of their text", c.heldOut.documents, c.all.documents)
 }
 
-// Verify reads all tokens of a prepared corpus and checks them, which is otherwise done when they are first used.
-// progress, if not nil, gets the bytes done and their total after each MiB. The error names file and bytes.
+// Verify reads and checks all tokens of a prepared corpus. Without it they are checked when they are first used. progress, if
+// not nil, is called after each MiB with the bytes done and their total. The error names the file and the bytes.
 func (c *Corpus) Verify(ctx context.Context, progress func(done, total int64)) error {
 	var done, total int64
 	for _, s := range c.shards {
@@ -224,7 +223,7 @@ func (c *Corpus) Verify(ctx context.Context, progress func(done, total int64)) e
 	return nil
 }
 
-// Close unmaps the files of a prepared corpus. Nothing of it may be used after that.
+// Close unmaps the files of a prepared corpus. The corpus, its parts and their blocks cannot be used afterwards.
 func (c *Corpus) Close() error {
 	var errs []error
 	for _, s := range c.shards {

@@ -42,7 +42,7 @@ func someTexts(n int, seed uint64) []string {
 	return texts
 }
 
-// trainBPE returns a tokenizer that splits words.
+// trainBPE returns a tokenizer with merges, trained on texts.
 func trainBPE(vocab int, texts ...string) (*tokenizer.Tokenizer, error) {
 	return tokenizer.TrainBPE(context.Background(), func(yield func([]byte) bool) {
 		for _, text := range texts {
@@ -78,11 +78,11 @@ func partTexts(t testing.TB, p *Part) []string {
 func wantError(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	if err == nil {
-		t.Fatalf("no error, want one that says %q", parts)
+		t.Fatalf("no error, want one with %q", parts)
 	}
 	for _, part := range parts {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("error %q does not say %q", err, part)
+			t.Errorf("error %q lacks %q", err, part)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func TestTokenizeRefuses(t *testing.T) {
 	}
 }
 
-// Long documents are encoded in parts; the tokens must be those of the whole.
+// Long documents are encoded in parts. The tokens must be those of the whole document.
 func TestLongDocuments(t *testing.T) {
 	var lines strings.Builder
 	for lines.Len() < 3*jobSize {
@@ -126,7 +126,7 @@ func TestLongDocuments(t *testing.T) {
 		texts := append(someTexts(25, 3), long)
 		got := partTexts(t, mustTokenize(t, texts...).All())
 		if !slices.Equal(got, texts) {
-			t.Errorf("%s: the tokens are not the text's", name)
+			t.Errorf("%s: the tokens differ from those of the text", name)
 		}
 	}
 	text := []byte(lines.String())
@@ -135,8 +135,8 @@ func TestLongDocuments(t *testing.T) {
 	}
 }
 
-// The tokens of a text cut where long documents are cut are those of the whole,
-// for a tokenizer that splits words.
+// A text cut where long documents are cut has the tokens of the whole text, with a
+// tokenizer that has merges.
 func TestCutsKeepTokens(t *testing.T) {
 	book := bookTexts(t)
 	tok, err := trainBPE(600, book[0], book[5])

@@ -1,32 +1,31 @@
-// Package corpus turns documents into blocks of token ids: it reads text, tokenizes it, keeps the ids in memory or in
-// shards on disk, holds a part out, and cuts the rest into the blocks that training and evaluation take.
+// Package corpus turns documents into blocks of token ids. It reads text, tokenizes it, keeps the ids in memory or in shards
+// on disk, holds a part out, and cuts both parts into blocks for training and evaluation.
 //
 //	tok := tokenizer.Bytes()
 //	c, err := corpus.Load(ctx, tok, corpus.Source{})    // the embedded book; Paths name files, or a prepared directory
 //	blocks, err := c.Train().Blocks(corpus.Layout{Kind: corpus.Language, PatchSize: 4, BlockSize: 128})
 //	batches, err := blocks.Shuffled(seed, 16)           // endless, a new order every epoch
 //	err = batches.Next(ids)                             // ids [16, 128]
-//	position := batches.Position()                      // into the checkpoint; batches.Seek(position) continues there
-//	rows, err := blocks.Fill(0, ids)                    // blocks in their order, for an evaluation
+//	position := batches.Position()                      // kept in checkpoints; batches.Seek(position) continues there
+//	rows, err := blocks.Fill(0, ids)                    // blocks in order, for an evaluation
 //
-// # Where text comes from
+// # Sources of text
 //
-// A [Source] says which text is meant, as --data and --field of a command do. [Load] reads it into memory. [NewReader]
-// yields its documents: for [Prepare], which writes a corpus to a directory and maps it (it may be larger than memory),
-// or for training a tokenizer. [Tokenize] takes documents from anywhere; [Texts] makes them from strings, and [Book] has
+// A [Source] names the text, like the flags --data and --field of a command. [Load] reads it into memory. [NewReader] yields
+// its documents, for training a tokenizer or for [Prepare]. Prepare writes a corpus to a directory and maps it, so that it
+// may be larger than memory. [Tokenize] takes documents from anywhere: [Texts] makes them from strings, and [Book] yields
 // those of the embedded book.
 //
-// Nothing is dropped in silence: files of a directory that are not read, and documents without text, are counted in
-// [Notes].
+// [Notes] count the files of a directory that are not read, and the documents without text.
 //
-// # Held out
+// # The held-out part
 //
-// Five per cent of the documents: those whose content hash is smallest. The choice depends on the texts alone, not on
-// their order, names, any seed, or what is trained. Copies of a text go to the same side.
+// Five per cent of the documents are held out: those with the smallest content hashes. The choice depends on the texts
+// alone, not on their order, their names or a seed. All copies of a text are in the same part.
 //
-// Five per cent of fewer than 20 different documents is less than one document. There every document gives its last five
-// per cent instead, cut at the end of a line, else at white space, else between characters. So neither part is ever
-// empty; a corpus too small for that is an error.
+// With fewer than 20 different documents, five per cent is less than one document. Then the last five per cent of every
+// document are held out, cut at the end of a line if possible, else at white space, else between characters. Neither part is
+// ever empty; a corpus that is too small for that is an error.
 //
 // # Layouts
 //
@@ -35,8 +34,8 @@
 //	Language     BOS ids BOS ids ...
 //	Autoencoder  BOS ids EOS PAD.. BOS ids EOS PAD.. (each document a multiple of the patch size)
 //
-// and cuts them into blocks. BOS belongs to the document (the reference's tokenizer puts it there), so the autoencoder
-// learns it too. The remainder, which is shorter than a block, is dropped: at the end of the stream where blocks are read
-// in order. In training it lies elsewhere in every epoch, because the grid of blocks is shifted along the stream (closed
-// to a ring) by a seeded offset. Small corpora learn more from shifted blocks, and no token is left out for good.
+// and cuts the result, the stream, into blocks. BOS is part of the document, as in the reference, so the autoencoder learns
+// it too. The remainder, which is shorter than a block, is dropped. When blocks are read in order, the remainder is the end
+// of the stream. In training it is at another place in every epoch: the stream is closed to a ring, and the grid of blocks
+// is shifted along it by a random offset. So no token is left out of all epochs, and models learn more from a small corpus.
 package corpus

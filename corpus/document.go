@@ -7,16 +7,16 @@ import (
 	"iter"
 )
 
-// A Document is a text and where it comes from.
+// A Document is a text and its source.
 type Document struct {
-	Text   []byte // UTF-8, though other bytes are taken as they are; belongs to the receiver, who does not change it
-	Source string // the file, or a name such as "memory"; only messages show it
-	Line   int    // line or row in the file, from 1 on; 0: the whole of it
+	Text   []byte // UTF-8, but any bytes are accepted; the receiver may keep it but must not change it
+	Source string // the file, or a name such as "memory"; used in messages only
+	Line   int    // line or row in the file, from 1 on; 0: the whole file
 
-	from, to int64 // bytes of all files read before and with it; 0 where it comes from none
+	from, to int64 // bytes of all files read before it, and up to its end; 0 where it is not from a file
 }
 
-// Texts makes documents of texts for [Tokenize] and [Prepare]. They are numbered from 1 on, as lines of "memory".
+// Texts turns texts into documents, for [Tokenize] and [Prepare]. They are numbered from 1 on, as lines of "memory".
 func Texts(texts iter.Seq[string]) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		n := 0
@@ -29,7 +29,7 @@ func Texts(texts iter.Seq[string]) iter.Seq2[Document, error] {
 	}
 }
 
-// String says where the document comes from.
+// String returns the document's source for messages: "file" or "file:line".
 func (d Document) String() string {
 	if d.Line == 0 {
 		return d.Source
@@ -37,17 +37,17 @@ func (d Document) String() string {
 	return fmt.Sprintf("%s:%d", d.Source, d.Line)
 }
 
-// upTo returns how many bytes of the files are read when the first n bytes of d are.
+// upTo returns how many bytes of all files are read when the first n bytes of d's text are.
 func (d Document) upTo(n int) int64 {
 	return d.from + int64(float64(d.to-d.from)*float64(n)/float64(len(d.Text)))
 }
 
-// hashDomain makes these hashes differ from others of the same text. Any string would do; with this one the seven chapters
-// of the book that are held out are 5 % of its text too. Changing it changes what every corpus holds out.
+// hashDomain makes these hashes differ from other hashes of the same text. Any string would do. With this one, the seven
+// held-out chapters of the book are 5 % of its text too. A change would change the held-out part of every corpus.
 const hashDomain = "calm held-out\n"
 
-// contentHash identifies a document. It decides what is held out, and tells whether a resumed preparation reads the same
-// documents.
+// contentHash identifies a text. It decides what is held out. A resumed preparation uses it to check that the documents are
+// the same.
 func contentHash(text []byte) uint64 {
 	h := sha256.New()
 	h.Write([]byte(hashDomain))

@@ -10,20 +10,19 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// jobSize is about how many bytes of text are encoded at a time. Longer documents are encoded in parts, shorter ones
-// together.
+// jobSize is about the number of bytes of text in a job. Longer documents are divided among jobs; shorter ones share one.
 const jobSize = 256 << 10
 
-// checkSpecials refuses a tokenizer without the ids that layouts need.
+// checkSpecials returns an error for a tokenizer without the special tokens that layouts need.
 func checkSpecials(tok *tokenizer.Tokenizer) error {
 	if tok.BOS() < 0 || tok.EOS() < 0 || tok.PAD() < 0 {
-		return errors.New("the tokenizer lacks a token of a known name for the beginning or the end of a document or for padding, such as " +
+		return errors.New("the tokenizer lacks a token with a known name for the beginning of a document, its end, or padding, such as " +
 			tokenizer.LiteralBOS + ", " + tokenizer.LiteralEOS + " and " + tokenizer.LiteralPAD + ": add them to its added_tokens")
 	}
 	return nil
 }
 
-// A job is text to encode and, once done is closed, its ids.
+// A job holds text to encode. Its ids are complete once done is closed.
 type job struct {
 	parts []jobPart
 	size  int // bytes of text
@@ -34,12 +33,12 @@ type job struct {
 // A jobPart is a piece or a part of one.
 type jobPart struct {
 	piece
-	last bool // the piece ends with it
-	ids  int  // its number of ids
+	last bool // the piece ends with this part
+	ids  int  // number of ids
 }
 
-// encodePieces encodes on all processors and gives the ids of each part in the order of the pieces; last marks the end of
-// a piece. An error from the pieces is returned after everything before it was given.
+// encodePieces encodes pieces on all processors. It calls each with the ids of every part, in the order of the pieces. An
+// error of in is returned after all pieces before it were passed to each.
 func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenizer.Tokenizer, each func(jobPart, []int32) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -67,7 +66,7 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 		defer close(order)
 		inErr = makeJobs(in, func(j *job) error {
 			select {
-			case order <- j: // never blocks the workers: they do not wait for room here
+			case order <- j: // workers never wait for room in this channel
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -96,10 +95,10 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 			return err
 		}
 	}
-	return inErr // written before order was closed
+	return inErr // safe to read: it was written before order was closed
 }
 
-// makeJobs groups pieces, and cuts long ones, into jobs of about jobSize bytes.
+// makeJobs combines short pieces and cuts long ones into jobs of about jobSize bytes.
 func makeJobs(in iter.Seq2[piece, error], give func(*job) error) error {
 	j := newJob()
 	flush := func() error {
@@ -135,8 +134,8 @@ func makeJobs(in iter.Seq2[piece, error], give func(*job) error) error {
 
 func newJob() *job { return &job{done: make(chan struct{})} }
 
-// cutAt returns where the first part of a text ends: where a line begins (see lineStart), so that the tokens of the parts
-// are those of the whole.
+// cutAt returns where the first part of a text ends. That is the beginning of a line (see lineStart), so that the tokens of
+// the parts are those of the whole text.
 func cutAt(text []byte) int {
 	for at := jobSize; at < len(text); at++ {
 		if lineStart(text, at) {

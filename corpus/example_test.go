@@ -13,7 +13,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// From documents in memory to batches for training.
+// This turns documents in memory into batches for training.
 func Example() {
 	poem := []string{"A line of verse.\n", "Another line of verse.\n", "", "The last line.\n"}
 	c, err := corpus.Tokenize(context.Background(), corpus.Texts(slices.Values(poem)), tokenizer.Bytes())
@@ -46,7 +46,7 @@ func Example() {
 	// 6 blocks; after 3 batches 1 epoch is over
 }
 
-// Text from files, with the text of JSON lines under a key of its own, and what of it was not read.
+// This loads JSON lines whose text is not in the default field. One of them has no text.
 func ExampleLoad() {
 	dir, err := os.MkdirTemp("", "corpus")
 	if err != nil {

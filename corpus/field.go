@@ -8,16 +8,17 @@ import (
 // DefaultField is the field of JSON lines, and the column of Parquet, that holds the text.
 const DefaultField = "text"
 
-// A field is a name, or names with dots between them: that of an object, or group, and that of a member of it.
+// A field is the name of a member of a JSON object or of a Parquet column. Names with dots between them lead through nested
+// objects or groups.
 type field string
 
-// path returns the names.
+// path returns the names, from the outermost on.
 func (f field) path() []string { return strings.Split(string(f), ".") }
 
-// chooseField follows a list of the fields that there are.
+// chooseField ends a message that lists the fields.
 const chooseField = ": choose one with --field NAME"
 
-// maxListed is how many names a message lists.
+// maxListed is the largest number of names that a message lists.
 const maxListed = 20
 
 // listed quotes names for a message.

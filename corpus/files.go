@@ -15,29 +15,29 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A format is how documents lie in a file.
+// A format is the format of a file, by its extension.
 type format int
 
 const (
-	formatUnknown format = iota // text, perhaps: the file is one document
-	formatText                  // the file is one document
-	formatLines                 // JSON lines with a field
-	formatJSON                  // the same, but in a directory perhaps other JSON
-	formatParquet               // rows with a column
+	formatUnknown format = iota // another extension: one document, if it is text
+	formatText                  // one document
+	formatLines                 // JSON lines
+	formatJSON                  // JSON lines; in a directory, files with other JSON are skipped
+	formatParquet               // Parquet: one document a row
 )
 
-// A file is one that is read.
+// A file is a file to be read.
 type file struct {
 	path        string // or Stdin
 	format      format
 	compression string // "", ".gz" or ".zst"
-	size        int64  // bytes, as it lies there
+	size        int64  // bytes on disk
 }
 
 // lines reports whether the file is JSON lines.
 func (f file) lines() bool { return f.format == formatLines || f.format == formatJSON }
 
-// fileOf tells the format and the compression by a path.
+// fileOf derives format and compression from a path.
 func fileOf(path string, size int64) file {
 	f := file{path: path, size: size}
 	name := strings.ToLower(path)
@@ -59,7 +59,8 @@ func fileOf(path string, size int64) file {
 	return f
 }
 
-// listFiles returns the file at a path, or those of a directory that are text, and notes the others.
+// listFiles returns the file at a path, or the text files below a directory, sorted by path. It adds the skipped ones to
+// notes.
 func listFiles(path string, notes *Notes) ([]file, error) {
 	if path == Stdin {
 		return []file{{path: Stdin}}, nil
@@ -83,14 +84,14 @@ func listFiles(path string, notes *Notes) ([]file, error) {
 	return d.files, nil
 }
 
-// A directory is what a walk through one finds.
+// A directory collects the results of a walk through a directory.
 type directory struct {
 	root  string
 	files []file
 	notes Notes
 }
 
-// visit takes a file that is text and notes why another is not taken.
+// visit adds a text file to files, and any other to notes with the reason.
 func (d *directory) visit(path string, entry fs.DirEntry, err error) error {
 	if err != nil || path == d.root {
 		return err
@@ -102,14 +103,14 @@ func (d *directory) visit(path string, entry fs.DirEntry, err error) error {
 	case entry.IsDir():
 		return nil
 	case isShardName(entry.Name()) && IsPrepared(filepath.Dir(path)):
-		return fmt.Errorf("%s is a prepared corpus, tokens and no text: name it alone", filepath.Dir(path))
+		return fmt.Errorf("%s is a prepared corpus: it has tokens, not text; name it alone", filepath.Dir(path))
 	case isShardName(entry.Name()):
 		return fmt.Errorf("%s: %w", filepath.Dir(path), errUnfinished)
 	case hidden:
 		d.notes.skip(path, "hidden")
 		return nil
 	}
-	info, err := os.Stat(path) // a link to a file counts as the file (download caches are full of them)
+	info, err := os.Stat(path) // follows links to files, which download caches use
 	if err != nil {
 		return err
 	}
@@ -133,11 +134,11 @@ func (d *directory) visit(path string, entry fs.DirEntry, err error) error {
 	return nil
 }
 
-// sniffed is how many bytes at the beginning of a file tell whether it is text.
+// sniffed is the number of bytes at the beginning of a file that decide whether it is text.
 const sniffed = 8 << 10
 
-// notText says why a file of a directory is not read, "" if it is. Files of JSON lines and Parquet always are: what is
-// wrong with them is an error, which names the place.
+// notText returns the reason why a file of a directory is skipped, or "" if it is read. JSON lines and Parquet are always read:
+// reading a damaged one returns an error, which names the place.
 func (f file) notText() (reason string, err error) {
 	if f.format == formatLines || f.format == formatParquet {
 		return "", nil
@@ -151,7 +152,7 @@ func (f file) notText() (reason string, err error) {
 	switch {
 	case err != nil && f.format == formatUnknown:
 		return "damaged, or not compressed as the name says", nil
-	case err != nil: // it is told when the file is read
+	case err != nil: // reading the file returns this error again
 		return "", nil
 	case bytes.HasPrefix(begin, []byte("\xff\xfe")) || bytes.HasPrefix(begin, []byte("\xfe\xff")):
 		return "UTF-16; calm reads UTF-8", nil
@@ -160,12 +161,12 @@ func (f file) notText() (reason string, err error) {
 	case f.format == formatUnknown && !beginsUTF8(begin):
 		return "not UTF-8", nil
 	case f.format == formatJSON && !beginsWithObject(begin):
-		return "JSON, but not an object a line", nil
+		return "JSON, but not one object per line", nil
 	}
 	return "", nil
 }
 
-// beginning returns the first bytes of a text, no more than sniffed.
+// beginning returns the first bytes of a text, at most sniffed.
 func beginning(in io.Reader, compression string) ([]byte, error) {
 	text, err := decompress(in, compression)
 	if err != nil {
@@ -175,10 +176,10 @@ func beginning(in io.Reader, compression string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(text, sniffed))
 }
 
-// zeroByte returns where a zero byte stands at the beginning of a text, or -1.
+// zeroByte returns the index of the first zero byte among a text's first sniffed bytes, or -1.
 func zeroByte(text []byte) int { return bytes.IndexByte(text[:min(len(text), sniffed)], 0) }
 
-// beginsUTF8 reports whether the beginning of a text is UTF-8. Its last character may be cut off.
+// beginsUTF8 reports whether the beginning of a text is UTF-8. The last character may be incomplete.
 func beginsUTF8(begin []byte) bool {
 	for i := len(begin) - 1; len(begin) == sniffed && i >= len(begin)-utf8.UTFMax; i-- {
 		if utf8.RuneStart(begin[i]) {
@@ -191,8 +192,7 @@ func beginsUTF8(begin []byte) bool {
 	return utf8.Valid(begin)
 }
 
-// beginsWithObject reports whether the first line of a text, of which this is the beginning, is a JSON object, as far as
-// one can tell.
+// beginsWithObject reports whether the first line of a text is a JSON object, as far as the text's first sniffed bytes show.
 func beginsWithObject(begin []byte) bool {
 	text := bytes.TrimLeft(bytes.TrimPrefix(begin, []byte("\ufeff")), " \t\r\n")
 	line, _, whole := bytes.Cut(text, []byte("\n"))

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A directory gives what is text by its content, and every other file is told with a reason.
+// Of a directory, the files with text as content are read. All others are listed with a reason.
 func TestReadDirectory(t *testing.T) {
 	long := strings.Repeat("x", sniffed-1)
 	dir := put(t, map[string]string{
@@ -38,7 +38,7 @@ func TestReadDirectory(t *testing.T) {
 	}
 	lines := strings.ReplaceAll(strings.Join(notes.Lines(), "\n"), dir+"/", "")
 	if diff := cmp.Diff(`skipped 2 (hidden): .git, .hidden.txt
-skipped 2 (JSON, but not an object a line): array.json, pretty.json
+skipped 2 (JSON, but not one object per line): array.json, pretty.json
 skipped 1 (damaged, or not compressed as the name says): broken.gz
 skipped 1 (not UTF-8): latin.md
 skipped 1 (links to directories): linked
@@ -49,7 +49,7 @@ skipped 1 (UTF-16; calm reads UTF-8): utf16.txt
 	}
 }
 
-// Many files of one reason are counted, over several directories, and the first are named.
+// Many files skipped for the same reason, in several directories, are counted, and the first are named.
 func TestSkippedMany(t *testing.T) {
 	files := map[string]string{"a.txt": "a"}
 	for i := range 9 {
@@ -62,18 +62,18 @@ func TestSkippedMany(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 	if r.Size() != 2 {
-		t.Errorf("%d bytes are to be read", r.Size())
+		t.Errorf("the files have %d bytes", r.Size())
 	}
 }
 
-// Where nothing is text, the error says what there is.
+// For a directory without text, the error lists what was skipped.
 func TestNoTextInDirectory(t *testing.T) {
 	dir := put(t, map[string]string{"a.png": "\x00", ".x": "a"})
 	_, err := NewReader(at(dir))
 	wantError(t, err, "there is no text in "+dir, "skipped 1 (binary)", "a.png", "skipped 1 (hidden)")
 }
 
-// A file in a directory that promises text and is damaged is an error: it was meant.
+// A damaged file in a directory is an error if its extension says that it is text.
 func TestDamagedInDirectory(t *testing.T) {
 	for name, content := range map[string]string{"a.txt.gz": "plain", "a.jsonl": "plain", "a.parquet": "plain", "a.jsonl.zst": "plain", "a.json.gz": "plain"} {
 		dir := put(t, map[string]string{name: content, "b.txt": "text"})
@@ -82,7 +82,7 @@ func TestDamagedInDirectory(t *testing.T) {
 	}
 }
 
-// A file that is named itself is read whatever its ending, unless it looks binary.
+// A file that is given by its path is read whatever its extension, unless it looks binary.
 func TestNamedFile(t *testing.T) {
 	dir := put(t, map[string]string{".hidden": "a", "latin.md": "\xe9", "array.json": "[]"})
 	got, _, err := readAll(dir, at(filepath.Join(dir, ".hidden"), filepath.Join(dir, "latin.md")))
@@ -93,7 +93,7 @@ func TestNamedFile(t *testing.T) {
 	wantError(t, err, "array.json:1: an array; expected an object")
 }
 
-// Whether a file is taken is told without reading on, and the same again.
+// Whether a file is skipped is decided by its first bytes, and repeatably.
 func FuzzDirectory(f *testing.F) {
 	for _, name := range []string{"a.md", "a.txt", "a.json", "a.gz", "a.zst", "a.json.gz", "a.jsonl", "a.parquet"} {
 		f.Add(name, []byte("{\"text\": 1}"))

@@ -8,10 +8,10 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// A Fingerprint is a SHA-256 that tells whether two tokenizers, or the data of two corpora, are the same.
+// A Fingerprint is a SHA-256. Two tokenizers, or two corpora, are the same if their fingerprints are equal.
 type Fingerprint [sha256.Size]byte
 
-// String returns it in hexadecimal.
+// String returns the fingerprint as 64 hexadecimal digits.
 func (f Fingerprint) String() string { return hex.EncodeToString(f[:]) }
 
 // MarshalText implements [encoding.TextMarshaler].
@@ -26,7 +26,7 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 	return err
 }
 
-// TokenizerFingerprint is the SHA-256 of the file that a tokenizer writes. Two tokenizers with the same fingerprint give the
+// TokenizerFingerprint returns the SHA-256 of the file that a tokenizer writes. Tokenizers with the same fingerprint give the
 // same ids.
 func TokenizerFingerprint(tok *tokenizer.Tokenizer) Fingerprint {
 	return sha256.Sum256(tok.JSON())

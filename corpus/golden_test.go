@@ -9,7 +9,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// dataDir returns a directory of the data that is not part of the project.
+// dataDir returns a directory of test data that is not part of the repository, or skips the test.
 func dataDir(t *testing.T, names ...string) string {
 	dir := os.Getenv("CALM_DATA")
 	if dir == "" {
@@ -23,8 +23,8 @@ func dataDir(t *testing.T, names ...string) string {
 	return dir
 }
 
-// The validation set of the published figures: 62 documents, 289,083 Llama 3
-// tokens (DESIGN.md).
+// The text of the published scores: 62 documents, 289,083 tokens of Llama 3
+// (docs/spec.md, section 1).
 func TestGoldenWikitext(t *testing.T) {
 	const file, model = "wikitext_document_level-test.json", "llama3/tokenizer.model"
 	dir := dataDir(t, file, model)

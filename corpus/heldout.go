@@ -9,31 +9,31 @@ import (
 	"unicode/utf8"
 )
 
-// heldOutOf is one in how many documents, or bytes of a document, is held out.
+// heldOutOf says that one in 20 documents, or one in 20 bytes of a document, is held out.
 const heldOutOf = 20
 
 // errTooSmall is returned where no text of the corpus can be cut in two.
-var errTooSmall = errors.New("the corpus is too small to hold a part of it out: it needs 20 different documents, or one of two characters")
+var errTooSmall = errors.New("the corpus is too small to hold a part of it out: it needs 20 different documents, or one with two characters or more")
 
-// A piece is a document or one of the two parts of a document that is cut.
+// A piece is a document, or the head or the tail of a document that is cut.
 type piece struct {
 	Document
 	hash uint64 // of the whole document
 	role role
 }
 
-// role says to which part of the corpus a piece belongs.
+// role decides which part of the corpus a piece belongs to.
 type role uint8
 
 const (
 	whole role = iota // a document; its hash decides
-	head              // a document without its last 5 %: for training; a tail follows
-	tail              // the last 5 % of the document before: held out
-	alone             // a document too short to be cut: for training
+	head              // a document without its last 5 %, for training; its tail follows
+	tail              // the last 5 % of a document, held out
+	alone             // a document too short to be cut, for training
 )
 
-// pieces prepares documents, which all have text, for holding out: it cuts them if fewer than heldOutOf are different,
-// which it knows once it has seen so many.
+// pieces turns documents into pieces. It cuts them in two if fewer than heldOutOf are different. So it keeps the first
+// documents in memory until it has seen that many different ones. All documents must have text.
 func pieces(docs iter.Seq2[Document, error]) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
 		var waiting []piece
@@ -73,7 +73,7 @@ func pieces(docs iter.Seq2[Document, error]) iter.Seq2[piece, error] {
 	}
 }
 
-// cutPiece yields the head and the tail of a document.
+// cutPiece yields the head and the tail of a document, or the document itself if it is too short.
 func cutPiece(p piece, yield func(piece, error) bool) bool {
 	at := tailStart(p.Text)
 	if at == 0 {
@@ -88,9 +88,9 @@ func cutPiece(p piece, yield func(piece, error) bool) bool {
 	return yield(h, nil) && yield(t, nil)
 }
 
-// tailStart returns where the last 5 % of a text begin. It is the boundary nearest to that place, within a fortieth of the
-// text (1 MiB at most), of the best kind that is there: the beginning of a line, else white space, else a character. 0 means
-// that the text is a single character.
+// tailStart returns where the tail of a text begins: near 95 % of its length. The best boundary within a fortieth of the text
+// and 1 MiB of that place is the beginning of a line; the second best is a space between words. Where there is none, the tail
+// begins at the nearest character. It returns 0 for a text with a single character.
 func tailStart(text []byte) int {
 	target := len(text) - (len(text)+heldOutOf-1)/heldOutOf
 	reach := min(len(text)/(2*heldOutOf), 1<<20)
@@ -116,23 +116,23 @@ func tailStart(text []byte) int {
 	return 0
 }
 
-// lineStart reports whether a line that begins with an ASCII letter starts at text[at]. Every pre-tokenizer cuts there (see
-// tokenizer: no pattern has a word with a line break before a letter), so both sides give the tokens of the whole.
+// lineStart reports whether a line starts at text[at] and begins with an ASCII letter. Every tokenizer cuts there, since no
+// pattern of package tokenizer matches a line break followed by a letter. So both sides together have the tokens of the whole.
 func lineStart(text []byte, at int) bool {
 	c := text[at] | 0x20
 	return text[at-1] == '\n' && 'a' <= c && c <= 'z'
 }
 
-// beforeSpace reports whether text[at] is a space between two words, which belongs to the second in byte-level BPE.
+// beforeSpace reports whether text[at] is a single space between two words. In byte-level BPE it belongs to the second word.
 func beforeSpace(text []byte, at int) bool {
 	return text[at] == ' ' && !isSpace(text[at-1]) && at+1 < len(text) && !isSpace(text[at+1])
 }
 
 func isSpace(c byte) bool { return bytes.IndexByte([]byte(" \t\r\n"), c) >= 0 }
 
-// heldOutUpTo returns the greatest hash of the documents to hold out: those up to it are as near to 5 % of n as copies of a
-// text, which stay together, allow. It iterates twice: first it counts the hashes by their upper 16 bits, then it sorts only
-// those of one bucket, so that memory does not grow with all of them.
+// heldOutUpTo returns the largest hash of the documents to hold out, of n documents. Those with hashes up to it are as close
+// to 5 % of n as possible, given that copies of a text stay together. It iterates over the hashes twice: first it counts them
+// by their upper 16 bits, then it sorts those of one bucket. So it does not need memory for all hashes.
 func heldOutUpTo(hashes iter.Seq[uint64], n int64) (uint64, error) {
 	budget := max(1, (n+heldOutOf/2)/heldOutOf)
 	counts := make([]int64, 1<<16)
@@ -146,7 +146,7 @@ func heldOutUpTo(hashes iter.Seq[uint64], n int64) (uint64, error) {
 		bucket++
 	}
 	var in []uint64
-	var before uint64 // the greatest hash in the buckets before
+	var before uint64 // the largest hash in the buckets before
 	for h := range hashes {
 		if int(h>>48) == bucket {
 			in = append(in, h)

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What is held out does not depend on the order of the documents.
+// The held-out documents do not depend on the order of the documents.
 func TestHeldOutIndependentOfOrder(t *testing.T) {
 	texts := someTexts(300, 1)
 	texts = append(texts, texts[:40]...) // copies
@@ -42,8 +42,8 @@ func TestHeldOutShare(t *testing.T) {
 	}
 }
 
-// Whatever the documents: no text lies on both sides, neither is empty, together
-// they are everything, and what is held out is 5 % as far as copies allow.
+// For all documents: no text is in both parts, neither part is empty, together they
+// are the whole corpus, and 5 % are held out, as far as copies allow.
 func TestHeldOutProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		texts := someTexts(rapid.IntRange(1, 60).Draw(t, "different"), 3)
@@ -59,7 +59,7 @@ func TestHeldOutProperties(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := partTexts2(t, c.All()); !slices.Equal(got, texts) {
-			t.Fatalf("the corpus has other documents")
+			t.Fatalf("the corpus differs from the documents")
 		}
 		train, heldOut := partTexts2(t, c.Train()), partTexts2(t, c.HeldOut())
 		if len(train) == 0 || len(heldOut) == 0 {
@@ -75,7 +75,7 @@ func TestHeldOutProperties(t *testing.T) {
 		}
 		for _, text := range heldOut {
 			if slices.Contains(train, text) {
-				t.Fatalf("%q is on both sides", text)
+				t.Fatalf("%q is in both parts", text)
 			}
 		}
 		both := slices.Sorted(slices.Values(append(train, heldOut...)))

@@ -13,15 +13,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxLine bounds a line of JSON in bytes, so that a file that is something else (or a compressed bomb) ends in an error
-// and not in the machine's memory.
+// maxLine is the largest length of a line of JSON in bytes. With it, a file that is not JSON lines, or a compression bomb,
+// leads to an error before it fills the memory.
 const maxLine = 1 << 30
 
-// readLines gives the field of every line of r. Lines of white space are passed over.
+// readLines calls each with the field of every line of r. It skips lines of white space.
 func readLines(ctx context.Context, r io.Reader, path string, f field, each func(Document) error) error {
 	in := bufio.NewReaderSize(r, 1<<18)
 	if mark, _ := in.Peek(3); string(mark) == "\xef\xbb\xbf" {
-		in.Discard(3) // a byte order mark is no part of the first line
+		in.Discard(3) // a byte order mark is not part of the first line
 	}
 	object := newObjectReader(f)
 	var line []byte
@@ -50,7 +50,7 @@ func readLines(ctx context.Context, r io.Reader, path string, f field, each func
 	}
 }
 
-// appendLine appends a line without its end to dst. io.EOF comes with the last.
+// appendLine appends a line to dst, without its line break. With the last line it returns io.EOF.
 func appendLine(dst []byte, in *bufio.Reader) ([]byte, error) {
 	for {
 		part, err := in.ReadSlice('\n')
@@ -67,24 +67,23 @@ func appendLine(dst []byte, in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// An objectReader reads the field of one JSON object after another. Names have to match exactly, and of several members
-// of the same name the last counts. Bytes that are no UTF-8 become U+FFFD, and so does half of a surrogate pair.
+// An objectReader reads a field of JSON objects. Names must match exactly. Of several members with the same name, the last
+// counts. Invalid UTF-8 and unpaired surrogates become U+FFFD.
 type objectReader struct {
 	field field
-	path  []string // the same, from the outermost name on
+	path  []string // of field
 	dec   jsontext.Decoder
 	in    bytes.Buffer
 	name  []byte // of a member, unquoted
 
-	// What is found of the field so far: its text, or what is wrong with it.
-	found bool
-	value []byte
-	wrong error
+	found bool   // whether the object has the field, as far as it is read
+	value []byte // the field's text; nil for null
+	wrong error  // what is wrong with the field
 }
 
 func newObjectReader(f field) *objectReader { return &objectReader{field: f, path: f.path()} }
 
-// text returns the field of an object, nil for null. An object around the field that is null counts as null too.
+// text returns the field of the object in a line, or nil if the field, or an object around it, is null.
 func (o *objectReader) text(line []byte) ([]byte, error) {
 	o.reset(line)
 	if kind := o.dec.PeekKind(); kind != jsontext.KindBeginObject {
@@ -97,7 +96,7 @@ func (o *objectReader) text(line []byte) ([]byte, error) {
 		return nil, notJSON(err)
 	}
 	if rest := bytes.TrimLeft(line[o.dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, fmt.Errorf("column %d: not JSON: text after the object; expected one object a line", len(line)-len(rest)+1)
+		return nil, fmt.Errorf("column %d: not JSON: text after the object; expected one object per line", len(line)-len(rest)+1)
 	}
 	switch {
 	case o.wrong != nil:
@@ -114,7 +113,7 @@ func (o *objectReader) reset(line []byte) {
 	o.found, o.value, o.wrong = false, nil, nil
 }
 
-// members reads an object to its end and finds the path in it.
+// members reads an object to its end and looks up path in it.
 func (o *objectReader) members(path []string) error {
 	if _, err := o.dec.ReadToken(); err != nil { // {
 		return err
@@ -151,7 +150,7 @@ func (o *objectReader) member(path []string) error {
 		return err
 	case kind == jsontext.KindNull:
 	case kind == jsontext.KindString && len(path) == 1:
-		o.value, _ = jsontext.AppendUnquote([]byte(nil), v) // its error is about UTF-8, which is replaced
+		o.value, _ = jsontext.AppendUnquote([]byte(nil), v) // its error concerns invalid UTF-8, which it replaces
 	case len(path) > 1:
 		o.wrong = fmt.Errorf("the field %q is %s; expected an object with a field %q", path[0], kindName(kind), strings.Join(path[1:], "."))
 	default:
@@ -160,7 +159,7 @@ func (o *objectReader) member(path []string) error {
 	return nil
 }
 
-// is reports whether a quoted name is the wanted one.
+// is reports whether a quoted name equals want.
 func (o *objectReader) is(quoted []byte, want string) bool {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return string(quoted[1:len(quoted)-1]) == want
@@ -169,8 +168,7 @@ func (o *objectReader) is(quoted []byte, want string) bool {
 	return string(o.name) == want
 }
 
-// names lists the members of a valid object, those of objects in it too, as --field takes them: no more than maxListed
-// and one.
+// names lists the members of a valid object and of objects in it, in the form of --field: at most maxListed+1.
 func (o *objectReader) names(line []byte) (names []string) {
 	o.reset(line)
 	for len(names) <= maxListed {
@@ -193,19 +191,19 @@ func (o *objectReader) names(line []byte) (names []string) {
 	return names
 }
 
-// notJSON says where a line stops to be JSON.
+// notJSON returns the error for a line that is not JSON, with the column where it stops being JSON.
 func notJSON(err error) error {
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		reason := syntax.Err
 		if errors.Is(reason, io.ErrUnexpectedEOF) {
 			reason = errors.New("the line ends within a value")
 		}
-		return fmt.Errorf("column %d: not JSON: %w; expected one object a line", syntax.ByteOffset+1, reason)
+		return fmt.Errorf("column %d: not JSON: %w; expected one object per line", syntax.ByteOffset+1, reason)
 	}
 	return fmt.Errorf("not JSON: %w", err)
 }
 
-// kindName names a kind of value, with its article.
+// kindName names a kind of value, with an article.
 func kindName(k jsontext.Kind) string {
 	switch k {
 	case jsontext.KindBeginObject:

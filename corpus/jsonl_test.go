@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// members are values for any name of an object.
+// members generates values of JSON, with objects among them.
 func members() *rapid.Generator[any] {
 	return rapid.OneOf(
 		rapid.Map(rapid.String(), func(s string) any { return s }),
@@ -22,7 +22,7 @@ func members() *rapid.Generator[any] {
 	)
 }
 
-// The field agrees with what encoding/json makes of any object, whatever stands beside it.
+// The reader finds the same field as encoding/json, in any object.
 func TestObjectReader(t *testing.T) {
 	readers := map[string]*objectReader{}
 	for _, f := range []field{"text", "meta.text", "meta.meta.text"} {
@@ -74,8 +74,7 @@ func hasKey(m map[string]any, name string) bool {
 	return ok
 }
 
-// Strings agree with encoding/json on every kind of escape, halves of surrogate pairs and bytes that are no UTF-8
-// included.
+// Strings are decoded as by encoding/json, with all kinds of escapes, unpaired surrogates and invalid UTF-8.
 func TestObjectReaderStrings(t *testing.T) {
 	part := rapid.OneOf(
 		rapid.StringMatching(`[a-zé鯨🐋 ]{0,5}`),
@@ -94,7 +93,7 @@ func TestObjectReaderStrings(t *testing.T) {
 	})
 }
 
-// Of a member that stands twice, at any depth, the last counts with all that is in it.
+// Of two members with the same name, at any depth, only the last counts.
 func TestObjectReaderTwice(t *testing.T) {
 	for line, want := range map[string]string{
 		`{"text":"a","te\u0078t":"b"}`:                               "b",
@@ -115,7 +114,7 @@ func TestObjectReaderTwice(t *testing.T) {
 	wantError(t, err, `no field "meta.text"`)
 }
 
-// An error says where a line is no JSON, or what of it is not as expected and which fields there are.
+// An error says where a line stops being JSON, what was expected, or which fields the object has.
 func TestObjectReaderErrors(t *testing.T) {
 	many := `{"a0":{}`
 	for i := range 30 {
@@ -126,7 +125,7 @@ func TestObjectReaderErrors(t *testing.T) {
 		line  string
 		want  []string
 	}{
-		{"text", `{"text" "x"}`, []string{"column 9: not JSON", "one object a line"}},
+		{"text", `{"text" "x"}`, []string{"column 9: not JSON", "one object per line"}},
 		{"text", `{"text":"x`, []string{"column 11: not JSON: the line ends"}},
 		{"text", `{"text":"x",}`, []string{"column 12: not JSON"}},
 		{"text", `{"text":"x"} {}`, []string{"column 14: not JSON: text after the object"}},
@@ -165,9 +164,9 @@ func FuzzReadLines(f *testing.F) {
 			if d.Line < 1 {
 				t.Errorf("line %d", d.Line)
 			}
-			if line := lines[d.Line-1]; d.Line > 1 && !json.Valid(line) { // the first may have a byte order mark
+			if line := lines[d.Line-1]; d.Line > 1 && !json.Valid(line) { // a byte order mark may begin the first line
 
-				t.Errorf("%q is no JSON and gives %q", line, d.Text)
+				t.Errorf("%q is not JSON, but gives %q", line, d.Text)
 			}
 			return nil
 		})

@@ -14,10 +14,10 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// manifestName is the file that makes a directory of shards a prepared corpus. It is written last.
+// manifestName is the name of the manifest. It is written last: a directory of shards with a manifest is a prepared corpus.
 const manifestName = "corpus.json"
 
-// tokenizerName is the tokenizer in a prepared corpus.
+// tokenizerName is the name of the tokenizer's file in a prepared corpus.
 const tokenizerName = "tokenizer.json"
 
 const (
@@ -25,10 +25,10 @@ const (
 	manifestVersion = 1
 )
 
-// errUnfinished is returned for a directory that has shards and no manifest.
+// errUnfinished is returned for a directory that has shards but no manifest.
 var errUnfinished = errors.New("the directory holds the beginning of a prepared corpus: run the same `calm data prepare` again to finish it")
 
-// A manifest is the content of corpus.json.
+// A manifest is the content of corpus.json (docs/formats.md).
 type manifest struct {
 	Format      string           `json:"format"`
 	Version     int              `json:"version"`
@@ -49,13 +49,13 @@ type manifestShard struct {
 	Tokens int64  `json:"tokens"`
 }
 
-// IsPrepared reports whether dir is a prepared corpus, or claims to be one.
+// IsPrepared reports whether dir has the manifest of a prepared corpus. It does not check its content.
 func IsPrepared(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, manifestName))
 	return err == nil
 }
 
-// Open maps a directory that [Prepare] has filled. Everything but the tokens is verified at once, the tokens when they are
+// Open maps a directory that [Prepare] has filled. It verifies everything except the tokens, which are verified when they are
 // first read, or by [Corpus.Verify].
 func Open(dir string) (*Corpus, error) {
 	m, err := readManifest(dir)
@@ -118,7 +118,7 @@ func readManifest(dir string) (manifest, error) {
 		if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return isShardName(e.Name()) }) {
 			return manifest{}, fmt.Errorf("open corpus: %s: %w", dir, errUnfinished)
 		}
-		return manifest{}, fmt.Errorf("open corpus: %s is no prepared corpus: it has no %s", dir, manifestName)
+		return manifest{}, fmt.Errorf("open corpus: %s is not a prepared corpus: it has no %s", dir, manifestName)
 	}
 	if err != nil {
 		return manifest{}, fmt.Errorf("open corpus: %w", err)
@@ -151,7 +151,7 @@ func parseManifest(b []byte) (manifest, error) {
 	return m, nil
 }
 
-// write puts the manifest into dir, which makes it a prepared corpus.
+// write writes the manifest to dir, which makes dir a prepared corpus.
 func (m manifest) write(dir string) error {
 	return atomicfile.Write(filepath.Join(dir, manifestName), func(w io.Writer) error {
 		e := json.NewEncoder(w)

@@ -15,7 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Compressed JSON lines are read one by one: 24 MB of them never stand in memory.
+// Compressed JSON lines are read one by one: 24 MB of them are never in memory together.
 func TestCompressedLinesStream(t *testing.T) {
 	const documents, limit = 6000, 20 << 20 // of 4 kB
 	for ext, compressor := range map[string]func(io.Writer) io.WriteCloser{
@@ -94,13 +94,13 @@ func writeLines(t *testing.T, path string, compressor func(io.Writer) io.WriteCl
 }
 
 func heap() int64 {
-	runtime.GC() // what lives, not what waits to be collected
+	runtime.GC() // count only memory that is in use
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
-// A compressed text is one document: one that is too long ends in an error.
+// A compressed text is one document. If it is too long, there is an error.
 func TestCompressedTextFits(t *testing.T) {
 	if got, err := readAtMost(strings.NewReader("12345"), 5); err != nil || string(got) != "12345" {
 		t.Errorf("%q, %v", got, err)
@@ -115,7 +115,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, fmt.Errorf("broken") }
 
-// The share of the files that is read grows within a long document, and over files of all kinds ends at their size.
+// Progress.Read grows within a long document. At the end it is the size of all files, whatever their formats.
 func TestProgressRead(t *testing.T) {
 	long := strings.Repeat("A line of words.\n", 3<<20/17)
 	dir := put(t, map[string]string{"a.txt": long, "b.txt.gz": gz(t, long), "c.jsonl": `{"text": "` + strings.Repeat("x", 1<<20) + `"}`,

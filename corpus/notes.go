@@ -10,27 +10,27 @@ import (
 	"github.com/calm-go/calm/internal/plural"
 )
 
-// Notes tell what of a source gave no document.
+// Notes list the parts of a source that were skipped.
 type Notes struct {
-	// Skipped are what lies in the directories and was not read, by reason.
+	// Skipped lists the files and directories that were not read, by reason.
 	Skipped []Skipped
-	// Empty counts the documents without text: empty or null fields of JSON lines, rows of Parquet, and files.
+	// Empty is the number of documents without text: empty files, and empty or null fields of JSON lines and Parquet.
 	Empty int64
-	// FirstEmpty says where the first of them stands: "a.jsonl:5". "" if there is none.
+	// FirstEmpty is the source of the first of these, such as "a.jsonl:5"; "" if there is none.
 	FirstEmpty string
 }
 
-// Skipped are files, and directories with all that is in them, that were not read for one reason.
+// Skipped counts files and directories that were not read for the same reason.
 type Skipped struct {
 	Reason string   // such as "hidden"
-	Count  int      // at least 1
+	Count  int      // at least 1; a directory counts once, with all that is in it
 	First  []string // paths of the first of them, at most 3
 }
 
-// maxSkippedNames is how many paths stand in [Skipped.First].
+// maxSkippedNames is the largest number of paths in [Skipped.First].
 const maxSkippedNames = 3
 
-// Lines says it for people, in a line for each reason; none if nothing was passed over.
+// Lines returns the notes for people: a line for each reason, none if nothing was skipped.
 func (n Notes) Lines() []string {
 	var lines []string
 	for _, s := range n.Skipped {
@@ -46,12 +46,12 @@ func (n Notes) Lines() []string {
 	return lines
 }
 
-// skip notes a path that is not read.
+// skip adds a path that is not read.
 func (n *Notes) skip(path, reason string) {
 	n.add(Notes{Skipped: []Skipped{{reason, 1, []string{path}}}})
 }
 
-// add adds what lies in another directory.
+// add adds the skipped paths of another directory.
 func (n *Notes) add(more Notes) {
 	for _, s := range more.Skipped {
 		i := slices.IndexFunc(n.Skipped, func(have Skipped) bool { return have.Reason == s.Reason })
@@ -65,7 +65,7 @@ func (n *Notes) add(more Notes) {
 	}
 }
 
-// withText passes documents on and notes those without text. That none has any is an error.
+// withText yields the documents with text and counts those without. It yields an error if there is none with text.
 func (n *Notes) withText(docs iter.Seq2[Document, error]) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		some := false

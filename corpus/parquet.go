@@ -12,7 +12,8 @@ import (
 	parquetformat "github.com/parquet-go/parquet-go/format"
 )
 
-// readParquet gives a column, a row at a time. Only the pages of this column are read, one at a time.
+// readParquet calls each with the rows of a column. It reads the pages of this column only, one at a time. It keeps read at the
+// estimated number of bytes of the file that are read.
 func readParquet(path string, column field, read *int64, each func(Document) error) (err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -24,9 +25,9 @@ func readParquet(path string, column field, read *int64, each func(Document) err
 		return fmt.Errorf("read text: %w", err)
 	}
 	at := rows{}
-	var fromEach error // an error of each is not the file's
+	var fromEach error // the last result of each: its errors are returned unchanged
 	guarded := func(d Document) error {
-		*read = int64(float64(info.Size()) * float64(at.row) / float64(at.of)) // the other columns count as read with it
+		*read = int64(float64(info.Size()) * float64(at.row) / float64(at.of)) // other columns are counted too
 		fromEach = each(d)
 		return fromEach
 	}
@@ -40,10 +41,10 @@ func readParquet(path string, column field, read *int64, each func(Document) err
 	return err
 }
 
-// rows is how far a file is read.
+// rows is a position in a file: row of a number of rows.
 type rows struct{ row, of int64 }
 
-// scanParquet gives a column of a file of that many bytes, and notes in at which row it is reading.
+// scanParquet calls each with the rows of a column of a file of size bytes. It keeps at at the present row.
 func scanParquet(r io.ReaderAt, size int64, path string, name field, at *rows, each func(Document) error) (err error) {
 	calling := false
 	defer func() { // the library panics on some damaged files
@@ -78,7 +79,7 @@ func scanParquet(r io.ReaderAt, size int64, path string, name field, at *rows, e
 	return nil
 }
 
-// openParquet returns the file and the index of the named column among those that hold values.
+// openParquet returns the file and the index of the named column among its leaf columns.
 func openParquet(r io.ReaderAt, size int64, name field) (f *parquet.File, column int, err error) {
 	if err := checkFooter(r, size); err != nil {
 		return nil, 0, err
@@ -101,7 +102,7 @@ func openParquet(r io.ReaderAt, size int64, name field) (f *parquet.File, column
 		return nil, 0, fmt.Errorf("the column %q holds %v; expected strings", name, text.Node)
 	}
 	for _, group := range f.Metadata().RowGroups {
-		// The library's decoder of LZ4 doubles its buffer until damaged data fit, which they never do.
+		// The library's LZ4 decoder doubles its buffer until the data fit. With damaged data it never ends.
 		if group.Columns[text.ColumnIndex].MetaData.Codec == parquetformat.Lz4Raw {
 			return nil, 0, fmt.Errorf("the column %q is compressed with LZ4, which calm does not read: write it with zstd, snappy, gzip or brotli", name)
 		}
@@ -109,8 +110,8 @@ func openParquet(r io.ReaderAt, size int64, name field) (f *parquet.File, column
 	return f, text.ColumnIndex, nil
 }
 
-// checkFooter checks the marks at both ends of the file and the length that the
-// last eight bytes give for the footer, which the library allocates unseen.
+// checkFooter checks the magic at both ends of the file, and the length of the footer
+// in its last eight bytes. The library allocates that length without a check.
 func checkFooter(r io.ReaderAt, size int64) error {
 	const mark = "PAR1"
 	var first [4]byte
@@ -136,7 +137,7 @@ func checkFooter(r io.ReaderAt, size int64) error {
 	return nil
 }
 
-// scanPages gives the texts of a column's pages and closes them.
+// scanPages calls each with the texts of a column's pages, and closes the pages.
 func scanPages(pages parquet.Pages, values []parquet.Value, each func([]byte) error) error {
 	defer pages.Close()
 	for {
@@ -155,7 +156,7 @@ func scanPages(pages parquet.Pages, values []parquet.Value, each func([]byte) er
 	}
 }
 
-// scanPage gives copies of the page's texts; null is nil.
+// scanPage calls each with copies of a page's texts, nil for null.
 func scanPage(page parquet.Page, values []parquet.Value, each func([]byte) error) error {
 	r := page.Values()
 	for {

@@ -15,7 +15,7 @@ import (
 	"github.com/parquet-go/parquet-go/compress"
 )
 
-// Rows whose column text lies in the file in another way each; nil is null.
+// Types of rows, each of which encodes the column text differently. nil is null.
 type (
 	plainRow struct {
 		ID   int64
@@ -45,10 +45,10 @@ type (
 	}
 )
 
-// parquetTexts are the rows of every seed that has a column text; where it cannot be null, "" stands for nil.
+// parquetTexts are the texts of the rows of every seed with a column text. Where the column cannot be null, nil becomes "".
 var parquetTexts = []string{"first", "", "a longer text, ", "first", "\x00\xffbytes\n", "first", "last"}
 
-// parquetSeeds returns small files of many kinds, by name, with two row groups and several pages.
+// parquetSeeds returns small files with many encodings, by name. They have two row groups and several pages.
 func parquetSeeds(t testing.TB) map[string][]byte {
 	seeds := map[string][]byte{}
 	for codecName, codec := range map[string]compress.Codec{
@@ -116,7 +116,7 @@ func scan(t testing.TB, file []byte) (texts []string, err error) {
 	return texts, err
 }
 
-// Every encoding and compression gives the same texts.
+// All encodings and compressions give the same texts.
 func TestParquetKinds(t *testing.T) {
 	seeds := parquetSeeds(t)
 	for name, file := range seeds {
@@ -141,7 +141,7 @@ func TestParquetKinds(t *testing.T) {
 	}
 }
 
-// Damaged Parquet files end in an error or in other rows, with little memory.
+// A damaged Parquet file gives an error or other rows, and needs little memory.
 func TestDamagedParquet(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	seeds := parquetSeeds(t)
@@ -169,8 +169,8 @@ func TestDamagedParquet(t *testing.T) {
 	}
 }
 
-// FuzzParquet changes files, two bytes of them on top of what the fuzzer does: those the fuzzer makes of a compressed
-// page seldom get behind its decompression, small changes of a good file often do.
+// FuzzParquet changes two bytes of a valid file, besides the changes that the fuzzer makes. The fuzzer's changes of a
+// compressed page are seldom decompressed; small changes of a valid file often are.
 func FuzzParquet(f *testing.F) {
 	seeds := parquetSeeds(f)
 	for _, name := range slices.Sorted(maps.Keys(seeds)) {

@@ -10,7 +10,7 @@ const (
 	sideHeldOut
 )
 
-// A Part is some of a corpus's documents, in the order of the corpus.
+// A Part is the training part, the held-out part, or all of a corpus, in the order of its documents.
 type Part struct {
 	corpus    *Corpus
 	side      side
@@ -34,7 +34,7 @@ func (p *Part) measure() {
 	}
 }
 
-// Each yields the ids of each document's text, without special tokens. The slice is valid until the next one. An error (a
+// Each yields the ids of each document's text, without BOS, EOS and PAD. The next iteration overwrites the slice. An error (a
 // damaged file) ends the iteration.
 func (p *Part) Each() iter.Seq2[[]int32, error] {
 	return func(yield func([]int32, error) bool) {
@@ -60,18 +60,18 @@ func (p *Part) Each() iter.Seq2[[]int32, error] {
 	}
 }
 
-// A span is where the tokens of a document lie.
+// A span locates the tokens of a document.
 type span struct {
 	shard  int
 	at     int64 // first token in the shard
 	tokens int64
 }
 
-// A walker goes through the documents of a part. It is a value: a copy continues from the same place.
+// A walker iterates over the documents of a part. A copy of a walker iterates independently from the same place.
 type walker struct {
 	part   *Part
 	shard  int
-	record int   // the next
+	record int   // the next record in the shard
 	at     int64 // its first token
 }
 

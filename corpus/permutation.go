@@ -2,8 +2,8 @@ package corpus
 
 import "math/bits"
 
-// A key is a stream of random words that follow from a seed and a number
-// (splitmix64).
+// A key is a stream of random 64-bit numbers (splitmix64), determined by a seed and
+// the number of the epoch.
 type key struct{ state uint64 }
 
 func newKey(seed, number uint64) key { return key{mix(mix(seed) ^ number)} }
@@ -13,21 +13,22 @@ func (k *key) next() uint64 {
 	return mix(k.state)
 }
 
-// mix is a bijection of 64 bits in which every input bit moves every output bit
-// (the finalizer of splitmix64).
+// mix is a bijection of 64-bit numbers where every input bit affects every output
+// bit (the finalizer of splitmix64).
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// minHalf keeps the network's halves from being so small that its permutations
-// are few (with two bits TestPermutationIsEven fails).
+// minHalf is the smallest number of bits in a half of the network. With smaller
+// halves it has too few permutations (with two bits TestPermutationIsEven fails).
 const minHalf = 4
 
-// A permutation of 0..n-1 that is computed, not stored: a Feistel network over
-// the next even number of bits. Results beyond n-1 are put through it again until
-// one falls within, after less than four times on average unless n is small.
+// A permutation of 0..n-1 that is computed, not stored. It is a Feistel network
+// over an even number of bits. While a result is n or larger, the network is
+// applied to it again. Unless n is small, that takes fewer than four times on
+// average.
 type permutation struct {
 	n    uint64
 	half int // bits of a half
@@ -42,7 +43,7 @@ func newPermutation(k *key, n uint64) permutation {
 	return p
 }
 
-// at returns the place of i < n.
+// at returns the image of i, for i < n.
 func (p *permutation) at(i uint64) uint64 {
 	mask := uint64(1)<<p.half - 1
 	for {

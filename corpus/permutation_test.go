@@ -20,7 +20,7 @@ func TestPermutation(t *testing.T) {
 			}
 		}
 	}
-	// Too many to try all: a bijection still has no two alike.
+	// There are too many to try all, but no two may have the same image.
 	key := newKey(1, 1)
 	p := newPermutation(&key, 1<<40+12345)
 	seen := map[uint64]bool{}
@@ -33,8 +33,8 @@ func TestPermutation(t *testing.T) {
 	}
 }
 
-// Over many seeds every block comes to every place equally often, and followers
-// are no neighbours more often than by chance.
+// Over many seeds, every block is at every place equally often, and adjacent blocks
+// follow each other only as often as by chance.
 func TestPermutationIsEven(t *testing.T) {
 	const n, trials = 13, 20000
 	var counts [n][n]int
@@ -61,7 +61,7 @@ func TestPermutationIsEven(t *testing.T) {
 		t.Errorf("chi squared is %.0f, want about 144", chi)
 	}
 	if want := float64(trials) * (n - 1) / n; math.Abs(float64(adjacent)-want) > .03*want {
-		t.Errorf("%d neighbours follow each other, want about %.0f", adjacent, want)
+		t.Errorf("%d adjacent blocks follow each other, want about %.0f", adjacent, want)
 	}
 }
 

@@ -11,14 +11,14 @@ import (
 	"github.com/calm-go/calm/internal/filelock"
 )
 
-// Free reports as an error why [Prepare] cannot write to dir without anything getting lost, and changes nothing. The
-// directory may be missing or empty, or hold a prepared corpus, or the beginning of one and no other file.
+// Free returns an error if [Prepare] cannot write to dir without a loss of files. It changes nothing. The directory may be
+// missing or empty, or hold a prepared corpus, or only the beginning of one.
 func Free(dir string) error {
 	if err := atomicfile.CanMake(dir); err != nil {
 		return fmt.Errorf("prepare corpus: %w", err)
 	}
 	if IsPrepared(dir) {
-		_, err := readManifest(dir) // a file of that name may be another's
+		_, err := readManifest(dir) // another program's file may have that name
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -37,13 +37,13 @@ func Free(dir string) error {
 	return nil
 }
 
-// ours tells of a file in a directory without a manifest whether a preparation makes it. The tokenizer is written after
-// the shards.
+// ours reports whether a preparation makes a file of that name in a directory without a manifest. The tokenizer is written
+// after the shards, so it counts only where a shard exists.
 func ours(name string, begun bool) bool {
 	return name == filelock.Name || isShardName(name) || atomicfile.IsLeftover(name) || begun && name == tokenizerName
 }
 
-// Begun reports whether there are shards in dir, of a preparation that was stopped or is complete.
+// Begun reports whether dir has shards, of a complete or an interrupted preparation.
 func Begun(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, shardName(0)))
 	return err == nil

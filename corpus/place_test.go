@@ -12,12 +12,12 @@ import (
 	"github.com/calm-go/calm/internal/filelock"
 )
 
-// A directory with files of others is refused and stays as it is, a lock included.
+// Prepare refuses a directory with other files and changes nothing in it: it does not even make a lock.
 func TestForeignDirectory(t *testing.T) {
 	shard := shardName(0)
 	for name, files := range map[string]map[string]string{
 		"a text":                {"notes.txt": "mine"},
-		"WikiText":              {"wiki.train.tokens": "mine"}, // the ending is a shard's
+		"WikiText":              {"wiki.train.tokens": "mine"}, // has a shard's extension
 		"another's shard":       {"00.tokens": "mine"},
 		"one beside ours":       {shard: "", "notes.txt": "mine"},
 		"a tokenizer":           {tokenizerName: "{}"},
@@ -37,7 +37,7 @@ func TestForeignDirectory(t *testing.T) {
 	}
 }
 
-// What a preparation makes is no obstacle for the next.
+// Files that a preparation makes do not keep the next one from starting.
 func TestFree(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "some", "where")
 	if err := Free(dir); err != nil || Begun(dir) {

@@ -17,32 +17,33 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// PrepareOptions are the choices of [Prepare]; the zero value is a good one.
+// PrepareOptions are the options of [Prepare]. The zero value has good defaults.
 type PrepareOptions struct {
-	// ShardBytes is how many bytes of tokens a shard has before it ends, with the end of a document; 0 is 64 MiB. A killed
+	// ShardBytes is the number of bytes of tokens after which a shard ends, at the end of a document; 0: 64 MiB. A killed
 	// preparation loses the work on one shard.
 	ShardBytes int64
-	// Progress, if not nil, is called after about each MiB of text, from one goroutine at a time. Preparing waits for it.
+	// Progress is called about once per MiB of text, never concurrently; nil: not called. The preparation waits for it.
 	Progress func(Progress)
 }
 
-// reportEvery is the bytes of text between two calls of Progress.
+// reportEvery is the number of bytes of text between two calls of Progress.
 const reportEvery = 1 << 20
 
-// Progress is how far a preparation has come.
+// Progress is the progress of a preparation. Its counts include the documents of an earlier, interrupted preparation.
 type Progress struct {
-	Documents int64 // documents read, with those that an earlier preparation has written
-	Read      int64 // bytes of their files, up to [Reader.Size]; of standard input: bytes read; 0 for text from memory
+	Documents int64 // documents done
+	Read      int64 // bytes of their files, at most [Reader.Size]; for standard input, bytes read; for text from memory, 0
 	Bytes     int64 // bytes of their text
-	Tokens    int64 // tokens written, with those of an earlier preparation
-	Kept      int64 // documents that an earlier preparation has written
+	Tokens    int64 // their tokens
+	Kept      int64 // documents of the earlier preparation
 }
 
-// Prepare tokenizes documents into a directory and opens it. The directory counts as prepared once it is complete. The next
-// preparation of the same documents continues what a killed, cancelled or failed one left there: it reads those that are
-// done and does not tokenize them again. One that has nothing to leave removes the directory that it made. In a complete
-// directory Prepare checks that the documents are those in it. Other documents, another tokenizer, and a directory that is
-// not [Free] are errors; nothing is overwritten. Documents without text are passed over.
+// Prepare tokenizes documents into a directory and opens it. The directory counts as prepared only when it is complete.
+//
+// Prepare continues a preparation of the same documents that was killed, cancelled or failed: it reads the finished documents
+// to check that they are the same, but does not tokenize them again. In a complete directory it only makes this check. Other
+// documents, another tokenizer, and a directory that is not [Free] are errors, and nothing is overwritten. After an error, a
+// directory that Prepare made and that has no finished shard is removed. Documents without text are skipped.
 func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer, dir string, opts PrepareOptions) (*Corpus, error) {
 	if err := checkSpecials(tok); err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func Prepare(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenize
 		s.close()
 	}
 	if err != nil {
-		if missing != nil && len(p.kept) == 0 { // nothing that the next could take up
+		if missing != nil && len(p.kept) == 0 { // there is nothing to continue from
 			os.Remove(filepath.Join(dir, filelock.Name))
 			os.Remove(dir)
 		}
@@ -81,8 +82,8 @@ type preparation struct {
 	opts        PrepareOptions
 	fingerprint Fingerprint
 
-	kept     []*shard // complete shards found, then those written
-	complete bool     // they are the whole corpus
+	kept     []*shard // finished shards: those found, then those written
+	complete bool     // the shards found are the whole corpus
 	count    tally
 
 	mu         sync.Mutex
@@ -103,7 +104,7 @@ func (p *preparation) run(ctx context.Context, docs iter.Seq2[Document, error]) 
 	}
 	in := p.skipKept(p.count.pieces(pieces(new(Notes).withText(docs))))
 	err := encodePieces(ctx, in, p.tok, p.add)
-	// What is tokenized is kept whether or not there is an error.
+	// Tokenized documents are kept even after an error.
 	if flushErr := p.flush(); flushErr != nil && !errors.Is(err, flushErr) { // on a full disk it is the same error
 		err = errors.Join(err, flushErr)
 	}
@@ -119,140 +120,7 @@ func (p *preparation) run(ctx context.Context, docs iter.Seq2[Document, error]) 
 	return p.finish()
 }
 
-// takeUp opens the shards of an earlier preparation, and removes what is not whole of an unfinished one.
-func (p *preparation) takeUp() error {
-	p.complete = IsPrepared(p.dir)
-	if p.complete {
-		m, err := readManifest(p.dir)
-		if err != nil {
-			return err
-		}
-		if m.Tokenizer != p.fingerprint {
-			return p.otherTokenizer()
-		}
-		for i := range m.Shards {
-			s, _, err := openShard(filepath.Join(p.dir, shardName(i)))
-			if err != nil {
-				return err
-			}
-			p.kept = append(p.kept, s)
-		}
-		return nil
-	}
-	for {
-		s, h, err := openShard(filepath.Join(p.dir, shardName(len(p.kept))))
-		if err != nil {
-			break // none, or not whole
-		}
-		if h.tokenizer != p.fingerprint {
-			s.close()
-			return p.otherTokenizer()
-		}
-		if int(h.index) != len(p.kept) || verifyAll(s) != nil {
-			s.close()
-			break
-		}
-		p.kept = append(p.kept, s)
-	}
-	return p.removeRest()
-}
-
-func verifyAll(s *shard) error {
-	for chunk := range len(s.sums) / 4 {
-		if err := s.verify(chunk); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *preparation) otherTokenizer() error {
-	return fmt.Errorf("%s was begun with another tokenizer: choose another directory, or delete this one", p.dir)
-}
-
-// removeRest removes shards, whole or not, that are not kept, and what a killed writer left of the other files.
-func (p *preparation) removeRest() error {
-	entries, err := os.ReadDir(p.dir)
-	if err != nil {
-		return err
-	}
-	keep := map[string]bool{}
-	for i := range p.kept {
-		keep[shardName(i)] = true
-	}
-	var remove []string
-	for _, e := range entries {
-		if isShardName(e.Name()) && !keep[e.Name()] {
-			remove = append(remove, filepath.Join(p.dir, e.Name()))
-		}
-	}
-	for _, name := range []string{manifestName, tokenizerName} {
-		temps, err := atomicfile.Temps(filepath.Join(p.dir, name))
-		if err != nil {
-			return err
-		}
-		remove = append(remove, temps...)
-	}
-	for _, path := range remove {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// skipKept passes on the pieces that are not in the kept shards and checks that the others are the same.
-func (p *preparation) skipKept(in iter.Seq2[piece, error]) iter.Seq2[piece, error] {
-	return func(yield func(piece, error) bool) {
-		kept, stop := iter.Pull(records(p.kept))
-		defer stop()
-		want, more := kept()
-		for piece, err := range in {
-			switch {
-			case err != nil:
-			case more && (want.hash != piece.hash || want.role != piece.role):
-				err = fmt.Errorf("%s is not the text that %s was begun with: give the same files, choose another directory, or delete this one", piece.Document, p.dir)
-			case more:
-				p.report(piece.to, piece.role, int64(len(piece.Text)), want.tokens, true)
-				want, more = kept()
-				continue
-			case p.complete:
-				err = fmt.Errorf("%s is not among the %s of %s, which is complete: choose another directory, or delete this one", piece.Document, plural.Count(documents(p.kept), "document"), p.dir)
-			}
-			if !yield(piece, err) || err != nil {
-				return
-			}
-		}
-		if more {
-			yield(piece{}, fmt.Errorf("the text has ended, but %s was begun with more: give the same files, choose another directory, or delete this one", p.dir))
-		}
-	}
-}
-
-// records yields the records of shards.
-func records(shards []*shard) iter.Seq[record] {
-	return func(yield func(record) bool) {
-		for _, s := range shards {
-			for i := range s.count() {
-				if !yield(recordAt(s.records, i)) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// documents counts the documents of shards.
-func documents(shards []*shard) (n int64) {
-	for r := range records(shards) {
-		if r.role != tail {
-			n++
-		}
-	}
-	return n
-}
-
-// report adds to the progress. Pieces that are skipped and pieces that are written come from different goroutines.
+// report updates the progress. It locks, since skipped pieces and written pieces are reported by different goroutines.
 func (p *preparation) report(read int64, r role, bytes, tokens int64, kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -282,7 +150,7 @@ func (p *preparation) add(part jobPart, ids []int32) error {
 	if err := p.b.add(ids); err != nil {
 		return err
 	}
-	// A piece counts as a document with its last part.
+	// A document is counted with its last part. A tail is never counted.
 	r := tail
 	if part.last {
 		r = part.role
@@ -306,11 +174,11 @@ func (p *preparation) open() error {
 	p.file = file
 	p.out = bufio.NewWriterSize(file, 1<<20)
 	p.b = newBuilder(p.out, p.tok.VocabSize())
-	_, err = p.out.Write(make([]byte, headerSize)) // written when the rest is there
+	_, err = p.out.Write(make([]byte, headerSize)) // flush writes the header
 	return err
 }
 
-// flush makes a shard of the documents written since the last one. An unfinished document at its end is cut off.
+// flush finishes the shard being written. It cuts off an incomplete document at its end.
 func (p *preparation) flush() error {
 	if p.b == nil {
 		return nil
@@ -361,10 +229,10 @@ func (p *preparation) flush() error {
 	return nil
 }
 
-// close ends the shard being written, if any, and removes it unless it was committed.
+// close closes the shard being written, if any, and removes it unless it was committed.
 func (p *preparation) close() {
 	if p.file != nil {
-		p.file.Close() // after a commit it is closed already, which does no harm
+		p.file.Close() // returns an error after a commit, which has closed it
 		os.Remove(p.file.Name())
 	}
 	p.file, p.out, p.b = nil, nil, nil
@@ -380,11 +248,11 @@ func (p *preparation) discard() error {
 	return errors.Join(errs...)
 }
 
-// finish writes the manifest.
+// finish writes the tokenizer and the manifest.
 func (p *preparation) finish() error {
 	c := newTokenized(p.tok)
 	c.shards = p.kept
-	if err := c.index(); err != nil { // of this text, which has been read to its end, nothing can be held out
+	if err := c.index(); err != nil { // the whole text is read, and no part of it can be held out
 		return errors.Join(err, p.discard())
 	}
 	m := manifest{

@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Killed at any moment, a preparation leaves nothing that counts as prepared, and
-// the next ends with exactly the files of one that was never stopped. The moments
-// are between and within the writes of each file.
+// A preparation that is killed at any moment leaves a directory that does not count
+// as prepared. The next one ends with the same files as one that was never stopped.
+// The moments tested are between and within the writes of each file.
 func TestPrepareAfterKill(t *testing.T) {
 	texts := someTexts(60, 1)
 	whole := t.TempDir()
@@ -63,7 +63,7 @@ func TestPrepareAfterKill(t *testing.T) {
 				begun = zeros + next[headerSize:n]
 			}
 			at(fmt.Sprint(n, " bytes"), shardName(done)+".tmp", begun)
-			// A file system that renames before it writes is not ours, but costs nothing to survive.
+			// Some file systems may rename a file before its data are written.
 			at(fmt.Sprint(n, " bytes renamed"), shardName(done), next[:n])
 		}
 		at("whole beside", shardName(done)+".tmp", next)
@@ -92,7 +92,7 @@ func TestPrepareAfterKill(t *testing.T) {
 	}
 }
 
-// TestMain prepares a corpus when TestPrepareKilled runs it for that.
+// TestMain prepares a corpus if TestPrepareKilled runs the test binary for that.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CALM_TEST_PREPARE"); dir != "" {
 		if _, err := Prepare(context.Background(), slowly(someTexts(150, 1)), bytesTokenizer, dir, PrepareOptions{ShardBytes: 300000}); err != nil {
@@ -104,8 +104,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// slowly yields texts at a pace that leaves time to be killed, and so that jobs
-// are handed on: every tenth is long.
+// slowly yields texts slowly, to leave time for a kill. Every tenth is long, so that
+// jobs are filled.
 func slowly(texts []string) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		for i, text := range killTexts(texts) {
@@ -125,7 +125,7 @@ func killTexts(texts []string) []string {
 	return texts
 }
 
-// Killed for real, again and again, a preparation gets done.
+// A preparation that is killed again and again is completed at last.
 func TestPrepareKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

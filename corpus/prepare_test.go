@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// small shards, so that there are several.
+// small makes small shards, so that there are several.
 var small = PrepareOptions{ShardBytes: 3000}
 
 func mustPrepare(t testing.TB, dir string, opts PrepareOptions, texts ...string) *Corpus {
@@ -52,7 +52,7 @@ func contents(t testing.TB, dir string) map[string]string {
 	return files
 }
 
-// A prepared corpus is the one in memory, whatever the size of its shards.
+// A prepared corpus equals the corpus in memory, for every size of shards.
 func TestPrepareIsTokenize(t *testing.T) {
 	for name, texts := range map[string][]string{
 		"documents": someTexts(80, 1), "one": someTexts(1, 2), "few": append(someTexts(7, 3), "x"),
@@ -95,7 +95,7 @@ func TestPrepareIsTokenize(t *testing.T) {
 	}
 }
 
-// What is ready is not tokenized again, and a complete directory is left alone.
+// Finished documents are not tokenized again, and a complete directory is not changed.
 func TestPrepareAgain(t *testing.T) {
 	dir := t.TempDir()
 	texts := someTexts(60, 1)
@@ -104,7 +104,7 @@ func TestPrepareAgain(t *testing.T) {
 	var last Progress
 	opts := small
 	opts.Progress = func(p Progress) { last = p }
-	texts[59] = strings.Repeat(texts[59], 20) // so that there is more than reportEvery
+	texts[59] = strings.Repeat(texts[59], 20) // so that the text is longer than reportEvery
 	long := strings.Repeat(texts[0], reportEvery/len(texts[0]))
 
 	c := mustPrepare(t, dir, small, someTexts(60, 1)...)
@@ -142,7 +142,7 @@ func TestPrepareAgain(t *testing.T) {
 	}
 }
 
-// Cancelling or failing loses no document that was done.
+// A cancelled or failed preparation keeps the documents that were done.
 func TestPrepareCancelled(t *testing.T) {
 	texts := someTexts(2000, 1)
 	want := mustTokenize(t, texts...).Fingerprint()
@@ -157,7 +157,7 @@ func TestPrepareCancelled(t *testing.T) {
 				i := 0
 				for d := range given(texts...) {
 					if i++; i == after {
-						time.Sleep(20 * time.Millisecond) // for what is under way to be written
+						time.Sleep(20 * time.Millisecond) // so that documents being encoded are written
 						if err := stop(cancel, i); err != nil {
 							yield(Document{}, err)
 							return
@@ -192,7 +192,7 @@ func TestPrepareCancelled(t *testing.T) {
 	}
 }
 
-// A document cut off by the end of its reader's patience leaves no trace.
+// A document that is incomplete when the preparation is cancelled is not written.
 func TestPrepareCancelledWithinDocument(t *testing.T) {
 	dir := t.TempDir()
 	long := strings.Join(someTexts(4000, 7), "\n")
@@ -212,8 +212,7 @@ func TestPrepareCancelledWithinDocument(t *testing.T) {
 	}
 }
 
-// What cannot become a corpus leaves no directory behind that was not there, and in one that was there nothing but
-// the lock.
+// If documents cannot become a corpus, a new directory is removed, and an existing one has only the lock.
 func TestPrepareLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -228,7 +227,7 @@ func TestPrepareLeavesNothing(t *testing.T) {
 			}
 		}
 		if _, err := os.Lstat(made); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: there is now %v", name, contents(t, made))
+			t.Errorf("%s: the new directory still has %v", name, contents(t, made))
 		}
 		if left := contents(t, there); len(left) > 0 {
 			t.Errorf("%s: it left %v", name, left)
@@ -236,16 +235,16 @@ func TestPrepareLeavesNothing(t *testing.T) {
 	}
 }
 
-// A full disk is said once, with what is done.
+// A full disk is reported once, with the number of documents that are done.
 func TestPrepareFullDisk(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip(err)
 	}
-	// The first is a shard, and of the next, which the disk has no room for, a document is done and one is not.
+	// The first document fills a shard. The disk is full for the second shard, which has a complete document and an incomplete one.
 	dir, texts := t.TempDir(), []string{strings.Repeat("long ", 1000), "short", strings.Repeat("more than is written at a time ", 100000)}
 	full := filepath.Join(dir, shardName(1)+".tmp")
 	fill := func(yield func(Document, error) bool) {
-		if err := os.Symlink("/dev/full", full); err != nil { // now that the directory has been seen
+		if err := os.Symlink("/dev/full", full); err != nil { // after Prepare has checked the directory
 			t.Fatal(err)
 		}
 		given(texts...)(yield)

@@ -14,7 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A Reader reads the documents of a [Source]. It is for one goroutine.
+// A Reader reads the documents of a [Source]. It is not safe for concurrent use.
 type Reader struct {
 	source Source
 	files  []file // none for the embedded book
@@ -22,18 +22,19 @@ type Reader struct {
 	notes  Notes
 }
 
-// NewReader finds the files of a source and reads none of them to its end.
+// NewReader finds the files of a source. It reads only their first kilobytes. The extension of a file decides its format:
 //
 //   - .txt, .text: one document
-//   - .jsonl, .ndjson, .json: JSON lines, a document a line: {"text": "..."}
-//   - .parquet: a document a row, from the column text
-//   - .gz or .zst after any but the last: the same, compressed
-//   - another ending: one document
-//   - a directory: the files in it and below that are text, sorted by path. What is not read stands in [Reader.Notes]:
-//     hidden files and directories, files whose first kilobytes are not UTF-8 text (of .txt: have zero bytes), .json
-//     that does not begin with an object on one line, links to directories, and what is no file
+//   - .jsonl, .ndjson, .json: JSON lines, one document a line: {"text": "..."}
+//   - .parquet: one document a row, from the column text
+//   - .gz or .zst after any of these but .parquet: the same, compressed
+//   - other extensions: one document
 //
-// A prepared directory has tokens and no text: that is an error.
+// Of a directory it takes the text files in it and below, sorted by path. [Reader.Notes] lists what is skipped: hidden files
+// and directories, files whose first kilobytes are not UTF-8 text (.txt: have a zero byte), .json files that do not begin
+// with an object on one line, links to directories, and anything that is neither a file nor a directory.
+//
+// It returns an error for a prepared directory, which has tokens, not text.
 func NewReader(src Source) (*Reader, error) {
 	if err := src.check(); err != nil {
 		return nil, err
@@ -63,16 +64,15 @@ func NewReader(src Source) (*Reader, error) {
 	return r, nil
 }
 
-// Size returns the bytes of the files, compressed ones as they are; standard input and the embedded book count 0.
+// Size returns the size of all files on disk, in bytes. Standard input and the embedded book count as 0.
 func (r *Reader) Size() int64 { return r.size }
 
-// Notes tells what gave no document: the files passed over from the start, the documents without text as far as
-// [Reader.Documents] has come.
+// Notes lists the files that are skipped, and the documents without text that [Reader.Documents] has found so far.
 func (r *Reader) Notes() Notes { return r.notes }
 
-// Documents yields the documents in the order of the paths. Those without text are passed over. The first error ends
-// the iteration; it names the file and the line or row. A document must fit into memory, a file need not: a compressed
-// text, or one from standard input, which is one document, has at most 8 GiB, while a plain file is mapped.
+// Documents yields the documents in the order of the paths. Documents without text are skipped. The first error ends the
+// iteration; it names the file and the line or row. Each document must fit into memory, but a large plain text file is
+// mapped. A compressed text or one from standard input is one document, of at most 8 GiB.
 func (r *Reader) Documents(ctx context.Context) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		r.notes.Empty, r.notes.FirstEmpty = 0, ""
@@ -84,7 +84,7 @@ func (r *Reader) Documents(ctx context.Context) iter.Seq2[Document, error] {
 	}
 }
 
-// all yields the documents of the files, those without text too.
+// all yields the documents of the files, including those without text.
 func (r *Reader) all(ctx context.Context) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		before, from := int64(0), int64(0)
@@ -110,10 +110,11 @@ func (r *Reader) all(ctx context.Context) iter.Seq2[Document, error] {
 	}
 }
 
-var errStop = errors.New("the receiver has had enough")
+// errStop ends the reading of a file when the receiver of the documents stops.
+var errStop = errors.New("the receiver has stopped")
 
-// file gives each document of a file to each and stops at the first error. It keeps read at the bytes of the file read
-// so far.
+// file calls each with the documents of a file, and stops at the first error. It keeps read at the number of bytes of the
+// file that are read.
 func (r *Reader) file(ctx context.Context, f file, read *int64, each func(Document) error) error {
 	switch {
 	case f.path == Stdin:
@@ -141,7 +142,7 @@ func (r *Reader) file(ctx context.Context, f file, read *int64, each func(Docume
 	return readWhole(text, f, f.path, each)
 }
 
-// stdin reads standard input, which can be done once.
+// stdin reads standard input. This works only once.
 func (r *Reader) stdin(ctx context.Context, f format, read *int64, each func(Document) error) error {
 	in := r.source.Input
 	if in == nil {
@@ -153,16 +154,16 @@ func (r *Reader) stdin(ctx context.Context, f format, read *int64, each func(Doc
 		return readLines(ctx, text, stdinName, r.source.field(), each)
 	}
 	if begin, _ := text.Peek(sniffed); beginsWithObject(begin) {
-		return errors.New("standard input begins with a JSON object: add --field text, or another field, to read JSON lines; to take it as plain text write it to a .txt file")
+		return errors.New("standard input begins with a JSON object: add --field text, or another field, to read JSON lines; to read it as plain text, write it to a .txt file")
 	}
 	return readWhole(text, file{format: f}, stdinName, each)
 }
 
-// mapFrom is the size in bytes from which a text file is mapped, not read. A mapping stays until the process ends: its
-// pages are the file's, so it costs address space only, and nobody has to say when the text is no longer needed.
+// mapFrom is the size in bytes from which a text file is mapped, not read. The mapping lasts until the process ends. It uses
+// only address space, since its pages are those of the file.
 const mapFrom = 64 << 20
 
-// readText gives a plain file as one document.
+// readText calls each with a plain file as one document.
 func readText(f file, read *int64, each func(Document) error) error {
 	in, err := os.Open(f.path)
 	if err != nil {
@@ -186,7 +187,7 @@ func readText(f file, read *int64, each func(Document) error) error {
 	return oneText(text, f, f.path, each)
 }
 
-// readWhole gives all that r has as one document.
+// readWhole calls each with the content of r as one document.
 func readWhole(r io.Reader, f file, name string, each func(Document) error) error {
 	text, err := readAtMost(r, maxText)
 	if err != nil {
@@ -195,7 +196,7 @@ func readWhole(r io.Reader, f file, name string, each func(Document) error) erro
 	return oneText(text, f, name, each)
 }
 
-// oneText gives a text as one document, unless its name does not promise text and its beginning is not text either.
+// oneText calls each with a text as one document. It returns an error if the file has an unknown extension and looks binary.
 func oneText(text []byte, f file, name string, each func(Document) error) error {
 	if at := zeroByte(text); f.format == formatUnknown && at >= 0 {
 		return fmt.Errorf("%s does not look like text (byte %d is zero); calm reads plain text, .jsonl, .json and .parquet, and .gz and .zst of text and JSON lines", name, at)
@@ -203,11 +204,11 @@ func oneText(text []byte, f file, name string, each func(Document) error) error 
 	return each(Document{Text: text, Source: name})
 }
 
-// maxText bounds a text that is not mapped in bytes, so that a compressed bomb ends in an error and not in the machine's
-// memory.
+// maxText is the largest size in bytes of a text that is not mapped. With it, a compression bomb leads to an error before it
+// fills the memory.
 const maxText = 8 << 30
 
-// readAtMost reads a text to its end.
+// readAtMost reads a text to its end. It returns an error if the text has more than limit bytes.
 func readAtMost(r io.Reader, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
@@ -219,7 +220,8 @@ func readAtMost(r io.Reader, limit int64) ([]byte, error) {
 	return text, nil
 }
 
-// cancelled ends reading with its context, even while the reader waits, as a terminal does. Then what it waits for is lost.
+// cancelled is a reader that returns when its context ends, even while it waits for input, as a terminal does. Input that
+// arrives after that is lost.
 type cancelled struct {
 	ctx context.Context
 	in  io.Reader
@@ -248,7 +250,7 @@ func (c *cancelled) Read(p []byte) (n int, err error) {
 	}
 }
 
-// counted counts what is read.
+// counted is a reader that adds the number of bytes read to n.
 type counted struct {
 	io.Reader
 	n *int64
@@ -260,7 +262,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// decompress undoes the compression that a file's ending names.
+// decompress returns the decompressed content of a file. compression is "", ".gz" or ".zst".
 func decompress(file io.Reader, compression string) (io.ReadCloser, error) {
 	in := bufio.NewReaderSize(file, 1<<18)
 	switch compression {

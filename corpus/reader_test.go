@@ -51,7 +51,7 @@ func parquetOf[T any](t testing.TB, rows ...T) string {
 	return b.String()
 }
 
-// put writes files below a new directory.
+// put writes files into a new directory.
 func put(t testing.TB, files map[string]string) string {
 	dir := t.TempDir()
 	for name, content := range files {
@@ -66,7 +66,7 @@ func put(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-// at is the source of files and directories.
+// at returns the source with these paths.
 func at(paths ...string) Source { return Source{Paths: paths} }
 
 func reader(t testing.TB, paths ...string) *Reader {
@@ -201,7 +201,7 @@ func TestReadErrors(t *testing.T) {
 	}{
 		"no.jsonl":        {good + "text\n", []string{"no.jsonl:2", "not JSON", "column"}},
 		"array.json":      {"[{\"text\":\"x\"}]", []string{"array.json:1", "array", "object"}},
-		"pretty.json":     {"{\n\"text\": \"x\"\n}", []string{"pretty.json:1", "one object a line"}},
+		"pretty.json":     {"{\n\"text\": \"x\"\n}", []string{"pretty.json:1", "one object per line"}},
 		"field.jsonl":     {good + good + "{\"content\":\"x\"}", []string{"field.jsonl:3", `no field "text"`}},
 		"case.jsonl":      {"{\"Text\":\"x\"}", []string{"case.jsonl:1", `no field "text"`}},
 		"type.jsonl":      {"{\"text\":[\"x\"]}", []string{"type.jsonl:1", "array", "string"}},
@@ -236,7 +236,7 @@ func TestReadErrors(t *testing.T) {
 	wantError(t, err, "there is no text in")
 }
 
-// What comes after the receiver has stopped is not read, and stopping is no error.
+// After the receiver has stopped, nothing more is read. Stopping is not an error.
 func TestReadStops(t *testing.T) {
 	dir := put(t, map[string]string{"a.txt": "a", "b.jsonl": "not JSON", "c.parquet": parquetOf(t, row{1, "x", "u"}, row{2, "y", "u"})})
 	for _, name := range []string{"a.txt", "c.parquet"} {

@@ -2,8 +2,8 @@ package corpus
 
 import "encoding/binary"
 
-// A record describes a piece in a shard. It has 16 bytes, little endian: the content hash of its document, then its number
-// of tokens with the role in the upper two bits.
+// A record describes a piece in a shard. It has 16 bytes, little endian: the content hash of the piece's document, then the
+// number of tokens in 62 bits and the role in the upper two bits.
 type record struct {
 	hash   uint64
 	tokens int64

@@ -22,8 +22,8 @@ import (
 //	     records, 16 bytes each (see record)
 //	     checksums, CRC-32C of each chunk of tokens, 4 bytes each
 //
-// The checksums of the header and of all that follows the tokens are verified when the file is opened, those of the tokens
-// when a chunk is first read.
+// The checksums of the header and of everything after the tokens are verified when the file is opened. A chunk of tokens is
+// verified when it is first read.
 const (
 	shardMagic   = "calmshrd"
 	shardVersion = 1
@@ -36,15 +36,15 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func shardName(i int) string { return fmt.Sprintf("%06d%s", i, shardEnding) }
 
-// isShardName tells a shard, whole or not, by its name. Other files may have that ending: WikiText calls its text
-// wiki.train.tokens.
+// isShardName reports whether a file is named like a finished or unfinished shard. The extension is not enough: WikiText's
+// files are called wiki.train.tokens.
 func isShardName(name string) bool {
 	number := strings.TrimSuffix(strings.TrimSuffix(name, ".tmp"), shardEnding)
 	i, err := strconv.Atoi(number)
 	return err == nil && i >= 0 && (name == shardName(i) || name == shardName(i)+".tmp")
 }
 
-// idWidth returns the bytes that an id takes.
+// idWidth returns the number of bytes of an id.
 func idWidth(vocab int) int {
 	if vocab <= 1<<16 {
 		return 2
@@ -58,7 +58,7 @@ func idWidth(vocab int) int {
 //	8    version    uint32
 //	12   index      uint32, the shard's place in the corpus
 //	16   vocabulary uint32, the number of ids
-//	20   table      uint32, CRC-32C of what follows the tokens
+//	20   table      uint32, CRC-32C of everything after the tokens
 //	24   tokens     uint64
 //	32   records    uint64
 //	40   tokenizer  32 bytes, its fingerprint
@@ -88,14 +88,14 @@ func (h header) encode() []byte {
 	return b
 }
 
-// decodeHeader reads the header of a file of size bytes and bounds its counts by that size.
+// decodeHeader reads the header of a file of size bytes, and checks its counts against the size.
 func decodeHeader(b []byte, size int64) (header, error) {
 	if len(b) < headerSize {
 		return header{}, fmt.Errorf("the file ends at byte %d, within the header of %d bytes", len(b), headerSize)
 	}
 	le := binary.LittleEndian
 	if string(b[:8]) != shardMagic {
-		return header{}, fmt.Errorf("byte 0: %q is not the mark %q of a token shard", b[:8], shardMagic)
+		return header{}, fmt.Errorf("byte 0: %q is not the magic %q of a token shard", b[:8], shardMagic)
 	}
 	if v := le.Uint32(b[8:]); v != shardVersion {
 		return header{}, fmt.Errorf("byte 8: version %d of the format; this calm reads version %d", v, shardVersion)
@@ -141,11 +141,11 @@ type shard struct {
 	tokens  []byte // ids, little endian
 	records []byte
 	sums    []byte          // checksums of the chunks of tokens; nil in memory
-	good    []atomic.Uint32 // a bit a chunk: verified
+	good    []atomic.Uint32 // a bit for each chunk: verified
 	mapped  mmap.MMap
 }
 
-// openShard maps a shard file and verifies all but its tokens.
+// openShard maps a shard file and verifies everything except its tokens.
 func openShard(path string) (*shard, header, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -156,7 +156,7 @@ func openShard(path string) (*shard, header, error) {
 	if err != nil {
 		return nil, header{}, err
 	}
-	if info.Size() < headerSize { // nothing can be mapped of an empty file
+	if info.Size() < headerSize { // an empty file cannot be mapped
 		return nil, header{}, fmt.Errorf("%s: the file ends at byte %d, within the header of %d bytes", path, info.Size(), headerSize)
 	}
 	m, err := mmap.Map(file, mmap.RDONLY, 0)
@@ -172,7 +172,7 @@ func openShard(path string) (*shard, header, error) {
 	return s, h, nil
 }
 
-// parseShard makes a shard of a file's bytes.
+// parseShard returns the shard in a file's bytes, which it shares.
 func parseShard(name string, b []byte) (*shard, header, error) {
 	h, err := decodeHeader(b, int64(len(b)))
 	if err != nil {
@@ -205,7 +205,7 @@ func parseShard(name string, b []byte) (*shard, header, error) {
 
 func (s *shard) count() int { return len(s.records) / recordSize }
 
-// read fills dst with the ids from token at on.
+// read fills dst with the ids from token number at on.
 func (s *shard) read(dst []int32, at int64) error {
 	from, to := int(at)*s.width, (int(at)+len(dst))*s.width
 	if s.sums != nil {
@@ -230,7 +230,7 @@ func (s *shard) read(dst []int32, at int64) error {
 	return nil
 }
 
-// verify checks a chunk's checksum, and that its ids are in the vocabulary (a reader may use them as indices).
+// verify checks a chunk's checksum, and that its ids are in the vocabulary, since they are used as indices.
 func (s *shard) verify(chunk int) error {
 	from := chunk * chunkSize
 	to := min(from+chunkSize, len(s.tokens))

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// preparedShard returns a directory with one shard and the bytes of that.
+// preparedShard returns a directory with one shard, and the shard's bytes.
 func preparedShard(t testing.TB) (dir string, b []byte) {
 	dir = t.TempDir()
 	c, err := Prepare(context.Background(), given(someTexts(30, 1)...), bytesTokenizer, dir, PrepareOptions{})
@@ -25,7 +25,7 @@ func preparedShard(t testing.TB) (dir string, b []byte) {
 	return dir, b
 }
 
-// use opens a corpus and reads everything.
+// use opens a corpus and reads all of it.
 func use(dir string) error {
 	c, err := Open(dir)
 	if err != nil {
@@ -40,7 +40,7 @@ func use(dir string) error {
 	return err
 }
 
-// Every single byte of a shard is under a checksum.
+// Every byte of a shard is protected by a checksum.
 func TestDamageIsNoticed(t *testing.T) {
 	dir, good := preparedShard(t)
 	path := filepath.Join(dir, shardName(0))
@@ -71,7 +71,7 @@ func TestDamageIsNoticed(t *testing.T) {
 		}
 		wantError(t, use(dir), path, what, "byte")
 	}
-	// Another error than damage: the file of another corpus.
+	// A shard of another corpus is also an error.
 	other, _ := preparedShard(t)
 	mustPrepare(t, filepath.Join(other, "x"), PrepareOptions{}, someTexts(30, 2)...)
 	b, err := os.ReadFile(filepath.Join(other, "x", shardName(0)))
@@ -86,7 +86,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	wantError(t, use(dir), shardName(0))
 }
 
-// Checksums can be right and ids still wrong, if someone else wrote the file.
+// A file with right checksums can still have wrong ids, if another program wrote it.
 func TestForeignIDs(t *testing.T) {
 	_, b := preparedShard(t)
 	_, h, err := parseShard("good", b)
@@ -158,7 +158,7 @@ func TestVerify(t *testing.T) {
 	wantError(t, c2.Verify(context.Background(), nil), "bytes 128 to", "damaged")
 }
 
-// A damaged file stops training with an error and leaves the position.
+// A damaged file stops training with an error and does not change the position.
 func TestDamageInTraining(t *testing.T) {
 	dir, b := preparedShard(t)
 	b[3000] ^= 1
@@ -190,7 +190,7 @@ func FuzzShard(f *testing.F) {
 	f.Add(b)
 	f.Add(b[:headerSize])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		// Right checksums, so that what they protect is reached.
+		// The checksums are right, so that the content is checked.
 		if len(b) >= headerSize {
 			if h, err := decodeHeader(sealed(b), int64(len(b))); err == nil {
 				at := h.layout()
@@ -217,7 +217,7 @@ func FuzzShard(f *testing.F) {
 	})
 }
 
-// sealed returns the bytes with a header checksum that is right.
+// sealed returns the bytes with the right checksum in the header.
 func sealed(b []byte) []byte {
 	b = append([]byte{}, b...)
 	binary.LittleEndian.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))

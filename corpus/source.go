@@ -9,30 +9,30 @@ import (
 	"strings"
 )
 
-// A Source says which text is meant: what --data and --field of a command say. The zero value is the embedded book.
+// A Source names a text, like the flags --data and --field of a command. The zero value is the embedded book.
 type Source struct {
-	// Paths are files and directories, or a single prepared directory; [Stdin] is standard input. None is the embedded
-	// book, unless Memory is set.
+	// Paths are files and directories, or a single prepared directory. [Stdin] is standard input. Without paths, the source
+	// is the embedded book, or if Memory is set, Documents.
 	Paths []string
-	// Field names the field of JSON lines and the column of Parquet that holds the text. Names with dots between them
-	// lead into objects and groups: "meta.text". "" is [DefaultField]. Standard input is JSON lines where Field is set,
-	// and one document of plain text where it is "".
+	// Field is the name of the field of JSON lines, or the column of Parquet, that holds the text. Names with dots between
+	// them lead into objects and groups: "meta.text". "" is [DefaultField]. Standard input is read as JSON lines if Field is
+	// set, else as one document of plain text.
 	Field string
-	// Memory marks text that a program gave. It is kept nowhere, so that reading it without Documents is [ErrMemory].
+	// Memory marks text that a program provides. It is not stored, so reading it without Documents is [ErrMemory].
 	Memory bool
-	// Documents is text from memory (Memory has to be set too). Reading it tokenizes the documents, once.
+	// Documents yields the text if Memory is set. It is iterated over once.
 	Documents iter.Seq2[Document, error]
-	// Input is what [Stdin] among the paths reads. Where it is nil, standard input is refused.
+	// Input is read for the path [Stdin]. If it is nil, that path is an error.
 	Input io.Reader
 }
 
-// Stdin is the path that means standard input.
+// Stdin is the path of standard input.
 const Stdin = "-"
 
 // ErrMemory is returned for a source in a program's memory: only the program has the text.
-var ErrMemory = errors.New("the text was in a program's memory and is kept nowhere: give it again")
+var ErrMemory = errors.New("the text was in a program's memory and is not stored: give it again")
 
-// String names the text for people: "the embedded book", "a.txt, b.txt".
+// String returns the source's name for people: "the embedded book", "a.txt, b.txt".
 func (s Source) String() string {
 	switch {
 	case s.Memory:
@@ -68,7 +68,7 @@ func (s Source) field() field {
 	return field(s.Field)
 }
 
-// check refuses what cannot be read whatever lies at the paths.
+// check returns an error for a source that cannot be read, whatever the files are.
 func (s Source) check() error {
 	switch stdin := slices.Index(s.Paths, Stdin); {
 	case s.Memory && s.Documents == nil:

@@ -24,7 +24,7 @@ type nested struct {
 	Tags []string `parquet:"tags,list"`
 }
 
-// A field leads into objects of JSON and groups of Parquet alike. Null at any depth is no text, and is counted.
+// A field may lead into objects of JSON and groups of Parquet. Null at any depth is counted as a document without text.
 func TestField(t *testing.T) {
 	text, empty := "deep", ""
 	rows := []nested{{Title: "t", Meta: nil}, {Title: "u"}, {Title: "v"}, {Title: "", Tags: []string{"x"}}}
@@ -72,7 +72,7 @@ func TestField(t *testing.T) {
 	wantError(t, err, "holds lists; expected strings")
 }
 
-// A field that can have no effect is refused, and so is what is no name.
+// A field that can have no effect is an error, and so is an invalid name.
 func TestFieldRefused(t *testing.T) {
 	dir := put(t, map[string]string{"a.txt": "text"})
 	prepared := t.TempDir()
@@ -98,7 +98,7 @@ func TestFieldRefused(t *testing.T) {
 	}
 }
 
-// Texts that are all empty are an error that says so, wherever they come from.
+// If all texts are empty, the error says so, for every kind of source.
 func TestNoText(t *testing.T) {
 	dir := put(t, map[string]string{"a.jsonl": "{\"text\":null}\n{\"text\":\"\"}", "empty.jsonl": ""})
 	_, err := Load(context.Background(), bytesTokenizer, at(filepath.Join(dir, "a.jsonl")))
@@ -111,8 +111,8 @@ func TestNoText(t *testing.T) {
 	wantError(t, err, "2 documents without text", "memory:1")
 }
 
-// The same texts are the same corpus, whether they come from files of any format, standard input or memory, and the texts
-// that are empty are counted in each.
+// The same texts give the same corpus, from files of any format, from standard input and from memory. Empty texts are counted
+// in each.
 func TestSameTextAnywhere(t *testing.T) {
 	texts := append(someTexts(30, 1), "", "the last")
 	var lines strings.Builder
@@ -147,7 +147,7 @@ func TestSameTextAnywhere(t *testing.T) {
 	}
 }
 
-// Text that was in memory cannot be read again, which is said.
+// Text that was in memory cannot be read again. The error says so.
 func TestMemorySource(t *testing.T) {
 	src := Source{Memory: true}
 	_, err := Load(context.Background(), bytesTokenizer, src)
@@ -170,7 +170,7 @@ func TestSourceString(t *testing.T) {
 	}
 }
 
-// Standard input is one document of plain text, and JSON lines where a field is named.
+// Standard input is one document of plain text, or JSON lines if a field is named.
 func TestStdin(t *testing.T) {
 	lines := "{\"content\":\"one\"}\n{\"content\":null}\n{\"content\":\"two\"}\n"
 	stdin := func(field, text string) Source {
@@ -215,7 +215,7 @@ func TestStdin(t *testing.T) {
 	wantError(t, err, "already")
 }
 
-// A terminal that says nothing does not keep a reader from ending with its context.
+// A reader ends with its context, even while it waits for input from a terminal.
 func TestStdinCancelled(t *testing.T) {
 	in, out := io.Pipe()
 	defer out.Close()

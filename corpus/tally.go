@@ -2,14 +2,14 @@ package corpus
 
 import "iter"
 
-// A manifestSource says what came from one file.
+// A manifestSource counts the documents of one file.
 type manifestSource struct {
 	Path      string `json:"path"`
 	Documents int64  `json:"documents"`
 	Bytes     int64  `json:"bytes"` // of text
 }
 
-// A tally counts the sources of pieces that pass.
+// A tally counts pieces by their sources.
 type tally struct {
 	sources []manifestSource
 	index   map[string]int
