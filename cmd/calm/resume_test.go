@@ -311,7 +311,7 @@ func TestResumeFrom(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"has those of the steps [8 9]": {"--resume", out, "--from", "5"},
+		"has checkpoints of the steps [8 9]": {"--resume", out, "--from", "5"},
 		"--from":                       {"ae", "--out", out + "2", "--from", "5"},
 		"has made 8 steps already":     {"--resume", out, "--from", "8", "--steps", "7"},
 	} {

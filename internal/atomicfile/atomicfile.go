@@ -1,7 +1,8 @@
-// Package atomicfile writes files that are either whole or absent.
+// Package atomicfile replaces files atomically.
 //
-// A file is written beside its destination, synced, renamed into place, and the directory that holds it is synced:
-// a process killed at any moment, a full disk or a power failure leaves the old file or the new one, never a mixture.
+// A file is written under a temporary name in the same directory, synced, and renamed into place. Then the directory is
+// synced. After a kill, a full disk or a power failure at any moment, the file has its old content or its new content, never a
+// part of either.
 package atomicfile
 
 import (
@@ -17,11 +18,11 @@ import (
 	"strings"
 )
 
-// Suffix ends the names of unfinished files; with the leading dot it marks what RemoveLeftovers may remove.
+// Suffix ends the names of temporary files, which also begin with a dot. RemoveLeftovers may remove such files.
 const Suffix = ".tmp"
 
-// Write replaces the file at path by what fill writes. When fill, or anything after it, fails, the old file stands
-// untouched and nothing is left beside it. A path that is a device or a pipe is written to directly.
+// Write replaces the content of the file at path by what fill writes. After an error, the old file is unchanged and no temporary
+// file is left. A device or a pipe is written to directly.
 func Write(path string, fill func(w io.Writer) error) error {
 	return new(Disk).WriteFile(path, fill)
 }
@@ -35,7 +36,7 @@ func (d *Disk) WriteFile(path string, fill func(w io.Writer) error) error {
 		return writeDirectly(path, fill)
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // a link keeps pointing where it did
+		path = target // replace the file that a link points to, not the link
 	}
 	temp := TempName(path)
 	if err := d.FillNew(temp, fill); err != nil {
@@ -56,8 +57,8 @@ func (d *Disk) Commit(temp, path string) error {
 	return d.SyncDir(filepath.Dir(path))
 }
 
-// FillNew creates the file at path, which must not exist, and syncs what fill wrote to it. On an error the file is
-// removed. The directory is not synced: that is for whoever gives the file its final name.
+// FillNew creates a file at path, which must not exist, with the content that fill writes, and syncs it. After an error the
+// file is removed. The directory is not synced; Commit does that.
 func (d *Disk) FillNew(path string, fill func(w io.Writer) error) (err error) {
 	f, err := d.create(path)
 	if err != nil {
@@ -81,8 +82,8 @@ func (d *Disk) FillNew(path string, fill func(w io.Writer) error) (err error) {
 	return f.Sync()
 }
 
-// RemoveLeftovers removes what killed writers left in dir: hidden files and directories whose names end in Suffix.
-// Call it only where no other process writes.
+// RemoveLeftovers removes the temporary files of killed writers in dir: hidden files and directories whose names end in Suffix.
+// No other process may write to dir meanwhile.
 func (d *Disk) RemoveLeftovers(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -97,18 +98,18 @@ func (d *Disk) RemoveLeftovers(dir string) error {
 	return errors.Join(errs...)
 }
 
-// IsLeftover reports whether a file name is one that an unfinished write uses.
+// IsLeftover reports whether a file name is that of a temporary file.
 func IsLeftover(name string) bool {
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, Suffix)
 }
 
-// TempName is a name beside path, in the same directory so that a rename is one step, that no other writer uses; see IsLeftover.
+// TempName returns a random temporary name for path, in the same directory, so that a rename is atomic.
 func TempName(path string) string {
 	dir, base := filepath.Split(path)
 	return filepath.Join(dir, "."+base+"."+strconv.FormatUint(uint64(rand.Uint32()), 36)+Suffix)
 }
 
-// Temps returns what lies beside path under names that TempName gave it.
+// Temps returns the files whose names TempName made for path.
 func Temps(path string) ([]string, error) {
 	dir, base := filepath.Split(path)
 	entries, err := os.ReadDir(filepath.Clean(dir))
@@ -137,7 +138,7 @@ func writeDirectly(path string, fill func(w io.Writer) error) error {
 	return nil
 }
 
-// removed is nil for a file that is gone, however it went.
+// removed returns err, or nil if it says that the file does not exist.
 func removed(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -18,7 +18,7 @@ func text(s string) func(io.Writer) error {
 	}
 }
 
-// only demands that dir holds one file, name, with the content.
+// only checks that dir has only one file, with that name and content.
 func only(t *testing.T, dir, name, content string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -61,8 +61,8 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
-// TestFaults fails each operation in turn, once and for good: the file holds the old text or the new one, and what is
-// beside it after a failure that the process survives is nothing.
+// TestFaults lets each operation fail in turn, once or with all later ones. The file has the old text or the new one. After a
+// single failure no temporary file is left.
 func TestFaults(t *testing.T) {
 	failure := errors.New("failure")
 	count := 0
@@ -154,7 +154,7 @@ func TestRemoveLeftovers(t *testing.T) {
 	}
 }
 
-// TestTemps: names that TempName gives, of one path and no other.
+// TestTemps: Temps finds the names that TempName made for a path, and no others.
 func TestTemps(t *testing.T) {
 	dir := t.TempDir()
 	want := []string{TempName(filepath.Join(dir, "a")), TempName(filepath.Join(dir, "a"))}

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// CanWrite reports why Write would fail at path, for work that is long to know before it begins: a directory is there,
-// or nothing can be made in the directory that path is in.
+// CanWrite returns an error if Write would fail at path, so that long work can check before it begins. Reasons are a directory at
+// path, or a directory around it where no file can be made.
 func CanWrite(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -28,8 +28,8 @@ func CanWrite(path string) error {
 	return probe(dir)
 }
 
-// CanMake reports why nothing could be written to the directory dir, which may have to be made first, and those that it
-// is in.
+// CanMake returns an error if no file can be made in the directory dir. dir and the directories around it need not exist; then it
+// checks whether they can be made.
 func CanMake(dir string) error {
 	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
@@ -48,8 +48,8 @@ func CanMake(dir string) error {
 	}
 }
 
-// probe makes a file and removes it. What permissions say is not enough: some file systems have none, and some let
-// nobody make a file.
+// probe makes a file in dir and removes it. Permissions are not enough to know: some file systems have none, and some allow no
+// new files at all.
 func probe(dir string) error {
 	name := TempName(filepath.Join(dir, "probe"))
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

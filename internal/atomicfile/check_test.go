@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestCan: what is said of a path beforehand is what becomes of it, and leaves no trace.
+// TestCan: CanWrite and CanMake predict whether writing succeeds, and change nothing.
 func TestCan(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs links")

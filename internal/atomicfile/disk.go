@@ -5,7 +5,7 @@ import (
 	"runtime"
 )
 
-// Op names an operation that changes the disk.
+// Op is an operation that changes the disk.
 type Op string
 
 // The operations a Disk performs.
@@ -21,11 +21,9 @@ const (
 )
 
 // Disk performs the operations that change the disk. The zero value performs them on the operating system's files.
-//
-// Fault, where it is not nil, is asked before each: an error makes the operation fail without an effect (a write has
-// first written the number of bytes that Fault returns). That is how tests bring about full disks and killed writers
-// at every step.
 type Disk struct {
+	// Fault, if not nil, is called before each operation. If it returns an error, the operation fails with it and has no
+	// effect, except that a write first writes the given number of bytes. Tests use it for full disks and killed writers.
 	Fault func(op Op, path string, size int) (written int, err error)
 }
 
@@ -61,7 +59,7 @@ func (d *Disk) Link(from, to string) error {
 	return os.Link(from, to)
 }
 
-// RemoveAll removes a file or a directory with all it holds; one that does not exist is no error.
+// RemoveAll removes a file, or a directory with its content. A path that does not exist is not an error.
 func (d *Disk) RemoveAll(path string) error {
 	if err := d.fault(OpRemove, path); err != nil {
 		return err
@@ -69,7 +67,7 @@ func (d *Disk) RemoveAll(path string) error {
 	return removed(os.RemoveAll(path))
 }
 
-// SyncDir makes the names in a directory durable.
+// SyncDir syncs a directory, so that renames and new files in it are durable.
 func (d *Disk) SyncDir(path string) error {
 	if err := d.fault(OpSyncDir, path); err != nil {
 		return err
@@ -88,7 +86,7 @@ func (d *Disk) SyncDir(path string) error {
 	return err
 }
 
-// File is an open file whose writes and syncs pass through its disk.
+// File is an open file whose writes and syncs may fail by its disk's Fault.
 type File struct {
 	*os.File
 	disk *Disk
@@ -117,7 +115,7 @@ func (d *Disk) Append(path string) (*File, error) {
 	return &File{f, d}, nil
 }
 
-// Write is os.File's.
+// Write is os.File.Write.
 func (f *File) Write(p []byte) (int, error) {
 	if f.disk.Fault == nil {
 		return f.File.Write(p)
@@ -133,7 +131,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Sync is os.File's.
+// Sync is os.File.Sync.
 func (f *File) Sync() error {
 	if err := f.disk.fault(OpSync, f.Name()); err != nil {
 		return err

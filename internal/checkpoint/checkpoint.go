@@ -1,5 +1,5 @@
-// Package checkpoint keeps runs on disk: directories that hold all that training, evaluation and generation need, with
-// checkpoints that are there whole or not at all, and the safetensors files in them.
+// Package checkpoint keeps runs on disk: directories with everything that training, evaluation and generation need. A
+// checkpoint in a run is either complete or absent. The package also reads and writes safetensors files.
 //
 // A run directory is
 //
@@ -7,17 +7,17 @@
 //	tokenizer.json               the tokenizer
 //	autoencoder/                 a language model's frozen autoencoder: config.json, model.safetensors
 //	model.safetensors            the newest weights: a hard link into state/, or a copy where links fail
-//	metrics.jsonl                one line of JSON a measurement
+//	metrics.jsonl                one line of JSON for each event
 //	state/step-N/                a checkpoint: model.safetensors, optimizer.safetensors, state.json
-//	.lock                        held by the process that trains
+//	.lock                        locked by the process that trains
 //
-// A checkpoint is written as a hidden directory, files and directory are synced, and it is renamed: that rename is the
-// commit. Everything else can be made again from it; resuming reads state/ and nothing but state/. Names that begin
-// with a dot and end in .tmp are unfinished and go away when the run is next resumed.
+// A checkpoint is written to a hidden directory. Its files and the directory are synced, and then it is renamed: the rename is
+// the commit. Resuming reads only state/; everything else can be made again from it. Files whose names begin with a dot and
+// end in .tmp are unfinished. They are removed when the run is next resumed.
 //
-// The safetensors reader and writer are calm's own. Of the libraries there are in Go, github.com/nlpodyssey/safetensors
-// parses the header with encoding/json, which accepts repeated tensor names (the last wins), unknown and wrongly cased
-// keys, and names neither tensor nor byte in its errors; it needs the file in memory and sorts no single way on writing.
+// The safetensors reader and writer are calm's own. The Go library github.com/nlpodyssey/safetensors parses the header with
+// encoding/json, which accepts repeated tensor names (the last wins) and unknown and wrongly cased keys. Its errors name
+// neither tensor nor byte. It needs the file in memory, and its order of tensors on writing is not fixed.
 package checkpoint
 
 import (
@@ -27,18 +27,18 @@ import (
 	"github.com/calm-go/calm/internal/filelock"
 )
 
-// Errors that callers decide by.
+// Errors that callers may test for.
 var (
-	ErrNotRun       = errors.New("not a run directory")
-	ErrExists       = errors.New("is in the way")
-	ErrLocked       = filelock.ErrHeld
-	ErrNoCheckpoint = errors.New("no checkpoint yet")
+	ErrNotRun       = errors.New("not a run directory") // the directory has no config.json
+	ErrExists       = errors.New("is in the way")       // a file, or a run, where a new run should be made
+	ErrLocked       = filelock.ErrHeld                  // another process trains the run
+	ErrNoCheckpoint = errors.New("no checkpoint yet")   // the run has none, or none of that step
 )
 
-// DamagedError says that a file is not what it should be: truncated, altered, or of another format.
+// DamagedError is returned for a file that is truncated, altered, or of another format.
 type DamagedError struct {
-	Path string
-	Err  error // what is wrong, with the byte or the tensor
+	Path string // the file
+	Err  error  // what is wrong, with the byte or the tensor
 }
 
 // Error names the file and what is wrong with it.

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestDamagedCheckpoint damages the newest checkpoint in every way at hand; the one before it takes its place.
+// TestDamagedCheckpoint damages the newest checkpoint in many ways. The one before it is used instead.
 func TestDamagedCheckpoint(t *testing.T) {
 	flip := func(at func(n int) int) func([]byte) []byte {
 		return func(b []byte) []byte {
@@ -53,7 +53,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 			}
 			s.Close()
 			if _, err := os.Stat(r.stepDir(2) + damagedSuffix); err != nil {
-				t.Errorf("%s, %s: what was damaged is gone: %v", name, way, err)
+				t.Errorf("%s, %s: the damaged checkpoint was not kept: %v", name, way, err)
 			}
 			if err := r.Save(2, stateAt(2)); err != nil {
 				t.Error(err)
@@ -103,8 +103,8 @@ func TestDamagedWeights(t *testing.T) {
 		}
 		w, err := r.Weights()
 		if err == nil {
-			// The one thing that may pass: a bit in the checksum's own key or quotes, which makes it another
-			// program's file, of the same weights.
+			// Only a flipped bit in the checksum's key or quotes may be accepted. The file then looks like one that
+			// another program wrote, with the same weights.
 			got, terr := w.Tensor("b")
 			if !bytes.Contains(data[max(0, i-len(checksumPrefix)):i+len(checksumPrefix)], []byte("crc32c")) ||
 				terr != nil || !slices.Equal(got.Data, stateAt(1).Model[0].Data) {

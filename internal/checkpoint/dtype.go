@@ -6,10 +6,10 @@ import (
 	"unsafe"
 )
 
-// DType is a number format of a safetensors file, by its name there.
+// DType is a number format of a safetensors file. Its values are the names in the file.
 type DType string
 
-// The formats that calm reads; F32 and I64 are those it writes.
+// The formats that calm reads. Runs have F32 and I64; imported and exported weights may also have BF16 and F16.
 const (
 	F64  DType = "F64"
 	F32  DType = "F32"
@@ -19,21 +19,21 @@ const (
 	I32  DType = "I32"
 )
 
-// dtypeBytes has every format of whole bytes, so that a file with a tensor we do not read is still one we can open.
+// dtypeBytes has the size of every format with whole bytes, so that files with tensors that calm cannot read can be opened.
 var dtypeBytes = map[DType]int{
 	F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4,
 	"U64": 8, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1, "C64": 8,
 	"F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1,
 }
 
-// Bytes is the size of one number.
+// Bytes returns the size of one number in bytes; 0 for an unknown format.
 func (d DType) Bytes() int { return dtypeBytes[d] }
 
-// littleEndian says that numbers lie in memory as they do in a file, and may be copied there: ten times faster. It is a
-// variable so that tests go the other way too.
+// littleEndian reports whether numbers have the same bytes in memory as in a file. Copying them is ten times faster than
+// converting them. It is a variable so that tests can test the conversion too.
 var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// bytesOf is the memory of a list of numbers.
+// bytesOf returns the memory of a list of numbers.
 func bytesOf[T float32 | float64 | int64](list []T) []byte {
 	if len(list) == 0 {
 		return nil
@@ -41,8 +41,8 @@ func bytesOf[T float32 | float64 | int64](list []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&list[0])), len(list)*int(unsafe.Sizeof(list[0])))
 }
 
-// readFloats converts len(dst) floats of format d; false where d holds no floats. float64 to float32 rounds, all else
-// is exact.
+// readFloats converts len(dst) floats of format d. It returns false if d is not a format of floats. float64 is rounded to
+// float32; all other conversions are exact.
 func readFloats[T float32 | float64](dst []T, src []byte, d DType) bool {
 	le := binary.LittleEndian
 	if littleEndian && int(unsafe.Sizeof(T(0))) == d.Bytes() && (d == F32 || d == F64) {
@@ -72,7 +72,7 @@ func readFloats[T float32 | float64](dst []T, src []byte, d DType) bool {
 	return true
 }
 
-// readInts converts len(dst) integers of format d; false where d holds none.
+// readInts converts len(dst) integers of format d. It returns false if d is not a format of integers that calm reads.
 func readInts(dst []int64, src []byte, d DType) bool {
 	le := binary.LittleEndian
 	switch d {
@@ -90,7 +90,7 @@ func readInts(dst []int64, src []byte, d DType) bool {
 	return true
 }
 
-// float16 is the value of an IEEE half: 1 sign, 5 exponent (bias 15), 10 fraction bits.
+// float16 returns the value of an IEEE 754 half: 1 sign bit, 5 exponent bits (bias 15), 10 fraction bits.
 func float16(h uint16) float32 {
 	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
 	switch exponent {

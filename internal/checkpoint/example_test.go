@@ -10,7 +10,7 @@ import (
 	"github.com/calm-go/calm/internal/checkpoint"
 )
 
-// A run is made, trained for a while, interrupted, and resumed.
+// This makes a run, trains it for a while, interrupts it, and resumes it.
 func ExampleRun() {
 	parent, err := os.MkdirTemp("", "calm")
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/calm-go/calm/internal/atomicfile"
 )
 
-// failing makes operation number at of a disk fail (from 0): for good, as when the process is killed, or once.
+// failing makes operation number at of a disk fail, counted from 0. If forGood is set, all later ones fail too, as when the
+// process is killed.
 type failing struct {
 	at, n    int
 	forGood  bool
@@ -45,10 +46,10 @@ func (f *failing) disk() *atomicfile.Disk {
 	}}
 }
 
-// reached tells whether the operation that should fail was performed.
+// reached reports whether the operation that should fail was performed.
 func (f *failing) reached() bool { return f.n > f.at }
 
-// powerFailure loses what was not synced.
+// powerFailure loses the data that were not synced.
 func (f *failing) powerFailure(t *testing.T) {
 	for path := range f.unsynced {
 		if err := os.Truncate(path, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -57,7 +58,7 @@ func (f *failing) powerFailure(t *testing.T) {
 	}
 }
 
-// noLeftovers demands that nothing unfinished is in the run.
+// noLeftovers checks that the run has no unfinished files.
 func noLeftovers(t *testing.T, r *Run) {
 	t.Helper()
 	for _, name := range listing(t, r.Dir) {
@@ -67,8 +68,8 @@ func noLeftovers(t *testing.T, r *Run) {
 	}
 }
 
-// resumesAt resumes a run whose writer is gone and demands a whole checkpoint of one of the steps, and that training
-// goes on from there.
+// resumesAt resumes a run whose writer was killed. It checks that the newest checkpoint is complete and of one of the steps,
+// and that training can continue from it.
 func resumesAt(t *testing.T, dir string, steps ...int) {
 	t.Helper()
 	r, err := ResumeRun(dir)
@@ -103,8 +104,8 @@ func resumesAt(t *testing.T, dir string, steps ...int) {
 	}
 }
 
-// TestKilledAtEveryOperation saves a checkpoint and stops dead before each of the disk's operations in turn, with and
-// without the loss of what was not synced.
+// TestKilledAtEveryOperation saves a checkpoint and is killed before each of the disk's operations in turn, with and without the
+// loss of unsynced data.
 func TestKilledAtEveryOperation(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -118,7 +119,7 @@ func TestKilledAtEveryOperation(t *testing.T) {
 				f := &failing{at: at, forGood: true, err: errors.New("killed")}
 				r.disk = f.disk()
 				err := r.Save(c.save, stateAt(c.save))
-				r.Close() // gives the lock back, as the end of a process does
+				r.Close() // releases the lock, as the end of a process does
 				if !f.reached() {
 					if err != nil {
 						t.Error(err)
@@ -148,8 +149,8 @@ func TestKilledAtEveryOperation(t *testing.T) {
 	}
 }
 
-// TestFullDiskAtEveryOperation lets each operation fail once. The process lives on: it says so, the run holds an old
-// checkpoint or the new one, and nothing unfinished is left.
+// TestFullDiskAtEveryOperation lets each operation fail once, and the process continues. It returns an error, the run has an old
+// checkpoint or the new one, and no unfinished files are left.
 func TestFullDiskAtEveryOperation(t *testing.T) {
 	failed := 0
 	for at := 0; ; at++ {
@@ -169,8 +170,8 @@ func TestFullDiskAtEveryOperation(t *testing.T) {
 			t.Errorf("operation %d failed unnoticed", at)
 		case err != nil && !errors.Is(err, syscall.ENOSPC):
 			t.Errorf("operation %d: %v does not tell of the full disk", at, err)
-		case err != nil && !committed && !strings.Contains(err.Error(), "the checkpoint of step 2 stands: free some space and resume"):
-			t.Errorf("operation %d: %v does not say what stands", at, err)
+		case err != nil && !committed && !strings.Contains(err.Error(), "the checkpoint of step 2 is intact: free some space and resume"):
+			t.Errorf("operation %d: %v does not say which checkpoint is intact", at, err)
 		}
 		s, err := r.Latest()
 		if err != nil {
@@ -192,7 +193,7 @@ func TestFullDiskAtEveryOperation(t *testing.T) {
 	}
 }
 
-// TestCreationKilledAtEveryOperation kills the making of a run. What is left is no run, and the directory can be used.
+// TestCreationKilledAtEveryOperation kills the creation of a run. The directory is not a run then, and can be used again.
 func TestCreationKilledAtEveryOperation(t *testing.T) {
 	create := func(r *Run) error {
 		if err := r.Add("autoencoder/config.json", func(w io.Writer) error { _, err := io.WriteString(w, "{}"); return err }); err != nil {
@@ -233,7 +234,7 @@ func TestCreationKilledAtEveryOperation(t *testing.T) {
 	}
 }
 
-// TestLinksMayFail publishes by copying where the file system has no links.
+// TestLinksMayFail: where the file system has no hard links, publish copies the weights.
 func TestLinksMayFail(t *testing.T) {
 	r := newRun(t, 1)
 	r.disk = &atomicfile.Disk{Fault: func(op atomicfile.Op, path string, size int) (int, error) {
@@ -257,8 +258,8 @@ func TestLinksMayFail(t *testing.T) {
 	resumesAt(t, r.Dir, 2)
 }
 
-// TestSaveOrder pins down what makes the rename a commit: everything in the checkpoint is durable before it has its
-// name, the name is durable before the run's weights and older checkpoints change.
+// TestSaveOrder tests the order that makes the rename a commit. The checkpoint's content is durable before the rename, and the
+// rename is durable before the run's weights and older checkpoints change.
 func TestSaveOrder(t *testing.T) {
 	r := newRun(t, 1, 2)
 	var got []string

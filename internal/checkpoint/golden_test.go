@@ -12,7 +12,7 @@ import (
 	"github.com/calm-go/calm/internal/checkpoint"
 )
 
-// goldenDir is where the reference's vectors lie, or skips the test.
+// goldenDir returns the directory of the golden cases, or skips the test.
 func goldenDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("CALM_GOLDEN")
@@ -25,7 +25,7 @@ func goldenDir(t *testing.T) string {
 	return dir
 }
 
-// TestGoldenSafetensors reads every tensor of every safetensors file there is, writes those of the types that calm
+// TestGoldenSafetensors reads every tensor of every safetensors file among the golden cases, writes those of types that calm
 // writes, and reads them back.
 func TestGoldenSafetensors(t *testing.T) {
 	dir := goldenDir(t)
@@ -72,7 +72,7 @@ func TestGoldenSafetensors(t *testing.T) {
 	}
 }
 
-// roundTrip encodes tensors and demands the same back.
+// roundTrip encodes tensors and checks that decoding gives the same.
 func roundTrip(t *testing.T, list []checkpoint.Tensor) {
 	t.Helper()
 	var out bytes.Buffer

@@ -13,9 +13,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A safetensors file is the header's length (8 bytes, little endian), the header (a JSON object), and the data.
-// The header maps a tensor's name to dtype, shape and data_offsets [begin, end) in the data, which the tensors fill
-// without overlap or gap; "__metadata__" maps strings to strings.
+// A safetensors file consists of the header's length (8 bytes, little endian), the header (a JSON object), and the data.
+// The header maps a tensor's name to its dtype, its shape and its data_offsets [begin, end) in the data. The tensors fill the
+// data without overlaps or gaps. The key "__metadata__" maps strings to strings.
 // https://huggingface.co/docs/safetensors/index#format
 
 const (
@@ -26,17 +26,17 @@ const (
 
 // Info describes a tensor in a file.
 type Info struct {
-	Name  string
-	DType DType
-	Shape []int // empty for a scalar
+	Name  string // the tensor's name
+	DType DType  // its number format
+	Shape []int  // its dimensions; empty for a scalar
 
 	begin, end int64 // in the data
 }
 
-// Len is the number of numbers.
+// Len returns the number of elements.
 func (t Info) Len() int { return int(t.end-t.begin) / t.DType.Bytes() }
 
-// header is what stands before the data.
+// header is the parsed header of a file.
 type header struct {
 	raw      []byte
 	tensors  []Info // by name
@@ -44,8 +44,8 @@ type header struct {
 	dataAt   int64 // byte of the file
 }
 
-// parseHeader reads and checks the header of a whole file. What it allocates is in proportion to the header, which is
-// no larger than the file.
+// parseHeader reads and checks the header of a file. It allocates memory in proportion to the header, which is no larger than
+// the file.
 func parseHeader(file []byte) (*header, error) {
 	if len(file) < 8 {
 		return nil, fmt.Errorf("%d bytes are too few for a safetensors file", len(file))
@@ -72,7 +72,7 @@ func parseHeader(file []byte) (*header, error) {
 	return h, nil
 }
 
-// checkLayout makes sure that the tensors fill the data, each byte once.
+// checkLayout checks that the tensors fill the data, each byte once.
 func checkLayout(tensors []Info, size int64) error {
 	order := slices.Clone(tensors)
 	slices.SortFunc(order, func(a, b Info) int {
@@ -100,25 +100,25 @@ func checkLayout(tensors []Info, size int64) error {
 	return nil
 }
 
-// headerParser walks the header's JSON. Repeated names are refused by the decoder.
+// headerParser parses the header's JSON. The decoder refuses repeated names.
 type headerParser struct {
 	dec    *jsontext.Decoder
 	header *header
 }
 
-// at puts the byte of the file before an error.
+// at adds the position in the file to an error.
 func (p *headerParser) at(err error) error {
 	offset := p.dec.InputOffset()
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		offset, err = e.ByteOffset, e.Err
 		if name := e.JSONPointer.LastToken(); errors.Is(err, jsontext.ErrDuplicateName) {
-			err = fmt.Errorf("the name %q stands twice", name)
+			err = fmt.Errorf("the name %q occurs twice", name)
 		}
 	}
 	return fmt.Errorf("byte %d: header: %w", 8+offset, err)
 }
 
-// object calls member for each key, the decoder standing before its value.
+// object reads an object. It calls member for each key, with the decoder before the key's value.
 func (p *headerParser) object(member func(key string) error) error {
 	if k := p.dec.PeekKind(); k != '{' && k != 0 {
 		return errors.New("want an object { ... }")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be the trainer that TestKilledProcess kills.
+// TestMain makes the test binary the trainer that TestKilledProcess kills.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CALM_TEST_TRAIN"); dir != "" {
 		trainForever(dir)
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// trainForever saves one checkpoint after the other, saying which, from the one it finds on.
+// trainForever saves one checkpoint after the other, beginning after the newest one, and prints their steps.
 func trainForever(dir string) {
 	fail := func(err error) {
 		if err != nil {
@@ -38,7 +38,7 @@ func trainForever(dir string) {
 	}
 }
 
-// TestKilledProcess kills a process that does nothing but save, again and again, at whatever it is doing.
+// TestKilledProcess kills a process that saves checkpoints all the time, again and again at random moments.
 func TestKilledProcess(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -66,7 +66,7 @@ func TestKilledProcess(t *testing.T) {
 				}
 			}
 		}
-		time.Sleep(time.Duration(round*700) * time.Microsecond) // no two rounds at the same place
+		time.Sleep(time.Duration(round*700) * time.Microsecond) // at another moment in every round
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

@@ -13,10 +13,11 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// maxMetricsLine bounds the memory that a damaged file can cost; a longer line counts as torn.
+// maxMetricsLine is the largest length of a line in bytes. A longer line counts as damaged. It bounds the memory that a damaged
+// file can use.
 const maxMetricsLine = 1 << 20
 
-// AppendMetrics adds v as one line of JSON to metrics.jsonl. Lines carry a "step", which TrimMetrics goes by.
+// AppendMetrics adds v as one line of JSON to metrics.jsonl. The key "step" tells TrimMetrics which lines to remove.
 func (r *Run) AppendMetrics(v any) error {
 	r.mustWrite()
 	line, err := json.Marshal(v, json.Deterministic(true))
@@ -33,14 +34,14 @@ func (r *Run) AppendMetrics(v any) error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	if _, err := r.metrics.Write(append(line, '\n')); err != nil {
-		return errors.Join(fmt.Errorf("metrics: %w", err), r.metrics.Truncate(before.Size())) // no half lines
+		return errors.Join(fmt.Errorf("metrics: %w", err), r.metrics.Truncate(before.Size())) // leave no incomplete line
 	}
 	return nil
 }
 
-// TrimMetrics cuts metrics.jsonl back to what a run that resumes after step has behind it: lines of later steps go,
-// and so do lines that a kill or a power failure tore. Lines without a step stay. It returns how many went.
-// Before a run's first checkpoint the step is -1. A missing file is an empty one.
+// TrimMetrics prepares metrics.jsonl for a run that resumes after step: it removes lines of later steps, and damaged lines that
+// a kill or a power failure left. Lines without a step stay. It returns the number of lines removed. The step is -1 for a run
+// that begins again. A missing file counts as empty.
 func (r *Run) TrimMetrics(step int) (removed int, err error) {
 	r.mustWrite()
 	if r.metrics != nil {
@@ -71,7 +72,7 @@ func (r *Run) TrimMetrics(step int) (removed int, err error) {
 	})
 }
 
-// copyMetrics copies the lines that stay and counts those that do not.
+// copyMetrics copies the lines that stay and counts the others.
 func copyMetrics(w io.Writer, in io.Reader, step int) (removed int, err error) {
 	for line, err := range metricsLines(in) {
 		switch {
@@ -90,8 +91,8 @@ func copyMetrics(w io.Writer, in io.Reader, step int) (removed int, err error) {
 
 // metricsLine is a line of metrics.jsonl.
 type metricsLine struct {
-	text    []byte // valid until the next line; none of one that is too long
-	ended   bool   // by a newline
+	text    []byte // valid until the next line; empty for a line that is too long
+	ended   bool   // it ends with a newline
 	tooLong bool   // longer than maxMetricsLine
 }
 
@@ -120,9 +121,9 @@ func metricsLines(in io.Reader) iter.Seq2[metricsLine, error] {
 	}
 }
 
-// ReadMetrics reads metrics.jsonl in a run directory, also while the run is in training: its lines of JSON, in order. Each
-// is valid until the next. A missing file is an empty one, and a last line without a newline, which is being written or was
-// torn by a kill, is left out. After an error the lines end; it names the file and, where one is to blame, the line.
+// ReadMetrics yields the lines of metrics.jsonl in a run directory, in order. The run may be training meanwhile. Each line is
+// valid until the next. A missing file counts as empty. A last line without a newline is left out: it is being written, or was
+// cut off by a kill. An error ends the lines; it names the file and, if one line is wrong, its number.
 func ReadMetrics(dir string) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		path := filepath.Join(dir, MetricsFile)

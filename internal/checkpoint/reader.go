@@ -16,8 +16,8 @@ import (
 	"github.com/calm-go/calm/internal/filetype"
 )
 
-// File is an open safetensors file. Its header is in memory, its data is read where it lies.
-// A File may be used by several goroutines, not beside Close.
+// File is an open safetensors file. Its header is in memory; its data is mapped. A File is safe for concurrent use, but not
+// during Close.
 type File struct {
 	path    string
 	header  *header
@@ -25,15 +25,15 @@ type File struct {
 	mapping mmap.MMap
 }
 
-// Open maps a safetensors file into memory and checks its header; Verify checks the data too.
-// Bad content is a *DamagedError, which says what the file is where it is something else: a pointer of Git LFS, a web page,
-// weights in another format. The file must not shrink while it is open.
+// Open maps a safetensors file into memory and checks its header. (Verify checks the data too.) For invalid content it returns a
+// *DamagedError. If the file is a Git LFS pointer, a web page or weights in another format, the error says so. The file must not
+// shrink while it is open.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() // the mapping stays
+	defer f.Close() // the mapping stays valid
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-// Parse reads a safetensors file that is in memory already; the name stands for it in errors.
+// Parse reads a safetensors file that is in memory. Errors contain the name.
 func Parse(name string, data []byte) (*File, error) {
 	h, err := parseHeader(data)
 	if err != nil {
@@ -69,7 +69,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return &File{path: name, header: h, all: data}, nil
 }
 
-// Close gives the memory back. What Bytes and the views returned is invalid afterwards; all else was copied.
+// Close unmaps the file. Slices from Bytes and from the views are invalid afterwards; all other results are copies.
 func (f *File) Close() error {
 	f.all, f.header.raw = nil, nil
 	if f.mapping == nil {
@@ -78,16 +78,16 @@ func (f *File) Close() error {
 	return f.mapping.Unmap()
 }
 
-// WriteTo writes the file as it was opened, whatever its name stands for by now.
+// WriteTo writes the content of the file that was opened, even if another file has its name by now.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	n, err := w.Write(f.all)
 	return int64(n), err
 }
 
-// Path is the name that the file was opened by.
+// Path returns the path that the file was opened with.
 func (f *File) Path() string { return f.path }
 
-// Names lists the tensors, sorted.
+// Names lists the names of the tensors, sorted.
 func (f *File) Names() []string {
 	names := make([]string, len(f.header.tensors))
 	for i, t := range f.header.tensors {
@@ -96,20 +96,20 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Only returns an error where the file has a tensor that is not known: it is of another model than its config.json says.
+// Only returns an error if the file has a tensor that is not known. Then it belongs to another model than config.json says.
 func (f *File) Only(known func(name string) bool) error {
 	for _, t := range f.header.tensors {
 		if !known(t.Name) {
-			return fmt.Errorf("%s does not match %s: it has a tensor %q that the model has not", f.path, ConfigFile, t.Name)
+			return fmt.Errorf("%s does not match %s: it has a tensor %q that the model lacks", f.path, ConfigFile, t.Name)
 		}
 	}
 	return nil
 }
 
-// Metadata is a copy of the file's strings.
+// Metadata returns a copy of the file's metadata.
 func (f *File) Metadata() map[string]string { return maps.Clone(f.header.metadata) }
 
-// Info describes a tensor; false where there is none of that name.
+// Info describes a tensor. It returns false if there is none with that name.
 func (f *File) Info(name string) (Info, bool) {
 	i, ok := slices.BinarySearchFunc(f.header.tensors, name, func(t Info, name string) int { return cmp.Compare(t.Name, name) })
 	if !ok {
@@ -120,13 +120,13 @@ func (f *File) Info(name string) (Info, bool) {
 	return t, true
 }
 
-// Bytes is a tensor's data as it lies in the file, little endian, not necessarily aligned. It is valid until Close.
+// Bytes returns a tensor's data in the mapped file, little endian and not necessarily aligned. It is valid until Close.
 func (f *File) Bytes(name string) ([]byte, error) {
 	_, data, err := f.get(name)
 	return data, err
 }
 
-// Tensor reads a tensor: floats of any size into Data as float32, integers into Ints.
+// Tensor reads a tensor: floats of any format into Data as float32, integers into Ints.
 func (f *File) Tensor(name string) (Tensor, error) {
 	t, src, err := f.get(name)
 	if err != nil {
@@ -146,13 +146,13 @@ func (f *File) Tensor(name string) (Tensor, error) {
 	return out, nil
 }
 
-// Float32s reads a tensor of floats of any size; float64 is rounded.
+// Float32s reads a tensor of floats of any format; float64 is rounded.
 func (f *File) Float32s(name string) ([]float32, error) { return floats[float32](f, name) }
 
-// Float64s reads a tensor of floats of any size.
+// Float64s reads a tensor of floats of any format.
 func (f *File) Float64s(name string) ([]float64, error) { return floats[float64](f, name) }
 
-// ReadFloat32 is Float32s into memory that is there: dst must be as long as the tensor.
+// ReadFloat32 reads a tensor of floats of any format into dst, which must have the tensor's length; float64 is rounded.
 func (f *File) ReadFloat32(name string, dst []float32) error {
 	t, src, err := f.get(name)
 	if err != nil {
@@ -180,8 +180,8 @@ func (f *File) Int64s(name string) ([]int64, error) {
 	return out, nil
 }
 
-// Verify reads the whole file and compares it with the checksum that Write left in its metadata. Files without one,
-// which other programs wrote, pass.
+// Verify reads the whole file and compares it with the checksum in its metadata, which Encode writes. It returns nil for files
+// without a checksum, which other programs wrote.
 func (f *File) Verify() error {
 	want, ok := f.header.metadata[checksumKey]
 	if !ok {
@@ -189,7 +189,7 @@ func (f *File) Verify() error {
 	}
 	i := bytes.Index(f.header.raw, []byte(checksumPrefix))
 	if i < 0 {
-		return nil // rewritten by a program that kept the metadata in a spelling of its own
+		return nil // another program rewrote the file and formatted the metadata differently
 	}
 	i += len(checksumPrefix)
 	sum := crc32.Update(0, castagnoli, f.header.raw[:i])

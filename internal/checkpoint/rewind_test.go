@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestRewind goes back to every step there is, and to the beginning: what was after it is gone, and training goes on.
+// TestRewind goes back to every step, and to the beginning. Later checkpoints are removed, and training can continue.
 func TestRewind(t *testing.T) {
 	for to, want := range map[int][]int{-1: nil, 0: nil, 1: {1}, 2: {1, 2}, 3: {1, 2, 3}, 9: {1, 2, 3}} {
 		r := newRun(t)

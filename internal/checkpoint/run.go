@@ -29,20 +29,20 @@ const (
 	lockFile      = filelock.Name
 )
 
-// Run is a run directory. One that CreateRun or ResumeRun returned holds the run's lock and may write; one that
-// OpenRun returned only reads. A Run is used by one goroutine at a time.
+// Run is a run directory. A Run from CreateRun or ResumeRun holds the run's lock and may write; a Run from OpenRun only
+// reads. It is not safe for concurrent use.
 type Run struct {
-	Dir  string
-	Keep int // checkpoints to keep; 0 means 2, so that one can be damaged
+	Dir  string // the directory
+	Keep int    // number of checkpoints to keep; 0 means 2, in case one is damaged
 
 	disk    *atomicfile.Disk
 	lock    io.Closer
 	metrics *atomicfile.File
 }
 
-// CreateRun begins a run in a directory that is missing or empty, or that a killed CreateRun left unfinished, and
-// locks it. The caller adds the tokenizer and what else belongs inside, and config.json last (WriteConfig): only then
-// is the directory a run. The error is ErrExists where there is a run already, or other files.
+// CreateRun makes a run in a directory and locks it. The directory must be missing or empty, or have only files of a CreateRun
+// that was killed. The caller adds the tokenizer and other files, and config.json last (WriteConfig): only then is the directory
+// a run. The error is ErrExists if the directory has a run or other files.
 func CreateRun(dir string) (*Run, error) {
 	return createRun(dir, new(atomicfile.Disk))
 }
@@ -58,7 +58,7 @@ func createRun(dir string, disk *atomicfile.Disk) (*Run, error) {
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
-	err := Free(dir) // again, now that nobody else can be creating it
+	err := Free(dir) // again: with the lock, no other process can be creating it
 	if err == nil {
 		err = r.clear()
 	}
@@ -71,12 +71,12 @@ func createRun(dir string, disk *atomicfile.Disk) (*Run, error) {
 	return r, nil
 }
 
-// unfinished lists what a run directory may hold before it has a config.json. It is copies of other files only: a
-// directory that holds more may be a run that lost its config.json, and is nothing to clear away.
+// unfinished lists the files that a run directory may have before config.json. They are copies, which may be removed. A
+// directory with other files may be a run whose config.json was lost, so it must not be cleared.
 var unfinished = []string{lockFile, TokenizerFile, AutoencoderIn}
 
-// Free makes sure that CreateRun can begin a run in dir without anything getting lost, and changes nothing: ErrExists
-// where there is a run already, or something else than an empty directory, another error where no directory can be made.
+// Free checks that CreateRun can make a run in dir without a loss of files. It changes nothing. The error is ErrExists if dir is
+// a run, or anything but an empty directory. There is another error if the directory cannot be made.
 func Free(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,7 +91,7 @@ func Free(dir string) error {
 		return fmt.Errorf("create the run: %w", cannot)
 	}
 	if err != nil {
-		return nil // nothing is there yet
+		return nil // it does not exist yet
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -112,7 +112,7 @@ func Free(dir string) error {
 	return nil
 }
 
-// clear removes what a killed CreateRun left; Free has seen that there is nothing else.
+// clear removes the files of a killed CreateRun. Free has checked that there are no others.
 func (r *Run) clear() error {
 	entries, err := os.ReadDir(r.Dir)
 	if err != nil {
@@ -129,8 +129,8 @@ func (r *Run) clear() error {
 	return nil
 }
 
-// Abandon removes what was added to a run that got no config.json, gives the lock back, and removes the directory where
-// nothing else is in it.
+// Abandon undoes CreateRun before WriteConfig: it removes the files that were added, releases the lock, and removes the
+// directory if it is empty.
 func (r *Run) Abandon() error {
 	r.mustWrite()
 	var errs []error
@@ -147,13 +147,13 @@ func (r *Run) Abandon() error {
 	return errors.Join(errs...)
 }
 
-// AddWeights writes tensors to a file of the run directory, as model.safetensors of a run that trains nothing or
-// autoencoder/model.safetensors; see EncodeStreams. What a checkpoint holds goes through Save.
+// AddWeights writes tensors to a file of the run directory (see EncodeStreams). It is for model.safetensors of an imported
+// run and for autoencoder/model.safetensors. Save writes checkpoints.
 func (r *Run) AddWeights(name string, streams []Stream) error {
 	return r.Add(name, func(w io.Writer) error { return EncodeStreams(w, streams, nil) })
 }
 
-// OpenRun opens a run for reading, also while another process trains it. The error is ErrNotRun where there is none.
+// OpenRun opens a run for reading. Another process may train it meanwhile. The error is ErrNotRun if dir is not a run.
 func OpenRun(dir string) (*Run, error) {
 	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -164,8 +164,8 @@ func OpenRun(dir string) (*Run, error) {
 	return &Run{Dir: dir, disk: new(atomicfile.Disk)}, nil
 }
 
-// ResumeRun opens a run for training on, locks it (ErrLocked where another process trains it) and removes what killed
-// writers left. Read Latest next, then cut the metrics back with TrimMetrics.
+// ResumeRun opens a run for training, locks it, and removes unfinished files of killed writers. The error is ErrLocked if
+// another process trains it. The caller should read Latest next, and then call TrimMetrics.
 func ResumeRun(dir string) (*Run, error) {
 	return resumeRun(dir, new(atomicfile.Disk))
 }
@@ -185,7 +185,7 @@ func resumeRun(dir string, disk *atomicfile.Disk) (*Run, error) {
 	return r, nil
 }
 
-// recover finishes or undoes what a killed process was doing.
+// recover completes or undoes the operation that a killed process was in.
 func (r *Run) recover() error {
 	for _, dir := range []string{r.Dir, r.Path(stateDir), r.Path(AutoencoderIn)} {
 		if err := r.disk.RemoveLeftovers(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -195,7 +195,7 @@ func (r *Run) recover() error {
 	return r.recoverReplaced()
 }
 
-// Close closes the metrics and gives the lock back.
+// Close closes the metrics and releases the lock.
 func (r *Run) Close() error {
 	var errs []error
 	if r.metrics != nil {
@@ -209,7 +209,7 @@ func (r *Run) Close() error {
 	return errors.Join(errs...)
 }
 
-// acquire takes the lock, or says who has it.
+// acquire takes the lock. Its error names the process that has it.
 func (r *Run) acquire() error {
 	f, err := filelock.Acquire(r.Path(lockFile))
 	if err != nil {
@@ -219,20 +219,20 @@ func (r *Run) acquire() error {
 	return nil
 }
 
-// mustWrite panics for a Run that is only open for reading, which is a programmer's error.
+// mustWrite panics for a Run that is open for reading only: writing to it is a bug of the caller.
 func (r *Run) mustWrite() {
 	if r.lock == nil {
 		panic("checkpoint: writing to a run that is not locked: use CreateRun or ResumeRun")
 	}
 }
 
-// Path is the path of something in the run directory.
+// Path returns the path of a file in the run directory.
 func (r *Run) Path(name ...string) string {
 	return filepath.Join(append([]string{r.Dir}, name...)...)
 }
 
-// Add writes a file of the run directory, in one step. The name may have one directory in it, as in
-// "autoencoder/config.json".
+// Add writes a file of the run directory atomically, with the content that fill writes. The name may contain one directory, as
+// in "autoencoder/config.json".
 func (r *Run) Add(name string, fill func(w io.Writer) error) error {
 	r.mustWrite()
 	path := r.Path(filepath.FromSlash(name))
@@ -262,7 +262,7 @@ func (r *Run) AddCopy(name, path string) error {
 	})
 }
 
-// AddBytes is Add for a file that is in memory.
+// AddBytes is Add with the content data.
 func (r *Run) AddBytes(name string, data []byte) error {
 	return r.Add(name, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -270,8 +270,8 @@ func (r *Run) AddBytes(name string, data []byte) error {
 	})
 }
 
-// WriteConfig writes a configuration, a struct as package config has them, to config.json. That makes the directory a run:
-// everything else that it needs must be there.
+// WriteConfig writes a configuration to config.json; see config.Encode. That makes the directory a run, so all other files must
+// be written before.
 func (r *Run) WriteConfig(v any) error {
 	data, err := config.Encode(v)
 	if err != nil {
@@ -280,7 +280,7 @@ func (r *Run) WriteConfig(v any) error {
 	return r.AddBytes(ConfigFile, data)
 }
 
-// Weights opens the run's newest weights and verifies them.
+// Weights opens the run's newest weights and verifies their checksum. The error is ErrNoCheckpoint if there are none.
 func (r *Run) Weights() (*File, error) {
 	f, err := Open(r.Path(ModelFile))
 	if errors.Is(err, fs.ErrNotExist) { // killed between the first commit and its link

@@ -11,13 +11,13 @@ import (
 	"testing"
 )
 
-// progress is a trainer's state in these tests.
+// progress is the trainer's state in these tests.
 type progress struct {
 	Position int      `json:"position"`
 	Notes    []string `json:"notes"`
 }
 
-// stateAt is a checkpoint whose every number follows from the step.
+// stateAt returns a state whose numbers all depend on the step.
 func stateAt(step int) State {
 	weights := func(n int) []float32 {
 		w := make([]float32, n)
@@ -33,7 +33,7 @@ func stateAt(step int) State {
 	}
 }
 
-// checkSaved demands that a checkpoint is stateAt(its step), throughout.
+// checkSaved checks that a checkpoint has the content of stateAt.
 func checkSaved(t *testing.T, s *Saved) {
 	t.Helper()
 	want := stateAt(s.Step)
@@ -53,7 +53,7 @@ func checkSaved(t *testing.T, s *Saved) {
 	}
 }
 
-// newRun is a run with a configuration and the given checkpoints, still locked.
+// newRun makes a run with a configuration and the given checkpoints. It is still locked.
 func newRun(t *testing.T, steps ...int) *Run {
 	t.Helper()
 	r, err := CreateRun(filepath.Join(t.TempDir(), "run"))
@@ -74,7 +74,7 @@ func newRun(t *testing.T, steps ...int) *Run {
 	return r
 }
 
-// listing is every file below dir, slash-separated.
+// listing returns the paths of all files below dir, with slashes.
 func listing(t *testing.T, dir string) []string {
 	t.Helper()
 	var names []string
@@ -177,7 +177,7 @@ func TestSameStepAgain(t *testing.T) {
 	}
 }
 
-// TestTrainer reads the trainer's state without the weights, of the newest checkpoint that says what it is.
+// TestTrainer reads the trainer's state without the weights, from the newest checkpoint whose state.json is undamaged.
 func TestTrainer(t *testing.T) {
 	var got progress
 	if err := newRun(t).Trainer(&got); !errors.Is(err, ErrNoCheckpoint) {
@@ -218,7 +218,7 @@ func TestCreateRunRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := newRun(t, 1)
-	lost := newRun(t, 1) // a run whose configuration was deleted holds weights all the same
+	lost := newRun(t, 1) // a run whose configuration was deleted still has weights
 	for _, r := range []*Run{run, lost} {
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
@@ -331,7 +331,7 @@ func TestPruneKeeps(t *testing.T) {
 	}
 }
 
-// TestAbandon: nothing is left of a run that came to nothing, and what lay there before stays.
+// TestAbandon: nothing is left of an abandoned run, and files that were there before stay.
 func TestAbandon(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	r, err := CreateRun(dir)

@@ -21,7 +21,7 @@ import (
 	"github.com/calm-go/calm/internal/atomicfile"
 )
 
-// rawFile is a file with the given header and number of bytes of data.
+// rawFile returns a file with the given header and that many bytes of data.
 func rawFile(header string, data int) []byte {
 	out := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(out, header...), make([]byte, data)...)
@@ -38,8 +38,8 @@ func TestHeaderRefuses(t *testing.T) {
 		{`{`, 0, "byte 9: header: unexpected EOF"},
 		{`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`, 4, "byte 61: header: unexpected EOF"},
 		{`{} {}`, 0, "byte 10: more text after the end of the header"},
-		{`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8, `byte 62: header: the name "a" stands twice`},
-		{`{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4, `the name "dtype" stands twice`},
+		{`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8, `byte 62: header: the name "a" occurs twice`},
+		{`{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4, `the name "dtype" occurs twice`},
 		{`{"a":3}`, 0, `byte 12: header: tensor "a": want an object`},
 		{`{"a":{"dtype":"F32","Shape":[1],"data_offsets":[0,4]}}`, 4, `tensor "a": unknown key "Shape"`},
 		{`{"a":{"shape":[1],"data_offsets":[0,4]}}`, 4, `tensor "a": want dtype, shape and data_offsets`},
@@ -90,7 +90,7 @@ func TestLengthRefuses(t *testing.T) {
 }
 
 func TestHeaderAccepts(t *testing.T) {
-	// Any order, spaces at the end, empty tensors, scalars, types that are only passed on.
+	// The reader accepts any order, spaces at the end, empty tensors, scalars, and types that calm cannot convert.
 	f, err := Parse("x", rawFile(`{"b":{"dtype":"U8","shape":[3],"data_offsets":[4,7]},"__metadata__":{"k":"v"},`+
 		`"a":{"data_offsets":[0,4],"shape":[],"dtype":"F32"},"e":{"dtype":"F32","shape":[0,5],"data_offsets":[4,4]}}   `, 7))
 	if err != nil {
@@ -170,9 +170,9 @@ func TestEncodeRefuses(t *testing.T) {
 		tensors []Tensor
 		want    string
 	}{
-		{[]Tensor{{Name: "", Data: one}}, `"" is no name`},
-		{[]Tensor{{Name: "__metadata__", Data: one}}, "is no name"},
-		{[]Tensor{{Name: "\xff", Data: one}}, "is no name"},
+		{[]Tensor{{Name: "", Data: one}}, `"" is not a valid name`},
+		{[]Tensor{{Name: "__metadata__", Data: one}}, "is not a valid name"},
+		{[]Tensor{{Name: "\xff", Data: one}}, "is not a valid name"},
 		{[]Tensor{{Name: "a", Data: one}, {Name: "a", Data: one}}, `tensor "a": jsontext: duplicate object member name "a"`},
 		{[]Tensor{{Name: "a", Data: one, Ints: []int64{1}}}, `tensor "a" has both floats and integers`},
 		{[]Tensor{{Name: "a", Shape: []int{2}, Data: one}}, `tensor "a" has shape [2] and 1 numbers`},
@@ -185,7 +185,7 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-// TestEncodeBytes pins the file down to the byte: the format is read by others, and equal states have equal files.
+// TestEncodeBytes checks the exact bytes of a file: other programs read the format, and equal states have equal files.
 func TestEncodeBytes(t *testing.T) {
 	a := Tensor{Name: "a", Shape: []int{2}, Data: []float32{1, -2}}
 	b := Tensor{Name: "b", Ints: []int64{-1}}
@@ -211,7 +211,7 @@ func TestEncodeBytes(t *testing.T) {
 	}
 }
 
-// TestEncodeRoundTrip also goes the way of big-endian machines.
+// TestEncodeRoundTrip also tests the conversion on big-endian machines.
 func TestEncodeRoundTrip(t *testing.T) {
 	native := littleEndian
 	t.Cleanup(func() { littleEndian = native })
@@ -224,7 +224,7 @@ func TestEncodeRoundTrip(t *testing.T) {
 			for _, d := range tensor.Shape {
 				n *= d
 			}
-			seed := rapid.Uint32().Draw(t, "seed") // long tensors, beyond the writer's buffer, without drawing each bit
+			seed := rapid.Uint32().Draw(t, "seed") // for tensors longer than the writer's buffer, without drawing each bit
 			if rapid.Bool().Draw(t, "floats") {
 				tensor.Data = make([]float32, n)
 			} else {
@@ -235,7 +235,7 @@ func TestEncodeRoundTrip(t *testing.T) {
 				if tensor.Ints != nil {
 					tensor.Ints[j] = int64(seed) << 20
 				} else if tensor.Data[j] = math.Float32frombits(seed); math.IsNaN(float64(tensor.Data[j])) {
-					tensor.Data[j] = 0 // DeepEqual has no NaN
+					tensor.Data[j] = 0 // DeepEqual finds NaN unequal to itself
 				}
 			}
 			list = append(list, tensor)
@@ -274,7 +274,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A file that is open stays what it was when its name is given to another.
+	// An open file keeps its content when another file gets its name.
 	if err := write(path, Tensor{Name: "b", Data: []float32{4}}); err != nil {
 		t.Fatal(err)
 	}
@@ -294,8 +294,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// FuzzParse: no file makes the reader panic or allocate out of proportion, and what it accepts can be read. The length
-// before the header is right but for the number added to it, since a random one is hardly ever.
+// FuzzParse: no file makes the reader panic or use memory out of proportion, and every accepted file can be read. The length
+// of the header is the right one plus a number, since a random one would almost always be wrong.
 func FuzzParse(f *testing.F) {
 	add := func(header string, data int, off int64) { f.Add([]byte(header), make([]byte, data), off) }
 	add(`{}`, 0, 0)

@@ -17,18 +17,18 @@ import (
 	"github.com/calm-go/calm/internal/atomicfile"
 )
 
-// State is what a checkpoint holds.
+// State is the content of a checkpoint.
 type State struct {
 	Model     []Tensor          // the weights
-	Optimizer []Tensor          // all else of which there is much: moments, averages
-	Metadata  map[string]string // of model.safetensors
-	Trainer   any               // the trainer's own, as JSON: positions, seeds, decisions
+	Optimizer []Tensor          // other tensors: the optimizer's moments
+	Metadata  map[string]string // metadata of model.safetensors
+	Trainer   any               // the trainer's other state: position, seed, decisions; encoded as JSON
 }
 
 const (
 	stepPrefix    = "step-"
-	oldSuffix     = ".old"     // a checkpoint while one of the same step takes its place
-	damagedSuffix = ".damaged" // one that could not be read
+	oldSuffix     = ".old"     // of a checkpoint while a new one of the same step replaces it
+	damagedSuffix = ".damaged" // of a checkpoint that could not be read
 )
 
 func (r *Run) stepDir(step int) string { return r.Path(stateDir, stepPrefix+strconv.Itoa(step)) }
@@ -53,9 +53,9 @@ func (r *Run) Steps() ([]int, error) {
 	return steps, nil
 }
 
-// Save commits a checkpoint, makes its weights the run's and removes the oldest checkpoints. When it fails before the
-// commit, earlier checkpoints stand as they were and nothing of the new one is left; when it fails after the commit,
-// the error says so.
+// Save commits a checkpoint, makes its weights the run's weights, and removes the oldest checkpoints (see Run.Keep). If it fails
+// before the commit, earlier checkpoints are unchanged and nothing of the new one is left. If it fails after the commit, the
+// error says so. step must be 0 or more.
 func (r *Run) Save(step int, s State) error {
 	r.mustWrite()
 	if step < 0 {
@@ -76,7 +76,7 @@ func (r *Run) Save(step int, s State) error {
 
 // commit writes state/step-N.
 func (r *Run) commit(step int, s State) (err error) {
-	if r.metrics != nil { // what resuming trims by must not be newer than what it trims
+	if r.metrics != nil { // the metrics up to this step must be durable before the checkpoint is
 		if err := r.metrics.Sync(); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (r *Run) fill(dir string, step int, s State) error {
 	})
 }
 
-// replace renames a finished directory into place. One that is there already, of the same step, goes only then.
+// replace renames a finished directory into place. It removes an older checkpoint of the same step only after that.
 func (r *Run) replace(temp, final string) error {
 	old := final + oldSuffix
 	_, err := os.Lstat(final)
@@ -166,7 +166,7 @@ func (r *Run) replace(temp, final string) error {
 	return nil
 }
 
-// recoverReplaced ends a replacement that was cut short.
+// recoverReplaced completes a replacement that was interrupted.
 func (r *Run) recoverReplaced() error {
 	entries, err := os.ReadDir(r.Path(stateDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -190,7 +190,7 @@ func (r *Run) recoverReplaced() error {
 	return nil
 }
 
-// publish makes a checkpoint's weights the run's model.safetensors: by a hard link, or a copy where there are none.
+// publish makes a checkpoint's weights the run's model.safetensors: by a hard link, or a copy where links fail.
 func (r *Run) publish(step int) error {
 	from, to := filepath.Join(r.stepDir(step), ModelFile), r.Path(ModelFile)
 	temp := r.Path("." + ModelFile + atomicfile.Suffix)
@@ -203,7 +203,7 @@ func (r *Run) publish(step int) error {
 	if err := r.disk.Rename(temp, to); err != nil {
 		return errors.Join(err, r.disk.RemoveAll(temp))
 	}
-	// Renaming one name of a file to another of its names does nothing and leaves both.
+	// If to was a link to the same file already, the rename did nothing, and temp is left.
 	if err := r.disk.RemoveAll(temp); err != nil {
 		return err
 	}
@@ -230,7 +230,7 @@ func (r *Run) prune(newest int) error {
 	return nil
 }
 
-// explain says what a failed save means for the run.
+// explain adds to the error of a failed save which checkpoint the run still has.
 func (r *Run) explain(step int, err error) error {
 	err = fmt.Errorf("save the checkpoint of step %d: %w", step, err)
 	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
@@ -238,14 +238,14 @@ func (r *Run) explain(step int, err error) error {
 	switch {
 	case serr != nil || len(steps) == 0:
 	case full:
-		return fmt.Errorf("%w; the checkpoint of step %d stands: free some space and resume", err, steps[len(steps)-1])
+		return fmt.Errorf("%w; the checkpoint of step %d is intact: free some space and resume", err, steps[len(steps)-1])
 	default:
-		return fmt.Errorf("%w; the checkpoint of step %d stands", err, steps[len(steps)-1])
+		return fmt.Errorf("%w; the checkpoint of step %d is intact", err, steps[len(steps)-1])
 	}
 	return err
 }
 
-// summer counts and sums what it passes on.
+// summer is a writer that counts bytes and computes their CRC-32C.
 type summer struct {
 	w   io.Writer
 	n   int64

@@ -18,7 +18,7 @@ import (
 // stateFormat is the version of state.json.
 const stateFormat = 1
 
-// stateJSON is state.json. Its own checksum is that of its compact form with an empty one.
+// stateJSON is the content of state.json. CRC32C is the checksum of its compact JSON with an empty CRC32C.
 type stateJSON struct {
 	Format  int                `json:"format"`
 	Step    int                `json:"step"`
@@ -54,17 +54,17 @@ func encodeState(step int, files map[string]fileSum, trainer any) ([]byte, error
 	return append(data, '\n'), err
 }
 
-// Saved is a checkpoint read back. Close it.
+// Saved is an open checkpoint. It must be closed.
 type Saved struct {
-	Step             int
-	Model, Optimizer *File
-	Warnings         []string // newer checkpoints that were damaged, a line each
+	Step             int      // steps made at the checkpoint
+	Model, Optimizer *File    // model.safetensors and optimizer.safetensors
+	Warnings         []string // a line for each newer checkpoint that is damaged
 
 	path    string // of state.json
 	trainer jsontext.Value
 }
 
-// Trainer reads the trainer's own state into the struct that into points to. Unknown and repeated keys are refused.
+// Trainer decodes the trainer's state into the struct that into points to. Unknown and repeated keys are errors.
 func (s *Saved) Trainer(into any) error {
 	if err := json.Unmarshal(s.trainer, into, json.RejectUnknownMembers(true)); err != nil {
 		return damaged(s.path, "the trainer's state: %w", err)
@@ -75,10 +75,9 @@ func (s *Saved) Trainer(into any) error {
 // Close closes the files.
 func (s *Saved) Close() error { return errors.Join(s.Model.Close(), s.Optimizer.Close()) }
 
-// Latest opens the newest checkpoint whose checksums are right; that newer ones were damaged is in its Warnings.
-// ErrNoCheckpoint means that training begins at the beginning; that there are checkpoints and all are damaged is
-// another error. On a locked run, damaged checkpoints are moved out of the way (state/step-N.damaged), and the run's
-// model.safetensors is set right.
+// Latest opens the newest checkpoint with right checksums. Its Warnings list newer ones that are damaged. The error is
+// ErrNoCheckpoint if the run has no checkpoint; if all are damaged, it is another error. On a locked run, damaged checkpoints are
+// renamed (state/step-N.damaged), and model.safetensors becomes that of the checkpoint.
 func (r *Run) Latest() (*Saved, error) {
 	steps, err := r.Steps()
 	if err != nil {
@@ -101,7 +100,7 @@ func (r *Run) Latest() (*Saved, error) {
 	return nil, fmt.Errorf("no checkpoint of %s can be read: %w", r.Dir, errors.Join(bad...))
 }
 
-// settle makes a locked run agree with the checkpoint that was found.
+// settle makes a locked run consistent with the checkpoint that was found.
 func (r *Run) settle(s *Saved, skipped []int, bad []error) (err error) {
 	for _, e := range bad {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("going back to the checkpoint of step %d: %v", s.Step, e))
@@ -129,7 +128,7 @@ func (r *Run) settle(s *Saved, skipped []int, bad []error) (err error) {
 	return r.publish(s.Step)
 }
 
-// sameModel tells whether the file at path is the model, or a copy of it.
+// sameModel reports whether the file at path is the model or a copy of it.
 func sameModel(path string, model *File) bool {
 	a, errA := os.Stat(path)
 	b, errB := os.Stat(model.path)
@@ -144,8 +143,8 @@ func sameModel(path string, model *File) bool {
 	return f.Close() == nil && same
 }
 
-// Trainer reads what the newest checkpoint whose state.json is whole holds of the trainer's, as [Saved.Trainer] does, and
-// leaves the weights alone. ErrNoCheckpoint means that there is none.
+// Trainer is [Saved.Trainer] of the newest checkpoint whose state.json is undamaged. It does not read the weights. The error is
+// ErrNoCheckpoint if the run has no checkpoint.
 func (r *Run) Trainer(into any) error {
 	steps, err := r.Steps()
 	if err == nil && len(steps) == 0 {
@@ -199,7 +198,7 @@ func openSaved(dir string, step int) (s *Saved, err error) {
 	return s, nil
 }
 
-// openSummed opens one file of a checkpoint and compares it with what state.json says of it.
+// openSummed opens one file of a checkpoint and compares it with the size and the checksum in state.json.
 func openSummed(dir, name string, files map[string]fileSum) (*File, error) {
 	path := filepath.Join(dir, name)
 	want, ok := files[name]
@@ -221,7 +220,7 @@ func openSummed(dir, name string, files map[string]fileSum) (*File, error) {
 	return f, nil
 }
 
-// missing makes a file that is not there a damaged checkpoint; other errors may pass, and say nothing about it.
+// missing turns the error for a missing file into a *DamagedError. Other errors may be temporary, so they stay as they are.
 func missing(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return damaged(path, "the file is missing")

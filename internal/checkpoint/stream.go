@@ -15,19 +15,19 @@ import (
 	"github.com/calm-go/calm/internal/bfloat16"
 )
 
-// Stream is a named tensor of any format whose bytes come when they are asked for, so that models larger than memory
-// pass from file to file.
+// Stream is a tensor of any format that is read piece by piece, so that models larger than memory can be copied from file to
+// file.
 type Stream struct {
-	Name  string
-	DType DType
-	Shape []int // empty for a scalar
-	// Each hands out all bytes in their order, row-major and little endian, in pieces of whole numbers that are valid
-	// until the next. It is called as often as the bytes are wanted.
+	Name  string // the tensor's name
+	DType DType  // its number format
+	Shape []int  // its dimensions; empty for a scalar
+	// Each calls use with all bytes in order, row-major and little endian, in pieces of whole numbers. A piece is valid until
+	// the next. Each may be called several times. It returns the first error of use.
 	Each func(use func(piece []byte) error) error
 }
 
-// Stream returns a tensor of the file. A file that Open opened is read anew in pieces, not through its mapping, so that
-// what has passed takes no memory. It is valid until Close.
+// Stream returns a tensor of the file. If Open opened the file, Each reads it in pieces instead of using the mapping, so that
+// pages already read do not fill the memory. The stream is valid until Close.
 func (f *File) Stream(name string) (Stream, error) {
 	t, data, err := f.get(name)
 	if err != nil {
@@ -49,7 +49,7 @@ func (f *File) Stream(name string) (Stream, error) {
 	return s, nil
 }
 
-// eachPiece hands out what r has left.
+// eachPiece calls use with the content of r, in pieces.
 func eachPiece(r interface {
 	io.Reader
 	Size() int64
@@ -67,11 +67,11 @@ func eachPiece(r interface {
 	return nil
 }
 
-// pieceBytes is the size of the pieces in which large tensors are handed on: whole numbers of every format.
+// pieceBytes is the size of the pieces of large tensors. It is a multiple of every format's size.
 const pieceBytes = 1 << 20
 
-// EncodeStreams is Encode for tensors that are not in memory: each is read twice, for the checksum, which the header
-// holds, and to be written. Its bytes, too, follow from names, formats, shapes, values and metadata alone.
+// EncodeStreams is Encode for tensors that are not in memory. Each is read twice: for the checksum in the header, and to be
+// written. The bytes written depend only on names, formats, shapes, values and metadata, not on the order of streams.
 func EncodeStreams(w io.Writer, streams []Stream, metadata map[string]string) error {
 	order := slices.Clone(streams)
 	slices.SortFunc(order, func(a, b Stream) int {
@@ -109,7 +109,7 @@ func EncodeStreams(w io.Writer, streams []Stream, metadata map[string]string) er
 	return nil
 }
 
-// each is Each, with a count of the bytes: a source that gives too few would shift all tensors behind.
+// each is Each with a check of the number of bytes: with too few, all tensors after this one would be shifted.
 func (s Stream) each(use func([]byte) error) error {
 	want, err := s.size()
 	if err != nil {
@@ -126,14 +126,14 @@ func (s Stream) each(use func([]byte) error) error {
 	return err
 }
 
-// size is the number of bytes, or what is wrong with the description.
+// size returns the number of bytes. The error says what is wrong with name, format or shape.
 func (s Stream) size() (int64, error) {
 	if s.Name == "" || s.Name == metadataKey || !utf8.ValidString(s.Name) {
-		return 0, fmt.Errorf("%q is no name for a tensor", s.Name)
+		return 0, fmt.Errorf("%q is not a valid name for a tensor", s.Name)
 	}
 	n := s.DType.Bytes()
 	if n == 0 {
-		return 0, fmt.Errorf("tensor %q has no format that could be written: %q", s.Name, string(s.DType))
+		return 0, fmt.Errorf("tensor %q has the unknown format %q", s.Name, string(s.DType))
 	}
 	for _, d := range s.Shape {
 		if d < 0 || d > 0 && n > math.MaxInt/8/d {
@@ -144,9 +144,8 @@ func (s Stream) size() (int64, error) {
 	return int64(n), nil
 }
 
-// As returns the tensor with its floats rounded to another format of floats (F32, BF16 or F16), to the nearest and to
-// even between two. It is the tensor itself where that is its format. A number that would become infinite is an
-// error of Each.
+// As returns the tensor with its floats converted to format d: F32, BF16 or F16. They are rounded to nearest, ties to even. If
+// the tensor has format d already, it is unchanged. Each returns an error where a finite number would become infinite.
 func (s Stream) As(d DType) Stream {
 	if d == s.DType {
 		return s
@@ -190,19 +189,19 @@ func appendFloats(dst []byte, values []float32, d DType) ([]byte, error) {
 		narrow, infinity = bfloat16.FromFloat32, 0x7f80
 	case F16:
 	default:
-		return nil, fmt.Errorf("%s is no format that floats are rounded to", d)
+		return nil, fmt.Errorf("floats cannot be converted to %s", d)
 	}
 	for _, v := range values {
 		h := narrow(v)
 		if h&0x7fff == infinity && !math.IsInf(float64(v), 0) {
-			return nil, fmt.Errorf("%g is beyond what %s can hold: choose a wider format", v, d)
+			return nil, fmt.Errorf("%g is too large for %s: choose a wider format", v, d)
 		}
 		dst = le.AppendUint16(dst, h)
 	}
 	return dst, nil
 }
 
-// toFloat16 rounds to an IEEE half, to nearest, ties to even; beyond the largest it is infinite. A NaN stays one.
+// toFloat16 rounds to an IEEE 754 half, to nearest, ties to even. Larger numbers become infinite; NaN stays NaN.
 func toFloat16(v float32) uint16 {
 	b := math.Float32bits(v)
 	sign, exponent, fraction := uint16(b>>16)&0x8000, int(b>>23&255)-127+15, b&0x7fffff
@@ -212,10 +211,10 @@ func toFloat16(v float32) uint16 {
 	case exponent >= 31:
 		return sign | 0x7c00
 	case exponent < -10:
-		return sign // less than half of the smallest
+		return sign // less than half of the smallest half
 	}
 	shift := 13
-	if exponent <= 0 { // subnormal: the leading one becomes a digit
+	if exponent <= 0 { // subnormal: the leading 1 is explicit
 		fraction |= 0x800000
 		shift += 1 - exponent
 		exponent = 0
@@ -223,7 +222,7 @@ func toFloat16(v float32) uint16 {
 	h := uint32(exponent)<<10 + fraction>>shift
 	rest, half := fraction&(1<<shift-1), uint32(1)<<(shift-1)
 	if rest > half || rest == half && h&1 == 1 {
-		h++ // may carry into the exponent, as it should
+		h++ // a carry into the exponent is right
 	}
 	return sign | uint16(h)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/calm-go/calm/internal/bfloat16"
 )
 
-// raw is a stream of given bytes, in pieces of 6 numbers.
+// raw returns a stream of the given bytes, in pieces of 6 numbers.
 func raw(name string, d DType, shape []int, data []byte) Stream {
 	return Stream{Name: name, DType: d, Shape: shape, Each: func(use func([]byte) error) error {
 		for piece := range slices.Chunk(data, 6*d.Bytes()) {
@@ -25,7 +25,7 @@ func raw(name string, d DType, shape []int, data []byte) Stream {
 	}}
 }
 
-// bytesOfStream collects what a stream hands out.
+// bytesOfStream collects the bytes of a stream.
 func bytesOfStream(t *testing.T, s Stream) []byte {
 	t.Helper()
 	var out []byte
@@ -35,7 +35,7 @@ func bytesOfStream(t *testing.T, s Stream) []byte {
 	return out
 }
 
-// TestStreams: tensors of every format go through a file unchanged, in any order, with a checksum that holds.
+// TestStreams: tensors of every format, in any order, are unchanged after writing and reading, and the checksum is right.
 func TestStreams(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var streams []Stream
@@ -68,7 +68,7 @@ func TestStreams(t *testing.T) {
 		}
 	}
 	if _, err := f.Stream("none"); err == nil {
-		t.Error("a stream of no tensor")
+		t.Error("a stream of a missing tensor")
 	}
 }
 
@@ -82,11 +82,11 @@ func TestStreamsThatFail(t *testing.T) {
 	}{
 		"too few bytes": {raw("a", F32, []int{3}, make([]byte, 8)), "gave 8 bytes; want 12"},
 		"too many":      {raw("a", BF16, []int{3}, make([]byte, 8)), "gave 8 bytes; want 6"},
-		"unknown type":  {raw("a", "F5", []int{3}, nil), "no format"},
+		"unknown type":  {raw("a", "F5", []int{3}, nil), "unknown format"},
 		"bad shape":     {raw("a", F32, []int{math.MaxInt, 3}, nil), "cannot have shape"},
-		"no name":       {raw("", F32, []int{0}, nil), "no name"},
+		"no name":       {raw("", F32, []int{0}, nil), "is not a valid name"},
 		"its source":    {fails, "broken"},
-		"too large":     {raw("a", F32, []int{1}, binary.LittleEndian.AppendUint32(nil, math.Float32bits(65520))).As(F16), "65520 is beyond"},
+		"too large":     {raw("a", F32, []int{1}, binary.LittleEndian.AppendUint32(nil, math.Float32bits(65520))).As(F16), "65520 is too large"},
 		"integers":      {raw("a", I32, []int{1}, make([]byte, 4)).As(F16), "cannot become F16"},
 	} {
 		err := EncodeStreams(new(bytes.Buffer), []Stream{c.s}, nil)
@@ -96,7 +96,7 @@ func TestStreamsThatFail(t *testing.T) {
 	}
 }
 
-// TestRounding compares both 16-bit formats with the nearest of their values, found by looking at all neighbours.
+// TestRounding checks for both 16-bit formats that no other value is nearer than the rounded one.
 func TestRounding(t *testing.T) {
 	widen := map[DType]func(uint16) float32{
 		F16:  float16,
@@ -113,7 +113,7 @@ func TestRounding(t *testing.T) {
 		}
 		for range 200000 {
 			v := math.Float32frombits(r.Uint32())
-			if r.IntN(2) == 0 { // where halves lie, subnormal ones too
+			if r.IntN(2) == 0 { // in the range of halves, with subnormal ones
 				v = float32(math.Ldexp(r.Float64()*2-1, r.IntN(44)-28))
 			}
 			if v != v {
@@ -144,7 +144,7 @@ func TestRounding(t *testing.T) {
 	}
 }
 
-// TestAs: float32 to 16 bits and back goes through whole pieces, also where they are larger than a buffer.
+// TestAs converts float32 to 16 bits and back, with pieces larger than the buffer.
 func TestAs(t *testing.T) {
 	n := 3<<14 + 5
 	values := make([]float32, n)

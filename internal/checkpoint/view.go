@@ -7,16 +7,16 @@ import (
 	"github.com/calm-go/calm/internal/kernel"
 )
 
-// viewAlign is where a tensor has to begin in memory to be used where it lies: at a cache line, so that no vector of
-// numbers straddles two. Write begins the data of a file there; what other programs write may lie anywhere.
+// viewAlign is the alignment in memory, in bytes, of a tensor that is used without copying it. It is a cache line, so that no
+// vector of numbers straddles two lines. Encode aligns the data of a file so; other programs may not.
 const viewAlign = 64
 
-// Float32View is a tensor of F32 as it lies in the file, valid until Close. The memory may be the system's own copy of
-// the file: it is shared, and writing to it ends the program. It is nil where the tensor has another format or lies
-// askew, and has to be copied (ReadFloat32).
+// Float32View returns a tensor of F32 in the mapped file, without copying it. It is valid until Close. The memory is read-only:
+// writing to it crashes the program. It returns nil where the tensor has another format or is not aligned to a cache line; use
+// ReadFloat32 then.
 func (f *File) Float32View(name string) []float32 { return view[float32](f, name, F32) }
 
-// BF16View is Float32View for a tensor of BF16.
+// BF16View is Float32View for a tensor of BF16. The elements are the upper 16 bits of float32.
 func (f *File) BF16View(name string) []uint16 { return view[uint16](f, name, BF16) }
 
 func view[T float32 | uint16](f *File, name string, want DType) []T {
@@ -31,8 +31,8 @@ func view[T float32 | uint16](f *File, name string, want DType) []T {
 	return unsafe.Slice((*T)(p), t.Len())
 }
 
-// ReadBF16 reads a tensor of floats of any size into memory that is there, each number rounded to the nearest bfloat16:
-// dst must be as long as the tensor.
+// ReadBF16 reads a tensor of floats of any format into dst, which must have the tensor's length. It rounds each number to the
+// nearest bfloat16.
 func (f *File) ReadBF16(name string, dst []uint16) error {
 	t, src, err := f.get(name)
 	if err != nil {

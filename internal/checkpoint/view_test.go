@@ -9,8 +9,7 @@ import (
 	"github.com/calm-go/calm/internal/bfloat16"
 )
 
-// TestViews: a tensor that begins at a cache line is there without a copy, one that does not must be copied, and none is
-// taken for another format.
+// TestViews: only a tensor that is aligned to a cache line and has the right format has a view. Others must be copied.
 func TestViews(t *testing.T) {
 	a := Tensor{Name: "a", Shape: []int{4, 5}, Data: make([]float32, 20)} // 80 bytes: b begins in the middle of a line
 	b := Tensor{Name: "b", Shape: []int{3}, Data: []float32{1, 1.0078125, 3}}
@@ -32,7 +31,7 @@ func TestViews(t *testing.T) {
 		t.Error("a was copied")
 	}
 	if f.Float32View("b") != nil || f.BF16View("a") != nil || f.Float32View("c") != nil {
-		t.Error("a view of what lies askew, of another format, or of nothing")
+		t.Error("a view of a tensor that is not aligned, of another format, or missing")
 	}
 	half := make([]uint16, 3)
 	if err := f.ReadBF16("b", half); err != nil || half[1] != bfloat16.FromFloat32(1.0078125) || half[2] != bfloat16.FromFloat32(3) {
@@ -46,11 +45,11 @@ func TestViews(t *testing.T) {
 		t.Fatal(err)
 	}
 	if askew.Float32View("a") != nil {
-		t.Error("a view of what lies askew")
+		t.Error("a view of a tensor that is not aligned")
 	}
 }
 
-// aligned copies data to so many bytes after a cache line.
+// aligned copies data to memory that begins after bytes after a cache line.
 func aligned(data []byte, after int) []byte {
 	buf := make([]byte, len(data)+128)
 	for i := range 64 {

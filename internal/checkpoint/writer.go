@@ -15,26 +15,26 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Tensor is a named tensor in row-major order: Data, written as F32, or Ints, written as I64. The other one is nil.
+// Tensor is a named tensor, row-major. It has either Data or Ints; the other is nil.
 type Tensor struct {
-	Name  string
-	Shape []int // empty for a scalar
-	Data  []float32
-	Ints  []int64
+	Name  string    // unique in a file
+	Shape []int     // its dimensions; empty for a scalar
+	Data  []float32 // floats, written as F32
+	Ints  []int64   // integers, written as I64
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// The header carries the CRC-32C of the file, in which these eight digits are noChecksum.
+// The header has the CRC-32C of the file. It is computed with noChecksum in place of its eight digits.
 const (
 	checksumKey    = "calm.crc32c"
 	checksumPrefix = `"` + checksumKey + `":"`
 	noChecksum     = "00000000"
 )
 
-// Encode writes tensors as a safetensors file. The bytes follow from the tensors and the metadata alone: I64 before F32,
-// so that both are aligned, and by name within. Nothing is copied. "format": "pt", which the reference's loaders ask for,
-// is added to the metadata, and a checksum for File.Verify.
+// Encode writes tensors as a safetensors file. The bytes depend only on the tensors and the metadata: I64 tensors come before
+// F32, so that both are aligned, and each are sorted by name. The tensors are not copied. The metadata also gets
+// "format": "pt", which the reference's loaders need, and a checksum for File.Verify.
 func Encode(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	buf := make([]byte, 0, 1<<16)
 	streams := make([]Stream, len(tensors))
@@ -73,7 +73,7 @@ func encodeHeader(order []Stream, metadata map[string]string) ([]byte, error) {
 	}
 	e.put(jsontext.EndObject)
 	head := bytes.TrimRight(out.Bytes(), "\n")
-	for (8+len(head))%viewAlign != 0 { // and at a cache line of memory, for views
+	for (8+len(head))%viewAlign != 0 {
 		head = append(head, ' ')
 	}
 	if len(head) > maxHeaderBytes {
@@ -82,7 +82,7 @@ func encodeHeader(order []Stream, metadata map[string]string) ([]byte, error) {
 	return head, e.err
 }
 
-// headerEncoder writes JSON to a buffer and keeps the first error: of names that are no UTF-8 or stand twice.
+// headerEncoder writes JSON to a buffer and keeps the first error: names that are not UTF-8 or occur twice.
 type headerEncoder struct {
 	*jsontext.Encoder
 	err error
@@ -94,7 +94,7 @@ func (e *headerEncoder) put(tokens ...jsontext.Token) {
 	}
 }
 
-// tensor writes the entry of a tensor, whose numbers are at [begin, end) of the data.
+// tensor writes the entry of a tensor with data_offsets [begin, end).
 func (e *headerEncoder) tensor(t Stream, begin, end int64) {
 	e.put(jsontext.String(t.Name), jsontext.BeginObject, jsontext.String("dtype"), jsontext.String(string(t.DType)),
 		jsontext.String("shape"), jsontext.BeginArray)
@@ -125,7 +125,8 @@ func (t Tensor) check() error {
 	return err
 }
 
-// chunks hands out the tensor's bytes, little endian: as they lie in memory, or else in pieces that fit buf.
+// chunks calls use with the tensor's bytes, little endian: the memory itself on a little-endian machine, else converted pieces
+// of the size of buf.
 func (t Tensor) chunks(buf []byte, use func([]byte) error) error {
 	if littleEndian {
 		if err := use(bytesOf(t.Data)); err != nil {

@@ -1,5 +1,5 @@
-// Package filelock keeps two processes from working on one directory, by a lock on a file in it that ends with its
-// process, however that ends.
+// Package filelock keeps two processes from working on the same directory. It locks a file in the directory. The lock ends when
+// its process ends, even if the process is killed.
 package filelock
 
 import (
@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// Name is the file that directories are locked by.
+// Name is the name of the lock file in a directory.
 const Name = ".lock"
 
-// ErrHeld says that another process, or this one, has the lock.
+// ErrHeld is returned when another process, or this one, has the lock.
 var ErrHeld = errors.New("in use by another process")
 
-// errUnsupported says that a file system has no locks.
+// errUnsupported is returned by lock on a file system without locks.
 var errUnsupported = errors.New("no locks here")
 
-// Acquire takes the lock on the file at path, which it creates where it is missing, and does not wait: an error that is
-// ErrHeld names the process that has it. Closing the file gives the lock back. The file stays: removing it would let two
-// processes lock two files of one name. On a file system without locks there is none: better unlocked than not at all.
+// Acquire takes the lock on the file at path, which it creates if it is missing. It does not wait: if another process has the
+// lock, the error is ErrHeld and names the process. Close releases the lock. The file stays, since removing it would let two
+// processes lock two files with the same name. On a file system without locks Acquire succeeds without a lock.
 func Acquire(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/calm-go/calm/internal/filelock"
 )
 
-// lockAndWait makes the test's own program a process that takes the lock, says so, and waits to be killed.
+// lockAndWait is the environment variable that makes the test binary take a lock, print that it has it, and wait for a kill.
 const lockAndWait = "CALM_TEST_LOCK"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 
 func TestAcquire(t *testing.T) {
 	path := filepath.Join(t.TempDir(), filelock.Name)
-	for range 2 { // closing gives it back
+	for range 2 { // closing releases it
 		lock, err := filelock.Acquire(path)
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ func TestAcquire(t *testing.T) {
 	}
 }
 
-// TestEndsWithItsProcess: another process's lock holds until it is killed.
+// TestEndsWithItsProcess: the lock of another process ends when that process is killed.
 func TestEndsWithItsProcess(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lock locks a byte far behind the file's content, which others can then read: locks are mandatory on Windows.
+// lock locks a byte far beyond the file's content. Locks are mandatory on Windows, and other processes must be able to read the
+// content.
 func lock(f *os.File) error {
 	at := windows.Overlapped{OffsetHigh: 1 << 30}
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)

@@ -1,5 +1,5 @@
-// Package filetype recognises files that are not what their name says, by their first bytes: what was downloaded in place
-// of the weights of a model, and weights in another format.
+// Package filetype recognises, by their first bytes, files that do not have the expected format: downloads that failed, and
+// weights in other formats.
 package filetype
 
 import (
@@ -11,20 +11,20 @@ import (
 	"unicode/utf8"
 )
 
-// HeadBytes is how much of a file Mistaken looks at.
+// HeadBytes is the number of bytes at the beginning of a file that Mistaken uses.
 const HeadBytes = 512
 
-// Formats that a file may be wanted in.
+// Formats that a caller of Mistaken may expect.
 const (
 	Safetensors = "safetensors"
 	Torch       = "torch" // a zip archive of torch.save
 	Text        = "text"  // JSON and the like
 )
 
-// lfs begins a pointer of Git LFS, https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
+// lfs is the beginning of a Git LFS pointer, https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md.
 const lfs = "version https://git-lfs.github.com/spec/"
 
-// magics are the first bytes of formats, with what such a file is and what to do.
+// magics lists formats by their first bytes, with a description of such a file and advice.
 var magics = []struct{ magic, is, do, format string }{
 	{"PK\x03\x04", "it is a zip archive, as torch.save writes", "give it a name that ends in .bin, as in pytorch_model.bin", Torch},
 	{"\x80\x02", "it is a Python pickle, no zip archive as torch.save has written since version 1.6", "load it in Python and save it again", ""},
@@ -36,8 +36,8 @@ var magics = []struct{ magic, is, do, format string }{
 	{"\x89HDF\r\n\x1a\n", "it is a file of Keras (HDF5), not a safetensors file", "bring the model's safetensors", ""},
 }
 
-// Mistaken says what a file is and what to do, where its first bytes show that it does not have the format wanted; "" where
-// they do not show it. size is the file's.
+// Mistaken returns what a file is and what to do about it, if its first bytes (head) show that it does not have the format
+// wanted. Otherwise it returns "". size is the size of the file in bytes.
 func Mistaken(head []byte, size int64, wanted string) string {
 	head = head[:min(len(head), HeadBytes)]
 	start := bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n"))
@@ -64,7 +64,7 @@ func Mistaken(head []byte, size int64, wanted string) string {
 	return ""
 }
 
-// isSafetensors reports whether a file begins with the length of a header, and the header with a brace.
+// isSafetensors reports whether a file begins with a possible length of a header, followed by a brace.
 func isSafetensors(head []byte, size int64) bool {
 	if len(head) < 9 || head[8] != '{' {
 		return false
@@ -73,9 +73,9 @@ func isSafetensors(head []byte, size int64) bool {
 	return n >= 2 && size >= 8 && n <= uint64(size-8)
 }
 
-// text returns the first words of a file that begins as text does.
+// text returns the beginning of the first line of a file that looks like text.
 func text(head []byte, size int64) (string, bool) {
-	if int64(len(head)) < size { // a letter may be cut at the end
+	if int64(len(head)) < size { // the last character may be incomplete
 		for n := 0; n < utf8.UTFMax && !utf8.Valid(head); n++ {
 			head = head[:max(0, len(head)-1)]
 		}

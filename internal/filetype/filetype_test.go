@@ -15,7 +15,7 @@ const (
 func TestMistaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		content                  string
-		safetensors, torch, text string // words of what is said where each is wanted; "" for nothing
+		safetensors, torch, text string // words of the result when each is wanted; "" for an empty result
 	}{
 		"lfs pointer":      {pointer, "git lfs pull", "git lfs pull", "git lfs pull"},
 		"web page":         {"<!DOCTYPE html>\n<html><head><title>Login", "web page", "web page", "web page"},

@@ -1,4 +1,5 @@
-// Package memtest bounds what a reader of untrusted bytes allocates. It imports nothing, so that every package can use it.
+// Package memtest tests how much memory a reader of untrusted bytes allocates. It imports no package of calm, so that all of them
+// can use it.
 package memtest
 
 import (
@@ -6,8 +7,8 @@ import (
 	"testing"
 )
 
-// Within begins to count what is allocated, and returns the end of it: more than some bytes and 500 for each byte of input
-// is an error.
+// Within starts to count allocated bytes. The function that it returns ends the count: it reports an error if more than some
+// bytes, plus 500 for each byte of input, were allocated.
 func Within(t testing.TB, input, some int) func() {
 	var before runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -15,7 +16,7 @@ func Within(t testing.TB, input, some int) func() {
 		t.Helper()
 		var after runtime.MemStats
 		runtime.ReadMemStats(&after)
-		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(some+500*input); got > most {
+		if got, limit := after.TotalAlloc-before.TotalAlloc, uint64(some+500*input); got > limit {
 			t.Errorf("%d bytes of input took %d bytes of memory", input, got)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package plural counts things in English: 1 document, 2 documents.
+// Package plural writes counts in English: 1 document, 2 documents.
 package plural
 
 import (
@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Count says how many there are of a thing, which is given in the singular; of several words the first is the thing:
-// "token of text".
+// Count returns n and the thing in singular or plural. thing is in the singular. Of several words the first is put into the
+// plural: "token of text" becomes "tokens of text".
 func Count[N ~int | ~int32 | ~int64 | ~uint64](n N, thing string) string {
 	return fmt.Sprintf("%d %s", n, Of(n, thing))
 }
 
-// Of is the thing alone, in the number of n.
+// Of returns the thing alone, in singular or plural.
 func Of[N ~int | ~int32 | ~int64 | ~uint64](n N, thing string) string {
 	if n == 1 {
 		return thing

@@ -4,5 +4,5 @@ package terminal
 
 import "os"
 
-// prepare reports whether a terminal obeys escape sequences.
+// prepare reports whether a terminal interprets escape sequences.
 func prepare(*os.File) bool { return true }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// prepare has a console obey escape sequences, and reports whether it does.
+// prepare makes a console interpret escape sequences, and reports whether it does.
 func prepare(f *os.File) bool {
 	h := windows.Handle(f.Fd())
 	var mode uint32

@@ -8,17 +8,17 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Status is a line that is written over again and again: where work stands. Other lines may be written above it. Where
-// nobody watches, each is a line of its own.
+// Status is a progress line on a terminal, which is overwritten again and again. Other lines can be written above it. Where the
+// output is not a terminal, every update is a new line.
 type Status struct {
 	to    *Writer
-	width int // columns of the line that stands there; 0 for none
+	width int // columns of the present line; 0: there is none
 }
 
-// essential is how many parts of a line are worth more than its title.
+// essential is the number of parts of a line that matter more than its title.
 const essential = 3
 
-// NewStatus returns a line on w, a Writer or what one is made of.
+// NewStatus returns a progress line on w. If w is not a Writer, it makes one.
 func NewStatus(w io.Writer) *Status {
 	t, ok := w.(*Writer)
 	if !ok {
@@ -27,29 +27,29 @@ func NewStatus(w io.Writer) *Status {
 	return &Status{to: t}
 }
 
-// Over reports whether the line is written over, and costs no room.
+// Over reports whether the line is overwritten, so that updates need no new lines.
 func (s *Status) Over() bool { return s.to.over }
 
-// Show writes the line anew: a title, which may be empty, and parts in the order of their importance. As many of the
-// parts stand there as the terminal's width has room for, and the title where it leaves room for the first three.
+// Show updates the line. It has a title, which may be empty, and parts in the order of their importance. Parts that do not fit
+// the terminal's width are left out, and so is a title that leaves no room for the first three parts.
 func (s *Status) Show(title string, parts ...string) {
 	if !s.to.over {
 		fmt.Fprintln(s.to, join(title, parts))
 		return
 	}
 	columns := s.to.columns()
-	line := fit(columns-1, title, parts) // a full line would end in the next one
+	line := fit(columns-1, title, parts) // after a full line, the cursor may be in the next one
 	_ = s.to.control(s.back(columns) + line + "\x1b[K")
 	s.width = runewidth.StringWidth(line)
 }
 
-// Print writes a line that stays, above the one that is written over.
+// Print writes a permanent line above the progress line.
 func (s *Status) Print(line string) {
 	s.End()
 	fmt.Fprintln(s.to, line)
 }
 
-// End takes the line away.
+// End removes the line.
 func (s *Status) End() {
 	if s.width > 0 {
 		_ = s.to.control(s.back(s.to.columns()) + "\x1b[K")
@@ -57,8 +57,8 @@ func (s *Status) End() {
 	}
 }
 
-// back brings the cursor to where the line begins. A window that has become narrower shows it in several rows; a terminal
-// that cuts lines off instead loses as many rows above it.
+// back returns the control sequence that moves the cursor to the beginning of the line. In a window that became narrower, the
+// line has several rows. On a terminal that cuts lines off instead, rows above the line are lost.
 func (s *Status) back(columns int) string {
 	if rows := (s.width + columns - 1) / columns; rows > 1 {
 		return fmt.Sprintf("\x1b[%dA\r\x1b[J", rows-1)
@@ -66,7 +66,7 @@ func (s *Status) back(columns int) string {
 	return "\r"
 }
 
-// fit joins what fits into so many columns.
+// fit joins the title and as many parts as fit into that many columns.
 func fit(columns int, title string, parts []string) string {
 	columns = max(columns, 1)
 	title = flat(title)
@@ -86,7 +86,7 @@ func fit(columns int, title string, parts []string) string {
 	return runewidth.Truncate(title, columns, "")
 }
 
-// join is a line of a title and parts.
+// join returns a line with a title and parts.
 func join(title string, parts []string) string {
 	line := strings.Join(parts, "  ")
 	if title != "" && line != "" {
@@ -95,7 +95,7 @@ func join(title string, parts []string) string {
 	return title + line
 }
 
-// flat is text that stays in its line and moves no cursor.
+// flat returns text on one line, without control characters.
 func flat(text string) string {
 	return Visible(strings.NewReplacer("\n", " ", "\t", " ").Replace(text))
 }

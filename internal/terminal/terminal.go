@@ -1,8 +1,8 @@
-// Package terminal writes for people who watch: text from outside cannot steer their terminal (Writer), and a line of
-// progress fits its width (Status).
+// Package terminal writes to terminals. A Writer keeps text from controlling the terminal; a Status is a progress line that fits
+// the terminal's width.
 //
-// Everything that a command prints goes through a Writer: what a model wrote, file names, prompts, what a server said. On a
-// terminal their control characters are shown instead of obeyed. A pipe or a file gets every byte as it is.
+// Everything that a command prints goes through a Writer: text from models, file names, prompts, answers of servers. On a
+// terminal their control characters are made visible and have no effect. A pipe or a file gets all bytes unchanged.
 package terminal
 
 import (
@@ -13,17 +13,16 @@ import (
 	"golang.org/x/term"
 )
 
-// Writer passes text on, with control characters made visible where it ends in a terminal. It is not safe for use from
-// several goroutines at once.
+// Writer writes text, and on a terminal makes control characters visible. It is not safe for concurrent use.
 type Writer struct {
 	w        io.Writer
 	terminal bool
-	over     bool       // lines can be written over
-	size     func() int // columns, 0 where it does not say
-	held     []byte     // the beginning of a character whose end has not been written yet
+	over     bool       // lines can be overwritten
+	size     func() int // the number of columns; 0: unknown
+	held     []byte     // the beginning of an incomplete character
 }
 
-// New returns a writer to w, which is a terminal if it is a file that is one.
+// New returns a Writer to w. It treats w as a terminal if w is an *os.File that is one.
 func New(w io.Writer) *Writer {
 	t := &Writer{w: w}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -37,10 +36,10 @@ func New(w io.Writer) *Writer {
 	return t
 }
 
-// Terminal reports whether somebody watches.
+// Terminal reports whether the output is a terminal.
 func (t *Writer) Terminal() bool { return t.terminal }
 
-// Write writes text. The count is of p's bytes, all of them unless there is an error.
+// Write writes text. It returns len(p), or 0 and an error.
 func (t *Writer) Write(p []byte) (int, error) {
 	if !t.terminal {
 		return t.w.Write(p)
@@ -55,7 +54,7 @@ func (t *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush writes what is left of a character that was cut off.
+// Flush writes the bytes of an incomplete character.
 func (t *Writer) Flush() error {
 	if len(t.held) == 0 {
 		return nil
@@ -66,7 +65,7 @@ func (t *Writer) Flush() error {
 	return err
 }
 
-// control writes text that steers the terminal.
+// control writes text with control sequences, unchanged.
 func (t *Writer) control(text string) error {
 	if err := t.Flush(); err != nil {
 		return err
@@ -75,7 +74,7 @@ func (t *Writer) control(text string) error {
 	return err
 }
 
-// columns returns the terminal's width now, which changes when its window does. A terminal that does not say has 80.
+// columns returns the terminal's present width; 80 if it is unknown.
 func (t *Writer) columns() int {
 	if n := t.size(); n > 0 {
 		return n
@@ -83,7 +82,7 @@ func (t *Writer) columns() int {
 	return 80
 }
 
-// unfinished returns how many bytes at the end of text may be the beginning of a character.
+// unfinished returns the number of bytes of an incomplete character at the end of text.
 func unfinished(text []byte) int {
 	for n := 1; n <= min(utf8.UTFMax-1, len(text)); n++ {
 		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {

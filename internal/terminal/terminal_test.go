@@ -17,10 +17,10 @@ func on(s *testkit.Screen) *Writer {
 	return &Writer{w: s, terminal: true, over: true, size: func() int { return s.Columns() }}
 }
 
-// parts are those of a line of training.
+// parts are the parts of a progress line of training.
 var parts = []string{"step 12345/15000", "loss 12.345", "1h2m3s left", "1234 tokens/s", "energy loss 12.345", "鯨の大きさ 3", "token brier 1 23.456", "gradient norm 1.234"}
 
-// TestFit: at every width the line fits, what matters most stands there first, and nothing is left out that has room.
+// TestFit: at every width the line fits, the most important parts come first, and no part is left out that fits.
 func TestFit(t *testing.T) {
 	for columns := 1; columns <= 220; columns++ {
 		line := fit(columns, "   language model", parts)
@@ -55,8 +55,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestStatus: at every width, after many refreshes and new widths, one line stands there, below those that stay. What a
-// terminal that wraps lines anew shows is known to the row; of one that cuts lines off, rows above may be lost.
+// TestStatus: at every width, after many updates, there is one progress line below the permanent lines.
 func TestStatus(t *testing.T) {
 	for columns := 20; columns <= 200; columns++ {
 		s := testkit.NewScreen(columns, true)
@@ -75,6 +74,8 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestStatusResized does the same while the width changes. On a terminal that reflows lines, all rows are checked. On one that
+// cuts lines off, rows above may be lost.
 func TestStatusResized(t *testing.T) {
 	for _, reflows := range []bool{true, false} {
 		rapid.Check(t, func(rt *rapid.T) {
@@ -106,7 +107,7 @@ func TestStatusResized(t *testing.T) {
 	}
 }
 
-// checkLine wants the lines that stay and one more, which is shorter than the row.
+// checkLine checks that the screen has the permanent lines and one more, which is shorter than a row.
 func checkLine(t *testing.T, s *testkit.Screen, stay []string) {
 	t.Helper()
 	rows := s.Rows()
@@ -123,7 +124,7 @@ func checkLine(t *testing.T, s *testkit.Screen, stay []string) {
 	}
 }
 
-// TestStatusInFile: where nobody watches, a line is a line.
+// TestStatusInFile: in a file, every update is a line.
 func TestStatusInFile(t *testing.T) {
 	var b bytes.Buffer
 	s := NewStatus(&b)
@@ -135,8 +136,8 @@ func TestStatusInFile(t *testing.T) {
 	}
 }
 
-// TestVisible: no character that a terminal obeys is left, whatever was written and however it was cut up, and text
-// without any stays as it is.
+// TestVisible: no control character is left, whatever the text and the pieces it is written in. Text without control characters
+// is unchanged.
 func TestVisible(t *testing.T) {
 	for text, want := range map[string]string{
 		"Call me Ishmael.\n\tÜber 鯨 🐋": "Call me Ishmael.\n\tÜber 鯨 🐋",
@@ -179,7 +180,7 @@ func TestVisible(t *testing.T) {
 	})
 }
 
-// TestNew: a file is no terminal.
+// TestNew: a file is not a terminal.
 func TestNew(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/f")
 	if err != nil {

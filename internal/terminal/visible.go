@@ -6,9 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Visible returns text with every control character shown instead of obeyed: ␛ for an escape, \x9b for a control
-// character beyond ASCII or for a byte that is no UTF-8, \u202e for one that turns the direction of writing. Line breaks
-// and tabs stay.
+// Visible returns text with all control characters made visible: ␛ for an escape, \x9b for a control character beyond ASCII or a
+// byte of invalid UTF-8, \u202e for a character that changes the direction of writing. Line breaks and tabs stay.
 func Visible(text string) string { return string(appendVisible(nil, []byte(text))) }
 
 // appendVisible appends the visible form of text to dst.
@@ -36,8 +35,8 @@ func appendVisible(dst, text []byte) []byte {
 	return dst
 }
 
-// turns reports whether a character changes the direction of writing, or breaks a line, for what follows it: with these a
-// file name can look like another.
+// turns reports whether a character changes the direction of writing or is a Unicode line break. With these, a file name can look
+// like another.
 func turns(r rune) bool {
 	return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x2028 || r == 0x2029
 }

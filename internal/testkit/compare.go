@@ -16,11 +16,11 @@ const (
 	GradientTolerance = 5e-5
 )
 
-// zeroTolerance is how large a value may be where all of a tensor is expected to be zero.
+// zeroTolerance is the largest value allowed where a tensor should be all zero.
 const zeroTolerance = 1e-7
 
-// Compare checks max|got - want| <= tolerance * max|want| over a tensor, or, where want is all zero, max|got| <= 1e-7.
-// A NaN fails.
+// Compare checks that max|got - want| <= tolerance * max|want| over a tensor. If want is all zero, it checks that
+// max|got| <= 1e-7. NaN fails.
 func Compare(t testing.TB, name string, got, want []float32, tolerance float64) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -66,8 +66,8 @@ func CompareInts(t testing.TB, name string, got, want []int32) {
 	}
 }
 
-// CompareGradients compares the gradients of a training program with all the grad.* tensors of the case, and expects
-// each trainable parameter of ps to have one there.
+// CompareGradients compares the gradients of a training program with the grad.* tensors of the case. Each trainable parameter of
+// ps must have one, and there must be no others.
 func (c Case) CompareGradients(t testing.TB, p *cpu.Program, ps *nn.Params, tolerance float64) {
 	t.Helper()
 	for _, param := range ps.Trainable() {
@@ -77,7 +77,7 @@ func (c Case) CompareGradients(t testing.TB, p *cpu.Program, ps *nn.Params, tole
 			continue
 		}
 		got := p.Grad(param)
-		if got == nil { // the loss does not reach it
+		if got == nil { // the loss does not depend on it
 			got = make([]float32, param.Size())
 		}
 		Compare(t, name, got, c.Floats(t, name), tolerance)
@@ -99,7 +99,7 @@ func EachEngine(t *testing.T, f func(t *testing.T, e *cpu.Engine)) {
 	}
 }
 
-// CompareBrier compares Brier-1 to 4, the mean over positions, and BrierLM of them with what the reference has.
+// CompareBrier compares the mean over positions of Brier-1 to 4, and their BrierLM, with the reference's.
 func (c Case) CompareBrier(t testing.TB, mean [4]float64) {
 	t.Helper()
 	got := make([]float32, len(mean))
@@ -110,7 +110,7 @@ func (c Case) CompareBrier(t testing.TB, mean [4]float64) {
 	Compare(t, "out.brier_lm", []float32{float32(ReferenceBrierLM(mean))}, c.Floats(t, "out.brier_lm"), ForwardTolerance)
 }
 
-// CompareScores is CompareBrier for what was measured, in percent, at that many positions.
+// CompareScores is CompareBrier for a measured result, in percent. It also checks the number of positions.
 func (c Case) CompareScores(t testing.TB, r brier.Result, positions int) {
 	t.Helper()
 	if r.Positions != positions {
@@ -123,8 +123,8 @@ func (c Case) CompareScores(t testing.TB, r brier.Result, positions int) {
 	c.CompareBrier(t, mean)
 }
 
-// ReferenceBrierLM returns BrierLM by the rule of the reference: not times 100, and 0 only where the product of the four
-// scores is negative, so that two or four negative scores make a good one.
+// ReferenceBrierLM returns BrierLM by the reference's rule (docs/spec.md, section 4), without the factor 100. It is 0 only where
+// the product of the four scores is negative. With two or four negative scores it is positive.
 func ReferenceBrierLM(mean [4]float64) float64 {
 	product := 1.0
 	for _, b := range mean {

@@ -20,9 +20,9 @@ func FiniteDifferences(t testing.TB, p *cpu.Program, ps *nn.Params) {
 	}
 }
 
-// Differences compares gradients with central differences. The program's inputs must be filled; its random tensors are
-// drawn alike in every run. Each direction is the gradient itself, for size, plus as much noise, so that a gradient that
-// lacks a part shows too. Parameters that the loss does not reach must not change it.
+// Differences compares gradients with central differences. The program's inputs must be filled; its random draws are the same in
+// every run. The direction of a difference is the gradient, which gives a large slope, plus noise of the same size, which reveals
+// missing parts of the gradient. Parameters that the loss does not depend on must not change it.
 func Differences(p *cpu.Program, ps *nn.Params) error {
 	p.SetDraws(7, 7)
 	if err := p.Step(false); err != nil {
@@ -47,13 +47,14 @@ func Differences(p *cpu.Program, ps *nn.Params) error {
 	return errors.Join(wrong...)
 }
 
-// checkParam also reports whether the parameter's gradient stands out of the rounding errors of the loss.
+// checkParam checks the gradient of one parameter. It also reports whether the gradient is well above the rounding errors of the
+// loss.
 func checkParam(p *cpu.Program, param *nn.Param, gradient []float32, rng *rand.Rand) (large bool, err error) {
 	const (
-		change    = 4e-3 // of the loss, aimed at
-		largest   = 5e-3 // root mean square of a step
-		tolerance = 1e-2
-		rounding  = 1e-6 // of the loss
+		change    = 4e-3 // relative change of the loss to aim at
+		largest   = 5e-3 // largest root mean square of a step
+		tolerance = 1e-2 // relative, of the slope
+		rounding  = 1e-6 // relative rounding error of the loss
 	)
 	direction, slope := make([]float64, param.Size()), 0.
 	rms := 0.
@@ -79,7 +80,7 @@ func checkParam(p *cpu.Program, param *nn.Param, gradient []float32, rng *rand.R
 		err = errors.Join(err, errUp, errDown)
 		return (up - down) / (2 * h)
 	}
-	measured := (4*central(h/2) - central(h)) / 3 // without the error of order h^2
+	measured := (4*central(h/2) - central(h)) / 3 // Richardson extrapolation: removes the error of order h^2
 	noise := rounding * loss / h
 	if math.Abs(measured-slope) > tolerance*math.Abs(slope)+noise {
 		err = errors.Join(err, fmt.Errorf("%s: the loss has slope %.5g, the gradient says %.5g (step %.2g)", param.Name, measured, slope, h))
@@ -87,7 +88,7 @@ func checkParam(p *cpu.Program, param *nn.Param, gradient []float32, rng *rand.R
 	return math.Abs(slope) > 5*noise, err
 }
 
-// lossAt runs the program with the parameter moved by h times direction, and puts it back.
+// lossAt returns the loss with the parameter moved by h times direction. It restores the parameter.
 func lossAt(p *cpu.Program, param *nn.Param, direction []float64, h float64) (float64, error) {
 	kept := append([]float32{}, param.Data...)
 	for i := range param.Data {

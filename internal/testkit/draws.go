@@ -7,8 +7,8 @@ import (
 	"github.com/calm-go/calm/eval"
 )
 
-// DrawsDiffer checks that the draws of a batch repeat for the same seed and batch, and differ for others and from call to
-// call. Hidden states are of that width.
+// DrawsDiffer checks that draws are the same for the same seed and batch, and differ between seeds, batches and calls. width is
+// the width of a hidden state.
 func DrawsDiffer(t *testing.T, width int, batch func(seed uint64, batch int) eval.Draw) {
 	t.Helper()
 	hidden := make([]float32, 40*width)
@@ -25,12 +25,12 @@ func DrawsDiffer(t *testing.T, width int, batch func(seed uint64, batch int) eva
 	for i, a := range all {
 		for _, b := range all[:i] {
 			if slices.Equal(a, b) {
-				t.Errorf("draws number %d are those of another number", i)
+				t.Errorf("draws number %d equal earlier ones", i)
 			}
 		}
 	}
 	again, err := batch(1, 1)(1, nil, hidden)
 	if err != nil || !slices.Equal(again, all[2]) {
-		t.Errorf("the same batch draws something else, %v", err)
+		t.Errorf("the same batch has other draws, %v", err)
 	}
 }

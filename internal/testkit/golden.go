@@ -1,5 +1,5 @@
-// Package testkit is what calm's tests share: the golden cases computed by the reference, comparisons, tiny models, and
-// a run over every instruction set the machine has.
+// Package testkit has the parts that calm's tests share: golden cases computed by the reference, comparisons, tiny models, and
+// engines for every instruction set of the machine.
 package testkit
 
 import (
@@ -16,12 +16,12 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// Case is one golden case: a directory with inputs, weights and what the reference computes from them. Their layout is
-// described in testdata/golden/README.md.
+// Case is a golden case: a directory with inputs, weights and the reference's results. testdata/golden/README.md describes the
+// files.
 type Case struct {
-	Name string // of the directory
-	Dir  string
-	Kind string
+	Name string // name of the directory
+	Dir  string // path of the directory
+	Kind string // what it tests, such as "train_energy"
 
 	settings json.RawMessage
 	tensors  *checkpoint.File
@@ -46,8 +46,8 @@ func Root(t testing.TB) string {
 	}
 }
 
-// Data returns the path of a file of the data directory: CALM_DATA, by default ../shared/data beside go.mod. The test
-// is skipped where the file is absent.
+// Data returns the path of a file in the data directory: $CALM_DATA, or by default ../shared/data relative to go.mod. It skips
+// the test if the file is absent.
 func Data(t testing.TB, name string) string {
 	t.Helper()
 	path := filepath.Join(external(t, "CALM_DATA", "data"), name)
@@ -64,15 +64,15 @@ func external(t testing.TB, env, name string) string {
 	return filepath.Join(Root(t), "..", "shared", name)
 }
 
-// Golden returns the golden cases of the given kinds: a few that lie in testdata/golden, and all in the directory
-// CALM_GOLDEN, by default ../shared/golden beside go.mod. Without any it skips the test.
+// Golden returns the golden cases of the given kinds: those in testdata/golden, and those in the directory $CALM_GOLDEN, or by
+// default ../shared/golden relative to go.mod. If there are none, it skips the test.
 func Golden(t testing.TB, kinds ...string) []Case {
 	t.Helper()
 	found := map[string]Case{}
 	for _, dir := range []string{filepath.Join(Root(t), "testdata", "golden"), external(t, "CALM_GOLDEN", "golden")} {
 		cases, err := list(dir)
 		if errors.Is(err, fs.ErrNotExist) {
-			t.Logf("there is no %s: only the golden cases elsewhere are run", dir)
+			t.Logf("there is no %s: its golden cases are not run", dir)
 			continue
 		}
 		if err != nil {
@@ -80,7 +80,7 @@ func Golden(t testing.TB, kinds ...string) []Case {
 		}
 		for _, c := range cases {
 			if slices.Contains(kinds, c.Kind) {
-				found[c.Name] = c // a case of CALM_GOLDEN takes the place of its copy
+				found[c.Name] = c // a case in CALM_GOLDEN replaces its copy in testdata
 			}
 		}
 	}
@@ -172,7 +172,7 @@ func (c Case) Float64s(t testing.TB, name string) []float64 {
 	return v
 }
 
-// Ints reads a tensor of integers of the case.
+// Ints reads a tensor of integers of the case, which must fit 32 bits.
 func (c Case) Ints(t testing.TB, name string) []int32 {
 	t.Helper()
 	wide := c.Int64s(t, name)
@@ -183,7 +183,7 @@ func (c Case) Ints(t testing.TB, name string) []int32 {
 	return v
 }
 
-// Int64s reads a tensor of integers of the case that may be large.
+// Int64s reads a tensor of integers of the case.
 func (c Case) Int64s(t testing.TB, name string) []int64 {
 	t.Helper()
 	v, err := c.tensors.Int64s(name)
@@ -203,14 +203,14 @@ func (c Case) Shape(t testing.TB, name string) []int {
 	return info.Shape
 }
 
-// Load gives ps the values in the case's model.safetensors. Every parameter must be there, and nothing else.
+// Load sets the parameters ps to the values in the case's model.safetensors, which must have all of them and no others.
 func (c Case) Load(t testing.TB, ps *nn.Params) {
 	t.Helper()
 	f := openTensors(t, filepath.Join(c.Dir, "model.safetensors"))
 	for _, p := range ps.All() {
 		info, ok := f.Info(p.Name)
 		if !ok {
-			t.Fatalf("%s: the file has no parameter %q, the model has", c.Name, p.Name)
+			t.Fatalf("%s: the file lacks the model's parameter %q", c.Name, p.Name)
 		}
 		values, err := f.Float32s(p.Name)
 		if err != nil {
@@ -222,7 +222,7 @@ func (c Case) Load(t testing.TB, ps *nn.Params) {
 	}
 	for _, name := range f.Names() {
 		if ps.Get(name) == nil {
-			t.Errorf("%s: the file has a parameter %q, the model has not", c.Name, name)
+			t.Errorf("%s: the file has a parameter %q that the model lacks", c.Name, name)
 		}
 	}
 }

@@ -13,14 +13,16 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// TinyAutoencoder is an autoencoder over calm's byte tokenizer that trains in moments; no size fits a vector register.
+// TinyAutoencoder returns an autoencoder's configuration over calm's byte tokenizer, which trains in moments. Its sizes are no
+// multiples of a vector register's, to test the remainders of loops.
 func TinyAutoencoder() autoencoder.Config {
 	c := autoencoder.Presets()["quickstart"]
 	c.HiddenSize, c.IntermediateSize, c.LatentSize = 22, 37, 9
 	return c
 }
 
-// TinyLM is a language model on a TinyAutoencoder, with grouped heads and all of calm's own options off.
+// TinyLM returns a language model's configuration over TinyAutoencoder, with grouped-query attention and all additions of calm
+// (docs/spec.md, section 7) off.
 func TinyLM() lm.Config {
 	c := lm.Presets()["lm-bytes"]
 	c.HiddenSize, c.IntermediateSize, c.NumHiddenLayers, c.NumAttentionHeads, c.NumKeyValueHeads = 24, 41, 2, 4, 2
@@ -28,7 +30,8 @@ func TinyLM() lm.Config {
 	return Set(c, "noise_size=11", "target_samples=5")
 }
 
-// Set gives keys of a configuration other values, as --set does: model_type too, with which a head's keys change.
+// Set changes keys of a configuration, like --set. The key model_type selects another head, with other keys. It panics on an
+// error.
 func Set[T any](c T, sets ...string) T {
 	c, err := config.Set(c, sets)
 	if err != nil {
@@ -37,7 +40,7 @@ func Set[T any](c T, sets ...string) T {
 	return c
 }
 
-// TinyAR is a token-level baseline over calm's byte tokenizer.
+// TinyAR returns a token-level baseline's configuration over calm's byte tokenizer.
 func TinyAR() ar.Config {
 	c := ar.Presets()["ar-bytes"]
 	c.HiddenSize, c.IntermediateSize, c.NumHiddenLayers, c.NumAttentionHeads, c.NumKeyValueHeads = 24, 41, 2, 4, 2
@@ -45,7 +48,7 @@ func TinyAR() ar.Config {
 	return c
 }
 
-// Autoencoder builds the autoencoder of a case that is one.
+// Autoencoder builds the autoencoder of a case whose model is one.
 func (c Case) Autoencoder(t testing.TB) *autoencoder.Model {
 	t.Helper()
 	m := autoencoder.New(c.autoencoderConfig(t, "config.json"), nn.NewParams(), "")
@@ -53,8 +56,9 @@ func (c Case) Autoencoder(t testing.TB) *autoencoder.Model {
 	return m
 }
 
-// autoencoderConfig ignores keys besides those of every model: positions, which an autoencoder has none of, and
-// tie_word_embeddings, false in the reference's files though its table is always tied.
+// autoencoderConfig reads an autoencoder's configuration. Besides the keys that are ignored for all models, it ignores the number
+// of positions, which an autoencoder does not use, and tie_word_embeddings, which the reference's files set to false although
+// the table is always tied.
 func (c Case) autoencoderConfig(t testing.TB, path string) autoencoder.Config {
 	t.Helper()
 	ignore := config.Reference()
@@ -75,8 +79,8 @@ func (c Case) LM(t testing.TB) *lm.Model {
 	return m
 }
 
-// WithHead is a tiny language model with a head of a kind, which draws in three steps where it takes steps, and weights
-// that matter.
+// WithHead returns a tiny language model with a head of a kind. A head that samples in steps takes three. No weights are constant,
+// so that all affect the results.
 func WithHead(kind string) *lm.Model {
 	c, ae := TinyLM(), TinyAutoencoder()
 	c.InitializerRange, ae.InitializerRange = .3, .3
@@ -97,7 +101,7 @@ func (c Case) AR(t testing.TB) *ar.Model {
 	return m
 }
 
-// load reads a configuration of the reference's strictly and validates it.
+// load reads a configuration of the reference, where unknown keys are errors, and validates it.
 func load[T config.Validator](t testing.TB, over T, path string, ignore config.Ignored) T {
 	t.Helper()
 	c, err := config.Compose(over, path, nil, ignore)
@@ -107,8 +111,8 @@ func load[T config.Validator](t testing.TB, over T, path string, ignore config.I
 	return c
 }
 
-// Perturb gives the parameters that start as constants (norms, biases, the head's last layer) other values, so that a
-// test of gradients sees all of them matter.
+// Perturb adds noise to the parameters whose initial values are constant (norms, biases, the head's last layer), so that all
+// parameters have gradients.
 func Perturb(ps *nn.Params, seed uint64, std float32) {
 	noise := nn.NewParams()
 	for _, p := range ps.All() {

@@ -8,21 +8,21 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Screen is a terminal of endless height: what stands there after text and control sequences were written to it. It knows
-// the sequences that calm writes, and panics on others.
+// Screen is a simulated terminal of unlimited height. It interprets the control sequences that calm writes, and panics on
+// others.
 type Screen struct {
 	columns int
-	reflows bool     // a new width wraps lines anew; else it cuts them off
-	lines   [][]rune // a cell of a wide character is followed by a 0
-	line    int      // of the cursor,
-	at      int      // and the cell in it
-	full    bool     // the cursor stands behind the last cell of a row: the next character goes to a new one
+	reflows bool     // on a new width, long lines are wrapped again; else they are cut off
+	lines   [][]rune // a wide character is followed by a 0
+	line    int      // the cursor's line
+	at      int      // the cursor's cell in the line
+	full    bool     // the cursor is after the last cell of a row: the next character begins a new row
 }
 
 var sequence = regexp.MustCompile(`^\x1b\[([0-9]*)([AKJ])`)
 
-// NewScreen returns an empty screen of that many columns. One that reflows wraps its lines anew where it gets another
-// width, as most terminals do; others cut them off.
+// NewScreen returns an empty screen with that many columns. On a new width, a screen that reflows wraps its lines again, as most
+// terminals do; others cut them off.
 func NewScreen(columns int, reflows bool) *Screen {
 	return &Screen{columns: columns, reflows: reflows, lines: [][]rune{nil}}
 }
@@ -59,7 +59,7 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// column is the cursor's in its row.
+// column returns the cursor's column in its row.
 func (s *Screen) column() int {
 	if s.full {
 		return s.columns
@@ -111,7 +111,7 @@ func (s *Screen) obey(number, what string) {
 	}
 }
 
-// Resize gives the screen another width.
+// Resize changes the screen's width.
 func (s *Screen) Resize(columns int) {
 	s.columns = columns
 	if s.reflows {
@@ -125,7 +125,7 @@ func (s *Screen) Resize(columns int) {
 	s.full = false
 }
 
-// Rows are what somebody sees, without empty rows at the end.
+// Rows returns the visible rows, without empty rows at the end.
 func (s *Screen) Rows() []string {
 	var rows []string
 	for _, l := range s.lines {

@@ -7,8 +7,8 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// CompareTimeIndices checks that the time embedding of a model's graph takes times for the whole ones of a case: it gives
-// what these give without a scale, bit for bit.
+// CompareTimeIndices checks that the sinusoidal embedding of a model's graph maps times to the same vectors as the integer time
+// indices of a case without a scale, bit for bit.
 func CompareTimeIndices(t testing.TB, e *cpu.Engine, model *nn.Graph, name string, times []float32, want []int32) {
 	t.Helper()
 	if len(times) != len(want) {
@@ -22,7 +22,7 @@ func CompareTimeIndices(t testing.TB, e *cpu.Engine, model *nn.Graph, name strin
 		}
 	}
 	if embedding == nil {
-		t.Fatal("the model embeds no times")
+		t.Fatal("the model has no sinusoidal embedding")
 	}
 	g := nn.NewGraph()
 	scaled, whole := g.Floats("times", len(times)), g.Floats("indices", len(want))

@@ -9,14 +9,14 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// Writing is a generator over calm's byte tokenizer with options, and the result of its latest text.
+// Writing is a text generator over calm's byte tokenizer.
 type Writing struct {
 	*generate.Generator
-	Options generate.Options
-	Result  generate.Result
+	Options generate.Options // for every text
+	Result  generate.Result  // of the last text
 }
 
-// NewWriting makes a generator of a model's text.
+// NewWriting returns a text generator for a model.
 func NewWriting(t testing.TB, e *cpu.Engine, m generate.Model, o generate.Options) *Writing {
 	t.Helper()
 	g, err := generate.New(e, m, tokenizer.Bytes())
@@ -26,7 +26,7 @@ func NewWriting(t testing.TB, e *cpu.Engine, m generate.Model, o generate.Option
 	return &Writing{Generator: g, Options: o}
 }
 
-// Write writes a text to its end, and returns the tokens before an error.
+// Write generates a whole text and returns its tokens. After an error it returns the tokens before it.
 func (w *Writing) Write(prompt string) (ids []int32, err error) {
 	in, err := w.Encode(prompt)
 	if err != nil {
