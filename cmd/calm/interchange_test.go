@@ -168,7 +168,7 @@ func TestBadInterchange(t *testing.T) {
 			t.Fatalf("calm %v made a directory", c.args)
 		}
 	}
-	if got := calmRun("import", "org/name@main", "x"); got.status != exitFailed || !strings.Contains(got.errOut, "no directory org/name@main") || !strings.Contains(got.errOut, "Bring it by hand") {
+	if got := calmRun("import", "org/name@main", "x"); got.status != exitFailed || !strings.Contains(got.errOut, "no directory org/name@main") || !strings.Contains(got.errOut, "Download it by hand") {
 		t.Errorf("offline: %v", got)
 	}
 }

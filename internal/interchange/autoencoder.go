@@ -12,7 +12,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// autoencoder describes an autoencoder in a directory of its own.
+// autoencoder describes an autoencoder that is the model in a directory.
 func (d *describer) autoencoder() (run.AEConfig, error) {
 	r, spec := d.reference, autoencoder.Default()
 	vocab := need(d, r.VocabSize, "vocab_size")
@@ -30,7 +30,7 @@ func (d *describer) autoencoder() (run.AEConfig, error) {
 		KLWeight:         either(d, r.KLWeight, "kl_weight", spec.KLWeight),
 		RMSNormEps:       either(d, r.RMSNormEps, "rms_norm_eps", spec.RMSNormEps),
 		InitializerRange: either(d, r.InitializerRange, "initializer_range", spec.InitializerRange),
-		HiddenAct:        spec.HiddenAct, // the only value that readReference lets through
+		HiddenAct:        spec.HiddenAct, // readReference accepts no other value
 		MLPBias:          either(d, r.MLPBias, "mlp_bias", false),
 		BOSTokenID:       bos, EOSTokenID: eos, PadTokenID: d.pad(vocab),
 	}
@@ -47,7 +47,7 @@ func (d *describer) autoencoder() (run.AEConfig, error) {
 	return out, out.Validate()
 }
 
-// autoencoder describes the autoencoder of a language model, and adds its tensors where the model has none inside.
+// autoencoder describes the autoencoder of a language model. If its tensors are not among the model's, it adds them.
 func (m *model) autoencoder(d *describer, over lm.Config, asked string) (run.AEConfig, error) {
 	inside := false
 	for name := range m.tensors {
@@ -90,7 +90,7 @@ func (m *model) autoencoder(d *describer, over lm.Config, asked string) (run.AEC
 	return c, nil
 }
 
-// insideOnly describes an autoencoder of which nothing but its tensors is there.
+// insideOnly describes an autoencoder that has only tensors inside the language model, and no configuration.
 func (m *model) insideOnly(d *describer, over lm.Config) (run.AEConfig, error) {
 	c, err := deduced(m.tensors, over)
 	if err != nil {
@@ -100,8 +100,8 @@ func (m *model) insideOnly(d *describer, over lm.Config) (run.AEConfig, error) {
 	return run.AEConfig{Common: d.common(run.AE, c.PatchSize, blockSize, c.BOSTokenID), AutoencoderConfig: c}, nil
 }
 
-// findAutoencoder returns the directory of a language model's autoencoder: the one that was asked for, or where
-// ae_path, a path on the machine that trained, leads from here; "" if nowhere.
+// findAutoencoder returns the directory of a language model's autoencoder: the one that was asked for, or one that ae_path may
+// mean here. (ae_path is a path on the machine that trained the model.) It returns "" if there is none.
 func findAutoencoder(dir, asked string, aePath *string) (string, error) {
 	if asked != "" {
 		if _, err := os.Stat(filepath.Join(asked, checkpoint.ConfigFile)); err != nil {
@@ -123,8 +123,8 @@ func findAutoencoder(dir, asked string, aePath *string) (string, error) {
 	return "", nil
 }
 
-// deduced is the configuration of an autoencoder inside a language model, read off the shapes of its tensors. What they
-// do not show is taken from docs/spec.md.
+// deduced returns the configuration of an autoencoder inside a language model, from the shapes of its tensors. All else has the
+// defaults of docs/spec.md, section 2.
 func deduced(have map[string]source, over lm.Config) (autoencoder.Config, error) {
 	c := autoencoder.Default()
 	c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.PadTokenID = over.VocabSize, over.BOSTokenID, over.EOSTokenID, over.PadTokenID

@@ -12,7 +12,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// A run is trained, taken to the reference's format, and brought back.
+// This trains a run, exports it to the reference's format, and imports it again.
 func ExampleExport() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "calm")

@@ -24,10 +24,10 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// Export writes the run in dir as a directory that the reference loads with from_pretrained: config.json, weights,
-// and the tokenizer's files. A language model's autoencoder is inside and, in a directory of its own, where ae_path
-// says, relative to out. format is float32, bfloat16 or float16, or "" for the one each tensor has. The directory out appears when it is
-// complete; it may be there and empty. Mistakes of the user are *run.UsageError.
+// Export writes the run in dir as a directory that the reference loads with from_pretrained: config.json, weights, and the
+// tokenizer's files. The weights of a language model contain its autoencoder. The autoencoder is also written to a directory in
+// out, which ae_path names. format is float32, bfloat16 or float16, or "" to keep each tensor's format. out must be missing or
+// empty, and appears only when it is complete. User errors are *run.UsageError.
 func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 	var to checkpoint.DType
 	for d, name := range formats {
@@ -67,7 +67,7 @@ func Export(ctx context.Context, dir, out, format string) (*Report, error) {
 	return &e.report, nil
 }
 
-// exportable refuses models that the reference does not have.
+// exportable returns an error for models that the reference does not have.
 func exportable(m *run.Model) error {
 	l, ok := m.Network.(*lm.Model)
 	switch {
@@ -81,10 +81,10 @@ func exportable(m *run.Model) error {
 	return nil
 }
 
-// exporter is a run on its way to the reference.
+// exporter holds a run that is being exported.
 type exporter struct {
 	model   *run.Model
-	streams []checkpoint.Stream // by calm's names
+	streams []checkpoint.Stream // the parameters, with calm's names
 	head    headKeys            // of a language model
 	report  Report
 }
@@ -124,14 +124,14 @@ func (e *exporter) collect(ctx context.Context, f *checkpoint.File, to checkpoin
 	return err
 }
 
-// write fills a hidden directory, which it locks meanwhile, and gives it its name.
+// write writes to a hidden directory, which is locked meanwhile, and then renames it to out.
 func (e *exporter) write(out string) (err error) {
 	disk, temp := new(atomicfile.Disk), atomicfile.TempName(out)
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return err
 	}
 	if err := removeUnfinished(disk, out); err != nil {
-		e.report.Notes = append(e.report.Notes, fmt.Sprintf("an export that was killed left something, which cannot be removed: %v", err))
+		e.report.Notes = append(e.report.Notes, fmt.Sprintf("files of an interrupted export cannot be removed: %v", err))
 	}
 	if err := disk.Mkdir(temp); err != nil {
 		return err
@@ -175,14 +175,14 @@ func (e *exporter) write(out string) (err error) {
 	return disk.SyncDir(filepath.Dir(out))
 }
 
-// removeUnfinished removes what killed exports to out left beside it: hidden directories with a lock that no living
-// process has.
+// removeUnfinished removes the directories of killed exports to out: hidden directories next to it with a lock that no process
+// has.
 func removeUnfinished(disk *atomicfile.Disk, out string) error {
 	temps, err := atomicfile.Temps(out)
 	errs := []error{err}
 	for _, temp := range temps {
 		if _, err := os.Lstat(filepath.Join(temp, filelock.Name)); err != nil {
-			continue // none of ours, or one that is getting its name
+			continue // not from an export, or about to be renamed
 		}
 		lock, err := filelock.Acquire(filepath.Join(temp, filelock.Name))
 		if errors.Is(err, filelock.ErrHeld) || errors.Is(err, fs.ErrNotExist) {
@@ -192,7 +192,7 @@ func removeUnfinished(disk *atomicfile.Disk, out string) error {
 			errs = append(errs, err)
 			continue
 		}
-		// Under another name first: should it be alive after all, about to give the directory its name, one of both fails.
+		// It is renamed first. If another process is about to rename it to out, one of the two renames fails.
 		gone := atomicfile.TempName(out)
 		if err = errors.Join(lock.Close(), disk.Rename(temp, gone)); err == nil {
 			err = disk.RemoveAll(gone)
@@ -202,7 +202,7 @@ func removeUnfinished(disk *atomicfile.Disk, out string) error {
 	return errors.Join(errs...)
 }
 
-// under returns the tensors whose names begin with prefix, without it.
+// under returns the tensors whose names begin with prefix, with the prefix removed.
 func (e *exporter) under(prefix string) (out []checkpoint.Stream) {
 	for _, s := range e.streams {
 		var ok bool
@@ -213,7 +213,7 @@ func (e *exporter) under(prefix string) (out []checkpoint.Stream) {
 	return out
 }
 
-// directory writes one model of the reference.
+// directory writes one model in the reference's form.
 func (e *exporter) directory(dir string, config map[string]any, streams []checkpoint.Stream) error {
 	var all []checkpoint.Stream
 	for _, s := range streams {
@@ -239,7 +239,7 @@ func (e *exporter) directory(dir string, config map[string]any, streams []checkp
 	return writeJSON(filepath.Join(dir, checkpoint.ConfigFile), config)
 }
 
-// writeJSON writes an object as transformers does: keys sorted, indented by two.
+// writeJSON writes an object as transformers does: with sorted keys, indented by two spaces.
 func writeJSON(path string, v any) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
 		e := json.NewEncoder(w)
@@ -249,7 +249,7 @@ func writeJSON(path string, v any) error {
 	})
 }
 
-// tokenizerFiles are what transformers wants beside tokenizer.json.
+// tokenizerFiles returns the other files that transformers needs for tokenizer.json, by name.
 func tokenizerFiles(tok *tokenizer.Tokenizer) map[string]any {
 	special := map[string]any{}
 	for role, id := range map[string]int32{"bos_token": tok.BOS(), "eos_token": tok.EOS(), "pad_token": tok.PAD()} {
@@ -264,7 +264,7 @@ func tokenizerFiles(tok *tokenizer.Tokenizer) map[string]any {
 	return map[string]any{"tokenizer_config.json": all, "special_tokens_map.json": special}
 }
 
-// float is a number that Python reads as a float, whole or not.
+// float is a number that Python reads as a float, even if it is whole.
 type float float64
 
 // MarshalJSON writes the shortest text that reads back as the same number.
@@ -276,7 +276,7 @@ func (f float) MarshalJSON() ([]byte, error) {
 	return []byte(s), nil
 }
 
-// dtype is torch_dtype: the format of most numbers.
+// dtype returns torch_dtype: the format of most numbers.
 func (e *exporter) dtype() string {
 	best := ""
 	for name, n := range e.report.Formats {
@@ -287,8 +287,8 @@ func (e *exporter) dtype() string {
 	return best
 }
 
-// aePath leads from an exported language model to its autoencoder, wherever the two are moved. The reference takes it as a
-// path from the directory Python runs in; with the dot it cannot be taken for a model's name on the hub.
+// aePath is the path from an exported language model to its autoencoder, so that both can be moved together. The reference reads it
+// relative to Python's working directory. The dot keeps it from being taken for the name of a model on the hub.
 const aePath = "./" + checkpoint.AutoencoderIn
 
 // config is the config.json of the run's model.
@@ -313,7 +313,7 @@ func (e *exporter) config() map[string]any {
 	return out
 }
 
-// shared are the keys of every model.
+// shared returns the keys that all models have.
 func (e *exporter) shared(class string) map[string]any {
 	return map[string]any{
 		"architectures": []string{class}, "torch_dtype": e.dtype(), "transformers_version": "4.43.0",
@@ -342,7 +342,7 @@ func (e *exporter) autoencoderConfig(c autoencoder.Config) map[string]any {
 		"num_encoder_layers": c.NumEncoderLayers, "num_decoder_layers": c.NumDecoderLayers, "vocab_size": c.VocabSize,
 		"ae_dropout": float(c.AEDropout), "kl_clamp": float(c.KLClamp), "kl_weight": float(c.KLWeight),
 		"rms_norm_eps": float(c.RMSNormEps), "initializer_range": float(c.InitializerRange), "mlp_bias": c.MLPBias,
-		"max_position_embeddings": 2048, // of no meaning here; the reference's class has it
+		"max_position_embeddings": 2048, // without effect; the reference's class has it
 		"bos_token_id":            c.BOSTokenID, "eos_token_id": c.EOSTokenID, "pad_token_id": c.PadTokenID,
 	} {
 		out[key] = v

@@ -20,7 +20,8 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// TestFormats: a run goes out in each format and comes back in it, rounded once; what it had is what it has.
+// TestFormats exports runs in each number format and imports them again. The numbers are rounded only once, and everything else
+// is unchanged.
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []run.Kind{run.AE, run.LM, run.AR} {
@@ -66,7 +67,8 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestHeads: language models with every head go out and come back, told apart by their class, and by their tensors.
+// TestHeads exports and imports language models with every head. The head is recognised by the class, and without it by the
+// tensors.
 func TestHeads(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{head.EnergyType, head.DiffusionType, head.FlowType} {
@@ -97,7 +99,7 @@ func TestHeads(t *testing.T) {
 	}
 }
 
-// TestExportedNames: the reference finds every tensor under each of its names, and the autoencoder alone beside.
+// TestExportedNames: the export has every tensor under each of the reference's names, and the autoencoder in a separate directory.
 func TestExportedNames(t *testing.T) {
 	t.Parallel()
 	out := exported(t, run.LM, "")
@@ -129,7 +131,7 @@ func TestExportedNames(t *testing.T) {
 		}
 	}
 	if strings.Contains(string(data), "model_type") {
-		t.Error("config.json has model_type, which the reference's class has not")
+		t.Error("config.json has model_type, which the reference's class lacks")
 	}
 	_, r, err := bring(t, filepath.Join(out, "autoencoder"), Options{})
 	if err != nil || r.Kind != run.AE {
@@ -143,8 +145,8 @@ func TestExportedNames(t *testing.T) {
 	}
 }
 
-// TestMovedExport: no file of an export names the place where it was made, and ae_path leads from the export to the
-// autoencoder wherever it is moved: it is found there, with weights that are not inside.
+// TestMovedExport: no file of an export contains the path where it was made. After a move, ae_path still leads to the autoencoder,
+// also when its weights are not inside the model.
 func TestMovedExport(t *testing.T) {
 	t.Parallel()
 	out := exported(t, run.LM, "")
@@ -180,7 +182,7 @@ func TestMovedExport(t *testing.T) {
 	}
 }
 
-// TestWhereExportsGo: what is in the way stays, whatever it is called; links are followed.
+// TestWhereExportsGo: existing files are not overwritten, and links are followed.
 func TestWhereExportsGo(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -231,7 +233,7 @@ func TestWhereExportsGo(t *testing.T) {
 	}
 }
 
-// TestExportsAtOnce: of many exports to one name one is there, whole, and the others fail without a trace.
+// TestExportsAtOnce: of many concurrent exports to the same directory one succeeds, and the others fail and leave nothing.
 func TestExportsAtOnce(t *testing.T) {
 	t.Parallel()
 	from, dir := tinyRun(t, run.AE), t.TempDir()
@@ -257,8 +259,8 @@ func TestExportsAtOnce(t *testing.T) {
 	}
 }
 
-// TestKilledExport: the next export to the same name removes what a killed one left, and neither what another process is
-// writing nor what only looks alike.
+// TestKilledExport: the next export to the same directory removes the files of a killed one. It removes neither the files that
+// another process is writing nor other files with similar names.
 func TestKilledExport(t *testing.T) {
 	t.Parallel()
 	from, dir := tinyRun(t, run.AE), t.TempDir()

@@ -11,7 +11,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// FuzzIndex: names in an index stay in its directory.
+// FuzzIndex: the files of a valid index are in its directory.
 func FuzzIndex(f *testing.F) {
 	f.Add([]byte(`{"metadata": {"total_size": 8}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b": "pytorch_model.bin"}}`))
 	f.Add([]byte(`{"weight_map": {"a": "../x.bin"}}`))
@@ -34,8 +34,8 @@ func FuzzIndex(f *testing.F) {
 	})
 }
 
-// FuzzConfig: whatever a config.json says, it describes a valid model of no more layers than there are tensors, or is
-// refused, in memory that its text accounts for; the model's numbers take none.
+// FuzzConfig: every config.json either is an error or describes a valid model, with no more layers than tensors. Memory is in
+// proportion to the file's size, since no weights are allocated.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"architectures": ["Autoencoder"], "patch_size": 4, "latent_size": 8, "hidden_size": 12, "intermediate_size": 32, "num_encoder_layers": 2, "num_decoder_layers": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 63}`))
 	f.Add([]byte(`{"architectures": ["LlamaForCausalLM"], "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2}`))
@@ -57,7 +57,7 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		ref.AEPath = nil // a place on this machine
+		ref.AEPath = nil // would be looked up on this machine
 		m := &model{tensors: few, params: nn.NewParams()}
 		if m.describe(&describer{dir: "x", reference: &ref, tensors: few}, kind, head, "") != nil {
 			return

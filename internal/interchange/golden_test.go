@@ -21,8 +21,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestGoldenCheckpoints imports every directory that the reference left, compares what the model computes, exports it
-// and imports that again.
+// TestGoldenCheckpoints imports every directory that the reference wrote, compares the model's results with the reference's,
+// exports the run and imports it again.
 func TestGoldenCheckpoints(t *testing.T) {
 	for _, c := range testkit.Golden(t, "hf_checkpoint") {
 		dirs, err := filepath.Glob(filepath.Join(c.Dir, "*", checkpoint.ConfigFile))
@@ -77,7 +77,7 @@ func compare(t *testing.T, c testkit.Case, dir string, e *cpu.Engine) int {
 	return g.compared
 }
 
-// storedAs returns the format of a run's weights, which is one for all.
+// storedAs returns the number format of a run's weights, which must be the same for all.
 func storedAs(t *testing.T, dir string) checkpoint.DType {
 	t.Helper()
 	f, err := checkpoint.Open(filepath.Join(dir, checkpoint.ModelFile))
@@ -103,12 +103,12 @@ type golden struct {
 	compared int
 }
 
-// loose are the tolerances of what is computed from a time embedding, whose angles the reference computes in float32.
+// loose has wider tolerances for results of the sinusoidal embedding, whose angles the reference computes in float32.
 var loose = map[string]float64{
 	"diffusion.net_output": 5e-5, "diffusion.loss": 5e-5, "flow.velocity": 3e-5, "flow.loss": 3e-5,
 }
 
-// check compares what a program computed with tensors of the case.
+// check compares the results of a program with tensors of the case.
 func (g *golden) check(model string, p *cpu.Program, tensors map[string]*nn.Tensor) {
 	g.t.Helper()
 	for name, tensor := range tensors {
@@ -185,7 +185,7 @@ func (g *golden) languageModel(head string) {
 	g.check(head, p, want)
 }
 
-// roundTrip exports a run in its own format, imports that, and wants the same bytes and the same configuration.
+// roundTrip exports a run in its own number format and imports it again. Weights and configuration must be the same.
 func roundTrip(t *testing.T, dir string) {
 	t.Helper()
 	out, again := filepath.Join(t.TempDir(), "exported"), filepath.Join(t.TempDir(), "again")
@@ -213,7 +213,7 @@ func roundTrip(t *testing.T, dir string) {
 	}
 }
 
-// withoutOrigin is a configuration without the key that says where it came from.
+// withoutOrigin returns a configuration without the key that names the source of the import.
 func withoutOrigin(t *testing.T, data []byte) []byte {
 	t.Helper()
 	var keys map[string]any
@@ -228,8 +228,7 @@ func withoutOrigin(t *testing.T, data []byte) []byte {
 	return data
 }
 
-// TestGoldenTensors compares every tensor of every file of weights with the list that the reference made: names, types,
-// shapes.
+// TestGoldenTensors compares the names, types and shapes of all tensors in all files of weights with the reference's list.
 func TestGoldenTensors(t *testing.T) {
 	for _, c := range testkit.Golden(t, "hf_checkpoint") {
 		data, err := os.ReadFile(filepath.Join(c.Dir, "tensors.json"))

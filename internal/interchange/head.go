@@ -11,7 +11,7 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// headKeys are the keys of config.json that the reference has for every head, used or not, besides num_samples.
+// headKeys are the keys of config.json, besides num_samples, that the reference has for every head, used or not.
 type headKeys struct {
 	NumMLPLayers int     `json:"num_mlp_layers"`
 	Beta         float64 `json:"beta"`
@@ -21,7 +21,7 @@ type headKeys struct {
 // referenceHeadKeys are the reference's defaults.
 var referenceHeadKeys = headKeys{NumMLPLayers: 4, Beta: 1, NoiseSize: 64}
 
-// headKeysOf returns the values that a head has for them, and the reference's defaults for those that it lacks.
+// headKeysOf returns a head's values of these keys, and the reference's defaults for keys that the head lacks.
 func headKeysOf(o head.Options) (headKeys, error) {
 	keys := referenceHeadKeys
 	text, err := config.Encode(o)
@@ -63,8 +63,8 @@ func (d *describer) head(name string) (head.Config, error) {
 	return c, d.layers(layers)
 }
 
-// headNamed returns the kind of head of the reference's class, or what the class calls it where calm has no such kind;
-// false where the class is no language model's.
+// headNamed returns the kind of head that a class of the reference has. For a kind that calm lacks it returns the name in the
+// class. It returns false for a class that is not a language model.
 func headNamed(class string) (name string, ok bool) {
 	for _, k := range head.Kinds() {
 		if class != "" && k.Reference.Class == class {
@@ -75,18 +75,17 @@ func headNamed(class string) (name string, ok bool) {
 	return strings.ToLower(name), ok
 }
 
-// classOf names the reference's class of a language model with that head; "" where it has none.
+// classOf returns the reference's class of a language model with that head, or "" if it has none.
 func classOf(name string) string {
 	kind, _ := head.Lookup(name)
 	return kind.Reference.Class
 }
 
-// headOf tells the kind of head from the tensors: it is the one with most of its parameters among them, by name and
-// shape, and the first of those that have as many.
+// headOf returns the kind of head that has most parameters among the tensors, by name and shape; of equal ones the first.
 func headOf(r *reference, have map[string]source) string {
 	size := func(n *int) int {
 		if n == nil || *n < 1 {
-			return 1 // what is missing is told later
+			return 1 // a missing key is reported later
 		}
 		return *n
 	}

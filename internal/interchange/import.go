@@ -1,8 +1,8 @@
-// Package interchange imports models of the PyTorch reference as runs, and exports runs as directories that the
-// reference loads. docs/interchange.md says what lies where under which name.
+// Package interchange imports models of the PyTorch reference as runs, and exports runs as directories that the reference
+// loads. docs/interchange.md lists the files and names.
 //
-// Weights go from file to file a megabyte at a time, in the format they have: importing a model of any size needs
-// little memory.
+// Weights are copied from file to file a megabyte at a time, in their own format. So importing a model of any size needs little
+// memory.
 package interchange
 
 import (
@@ -25,27 +25,27 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// Options say what an import cannot know.
+// Options are the options of Import.
 type Options struct {
-	AE        string       // a language model's autoencoder; "" where it is inside or ae_path leads to it
-	Tokenizer string       // bytes, llama3:FILE, a tokenizer.json, or none; "" for the one in the directory, if there is one
-	Log       func(string) // told what is downloaded, if not nil
+	AE        string       // directory or name of a language model's autoencoder; "": inside the model, or where ae_path says
+	Tokenizer string       // bytes, llama3:FILE, a tokenizer.json, or NoTokenizer; "": the one in the model's directory, if any
+	Log       func(string) // called with a line about each download; nil: not called
 }
 
-// NoTokenizer as Options.Tokenizer imports without one: the run works on ids.
+// NoTokenizer as Options.Tokenizer imports a model without a tokenizer: its run works on ids.
 const NoTokenizer = "none"
 
-// Report says what came of an import or an export.
+// Report is the result of an import or an export.
 type Report struct {
-	Kind       run.Kind
-	Model      string         // its class in the reference
-	Parameters int            // numbers, frozen ones too, each once
-	Formats    map[string]int // of how many numbers, by the reference's name
-	Notes      []string       // what was taken from elsewhere than the source, and where the autoencoder came from
+	Kind       run.Kind       // kind of the run
+	Model      string         // class of the model in the reference
+	Parameters int            // number of parameters, frozen ones included
+	Formats    map[string]int // number of parameters by number format, with the reference's names: float32, bfloat16, float16
+	Notes      []string       // settings that the source does not contain and where they are from, the autoencoder's source, and so on
 }
 
-// Import makes a run in dir of the model that the reference left in src: a directory, or a name on the hub. Nothing is
-// left behind where it fails. What is wrong with src, dir or the options is a *run.UsageError.
+// Import makes a run in dir from a model of the reference. src is its directory, or its name on the hub (package hub). After an
+// error nothing is left in dir. Errors in src, dir or the options are *run.UsageError.
 func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 	if err := free(dir); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 		return nil, err
 	}
 	if name == src {
-		name, _ = filepath.Abs(src) // the empty path where there is no telling
+		name, _ = filepath.Abs(src) // "" if the working directory is unknown
 	}
 	m := &model{params: nn.NewParams()}
 	if err = m.open(src, name, o); err == nil {
@@ -74,16 +74,16 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 	return &m.report, errors.Join(err, m.Close())
 }
 
-// badSource says that something is wrong with what is to be imported, and what was taken from elsewhere, which may be
-// why.
+// badSource returns the error for a model that cannot be imported. It lists the settings that its configuration lacks, since
+// they may be the reason.
 func badSource(src string, err error, notes []string) error {
 	if len(notes) > 0 {
-		err = fmt.Errorf("%w\nwhat its config.json does not say was taken from elsewhere:\n  %s", err, strings.Join(notes, "\n  "))
+		err = fmt.Errorf("%w\nits config.json lacks settings, which were taken from elsewhere:\n  %s", err, strings.Join(notes, "\n  "))
 	}
 	return &run.UsageError{Err: fmt.Errorf("import %s: %w", src, err)}
 }
 
-// model is a model of the reference on its way to be a run.
+// model is a model of the reference that is being imported.
 type model struct {
 	report    Report
 	config    any           // *run.AEConfig, *run.LMConfig or *run.ARConfig
@@ -91,7 +91,7 @@ type model struct {
 	tokenizer *tokenizer.Tokenizer
 	params    *nn.Params
 	tensors   map[string]source
-	streams   []checkpoint.Stream // the parameters, by calm's names, once they are accounted for
+	streams   []checkpoint.Stream // the parameters, with calm's names, after check
 	files     []*weights
 }
 
@@ -104,13 +104,13 @@ func (m *model) Close() error {
 	return errors.Join(errs...)
 }
 
-// open reads what describes a model and declares its parameters. The name is what the run will say that it was
-// imported from.
+// open reads the files that describe a model and declares its parameters. The run's configuration will have name as the model's
+// source.
 func (m *model) open(src, name string, o Options) error {
 	if info, err := os.Stat(src); err != nil {
 		return err
 	} else if !info.IsDir() {
-		return errors.New("it is a file: want the directory that holds it, with its config.json")
+		return errors.New("it is a file: want its directory, with config.json")
 	}
 	for _, name := range []string{checkpoint.ConfigFile, safetensorsIndex, binIndex, checkpoint.TokenizerFile, "tokenizer.model"} {
 		if err := readable(filepath.Join(src, name)); err != nil {
@@ -161,7 +161,7 @@ func (m *model) describe(d *describer, kind run.Kind, head, ae string) error {
 	return err
 }
 
-// read adds the weights in a directory, with a prefix before their names.
+// read adds the weights in a directory, with prefix added to their names.
 func (m *model) read(dir, prefix string) error {
 	w, err := openWeights(dir)
 	if err != nil {
@@ -178,7 +178,8 @@ func (m *model) read(dir, prefix string) error {
 	return nil
 }
 
-// describeAE does so for an autoencoder, and returns the size of its blocks; the others likewise.
+// describeAE makes the configuration of an autoencoder's run and declares the parameters. It returns the block size in tokens.
+// describeAR and describeLM do the same for the other kinds.
 func (m *model) describeAE(d *describer) (block int, err error) {
 	c, err := d.autoencoder()
 	if err != nil {
@@ -218,7 +219,7 @@ func (m *model) describeLM(d *describer, head, asked string) (block int, err err
 	return c.BlockSize, nil
 }
 
-// check accounts for every tensor.
+// check matches the tensors with the parameters; see account.
 func (m *model) check(ctx context.Context) error {
 	found, notes, err := account(ctx, m.params.All(), m.tensors)
 	if err != nil {
@@ -243,7 +244,7 @@ func countFormats(streams []checkpoint.Stream) map[string]int {
 	return counts
 }
 
-// write makes the run. config.json comes last: only then is it one.
+// write makes the run. config.json is written last, since it makes the directory a run.
 func (m *model) write(ctx context.Context, dir string) (err error) {
 	r, err := checkpoint.CreateRun(dir)
 	if err != nil {
@@ -288,7 +289,7 @@ func (m *model) write(ctx context.Context, dir string) (err error) {
 	return r.WriteConfig(m.config)
 }
 
-// Lines says in a few lines what came of an import.
+// Lines returns the report for people.
 func (r *Report) Lines() []string {
 	var of []string
 	for _, name := range slices.Sorted(maps.Keys(r.Formats)) {

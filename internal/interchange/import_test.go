@@ -16,7 +16,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestAutoencoderElsewhere: inside, where ae_path leads, where --ae says; refused where it is nowhere.
+// TestAutoencoderElsewhere: the autoencoder is found inside the model, where ae_path leads, and where --ae says. Without one, the
+// import fails.
 func TestAutoencoderElsewhere(t *testing.T) {
 	t.Parallel()
 	weightsOf := func(dir string) []byte {
@@ -58,7 +59,7 @@ func TestAutoencoderElsewhere(t *testing.T) {
 	refused(t, exported(t, run.AR, ""), Options{AE: moved}, "--ae is for language models")
 }
 
-// TestTensorsThatDoNotFit: all are named in one error.
+// TestTensorsThatDoNotFit: one error names all tensors that do not fit.
 func TestTensorsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	src := exported(t, run.LM, "")
@@ -82,11 +83,11 @@ func TestTensorsThatDoNotFit(t *testing.T) {
 	})
 	refused(t, src, Options{}, "6 tensors do not fit",
 		"missing: embed_proj.0.bias [48]", "missing: mlp_generator.norm_noise.weight or generative_head.norm_noise.weight [24]",
-		"surplus: strange.weight [24]", "misshapen: transformer.norm.weight is [2 12], want [24]",
-		"of another type: embed_proj.3.weight is I32", "contradicting: ae_model.encoder.embed_tokens.weight and ae_model.decoder.lm_head_weight")
+		"surplus: strange.weight [24]", "wrong shape: transformer.norm.weight is [2 12], want [24]",
+		"wrong type: embed_proj.3.weight is I32", "contradiction: ae_model.encoder.embed_tokens.weight and ae_model.decoder.lm_head_weight")
 }
 
-// TestOneName: either name of a tensor is enough.
+// TestOneName: a tensor is found under either of its names.
 func TestOneName(t *testing.T) {
 	t.Parallel()
 	for _, without := range []string{"mlp_generator.", "generative_head."} {
@@ -103,7 +104,7 @@ func TestOneName(t *testing.T) {
 	}
 }
 
-// TestShards: an index has to say where things are, and files have to be there.
+// TestShards: an index must list every tensor in the right file, and the files must exist.
 func TestShards(t *testing.T) {
 	t.Parallel()
 	src := exported(t, run.AR, "")
@@ -163,7 +164,7 @@ func TestShards(t *testing.T) {
 	refused(t, src, Options{}, "no weight_map")
 }
 
-// TestConfigurations: what a config.json lacks is found elsewhere and said.
+// TestConfigurations: settings that a config.json lacks are taken from elsewhere, and the notes say so.
 func TestConfigurations(t *testing.T) {
 	t.Parallel()
 	taken := func(kind run.Kind, change func(map[string]any), notes ...string) {
@@ -185,7 +186,7 @@ func TestConfigurations(t *testing.T) {
 	for _, kind := range []run.Kind{run.AE, run.LM, run.AR} {
 		taken(kind, drop("architectures"), "block_size: taking ")
 	}
-	taken(run.LM, drop(), "newlines stand in front of prompts")
+	taken(run.LM, drop(), "newlines are put before prompts")
 	taken(run.LM, drop("rope_theta", "num_samples", "pad_token_id", "ae_path"), "rope_theta: taking 10000", "num_samples: taking 8", "pad_token_id: taking 258", "autoencoder: weights inside")
 	taken(run.LM, func(m map[string]any) { m["bos_token_id"], m["eos_token_id"] = 1, nil },
 		"bos_token_id is 256, as in the tokenizer (config.json says 1)", "eos_token_id is 257, as in the tokenizer (config.json says nothing)")
@@ -193,7 +194,8 @@ func TestConfigurations(t *testing.T) {
 	taken(run.AR, func(m map[string]any) { m["head_dim"] = 6 })
 }
 
-// TestRefusedConfigurations: what calm cannot do, what it cannot know, and what no model has.
+// TestRefusedConfigurations: settings that calm does not support, necessary settings that are missing, and impossible values are
+// errors.
 func TestRefusedConfigurations(t *testing.T) {
 	t.Parallel()
 	not := func(kind run.Kind, change func(map[string]any), words ...string) {
@@ -209,11 +211,11 @@ func TestRefusedConfigurations(t *testing.T) {
 	not(run.AR, func(m map[string]any) { m["mlp_bias"] = true }, "mlp_bias")
 	not(run.AR, func(m map[string]any) { m["head_dim"] = 8 }, "head_dim")
 	not(run.AR, func(m map[string]any) { m["kind"] = "ar" }, "a run of calm")
-	not(run.AR, func(m map[string]any) { m["num_hidden_layers"] = 1 << 30 }, "layers, and there are")
-	not(run.AR, func(m map[string]any) { m["hidden_size"] = 1 << 16 }, "misshapen")
-	not(run.AE, func(m map[string]any) { m["num_encoder_layers"] = 999 }, "layers, and there are")
+	not(run.AR, func(m map[string]any) { m["num_hidden_layers"] = 1 << 30 }, "layers, but there are only")
+	not(run.AR, func(m map[string]any) { m["hidden_size"] = 1 << 16 }, "wrong shape")
+	not(run.AE, func(m map[string]any) { m["num_encoder_layers"] = 999 }, "layers, but there are only")
 	not(run.AE, func(m map[string]any) { m["patch_size"] = 1 << 30 }, "patch_size")
-	not(run.LM, func(m map[string]any) { m["num_mlp_layers"] = 1 << 30 }, "layers, and there are")
+	not(run.LM, func(m map[string]any) { m["num_mlp_layers"] = 1 << 30 }, "layers, but there are only")
 	not(run.LM, func(m map[string]any) { m["architectures"] = []string{"EntropyTransformer"} }, `"entropy"`, "cannot run yet")
 	not(run.LM, func(m map[string]any) { m["latent_size"] = 10 }, "latent_size")
 	not(run.LM, drop("num_mlp_layers", "noise_size"), "do not fit", "taken from elsewhere", "num_mlp_layers: taking 4", "noise_size: taking 64")
@@ -221,7 +223,7 @@ func TestRefusedConfigurations(t *testing.T) {
 		not(run.AR, func(m map[string]any) { m[key] = 1 << 62 }, key+" = 4611686018427387904", "want at most 2147483647")
 	}
 
-	src := exported(t, run.LM, "") // and all that is missing is said at once, also where the autoencoder is inside
+	src := exported(t, run.LM, "") // all missing keys are reported together, also with the autoencoder inside
 	if err := os.RemoveAll(filepath.Join(src, "autoencoder")); err != nil {
 		t.Fatal(err)
 	}
@@ -237,11 +239,11 @@ func TestRefusedConfigurations(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(none, "config.json"), []byte(`{"hidden_size": 3}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, none, Options{}, "holds no weights")
-	refused(t, filepath.Join(none, "config.json"), Options{}, "want the directory")
+	refused(t, none, Options{}, "has no weights")
+	refused(t, filepath.Join(none, "config.json"), Options{}, "want its directory")
 }
 
-// TestWhereImportsGo: what is in the way is refused before the source is looked at, and stays.
+// TestWhereImportsGo: existing files in the new run's place are an error, before the source is read, and are not changed.
 func TestWhereImportsGo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -260,7 +262,7 @@ func TestWhereImportsGo(t *testing.T) {
 	}
 }
 
-// TestCancelledImport: nothing is left, and nothing says that the source is bad.
+// TestCancelledImport: a cancelled import leaves nothing, and its error does not blame the source.
 func TestCancelledImport(t *testing.T) {
 	t.Parallel()
 	src, dir := exported(t, run.LM, ""), filepath.Join(t.TempDir(), "run")
@@ -281,7 +283,7 @@ func TestCancelledImport(t *testing.T) {
 	}
 }
 
-// TestImportByName: a name on the hub is looked up in the cache, and the run says that it came from there.
+// TestImportByName: a model with a name on the hub is found in the cache, and the run's configuration has the name.
 func TestImportByName(t *testing.T) {
 	t.Setenv("HF_HUB_OFFLINE", "1")
 	t.Setenv("HF_HUB_CACHE", t.TempDir())

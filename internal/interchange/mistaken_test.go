@@ -13,7 +13,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// mistaken are contents that stand in files of models by mistake, with words of what is said.
+// mistaken returns contents that files of models have by mistake, with words of the error messages.
 func mistaken(t *testing.T) map[string][2]string {
 	t.Helper()
 	var packed, archive bytes.Buffer
@@ -43,7 +43,7 @@ func mistaken(t *testing.T) map[string][2]string {
 	}
 }
 
-// TestMistakenFiles: every file of a model that is something else, in every way, is named with what it is and what to do.
+// TestMistakenFiles gives every file of a model every wrong content. The error names the file, what it is and what to do.
 func TestMistakenFiles(t *testing.T) {
 	checked := 0
 	for what, c := range mistaken(t) {
@@ -52,7 +52,7 @@ func TestMistakenFiles(t *testing.T) {
 			switch {
 			case what == "weights" && name == safetensorsFile, what == "a pickle" && name == binFile,
 				what == "an error" && !strings.HasPrefix(name, "model.s") && name != binFile, what == "an error" && name == safetensorsIndex:
-				continue // what it is to be, or text
+				continue // the right content, or text
 			case what == "weights" && name != binFile:
 				words = "it is a safetensors file"
 			case what == "a pickle" && name != safetensorsFile:
@@ -85,7 +85,7 @@ func TestMistakenFiles(t *testing.T) {
 	}
 }
 
-// TestMistakenWeightsOfRun: a run whose weights are something else says so.
+// TestMistakenWeightsOfRun: the error for a run's weights with wrong content says what the file is.
 func TestMistakenWeightsOfRun(t *testing.T) {
 	for what, c := range mistaken(t) {
 		if what == "weights" {

@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Block sizes that the published models were trained on, in tokens (docs/spec.md, section 1), and the vocabulary of Llama 3's
+// Block sizes in tokens that the published models were trained with (docs/spec.md, section 1), and the vocabulary of Llama 3's
 // tokenizer with the reference's [PAD].
 const (
 	lmBlock, blockSize = 8192, 2048
@@ -24,15 +24,15 @@ const (
 	llama3Vocab, llama3BOS, llama3EOS, llama3Newline = 128257, 128000, 128001, 198
 )
 
-// describer makes a run's configuration of what a checkpoint says, and notes what it had to take from elsewhere.
+// describer makes a run's configuration from a model of the reference. It notes settings that it had to take from elsewhere.
 type describer struct {
 	dir       string
 	reference *reference
 	tensors   map[string]source
-	tokenizer *tokenizer.Tokenizer // nil without
-	imported  string               // where the model comes from, for config.json
+	tokenizer *tokenizer.Tokenizer // nil: there is none
+	imported  string               // the model's source, for the run's config.json
 
-	missing []string // keys that cannot be done without
+	missing []string // necessary keys that the file lacks
 	notes   []string
 }
 
@@ -40,7 +40,7 @@ func (d *describer) note(format string, args ...any) {
 	d.notes = append(d.notes, fmt.Sprintf(format, args...))
 }
 
-// need returns the value of a key that there is no telling without.
+// need returns the value of a necessary key. If the file lacks it, it is added to missing.
 func need[T any](d *describer, v *T, key string) (value T) {
 	if v == nil {
 		d.missing = append(d.missing, key)
@@ -49,7 +49,7 @@ func need[T any](d *describer, v *T, key string) (value T) {
 	return *v
 }
 
-// either returns the value of a key, or the default of docs/spec.md, which it notes.
+// either returns the value of a key. If the file lacks it, it returns the default other and notes that.
 func either[T any](d *describer, v *T, key string, other T) T {
 	if v != nil {
 		return *v
@@ -58,23 +58,23 @@ func either[T any](d *describer, v *T, key string, other T) T {
 	return other
 }
 
-// err lists the keys that were needed and missing.
+// err returns an error that lists the missing keys, if there are any.
 func (d *describer) err() error {
 	if len(d.missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s does not say %s, and nothing else does", filepath.Join(d.dir, checkpoint.ConfigFile), strings.Join(d.missing, ", "))
+	return fmt.Errorf("%s lacks %s, which cannot be found elsewhere", filepath.Join(d.dir, checkpoint.ConfigFile), strings.Join(d.missing, ", "))
 }
 
-// layers refuses a number of layers that the tensors cannot be those of, before anything is made for each.
+// layers returns an error if there are more layers than tensors. It is called before any layer is made.
 func (d *describer) layers(counts ...int) error {
-	if most := slices.Max(counts); most > len(d.tensors) {
-		return fmt.Errorf("%s: %d layers, and there are %d tensors in all", filepath.Join(d.dir, checkpoint.ConfigFile), most, len(d.tensors))
+	if n := slices.Max(counts); n > len(d.tensors) {
+		return fmt.Errorf("%s: %d layers, but there are only %d tensors", filepath.Join(d.dir, checkpoint.ConfigFile), n, len(d.tensors))
 	}
 	return nil
 }
 
-// common is the part of a configuration that every run has.
+// common returns the part of a configuration that all kinds of runs have.
 func (d *describer) common(kind run.Kind, patch, block int, bos int) run.Common {
 	c := run.Common{Kind: kind, Data: []string{}, Tail: d.tail(kind, patch, bos), Imported: d.imported, TrainConfig: train.Default()}
 	c.BlockSize = block / patch * patch
@@ -99,14 +99,14 @@ func (d *describer) backbone() backbone.Config {
 	return c
 }
 
-// supported refuses what a transformer of the reference could have and calm's has not.
+// supported returns an error for settings of the reference's transformer that calm does not have.
 func (d *describer) supported(c backbone.Config) error {
 	r, path := d.reference, filepath.Join(d.dir, checkpoint.ConfigFile)
 	switch {
 	case r.MLPBias != nil && *r.MLPBias:
 		return fmt.Errorf("%s: mlp_bias = true is not supported for a transformer", path)
 	case r.TieWordEmbeddings != nil && *r.TieWordEmbeddings:
-		return fmt.Errorf("%s: tie_word_embeddings = true is not supported: the reference's models have a table of their own for each end", path)
+		return fmt.Errorf("%s: tie_word_embeddings = true is not supported: the reference's models have separate input and output embeddings", path)
 	case r.HeadDim != nil && *r.HeadDim*c.NumAttentionHeads != c.HiddenSize:
 		return fmt.Errorf("%s: head_dim = %d is not supported: want hidden_size / num_attention_heads", path, *r.HeadDim)
 	}
@@ -132,7 +132,7 @@ func (d *describer) languageModel(headName string) (lm.Config, error) {
 	return c, d.supported(c.Config)
 }
 
-// over describes the run of a language model over its autoencoder.
+// over makes the configuration of the run of a language model with its autoencoder.
 func (d *describer) over(c lm.Config, ae autoencoder.Config) (run.LMConfig, error) {
 	if err := c.ValidateWith(ae); err != nil {
 		return run.LMConfig{}, err
@@ -140,7 +140,7 @@ func (d *describer) over(c lm.Config, ae autoencoder.Config) (run.LMConfig, erro
 	out := run.LMConfig{LanguageConfig: c,
 		Common: d.common(run.LM, c.PatchSize, min(lmBlock/c.PatchSize, c.MaxPositionEmbeddings)*c.PatchSize, c.BOSTokenID)}
 	out.WarmupSteps = 2000
-	d.note("the row of the padding token, %d, in transformer.embed_tokens stays as it is in training (docs/spec.md, section 3)", c.PadTokenID)
+	d.note("training does not change the row of the padding token, %d, in transformer.embed_tokens (docs/spec.md, section 3)", c.PadTokenID)
 	return out, out.Validate()
 }
 

@@ -14,15 +14,14 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// Names under which the reference keeps the autoencoder's table twice.
+// Names of the autoencoder's embedding table, which the reference saves twice.
 const (
 	aeTable = "encoder.embed_tokens.weight"
 	aeHead  = "decoder.lm_head_weight"
 )
 
-// names lists the names that the reference has for a tensor of calm's, calm's first. A file that was imported may have
-// one or several; an exported one needs all: where the reference has two it takes what it finds under one for missing
-// under the other, and draws it anew.
+// names lists the reference's names for one of calm's tensors, calm's name first. An imported file may have one or several of
+// them. An exported file needs all of them: the reference initialises a tensor again if one of its names is missing.
 func names(name string) []string {
 	list := []string{name}
 	for _, k := range head.Kinds() {
@@ -36,11 +35,11 @@ func names(name string) []string {
 	return list
 }
 
-// formats are the number formats of weights, by the reference's names.
+// formats has the reference's names of the number formats of weights.
 var formats = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}
 
-// account finds every parameter among the tensors of a checkpoint and makes sure that nothing else is there. Its error
-// lists all that does not fit. Notes say what was left out on purpose.
+// account finds every parameter among the tensors of a checkpoint, and checks that there are no other tensors. Its error lists
+// all tensors that do not fit. Notes list the tensors that are ignored.
 func account(ctx context.Context, params []*nn.Param, have map[string]source) (found []checkpoint.Stream, notes []string, err error) {
 	var problems []string
 	used := map[string]bool{}
@@ -54,8 +53,8 @@ func account(ctx context.Context, params []*nn.Param, have map[string]source) (f
 	for _, name := range slices.Sorted(maps.Keys(have)) {
 		switch {
 		case used[name]:
-		case strings.HasSuffix(name, ".rotary_emb.inv_freq"): // of older versions of transformers, computed from rope_theta
-			notes = append(notes, fmt.Sprintf("%s is left out: it follows from rope_theta", name))
+		case strings.HasSuffix(name, ".rotary_emb.inv_freq"): // written by older versions of transformers
+			notes = append(notes, fmt.Sprintf("%s is ignored: it follows from rope_theta", name))
 		default:
 			problems = append(problems, fmt.Sprintf("surplus: %s %v", name, have[name].Shape))
 		}
@@ -71,7 +70,7 @@ func account(ctx context.Context, params []*nn.Param, have map[string]source) (f
 	return found, notes, nil
 }
 
-// find finds one parameter under its names, which it adds to used, and says what is wrong with what is there.
+// find finds one parameter under any of its names, and adds these names to used. It returns what is wrong with the tensors found.
 func find(ctx context.Context, p *nn.Param, have map[string]source, used map[string]bool) (found checkpoint.Stream, problems []string, err error) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	var first *source
@@ -84,9 +83,9 @@ func find(ctx context.Context, p *nn.Param, have map[string]source, used map[str
 		used[name], missing = true, false
 		switch {
 		case !slices.Equal(s.Shape, p.Shape):
-			problem("misshapen: %s is %v, want %v", name, s.Shape, p.Shape)
+			problem("wrong shape: %s is %v, want %v", name, s.Shape, p.Shape)
 		case formats[s.DType] == "":
-			problem("of another type: %s is %s, want float32, bfloat16 or float16", name, s.DType)
+			problem("wrong type: %s is %s, want float32, bfloat16 or float16", name, s.DType)
 		case first == nil:
 			first, found = &s, s.Stream
 			found.Name = p.Name
@@ -96,7 +95,7 @@ func find(ctx context.Context, p *nn.Param, have map[string]source, used map[str
 				return found, nil, err
 			}
 			if !same {
-				problem("contradicting: %s and %s are one tensor of the model, and differ", first.Name, name)
+				problem("contradiction: %s and %s are the same tensor of the model, but differ", first.Name, name)
 			}
 		}
 	}
@@ -106,7 +105,7 @@ func find(ctx context.Context, p *nn.Param, have map[string]source, used map[str
 	return found, problems, nil
 }
 
-// equal compares two tensors of the same shape.
+// equal reports whether two tensors of the same shape have the same format and values.
 func equal(ctx context.Context, a, b source) (bool, error) {
 	if a.DType != b.DType {
 		return false, nil
@@ -129,7 +128,7 @@ func equal(ctx context.Context, a, b source) (bool, error) {
 	return sums[0] == sums[1], nil
 }
 
-// cancelled is a tensor whose reading ends with ctx.
+// cancelled returns the tensor s, whose reading ends with ctx.
 func cancelled(ctx context.Context, s checkpoint.Stream) checkpoint.Stream {
 	each := s.Each
 	s.Each = func(use func([]byte) error) error {

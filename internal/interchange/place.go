@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// free refuses a directory that cannot become the run, before hours of downloading.
+// free returns an error if dir cannot become the run. It is called before a download, which may take hours.
 func free(dir string) error {
 	err := checkpoint.Free(dir)
 	if dir == "" {
@@ -28,7 +28,7 @@ func free(dir string) error {
 	return nil
 }
 
-// local returns the directory of a model: src itself, or where what src names on the hub was downloaded to.
+// local returns the directory of a model: src itself, or the directory to which the model of that name was downloaded.
 func local(ctx context.Context, src string, log func(string)) (string, error) {
 	if _, err := os.Stat(src); !errors.Is(err, fs.ErrNotExist) || !hub.IsName(src) {
 		return src, nil
@@ -43,8 +43,7 @@ func local(ctx context.Context, src string, log func(string)) (string, error) {
 	return dir, err
 }
 
-// place returns the absolute path of a directory that is to be made: nothing is there, or an empty directory, or a link to
-// one.
+// place returns the absolute path of a directory that is to be made. It must be missing, an empty directory, or a link to one.
 func place(dir string) (string, error) {
 	if dir == "" {
 		return "", errors.New("the directory to write has no name")
@@ -53,7 +52,7 @@ func place(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := atomicfile.CanMake(filepath.Dir(path)); err != nil { // where it gets its name when it is complete
+	if err := atomicfile.CanMake(filepath.Dir(path)); err != nil { // it is written there under a temporary name
 		return "", err
 	}
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
@@ -72,8 +71,8 @@ func place(dir string) (string, error) {
 	return path, nil
 }
 
-// readable refuses a file that describes a model or a tokenizer and is something else, such as a pointer of Git LFS. One that
-// cannot be read is for others to report.
+// readable returns an error for a file that should be text and is not, such as a Git LFS pointer. It returns nil if the file
+// cannot be read, since reading it later gives a better error.
 func readable(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

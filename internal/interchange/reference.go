@@ -14,8 +14,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// reference holds the keys of the reference's config.json that say what a model is, of all its kinds; nil where a file
-// lacks one.
+// reference holds the keys of the reference's config.json that describe a model, for all kinds of models. A key that a file lacks
+// is nil.
 type reference struct {
 	Architectures []string `json:"architectures"`
 	ModelType     *string  `json:"model_type"`
@@ -52,8 +52,8 @@ type reference struct {
 	NoiseSize    *int     `json:"noise_size"`
 }
 
-// readReference reads the config.json of a directory of the reference's. Keys that calm does not know are refused:
-// they might change what the model computes.
+// readReference reads the config.json in a directory of the reference. Keys that calm does not know are errors, since they might
+// change what the model computes.
 func readReference(dir string) (*reference, error) {
 	path := filepath.Join(dir, checkpoint.ConfigFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,7 @@ func readReference(dir string) (*reference, error) {
 		return nil, err
 	}
 	if ours.Kind != "" {
-		return nil, fmt.Errorf("%s is a run of calm, of kind %s, already: nothing is to be imported", dir, ours.Kind)
+		return nil, fmt.Errorf("%s is a run of calm already, of kind %s: it need not be imported", dir, ours.Kind)
 	}
 	r, err := config.Load(reference{}, path, config.Reference())
 	if err != nil {
@@ -75,7 +75,7 @@ func readReference(dir string) (*reference, error) {
 	return &r, r.bounded(path)
 }
 
-// bounded refuses numbers that no model has, before anything is computed with them.
+// bounded returns an error for integers that are larger than any model's. It is called before anything is computed with them.
 func (r reference) bounded(path string) error {
 	var problems config.Problems
 	v := reflect.ValueOf(r)
@@ -90,8 +90,8 @@ func (r reference) bounded(path string) error {
 	return nil
 }
 
-// kindOf tells the kind of model from the class that saved it, else from the names of its tensors. The head is
-// the model_type of a language model.
+// kindOf returns the kind of model by the class that saved it, or if that is unknown, by the names of its tensors. head is the
+// kind of head (model_type) of a language model.
 func (r *reference) kindOf(have map[string]source) (kind run.Kind, head string, err error) {
 	for _, class := range r.Architectures {
 		switch class {

@@ -13,8 +13,8 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// TestReferenceText: the run of an imported model reads text as the reference does: literals of special tokens are these
-// tokens, and tokens of unusual names play the roles that config.json gives them.
+// TestReferenceText: the run of an imported model encodes text like the reference. Literals of special tokens become these tokens,
+// and tokens with unusual names have the roles that config.json gives them.
 func TestReferenceText(t *testing.T) {
 	src := exported(t, run.AR, "")
 	path := filepath.Join(src, "tokenizer.json")

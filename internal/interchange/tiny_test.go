@@ -25,7 +25,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// memory is a parameter as a stream.
+// memory returns a parameter as a stream.
 func memory(name string, p *nn.Param) checkpoint.Stream {
 	return checkpoint.Stream{Name: name, DType: checkpoint.F32, Shape: p.Shape, Each: func(use func([]byte) error) error {
 		var data []byte
@@ -100,7 +100,7 @@ func tinyWith(t testing.TB, kind run.Kind, change func(*lm.Config)) string {
 	return dir
 }
 
-// exported is the export of a tiny run.
+// exported returns the directory of an exported tiny run.
 func exported(t testing.TB, kind run.Kind, format string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "exported")
@@ -120,7 +120,7 @@ func bring(t *testing.T, src string, o Options) (dir string, r *Report, err erro
 	return dir, r, err
 }
 
-// refused demands an import that fails with some words, and status 2.
+// refused checks that an import fails with a UsageError that has these words.
 func refused(t *testing.T, src string, o Options, words ...string) {
 	t.Helper()
 	_, _, err := bring(t, src, o)

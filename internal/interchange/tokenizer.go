@@ -13,9 +13,9 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// chooseTokenizer returns the tokenizer that is asked for, else the one in the directory; nil without. It has to go with
-// tables of vocab rows, if that is known: every token has one, and [PAD] is added where it is missing and there is room
-// for it, as the reference does. No other token is: no row was trained for one.
+// chooseTokenizer returns the tokenizer that is asked for, or else the one in the directory, or nil if there is none. If vocab,
+// the number of rows of the model's tables, is known, the tokenizer must not have more tokens. As in the reference, [PAD] is added
+// if it is missing and there is a row for it. No other token is added, since no row was trained for it.
 func chooseTokenizer(dir, asked string, vocab *int) (tok *tokenizer.Tokenizer, err error) {
 	switch asked {
 	case NoTokenizer:
@@ -40,7 +40,7 @@ func chooseTokenizer(dir, asked string, vocab *int) (tok *tokenizer.Tokenizer, e
 	return tok, nil
 }
 
-// tokenizerIn returns the tokenizer in a directory of the reference's; nil where it has none.
+// tokenizerIn returns the tokenizer in a directory of the reference, or nil if it has none.
 func tokenizerIn(dir string) (tok *tokenizer.Tokenizer, err error) {
 	for _, of := range []struct {
 		file string
@@ -58,8 +58,8 @@ func tokenizerIn(dir string) (tok *tokenizer.Tokenizer, err error) {
 	return nil, nil
 }
 
-// tail stands in front of prompts (docs/spec.md, section 5): newlines, as at the end of a document. Without a tokenizer that
-// knows them it is BOS, as of empty documents.
+// tail returns the ids that are put before short prompts (docs/spec.md, section 5): newlines, as at the end of a document. If the
+// ids of newlines are unknown, it returns BOS, as of empty documents.
 func (d *describer) tail(kind run.Kind, patch, bos int) []int {
 	ids := []int{}
 	if kind != run.LM {
@@ -69,12 +69,12 @@ func (d *describer) tail(kind run.Kind, patch, bos int) []int {
 	switch {
 	case d.tokenizer != nil:
 		with = d.tokenizer.Encode("\n")
-		d.note("newlines stand in front of prompts (tail)")
+		d.note("newlines are put before prompts (tail)")
 	case d.known():
 		with = []int32{llama3Newline}
-		d.note("newlines as in Llama 3's tokenizer (%d) stand in front of prompts (tail)", llama3Newline)
+		d.note("newlines of Llama 3's tokenizer (%d) are put before prompts (tail)", llama3Newline)
 	default:
-		d.note("there is no tokenizer to know newlines by: BOS (%d) stands in their place in front of prompts (tail)", bos)
+		d.note("without a tokenizer the id of a newline is unknown: BOS (%d) is put before prompts instead (tail)", bos)
 	}
 	for len(ids) < patch {
 		for _, id := range with {
@@ -84,13 +84,14 @@ func (d *describer) tail(kind run.Kind, patch, bos int) []int {
 	return ids[len(ids)-patch:]
 }
 
-// known says that the vocabulary's size is that of Llama 3's tokenizer with [PAD].
+// known reports whether the vocabulary has the size of Llama 3's with [PAD].
 func (d *describer) known() bool {
 	return d.reference.VocabSize != nil && *d.reference.VocabSize == llama3Vocab
 }
 
-// special returns the ids of BOS and EOS: those that the tokenizer names, which are the ones in the training text; where
-// there is none, Llama 3's for a vocabulary of that size; else the configuration's, whose roles the tokenizer gets.
+// special returns the ids of BOS and EOS. It prefers the tokenizer's, since these are in the training text. Without a tokenizer
+// it takes Llama 3's, if the vocabulary has that size. Otherwise it takes the configuration's, and gives the tokenizer these
+// roles.
 func (d *describer) special() (bos, eos int) {
 	from, ids := "the tokenizer", [2]int32{tokenizer.None, tokenizer.None}
 	if d.tokenizer != nil {
@@ -124,7 +125,7 @@ func show(v *int) string {
 	return fmt.Sprint(*v)
 }
 
-// pad returns the id of padding, which the reference adds as the last.
+// pad returns the id of PAD. By default it is the last id, where the reference adds it.
 func (d *describer) pad(vocab int) int {
 	if d.reference.PadTokenID == nil && d.tokenizer != nil && d.tokenizer.PAD() >= 0 {
 		return either(d, nil, "pad_token_id", int(d.tokenizer.PAD()))

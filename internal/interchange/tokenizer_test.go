@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// TestTokenizers: the directory's, another, or none, and then ids do.
+// TestTokenizers imports with the directory's tokenizer, with another, and with none. A run without one works on ids.
 func TestTokenizers(t *testing.T) {
 	t.Parallel()
 	src := exported(t, run.LM, "")
@@ -25,7 +25,7 @@ func TestTokenizers(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := run.Open(dir)
-	if err != nil || m.Tokenizer != nil || m.Tail[0] != 256 || !strings.Contains(strings.Join(r.Notes, "\n"), "no tokenizer") {
+	if err != nil || m.Tokenizer != nil || m.Tail[0] != 256 || !strings.Contains(strings.Join(r.Notes, "\n"), "without a tokenizer") {
 		t.Errorf("without: %v, tail %v, notes %v", err, m.Tail, r.Notes)
 	}
 	e := cpu.New(cpu.Options{Threads: 1})
@@ -50,7 +50,7 @@ func TestTokenizers(t *testing.T) {
 	refused(t, src, Options{Tokenizer: "bytes"}, "do not belong together")
 }
 
-// TestLlamaVocabulary: the ids that stand for a vocabulary of Llama 3's size are its tokenizer's.
+// TestLlamaVocabulary: the ids that are assumed for a vocabulary of Llama 3's size are those of its tokenizer.
 func TestLlamaVocabulary(t *testing.T) {
 	tok, err := tokenizer.LoadLlama3(testkit.Data(t, "llama3/tokenizer.model"))
 	if err != nil {
@@ -61,8 +61,8 @@ func TestLlamaVocabulary(t *testing.T) {
 	}
 }
 
-// TestUnnamedRoles: where the tokenizer does not name BOS and EOS they are those of config.json, among its tokens; only
-// [PAD] is added, where there is room. The run then reads text.
+// TestUnnamedRoles: where the tokenizer's names do not tell BOS and EOS, config.json's ids are used. Only [PAD] is added, if there
+// is room for it. The run then reads text.
 func TestUnnamedRoles(t *testing.T) {
 	t.Parallel()
 	text := words(t)
@@ -114,8 +114,8 @@ func TestUnnamedRoles(t *testing.T) {
 	}
 }
 
-// TestRolesOfNoToken: ids that the tokenizer has no tokens of are the model's all the same, and the import says what that
-// means.
+// TestRolesOfNoToken: if BOS and EOS in config.json are ids without a token, the model keeps them, and the import says that the run
+// works on ids only.
 func TestRolesOfNoToken(t *testing.T) {
 	t.Parallel()
 	e := cpu.New(cpu.Options{Threads: 1})
@@ -140,7 +140,7 @@ func TestRolesOfNoToken(t *testing.T) {
 	}
 }
 
-// unnamed is calm's byte tokenizer with BOS and EOS under names that say nothing, with or without PAD.
+// unnamed returns calm's byte tokenizer with unusual names for BOS and EOS, with or without PAD.
 func unnamed(t *testing.T, pad bool) []byte {
 	t.Helper()
 	var keys map[string]any
@@ -159,7 +159,7 @@ func unnamed(t *testing.T, pad bool) []byte {
 	return data
 }
 
-// words is a file of text.
+// words returns the path of a file with text.
 func words(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "text.txt")
@@ -169,7 +169,7 @@ func words(t *testing.T) string {
 	return path
 }
 
-// resize gives the tables of a baseline another number of rows.
+// resize changes the number of rows of a baseline's tables.
 func resize(t *testing.T, src string, vocab int) {
 	t.Helper()
 	rekey(t, src, func(keys map[string]any) { keys["vocab_size"] = vocab })

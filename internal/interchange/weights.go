@@ -17,8 +17,7 @@ import (
 	"github.com/calm-go/calm/internal/interchange/torch"
 )
 
-// Names of files that hold weights, in the order in which they are looked for. An index names the files of a model
-// that lies in several.
+// Names of files with weights, in the order in which they are looked for. An index lists the files of a model with several.
 const (
 	safetensorsFile  = "model.safetensors"
 	safetensorsIndex = "model.safetensors.index.json"
@@ -29,10 +28,10 @@ const (
 // source is a tensor of a checkpoint.
 type source struct {
 	checkpoint.Stream
-	storage string // of two tensors with the same one the numbers are the same; "" where nothing is known
+	storage string // two tensors with the same storage have the same numbers; "": unknown
 }
 
-// weights are the tensors of a checkpoint, by name. Close them.
+// weights holds the tensors of a checkpoint, by name. It must be closed.
 type weights struct {
 	path    string // the file, or the index
 	tensors map[string]source
@@ -58,7 +57,7 @@ func openWeights(dir string) (w *weights, err error) {
 		}
 		return w, w.add(w.path)
 	}
-	return w, fmt.Errorf("%s holds no weights: want %s or %s in it, or the .index.json of one that is in several files", dir, safetensorsFile, binFile)
+	return w, fmt.Errorf("%s has no weights: want %s or %s in it, or the .index.json of weights in several files", dir, safetensorsFile, binFile)
 }
 
 // Close closes the files. The tensors cannot be read afterwards.
@@ -114,10 +113,10 @@ func (w *weights) put(s source, path string) error {
 	return nil
 }
 
-// maxIndexBytes bounds an index: a line names a tensor and its file.
+// maxIndexBytes is the largest size of an index. It has a line for each tensor.
 const maxIndexBytes = 16 << 20
 
-// addIndexed adds the files that an index names, and compares where it says that tensors lie with where they are.
+// addIndexed adds the files that an index lists, and checks that each tensor is in the file that the index says.
 func (w *weights) addIndexed(dir string) error {
 	f, err := os.Open(w.path)
 	if err != nil {
@@ -140,7 +139,7 @@ func (w *weights) addIndexed(dir string) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%s names files that are not there: %s", w.path, strings.Join(missing, ", "))
+		return fmt.Errorf("%s lists files that are missing: %s", w.path, strings.Join(missing, ", "))
 	}
 	in := map[string]string{}
 	for _, name := range files {
@@ -160,7 +159,7 @@ func (w *weights) addIndexed(dir string) error {
 	return compareIndex(w.path, where, in)
 }
 
-// compareIndex lists the tensors that are not where an index says.
+// compareIndex returns an error that lists the tensors that are not in the files that an index says.
 func compareIndex(path string, where, in map[string]string) error {
 	var wrong []string
 	for tensor, file := range where {
@@ -183,7 +182,7 @@ func compareIndex(path string, where, in map[string]string) error {
 	return fmt.Errorf("%s does not match its files:\n  %s", path, strings.Join(wrong, "\n  "))
 }
 
-// parseIndex reads where each tensor lies: names of files in the index's own directory.
+// parseIndex returns the file of each tensor: a name in the directory of the index.
 func parseIndex(data []byte) (map[string]string, error) {
 	if len(data) > maxIndexBytes {
 		return nil, fmt.Errorf("it has more than %d MB: no index is that long", maxIndexBytes>>20)
@@ -192,7 +191,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 		WeightMap map[string]string `json:"weight_map"`
 	}
 	if err := json.Unmarshal(data, &index); err != nil {
-		return nil, fmt.Errorf("it is no index of weights: %w", err)
+		return nil, fmt.Errorf("it is not an index of weights: %w", err)
 	}
 	if len(index.WeightMap) == 0 {
 		return nil, errors.New("it has no weight_map, or an empty one")
@@ -200,7 +199,7 @@ func parseIndex(data []byte) (map[string]string, error) {
 	for tensor, file := range index.WeightMap {
 		ext := filepath.Ext(file)
 		if file != filepath.Base(file) || strings.ContainsAny(file, `/\`) || ext != ".bin" && ext != ".safetensors" {
-			return nil, fmt.Errorf("tensor %q is said to lie in %q: want the name of a .safetensors or .bin file beside the index", tensor, file)
+			return nil, fmt.Errorf("tensor %q is listed in %q: want the name of a .safetensors or .bin file in the index's directory", tensor, file)
 		}
 	}
 	return index.WeightMap, nil

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// download is a file on its way to the cache. It grows under the name to + ".incomplete" and gets its own when its
-// checksum is right. Those names are Python's library's.
+// download is the download of a file to the cache. The file is called to + ".incomplete" until it is complete and its checksum is
+// right. Hugging Face's Python library uses the same names.
 type download struct {
 	web     web
 	url, to string
 	size    int64
-	sum     hash.Hash // of nothing yet
-	want    string    // what sum comes to, in hex
+	sum     hash.Hash // a new hash
+	want    string    // the checksum that the file must have, in hexadecimal
 }
 
-// patience is how often a connection may fail without a byte in between.
+// patience is the number of connections in a row that may fail without receiving a byte.
 const patience = 4
 
-// run downloads what is missing of the file, going on where an attempt, this one's or a former process's, ended.
+// run downloads the missing part of the file. It continues where an earlier attempt, also of another process, ended.
 func (d download) run(ctx context.Context) error {
 	part := d.to + ".incomplete"
 	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
@@ -58,7 +58,7 @@ func (d download) run(ctx context.Context) error {
 		if after, serr := f.Seek(0, io.SeekEnd); serr == nil && after > before {
 			failures = 0
 		} else if failures++; failures >= patience {
-			return fmt.Errorf("the connection fails: %w; what was downloaded is kept, the same command goes on", err)
+			return fmt.Errorf("the connection fails: %w; what was downloaded is kept: run the same command to continue", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -69,21 +69,21 @@ func (d download) run(ctx context.Context) error {
 	return d.finish(f, part)
 }
 
-// final reports whether another attempt would end the same: of an answer that stays, or of a disk.
+// final reports whether another attempt would fail with the same error, such as a permanent answer of the hub or a disk error.
 func final(err error) bool {
 	answer, ok := errors.AsType[*hubError](err)
 	_, disk := errors.AsType[*fs.PathError](err)
 	return disk || ok && answer.final()
 }
 
-// attempt appends what one connection brings. An answer that ends early is an error.
+// attempt appends the data of one connection. It returns an error if the answer ends early.
 func (d download) attempt(ctx context.Context, f *os.File, have int64) error {
 	body, partial, err := d.web.get(ctx, d.url, have)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	if !partial && have > 0 { // the whole, from the beginning
+	if !partial && have > 0 { // the answer has the whole file
 		if err := f.Truncate(0); err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (d download) attempt(ctx context.Context, f *os.File, have int64) error {
 	return err
 }
 
-// finish compares the checksum and gives the file its name.
+// finish checks the checksum and renames the file.
 func (d download) finish(f *os.File, part string) error {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (d download) finish(f *os.File, part string) error {
 		return err
 	}
 	if got := hex.EncodeToString(d.sum.Sum(nil)); got != d.want {
-		return errors.Join(fmt.Errorf("its checksum is %s, the hub says %s: what was downloaded is thrown away, run the same command again", got, d.want), os.Remove(part))
+		return errors.Join(fmt.Errorf("its checksum is %s, the hub says %s: what was downloaded is deleted, run the same command again", got, d.want), os.Remove(part))
 	}
 	if err := f.Sync(); err != nil {
 		return err

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// The three requests that a download makes.
+// Parts of the paths of a download's three requests.
 const list, small, large = "/revision/main", "config.json", "model.safetensors"
 
-// hasty fetches the server's model and waits for nothing long.
+// hasty fetches the server's model with short timeouts.
 func hasty(ctx context.Context, t *testing.T, log func(string)) (string, error) {
 	t.Helper()
 	m, err := parse("org/name")
@@ -27,7 +27,7 @@ func hasty(ctx context.Context, t *testing.T, log func(string)) (string, error) 
 	return m.fetch(ctx)
 }
 
-// asked is a part of the requests whose paths end in it.
+// asked answers the requests whose paths end in path.
 func asked(path string, answer http.HandlerFunc) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		is := strings.HasSuffix(r.URL.Path, path)
@@ -38,8 +38,8 @@ func asked(path string, answer http.HandlerFunc) func(http.ResponseWriter, *http
 	}
 }
 
-// TestRefused: whatever the hub refuses, and however the network ends, the error says what it was and how to bring the
-// files by hand; a token is asked for where one may help.
+// TestRefused: for all answers of the hub and all failures of the network, the error says what happened and how to download the
+// files by hand. It mentions a token where one may help.
 func TestRefused(t *testing.T) {
 	hang := func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	stall := func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +62,7 @@ func TestRefused(t *testing.T) {
 		"403":         {status(403), "HF_TOKEN", 1},
 		"404":         {status(404), "404 Not Found", 1},
 		"500":         {status(500), "500 Internal Server Error", patience},
-		"cut":         {cut, "EOF", 2 * patience}, // net/http asks again by itself
+		"cut":         {cut, "EOF", 2 * patience}, // net/http repeats the request
 		"silent":      {hang, "does not answer any more", patience},
 		"stalled":     {stall, "does not answer any more", patience + 1},
 		"redirecting": {again, "stopped after 10 redirects", 10 * patience},
@@ -76,7 +76,7 @@ func TestRefused(t *testing.T) {
 					c.answer(w, r)
 				})
 				_, err := hasty(t.Context(), t, func(string) {})
-				for _, want := range []string{c.want, "Bring it by hand"} {
+				for _, want := range []string{c.want, "Download it by hand"} {
 					if err == nil || !strings.Contains(err.Error(), want) {
 						t.Errorf("%v; want %q in it", err, want)
 					}
@@ -92,7 +92,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestNothingStays: where there is no such model, the cache does not get a directory for it.
+// TestNothingStays: for a model that does not exist, no directory is made in the cache.
 func TestNothingStays(t *testing.T) {
 	newServer(t)
 	if _, err := Fetch(t.Context(), "runs/lm", func(string) {}); err == nil {
@@ -103,7 +103,7 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
-// TestTakenFromCache: what was downloaded before is taken where the hub does not list the files, and the log says why.
+// TestTakenFromCache: if the hub does not list the files, an earlier download is used, and the log says why.
 func TestTakenFromCache(t *testing.T) {
 	s := newServer(t)
 	want := fetch(t, s)
@@ -115,7 +115,7 @@ func TestTakenFromCache(t *testing.T) {
 	}
 }
 
-// TestInterrupted: the error is the context's, and does not speak of by hand.
+// TestInterrupted: the error is the context's, without advice to download by hand.
 func TestInterrupted(t *testing.T) {
 	for _, path := range []string{list, small, large} {
 		s := newServer(t)
@@ -131,7 +131,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestTwoAtOnce: of two that want a model one downloads; the other waits, and says so.
+// TestTwoAtOnce: of two concurrent fetches of a model one downloads. The other waits, and logs that.
 func TestTwoAtOnce(t *testing.T) {
 	s := newServer(t)
 	begun, waits := make(chan struct{}), make(chan struct{})

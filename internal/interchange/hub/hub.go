@@ -1,8 +1,8 @@
-// Package hub brings models from a hub of Hugging Face's kind into the cache that its Python library has too.
+// Package hub downloads models from the Hugging Face hub, or one like it, into the cache that Hugging Face's Python library uses.
 //
-// The form of the hub's answers and the place of the cache are github.com/gomlx/go-huggingface's. The requests are made
-// here: that library waits for a hub for ever, follows redirects without end, begins anew where a connection was cut,
-// takes a short answer for a whole file, compares no checksum, and leaves directories of models that there are not.
+// The types of the hub's answers and the place of the cache are from github.com/gomlx/go-huggingface. The requests are made here,
+// since that library waits without a timeout, follows redirects without a limit, starts again after a cut connection, accepts a
+// short answer as a whole file, checks no checksum, and makes directories for models that do not exist.
 package hub
 
 import (
@@ -31,10 +31,10 @@ import (
 // name is org/name, optionally @revision.
 var name = regexp.MustCompile(`^([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w][\w./-]*))?$`)
 
-// IsName reports whether s could be the name of a model on the hub: org/name or org/name@revision.
+// IsName reports whether s has the form of a model's name on the hub: org/name or org/name@revision.
 func IsName(s string) bool { return name.MatchString(s) && !strings.Contains(s, "..") }
 
-// model is what is to be fetched.
+// model is the model to be fetched.
 type model struct {
 	id, revision string
 	root, cache  string // of all models, of this one
@@ -42,12 +42,12 @@ type model struct {
 	log          func(string)
 }
 
-// Fetch returns a directory with the configuration, the weights and the tokenizer of a model, downloading what the
-// cache lacks. The environment says how: HF_ENDPOINT, HF_HOME or HF_HUB_CACHE, HF_TOKEN, HF_HUB_OFFLINE. What a killed
-// or failed download left is gone on with. log is told of each large file.
+// Fetch returns a directory with the configuration, the weights and the tokenizer of a model. It downloads the files that the cache
+// lacks, and continues interrupted downloads. It uses the environment variables HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_TOKEN and
+// HF_HUB_OFFLINE. log is called with a line about each large file.
 //
-// Where the hub does not give the list of files, what the cache has is taken and log told. An error that is the hub's or
-// the network's says how to bring the files by hand.
+// If the hub does not return the list of files, Fetch uses those in the cache, if it has the model, and log says so. Errors of the
+// hub and the network say how to download the files by hand.
 func Fetch(ctx context.Context, s string, log func(string)) (string, error) {
 	m, err := parse(s)
 	if err != nil {
@@ -61,7 +61,7 @@ func Fetch(ctx context.Context, s string, log func(string)) (string, error) {
 func parse(s string) (m model, err error) {
 	parts := name.FindStringSubmatch(s)
 	if parts == nil || !IsName(s) {
-		return m, fmt.Errorf("%q is no name on the hub: want org/name or org/name@revision", s)
+		return m, fmt.Errorf("%q is not a name on the hub: want org/name or org/name@revision", s)
 	}
 	m = model{id: parts[1], revision: parts[2], root: cacheDir(), web: web{os.Getenv("HF_TOKEN"), silence, pause}}
 	if m.revision == "" {
@@ -71,7 +71,7 @@ func parse(s string) (m model, err error) {
 	return m, nil
 }
 
-// folder is the name of the model's directory in the cache.
+// folder returns the name of the model's directory in the cache.
 func (m model) folder() string { return "models--" + strings.ReplaceAll(m.id, "/", "--") }
 
 func (m model) fetch(ctx context.Context) (string, error) {
@@ -96,20 +96,20 @@ func (m model) fetch(ctx context.Context) (string, error) {
 	case err == nil:
 		return dir, nil
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("the download of %s: %w; what has come of it is kept, the same command goes on", m.id, ctx.Err())
+		return "", fmt.Errorf("the download of %s: %w; what was downloaded is kept: run the same command to continue", m.id, ctx.Err())
 	case hubs:
 		return "", m.byHand(err)
 	}
 	return "", fmt.Errorf("%s: %w", m.id, err)
 }
 
-// byHand says what can be done where a model cannot be downloaded.
+// byHand returns the error for a model that cannot be downloaded, with advice how to download it by hand.
 func (m model) byHand(err error) error {
-	return fmt.Errorf("%s cannot be downloaded: %w. Bring it by hand: where there is a network run `huggingface-cli download %s --revision %s --local-dir DIR`"+
+	return fmt.Errorf("%s cannot be downloaded: %w. Download it by hand: on a machine with network access run `huggingface-cli download %s --revision %s --local-dir DIR`"+
 		" (or git clone it, with git-lfs), copy DIR here, and name DIR instead", m.id, err, m.id, m.revision)
 }
 
-// cacheDir is where downloads of all models are kept.
+// cacheDir returns the cache's directory, for all models.
 func cacheDir() string {
 	if dir := os.Getenv("HF_HUB_CACHE"); dir != "" {
 		return dir
@@ -124,14 +124,14 @@ func offline() bool {
 	return slices.Contains([]string{"1", "true", "yes", "on"}, strings.ToLower(os.Getenv("HF_HUB_OFFLINE")))
 }
 
-// commit, digest (a SHA-256) and object (git's SHA-1) are what may become part of a path.
+// commit, digest (a SHA-256) and object (git's SHA-1) match strings from the hub that may become part of a path.
 var (
 	commit = regexp.MustCompile(`^[0-9a-f]{6,64}$`)
 	digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	object = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
-// cached returns the directory that an earlier Fetch of the same revision, or Python's library, completed.
+// cached returns the directory that an earlier Fetch of the same revision, or Hugging Face's Python library, completed.
 func (m model) cached() (dir string, ok bool) {
 	hash := m.revision
 	if data, err := os.ReadFile(filepath.Join(m.cache, "refs", filepath.FromSlash(m.revision))); err == nil {
@@ -145,7 +145,7 @@ func (m model) cached() (dir string, ok bool) {
 	return dir, err == nil
 }
 
-// endpoint is where the hub is.
+// endpoint returns the hub's URL.
 func endpoint() string {
 	if url := os.Getenv("HF_ENDPOINT"); url != "" {
 		return strings.TrimSuffix(url, "/")
@@ -153,7 +153,7 @@ func endpoint() string {
 	return "https://huggingface.co"
 }
 
-// maxList bounds the hub's answer: thousands of files.
+// maxList is the largest size of the hub's answer in bytes, enough for thousands of files.
 const maxList = 16 << 20
 
 // list asks the hub which commit the revision is, and which of its files an import reads.
@@ -177,7 +177,7 @@ func (m model) list(ctx context.Context) (sha string, files []*hf.FileInfo, err 
 	return answer.Commit, files, err
 }
 
-// choose picks the files that an import reads: weights in one form, safetensors rather than pickles.
+// choose returns the files that an import reads. If there are weights in several formats, it prefers safetensors to pickles.
 func choose(all []*hf.FileInfo) (files []*hf.FileInfo, err error) {
 	named := map[string]*hf.FileInfo{}
 	for _, f := range all {
@@ -215,7 +215,7 @@ func choose(all []*hf.FileInfo) (files []*hf.FileInfo, err error) {
 	return nil, errors.New("it has no weights: neither model.safetensors nor pytorch_model.bin, nor the index of either")
 }
 
-// download completes the directory of a commit's files.
+// download downloads a commit's files and returns their directory.
 func (m model) download(ctx context.Context, sha string, files []*hf.FileInfo) (string, error) {
 	dir := filepath.Join(m.cache, "snapshots", sha)
 	for _, d := range []string{dir, filepath.Join(m.cache, "blobs")} {
@@ -228,7 +228,7 @@ func (m model) download(ctx context.Context, sha string, files []*hf.FileInfo) (
 			return "", fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	// What Python's library writes too: which commit the revision was when it was last asked for.
+	// Like Hugging Face's Python library, note which commit the revision is.
 	ref := filepath.Join(m.cache, "refs", filepath.FromSlash(m.revision))
 	if err := os.MkdirAll(filepath.Dir(ref), 0o777); err != nil {
 		return "", err
@@ -236,8 +236,8 @@ func (m model) download(ctx context.Context, sha string, files []*hf.FileInfo) (
 	return dir, os.WriteFile(ref, []byte(sha), 0o666)
 }
 
-// checksum returns the size of a file and the checksum by which hub and cache know it: the SHA-256 of a large one, which
-// is git-lfs's, and git's own of others.
+// checksum returns the size of a file and the checksum that the hub and the cache use: for a large file the SHA-256 of Git LFS,
+// else git's SHA-1.
 func checksum(f *hf.FileInfo) (size int64, want string, sum hash.Hash, err error) {
 	form := digest
 	if f.LFS != nil {
@@ -275,8 +275,7 @@ func (m model) file(ctx context.Context, sha string, f *hf.FileInfo, dir string)
 	return os.Rename(temp, link)
 }
 
-// once runs a download, unless the cache has the file, or another process brings it in the meantime: one that is at it is
-// waited for.
+// once runs a download unless the cache has the file. If another process downloads the file, it waits for that one.
 func (m model) once(ctx context.Context, d download, f *hf.FileInfo) error {
 	there := func() bool {
 		info, err := os.Stat(d.to)

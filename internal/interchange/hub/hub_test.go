@@ -24,14 +24,14 @@ const revision = "0123456789abcdef0123456789abcdef01234567"
 // server is a hub with one model.
 type server struct {
 	*httptest.Server
-	files map[string][]byte // those that end in .json are no files of git-lfs
+	files map[string][]byte // files that end in .json are not in Git LFS
 	sums  map[string]string // wrong SHA-256, by name
 
-	instead func(w http.ResponseWriter, r *http.Request) bool // may answer for the server
+	instead func(w http.ResponseWriter, r *http.Request) bool // may answer instead of the server
 
 	mu     sync.Mutex
 	cuts   map[string]int // bytes after which the next answers end, by name
-	ranges []string       // asked for
+	ranges []string       // requested ranges
 	tokens map[string]bool
 }
 
@@ -58,7 +58,7 @@ func (s *server) sum(name string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// object is git's checksum, and that of a small file.
+// object returns git's checksum, which small files have.
 func (s *server) object(name string) string {
 	if wrong := s.sums[name]; wrong != "" {
 		return wrong
@@ -132,7 +132,8 @@ func fetch(t *testing.T, s *server) string {
 	return dir
 }
 
-// TestFetch: what an import needs comes into the cache that HF_HOME names, once, with the token, and is there offline.
+// TestFetch: the files that an import needs are downloaded once, with the token, to the cache in HF_HOME, and are found there
+// offline.
 func TestFetch(t *testing.T) {
 	s := newServer(t)
 	t.Setenv("HF_TOKEN", "secret")
@@ -142,7 +143,7 @@ func TestFetch(t *testing.T) {
 		t.Errorf("it is in %s, want %s", dir, want)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "pytorch_model.bin")); err == nil {
-		t.Error("the weights came in both forms")
+		t.Error("the weights were downloaded in both formats")
 	}
 	if len(s.tokens) != 1 || !s.tokens["Bearer secret"] {
 		t.Errorf("tokens sent: %v", s.tokens)
@@ -151,7 +152,7 @@ func TestFetch(t *testing.T) {
 	if len(s.ranges) != 1 {
 		t.Errorf("the weights were asked for %d times", len(s.ranges))
 	}
-	s.Close() // and the network is gone
+	s.Close() // no network any more
 	fetch(t, s)
 	t.Setenv("HF_HUB_OFFLINE", "1")
 	fetch(t, s)
@@ -160,7 +161,7 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// TestResume: a connection that is cut goes on where it was, in the same run and in a later one.
+// TestResume: after a cut connection the download continues where it ended, in the same process and in a later one.
 func TestResume(t *testing.T) {
 	s := newServer(t)
 	s.cuts["model.safetensors"] = 70000
@@ -185,7 +186,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestSmallFileCut: small files go on too, and are compared with their checksum.
+// TestSmallFileCut: downloads of small files continue too, and their checksums are checked.
 func TestSmallFileCut(t *testing.T) {
 	s := newServer(t)
 	s.cuts["config.json"] = 5
@@ -197,16 +198,16 @@ func TestFetchFails(t *testing.T) {
 		model, want string
 		change      func(s *server)
 	}{
-		"no network":     {"org/name", "Bring it by hand", func(s *server) { s.Close() }},
+		"no network":     {"org/name", "Download it by hand", func(s *server) { s.Close() }},
 		"offline":        {"org/name", "HF_HUB_OFFLINE is set", func(s *server) { os.Setenv("HF_HUB_OFFLINE", "1") }},
 		"no such model":  {"org/other", "404", func(s *server) {}},
 		"no config":      {"org/name", "no config.json", func(s *server) { delete(s.files, "config.json") }},
 		"no weights":     {"org/name", "no weights", func(s *server) { delete(s.files, "model.safetensors"); delete(s.files, "pytorch_model.bin") }},
-		"wrong checksum": {"org/name", "thrown away", func(s *server) { s.sums["model.safetensors"] = strings.Repeat("ab", 32) }},
-		"wrong object":   {"org/name", "thrown away", func(s *server) { s.sums["config.json"] = strings.Repeat("ab", 20) }},
+		"wrong checksum": {"org/name", "is deleted", func(s *server) { s.sums["model.safetensors"] = strings.Repeat("ab", 32) }},
+		"wrong object":   {"org/name", "is deleted", func(s *server) { s.sums["config.json"] = strings.Repeat("ab", 20) }},
 		"hostile object": {"org/name", "checksum", func(s *server) { s.sums["config.json"] = "../../../x" }},
 		"hostile digest": {"org/name", "checksum", func(s *server) { s.sums["model.safetensors"] = "../../../x" }},
-		"no name":        {"org", "no name on the hub", func(s *server) {}},
+		"no name":        {"org", "not a name on the hub", func(s *server) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
@@ -228,7 +229,7 @@ func TestIsName(t *testing.T) {
 	}
 }
 
-// TestChoose: shards come with their index.
+// TestChoose: shards are chosen with their index.
 func TestChoose(t *testing.T) {
 	var all []*hf.FileInfo
 	for _, n := range []string{"pytorch_model.bin.index.json", "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin",

@@ -10,39 +10,39 @@ import (
 	"time"
 )
 
-// web asks a hub.
+// web makes requests to a hub.
 type web struct {
 	token   string
-	silence time.Duration // after that long without a byte a connection counts as cut
+	silence time.Duration // a connection without a byte for this long counts as cut
 	pause   time.Duration // before a new attempt, doubled each time
 }
 
-// How long the hub may say nothing, and how long it is left alone where that failed.
+// The default timeout without a byte, and the default pause before a new attempt.
 const (
 	silence = 30 * time.Second
 	pause   = 200 * time.Millisecond
 )
 
-// hubError says what the hub, or the network before it, did instead of answering as it should.
+// hubError is an error of the hub or the network.
 type hubError struct {
-	status int // of HTTP; 0 where there was no answer, or not all of it
+	status int // HTTP status; 0: no answer, or an incomplete one
 	err    error
 }
 
 func (e *hubError) Error() string { return e.err.Error() }
 
-// Unwrap returns what happened.
+// Unwrap returns the cause.
 func (e *hubError) Unwrap() error { return e.err }
 
-// final says that the hub would answer the same again.
+// final reports whether the hub would give the same answer again.
 func (e *hubError) final() bool {
 	return e.status >= 400 && e.status < 500 && e.status != http.StatusTooManyRequests && e.status != http.StatusRequestTimeout
 }
 
 var errSilent = errors.New("the hub does not answer any more")
 
-// get opens what is at a url, from the byte have on if the hub can do that: partial. Close the body. Redirects are
-// followed ten times at most, as http.DefaultClient does, and the token is not sent on to another host.
+// get requests a URL. It asks for the bytes from have on; partial reports whether the hub sends only these. The body must be
+// closed. Like http.DefaultClient it follows at most ten redirects, and it does not send the token to another host.
 func (w web) get(ctx context.Context, url string, have int64) (body io.ReadCloser, partial bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watch := time.AfterFunc(w.silence, func() { cancel(errSilent) })
@@ -78,7 +78,7 @@ func (w web) get(ctx context.Context, url string, have int64) (body io.ReadClose
 	return &watched{resp.Body, ctx, watch, w.silence, stop}, partial, nil
 }
 
-// refused is the error of an answer that is not the wanted one.
+// refused returns the error for an answer with a wrong status.
 func refused(resp *http.Response) error {
 	err := fmt.Errorf("the hub answers %s", resp.Status)
 	if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
@@ -87,7 +87,7 @@ func refused(resp *http.Response) error {
 	return &hubError{resp.StatusCode, err}
 }
 
-// watched is the body of an answer. A read that waits for too long ends, and the connection with it.
+// watched is the body of an answer. A read that waits too long fails, and the connection is closed.
 type watched struct {
 	io.ReadCloser
 	ctx     context.Context
@@ -100,7 +100,7 @@ type watched struct {
 func (b *watched) Read(p []byte) (int, error) {
 	b.watch.Reset(b.silence)
 	n, err := b.ReadCloser.Read(p)
-	b.watch.Stop() // what is read takes its time to write
+	b.watch.Stop() // the time to write the data does not count
 	if err != nil && err != io.EOF {
 		if context.Cause(b.ctx) == errSilent {
 			err = errSilent

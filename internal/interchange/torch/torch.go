@@ -1,13 +1,13 @@
-// Package torch reads the tensors of a file that torch.save wrote, such as pytorch_model.bin: a zip archive with a
-// pickle that describes the tensors, and one entry for each storage of their numbers.
+// Package torch reads the tensors in a file written by torch.save, such as pytorch_model.bin: a zip archive with a pickle that
+// describes the tensors, and an entry for each storage of their numbers.
 //
-// A pickle is a program. This package runs only what builds a dictionary of tensors: some 30 operations, none of which
-// calls anything; whatever else a pickle names is refused by its name. What is allocated is in proportion to the
-// pickle, and numbers are read where they lie when they are asked for: a file of any size needs little memory.
+// A pickle is a program. This package runs only the operations that build a dictionary of tensors: about 30, none of which calls
+// anything. All others are errors, which name the operation. Memory is in proportion to the pickle. Numbers are read from the file
+// only when they are needed, so a file of any size needs little memory.
 //
-// github.com/nlpodyssey/gopickle v0.3.0 reads such files too. It can be made to refuse other names, but it reads every
-// storage while it reads the pickle, widens all to float32, allocates what the pickle says before it looks at the file,
-// and panics on parts of the older format.
+// github.com/nlpodyssey/gopickle v0.3.0 reads such files too. It can be made to refuse other operations. But it reads all storages
+// together with the pickle, converts all numbers to float32, allocates the sizes that the pickle says without a check, and panics
+// on parts of the older format.
 package torch
 
 import (
@@ -27,33 +27,33 @@ import (
 	"github.com/calm-go/calm/internal/filetype"
 )
 
-// File is an open file of tensors. Its tensors may be read by several goroutines, not beside Close.
+// File is an open file of tensors. It is safe for concurrent use, but not during Close.
 type File struct {
 	path    string
-	file    *os.File // nil where the data is in memory
+	file    *os.File // nil if the data is in memory
 	at      io.ReaderAt
 	entries map[string]entry // storages, by key
 	tensors []Tensor         // in the order of the pickle
 }
 
-// Tensor is a named tensor of a File. Its bytes are read from the file, contiguous and row-major whatever its strides.
+// Tensor is a named tensor of a File. Its Stream is contiguous and row-major, whatever the strides in the file.
 type Tensor struct {
 	checkpoint.Stream
-	// Storage tells tensors apart: those with the same one, shape and strides are one tensor under several names.
+	// Storage identifies the tensor's numbers: two tensors with equal Storage are the same tensor under several names.
 	Storage string
 }
 
-// entry is a file in the archive, stored as it is.
+// entry is an uncompressed file in the archive.
 type entry struct {
 	offset, size int64
 	crc          uint32 // 0: none was written
 }
 
-// maxPickleBytes bounds the description of the tensors: some 100 to 170 bytes describe one, of which the largest model has
-// 400, and a hostile byte takes 80.
+// maxPickleBytes is the largest size of the pickle. The description of a tensor has about 100 to 170 bytes, and the largest model
+// has 400 tensors. Each byte of a hostile pickle can use up to 80 bytes of memory.
 const maxPickleBytes = 1 << 20
 
-// Open opens a file and reads its description of the tensors. What is wrong with it is a *checkpoint.DamagedError.
+// Open opens a file and reads the description of its tensors. For invalid content it returns a *checkpoint.DamagedError.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -74,7 +74,7 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-// Parse is Open for what is open already; the name stands for it in errors.
+// Parse is Open for an open file of size bytes. Errors contain the name.
 func Parse(name string, at io.ReaderAt, size int64) (*File, error) {
 	f := &File{path: name, at: at, entries: map[string]entry{}}
 	if err := f.parse(size); err != nil {
@@ -104,7 +104,7 @@ func (f *File) parse(size int64) error {
 		if other := filetype.Mistaken(head, size, filetype.Torch); other != "" {
 			return errors.New(other)
 		}
-		return errors.New("it is no zip archive, as torch.save has written since version 1.6: load it in Python and save it again")
+		return errors.New("it is not a zip archive, which torch.save writes since version 1.6: load it in Python and save it again")
 	}
 	archive, err := zip.NewReader(f.at, size)
 	if err != nil {
@@ -135,7 +135,7 @@ func (f *File) parse(size int64) error {
 	return nil
 }
 
-// list finds the entries of the archive: DIR/data.pkl, which it returns, and DIR/data/KEY.
+// list finds the entries of the archive. It returns DIR/data.pkl, and adds DIR/data/KEY to the storages.
 func (f *File) list(archive *zip.Reader, size int64) (pickle entry, err error) {
 	dir, found := "", false
 	for _, z := range archive.File {
@@ -161,7 +161,7 @@ func (f *File) list(archive *zip.Reader, size int64) (pickle entry, err error) {
 		}
 		switch {
 		case isPickle && e.size > maxPickleBytes:
-			return pickle, fmt.Errorf("data.pkl has %d MB: no description of tensors is that long", e.size>>20)
+			return pickle, fmt.Errorf("data.pkl has %d MB, more than any description of tensors", e.size>>20)
 		case isPickle:
 			pickle = e
 		case isOrder:
@@ -170,11 +170,11 @@ func (f *File) list(archive *zip.Reader, size int64) (pickle entry, err error) {
 				return pickle, fmt.Errorf("%s: %w", z.Name, err)
 			}
 			if string(order) != "little" {
-				return pickle, fmt.Errorf("its numbers are %q endian; want little", order)
+				return pickle, fmt.Errorf("its byte order is %q; want little", order)
 			}
 		default:
 			if _, twice := f.entries[key]; twice {
-				return pickle, fmt.Errorf("%s is there twice", z.Name)
+				return pickle, fmt.Errorf("%s occurs twice", z.Name)
 			}
 			f.entries[key] = e
 		}
@@ -182,7 +182,7 @@ func (f *File) list(archive *zip.Reader, size int64) (pickle entry, err error) {
 	return pickle, nil
 }
 
-// entryOf finds where an entry's bytes lie.
+// entryOf returns the place of an entry's bytes in the file.
 func entryOf(z *zip.File, size int64) (entry, error) {
 	if z.Method != zip.Store || z.CompressedSize64 != z.UncompressedSize64 || z.Flags&1 != 0 {
 		return entry{}, errors.New("it is compressed or encrypted, which torch.save never does")
@@ -197,7 +197,7 @@ func entryOf(z *zip.File, size int64) (entry, error) {
 	return entry{offset: offset, size: int64(z.UncompressedSize64), crc: z.CRC32}, nil
 }
 
-// tensor checks a described tensor against its storage.
+// tensor checks the description of a tensor against its storage.
 func (f *File) tensor(name string, t *tensor) (Tensor, error) {
 	e, ok := f.entries[t.storage.key]
 	if !ok {
@@ -210,7 +210,7 @@ func (f *File) tensor(name string, t *tensor) (Tensor, error) {
 	if len(t.shape) != len(t.strides) {
 		return Tensor{}, fmt.Errorf("shape %v does not fit strides %v", t.shape, t.strides)
 	}
-	// A tensor smaller than its storage may lie in it anyhow; one that is larger repeats numbers, and could be endless.
+	// A tensor may use any part of its storage. One that is larger than its storage repeats numbers, and could be endless.
 	count, last := uint64(1), uint64(t.offset)
 	for i, n := range t.shape {
 		high, low := bits.Mul64(count, uint64(n))
@@ -241,14 +241,14 @@ func (f *File) tensor(name string, t *tensor) (Tensor, error) {
 	}, nil
 }
 
-// view is how a tensor lies in its storage.
+// view is the layout of a tensor in its storage.
 type view struct {
 	*tensor
 	entry
-	width, count, last int64 // bytes a number, numbers, the last one's index in the storage
+	width, count, last int64 // bytes of a number, number of numbers, index of the last one in the storage
 }
 
-// pieceBytes is the size of the pieces that numbers are read in: whole numbers of every format.
+// pieceBytes is the size of the pieces in which numbers are read. It is a multiple of every format's size.
 const pieceBytes = 1 << 20
 
 func (v view) each(at io.ReaderAt, use func([]byte) error) error {
@@ -272,7 +272,7 @@ func (v view) contiguous() bool {
 	return true
 }
 
-// straight reads numbers that lie in order. A whole storage is compared with the checksum it has in the archive.
+// straight reads numbers that are contiguous. If they are a whole storage, it checks the storage's checksum in the archive.
 func (v view) straight(at io.ReaderAt, use func([]byte) error) error {
 	buf := make([]byte, min(pieceBytes, v.count*v.width))
 	from, left, sum := v.entry.offset+v.tensor.offset*v.width, v.count*v.width, uint32(0)
@@ -293,8 +293,8 @@ func (v view) straight(at io.ReaderAt, use func([]byte) error) error {
 	return nil
 }
 
-// gather puts numbers in order that lie otherwise, as a transposed matrix's do. The part of the storage that has them
-// is in memory meanwhile.
+// gather reads numbers that are not contiguous, like those of a transposed matrix. It needs memory for the part of the storage that
+// has them.
 func (v view) gather(at io.ReaderAt, use func([]byte) error) error {
 	data := make([]byte, (v.last-v.tensor.offset+1)*v.width)
 	if _, err := io.ReadFull(io.NewSectionReader(at, v.entry.offset+v.tensor.offset*v.width, int64(len(data))), data); err != nil {

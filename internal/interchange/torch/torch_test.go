@@ -63,7 +63,7 @@ func (p *pickler) tensor(kind, key string, numbers, offset int, shape, strides [
 	p.WriteByte(opReduce)
 }
 
-// dictionary is a pickle of a dictionary that fill adds keys and values to.
+// dictionary returns the pickle of a dictionary. fill adds its keys and values.
 func dictionary(fill func(p *pickler)) []byte {
 	var p pickler
 	p.WriteByte(opProto)
@@ -76,7 +76,7 @@ func dictionary(fill func(p *pickler)) []byte {
 	return p.Bytes()
 }
 
-// archive is a zip file of stored entries, names and contents in turn.
+// archive returns a zip file. entries are names and contents in turn.
 func archive(t testing.TB, method uint16, entries ...any) []byte {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
@@ -124,7 +124,7 @@ func read(t *testing.T, x Tensor) (out []float32) {
 	return out
 }
 
-// TestViews: whole storages, parts of them, transposed and shared ones, all numbers in their order.
+// TestViews reads tensors that are whole storages, parts of them, transposed, and shared. All numbers must be in order.
 func TestViews(t *testing.T) {
 	pickle := dictionary(func(p *pickler) {
 		p.str("whole")
@@ -183,7 +183,7 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// TestOrderedDict: the dictionary that a module's state_dict is, with its attributes, long memos and numbers of all kinds.
+// TestOrderedDict reads the dictionary of a module's state_dict, with attributes, long memos and all kinds of numbers.
 func TestOrderedDict(t *testing.T) {
 	var p pickler
 	p.Write([]byte{opProto, 2})
@@ -206,7 +206,7 @@ func TestOrderedDict(t *testing.T) {
 	}
 }
 
-// TestRefused: what is not a description of tensors is refused with what and where.
+// TestRefused: anything that is not a description of tensors is an error that says what is wrong and where.
 func TestRefused(t *testing.T) {
 	one := func(kind string, numbers, offset int, shape, strides []int) []byte {
 		return dictionary(func(p *pickler) { p.str("a"); p.tensor(kind, "0", numbers, offset, shape, strides) })
@@ -232,11 +232,11 @@ func TestRefused(t *testing.T) {
 		{"an old file", "no zip archive", []byte("\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")},
 		{"truncated", "truncated?", file(good)[:len(file(good))-9]},
 		{"no pickle", "no data.pkl", archive(t, zip.Store, "m/data/0", floats(6))},
-		{"a long pickle", "no description of tensors is that long", archive(t, zip.Store, "m/data.pkl", make([]byte, maxPickleBytes+1))},
+		{"a long pickle", "more than any description of tensors", archive(t, zip.Store, "m/data.pkl", make([]byte, maxPickleBytes+1))},
 		{"two pickles", "two data.pkl", archive(t, zip.Store, "m/data.pkl", good, "n/data.pkl", good)},
 		{"compressed", "compressed or encrypted", archive(t, zip.Deflate, "m/data.pkl", good, "m/data/0", floats(6))},
-		{"big endian", `"big" endian`, archive(t, zip.Store, "m/data.pkl", good, "m/byteorder", "big", "m/data/0", floats(6))},
-		{"a storage twice", "is there twice", archive(t, zip.Store, "m/data.pkl", good, "m/data/0", floats(6), "m/data/0", floats(6))},
+		{"big endian", `its byte order is "big"`, archive(t, zip.Store, "m/data.pkl", good, "m/byteorder", "big", "m/data/0", floats(6))},
+		{"a storage twice", "occurs twice", archive(t, zip.Store, "m/data.pkl", good, "m/data/0", floats(6), "m/data/0", floats(6))},
 		{"no storage", `no storage "0"`, archive(t, zip.Store, "m/data.pkl", good)},
 		{"a short storage", "has 20 bytes; want 6 numbers", archive(t, zip.Store, "m/data.pkl", good, "m/data/0", floats(5))},
 		{"beyond the storage", "leaves its storage", file(one("FloatStorage", 6, 1, []int{6}, []int{1}))},
@@ -247,12 +247,12 @@ func TestRefused(t *testing.T) {
 		{"another format", "operation 0x95", file([]byte{opProto, 2, 0x95, 0, 0})},
 		{"protocol 4", "protocol 4", file([]byte{opProto, 4, opStop})},
 		{"no end", "ends too early", file(good[:len(good)-1])},
-		{"more", "more behind the end", file(append(slices.Clone(good), opStop))},
+		{"more", "more bytes after the end", file(append(slices.Clone(good), opStop))},
 		{"no dictionary", "want a dictionary of tensors", file([]byte{opProto, 2, opNone, opStop})},
 		{"nothing", "leaves 0 values", file([]byte{opProto, 2, opStop})},
 		{"no tensor", `"a" is 7, not a tensor`, file(dictionary(func(p *pickler) { p.str("a"); p.int(7) }))},
-		{"a number as name", "a name of a tensor is 7", file(dictionary(func(p *pickler) { p.int(7); p.int(7) }))},
-		{"a name twice", `"a" is there twice`, file(dictionary(func(p *pickler) {
+		{"a number as name", "the name of a tensor is 7", file(dictionary(func(p *pickler) { p.int(7); p.int(7) }))},
+		{"a name twice", `"a" occurs twice`, file(dictionary(func(p *pickler) {
 			for range 2 {
 				p.str("a")
 				p.tensor("FloatStorage", "0", 6, 0, []int{6}, []int{1})
@@ -272,7 +272,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestDamage: a flipped bit in a storage is found when it is read.
+// TestDamage: a flipped bit in a storage is found when the storage is read.
 func TestDamage(t *testing.T) {
 	pickle := dictionary(func(p *pickler) { p.str("a"); p.tensor("FloatStorage", "0", 6, 0, []int{6}, []int{1}) })
 	data := archive(t, zip.Store, "m/data.pkl", pickle, "m/data/0", floats(6))
@@ -287,7 +287,7 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// FuzzUnpickle: no panic, and memory in proportion to the pickle.
+// FuzzUnpickle: no pickle leads to a panic or to memory out of proportion.
 func FuzzUnpickle(f *testing.F) {
 	f.Add(dictionary(func(p *pickler) { p.str("a"); p.tensor("FloatStorage", "0", 6, 0, []int{2, 3}, []int{3, 1}) }))
 	real, err := zip.OpenReader("../../../testdata/golden/hf_checkpoint/autoencoder_bin_bf16/pytorch_model.bin") // of PyTorch's own
@@ -316,8 +316,7 @@ func FuzzUnpickle(f *testing.F) {
 	})
 }
 
-// FuzzParse: an archive with an arbitrary pickle and arbitrary damage is read or refused; tensors that are read have
-// the size they say.
+// FuzzParse: an archive with any pickle and any damage is read or is an error. Tensors that are read have the right size.
 func FuzzParse(f *testing.F) {
 	pickle := dictionary(func(p *pickler) {
 		p.str("a")

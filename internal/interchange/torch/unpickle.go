@@ -20,8 +20,8 @@ const (
 	opGlobal, opReduce, opBuild, opPersID, opProto                   = 'c', 'R', 'b', 'Q', 0x80
 )
 
-// unpickler runs a pickle. Every operation takes a byte at least and puts one value on the stack at most, so memory
-// stays in proportion to the pickle.
+// unpickler runs a pickle. Every operation has at least one byte and adds at most one value to the stack. So memory is in
+// proportion to the pickle.
 type unpickler struct {
 	data  []byte
 	at    int
@@ -47,7 +47,7 @@ func unpickle(data []byte) ([]named, error) {
 		}
 	}
 	if u.at != len(data) {
-		return nil, fmt.Errorf("byte %d: there is more behind the end of the pickle", u.at)
+		return nil, fmt.Errorf("byte %d: there are more bytes after the end of the pickle", u.at)
 	}
 	if len(u.stack) != 1 {
 		return nil, fmt.Errorf("it leaves %d values; want one dictionary of tensors", len(u.stack))
@@ -69,7 +69,7 @@ func (u *unpickler) byte() (byte, error) {
 	return b[0], nil
 }
 
-// take reads n bytes, which stay in the pickle's memory.
+// take reads n bytes, without copying them.
 func (u *unpickler) take(n uint32) ([]byte, error) {
 	if uint64(n) > uint64(len(u.data)-u.at) {
 		return nil, errShort
@@ -106,7 +106,7 @@ func (u *unpickler) push(v any) error {
 	return nil
 }
 
-// pop takes the last n values, none of which may lie before the last mark.
+// pop removes the last n values from the stack and returns them. They must be after the last mark.
 func (u *unpickler) pop(n int) ([]any, error) {
 	least := 0
 	if len(u.marks) > 0 {
@@ -120,7 +120,7 @@ func (u *unpickler) pop(n int) ([]any, error) {
 	return values, nil
 }
 
-// popMark takes what was put on the stack since the last mark.
+// popMark removes the values after the last mark from the stack and returns them.
 func (u *unpickler) popMark() ([]any, error) {
 	if len(u.marks) == 0 {
 		return nil, errors.New("there is no mark")
@@ -175,7 +175,7 @@ func (u *unpickler) do(op byte) error {
 	case opPersID:
 		return u.persistent()
 	}
-	return fmt.Errorf("operation %#02x is not one that builds tensors: refused", op)
+	return fmt.Errorf("operation %#02x is refused: it is not needed to build tensors", op)
 }
 
 func (u *unpickler) literal(op byte) error {
@@ -217,7 +217,7 @@ func (u *unpickler) long() error {
 		return err
 	}
 	if n > 8 {
-		return fmt.Errorf("a number of %d bytes is larger than any there is in a file of tensors", n)
+		return fmt.Errorf("a number of %d bytes is larger than any in a file of tensors", n)
 	}
 	var wide [8]byte
 	if n > 0 && b[n-1]&0x80 != 0 {
@@ -243,7 +243,7 @@ func (u *unpickler) tuple(op byte) error {
 	return u.push(append(tuple{}, values...))
 }
 
-// fill puts values into a list or a dictionary.
+// fill adds values to a list or a dictionary.
 func (u *unpickler) fill(op byte) error {
 	var values []any
 	var err error
@@ -320,7 +320,7 @@ func (u *unpickler) global() error {
 	return u.push(g)
 }
 
-// reduce stands for a call of one of the few globals there are.
+// reduce does what a call of one of the permitted globals would do.
 func (u *unpickler) reduce() error {
 	values, err := u.pop(2)
 	if err != nil {
@@ -358,7 +358,7 @@ func (u *unpickler) build() error {
 	return u.push(values[0])
 }
 
-// persistent makes a storage of ("storage", type, key, device, numbers).
+// persistent makes a storage from ("storage", type, key, device, numbers).
 func (u *unpickler) persistent() error {
 	values, err := u.pop(1)
 	if err != nil {
@@ -366,7 +366,7 @@ func (u *unpickler) persistent() error {
 	}
 	id, _ := values[0].(tuple)
 	if len(id) != 5 || id[0] != "storage" {
-		return fmt.Errorf("it refers to %s outside; want a storage", describe(values[0]))
+		return fmt.Errorf("it refers to %s outside the pickle; want a storage", describe(values[0]))
 	}
 	kind, _ := id[1].(global)
 	dtype, known := storageTypes[kind]

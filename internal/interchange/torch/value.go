@@ -8,12 +8,12 @@ import (
 	"github.com/calm-go/calm/internal/checkpoint"
 )
 
-// What a pickle of tensors is made of; strings, int64, float64 and bool stand for themselves.
+// Types of values in a pickle, besides string, int64, float64 and bool.
 type (
 	none   struct{}
 	tuple  []any
 	list   struct{ items []any }
-	dict   struct{ items []item } // in order; keys may be repeated until it is used
+	dict   struct{ items []item } // in order; repeated keys are found when it is used
 	global string                 // "module name"
 
 	item struct {
@@ -33,13 +33,13 @@ type (
 	}
 )
 
-// named is an entry of the dictionary that a file of weights is.
+// named is an entry of a file's dictionary of tensors.
 type named struct {
 	name   string
 	tensor *tensor
 }
 
-// Globals that a pickle may call. Others are refused when they are named, before anything can be done with them.
+// Globals that a pickle may call. Others are refused as soon as they are named.
 const (
 	orderedDict      = global("collections OrderedDict")
 	rebuildTensor    = global("torch._utils _rebuild_tensor_v2")
@@ -59,14 +59,14 @@ func (d *dict) tensors() ([]named, error) {
 	for _, it := range d.items {
 		name, ok := it.key.(string)
 		if !ok {
-			return nil, fmt.Errorf("a name of a tensor is %s", describe(it.key))
+			return nil, fmt.Errorf("the name of a tensor is %s; want a string", describe(it.key))
 		}
 		t, ok := it.value.(*tensor)
 		if !ok {
 			return nil, fmt.Errorf("%q is %s, not a tensor: is it a checkpoint of the trainer? want the weights alone", clip(name), describe(it.value))
 		}
 		if seen[name] {
-			return nil, fmt.Errorf("tensor %q is there twice", clip(name))
+			return nil, fmt.Errorf("tensor %q occurs twice", clip(name))
 		}
 		seen[name] = true
 		out = append(out, named{name, t})
@@ -90,7 +90,7 @@ func newTensor(args tuple) (*tensor, error) {
 	return t, nil
 }
 
-// sizes reads a tuple of numbers from 0 up. Tensors have few dimensions.
+// sizes reads a tuple of a few numbers, 0 or more.
 func sizes(v any) ([]int64, error) {
 	values, ok := v.(tuple)
 	if !ok || len(values) > 16 {
