@@ -71,7 +71,7 @@ func (l *Loop) Resume(more More) (warnings []string, err error) {
 	return warnings, err
 }
 
-// pick opens the checkpoint to continue from; nil stands for the beginning.
+// pick opens the checkpoint to continue from; it is nil for the beginning.
 func (l *Loop) pick(more More) (saved *checkpoint.Saved, warnings []string, err error) {
 	if more.From != nil {
 		saved, err = l.Run.At(*more.From)

@@ -312,8 +312,8 @@ func TestResumeFrom(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"has checkpoints of the steps [8 9]": {"--resume", out, "--from", "5"},
-		"--from":                       {"ae", "--out", out + "2", "--from", "5"},
-		"has made 8 steps already":     {"--resume", out, "--from", "8", "--steps", "7"},
+		"--from":                             {"ae", "--out", out + "2", "--from", "5"},
+		"has made 8 steps already":           {"--resume", out, "--from", "8", "--steps", "7"},
 	} {
 		before := files(t, filepath.Join(out, "state"))
 		got := calmRun(append([]string{"train"}, args...)...)
