@@ -9,35 +9,35 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Chooser is a struct of a configuration, one of whose keys chooses which further keys there are. These are the fields
-// of another struct, which lies in the one field of interface type that the Chooser has; in JSON and in --set they stand
-// beside the others.
+// Chooser is a struct in which the value of one key decides which other keys exist. Those other keys are the fields of a
+// second struct, held in the Chooser's only field of interface type. JSON and --set list the keys of both structs at the
+// same level.
 //
 //	type Head struct {
 //		ModelType string  `json:"model_type"`
 //		Options   Options // an interface; holds the Keys of the Choice that ModelType names
 //	}
 //
-// Where the key gets another value, keys that the old and the new choice both have, with the same type, keep their
-// values; the others start from the defaults of the new one.
+// When the deciding key changes, a key that the old and the new choice share, with the same type, keeps its value. The
+// other keys start from the defaults of the new choice.
 type Chooser interface {
-	// Choices returns the key that chooses, a string of the Chooser's own, and its values in the order they are listed
-	// to users. It is called on a zero value.
+	// Choices returns the deciding key, which is a string field of the Chooser itself, and its possible values in the
+	// order in which messages list them. It is called on a zero value.
 	Choices() (key string, values []Choice)
 }
 
-// Choice is one value of the key that chooses.
+// Choice is one value of a Chooser's deciding key.
 type Choice struct {
-	Name    string  // the value of the key
+	Name    string  // the value of the deciding key
 	Keys    any     // a struct: the keys of this choice, with their defaults
-	Ignored Ignored // keys that a file may hold though this choice has none of them
+	Ignored Ignored // further keys that a file may contain; they are not part of this choice
 }
 
-// chooser is where a configuration holds the keys that are chosen.
+// chooser describes a Chooser inside a configuration type.
 type chooser struct {
-	key     string
-	choices []Choice
-	index   []int // of the field of interface type
+	key     string   // the deciding key
+	choices []Choice // its possible values
+	index   []int    // index of the field of interface type, for reflect.Value.FieldByIndex
 }
 
 func newChooser(t reflect.Type, index []int) *chooser {
@@ -53,7 +53,7 @@ func (c *chooser) find(name string) *Choice {
 	return nil
 }
 
-// with lists the choices that have a key.
+// with lists the names of the choices that have a key.
 func (c *chooser) with(key string) (names []string) {
 	for _, x := range c.choices {
 		if _, ok := find(fieldsOf(reflect.TypeOf(x.Keys)).list, key); ok {
@@ -63,7 +63,8 @@ func (c *chooser) with(key string) (names []string) {
 	return names
 }
 
-// choose decides which choice the value, the file and the sets come to, and makes its keys part of the value.
+// choose finds the choice that applies, and puts its keys into the value. An assignment in sets overrides the file, and the
+// file overrides the value.
 func (c *composer[T]) choose(file []member, sets []string) {
 	if c.chooser == nil {
 		return
@@ -88,14 +89,14 @@ func (c *composer[T]) choose(file []member, sets []string) {
 	}
 }
 
-// take puts the keys of a choice into the value.
+// take puts the keys of a choice into the value. It panics where a key of the choice is also a key of the configuration.
 func (c *composer[T]) take(x *Choice) {
 	at := reflect.ValueOf(&c.value).Elem().FieldByIndex(c.chooser.index)
 	old, keys := at.Elem(), reflect.New(reflect.TypeOf(x.Keys)).Elem()
 	keys.Set(reflect.ValueOf(x.Keys))
 	for _, f := range fieldsOf(keys.Type()).list {
 		if before, ok := find(c.fields, f.key); ok && !before.chosen {
-			panic(fmt.Sprintf("config: key %q of %s = %s stands twice in %v", f.key, c.chooser.key, x.Name, reflect.TypeFor[T]()))
+			panic(fmt.Sprintf("config: key %q of %s = %s appears twice in %v", f.key, c.chooser.key, x.Name, reflect.TypeFor[T]()))
 		}
 		if old.IsValid() {
 			if before, ok := find(fieldsOf(old.Type()).list, f.key); ok && before.typ == f.typ {
@@ -107,8 +108,8 @@ func (c *composer[T]) take(x *Choice) {
 	c.fields = fieldsIn(reflect.ValueOf(c.value))
 }
 
-// elsewhere reports whether a key that the configuration does not have is another choice's, and records it as a problem
-// if that is certain.
+// elsewhere reports whether an unknown key belongs to another choice. It records a problem, unless the choice itself is
+// unknown.
 func (c *composer[T]) elsewhere(where, key string) bool {
 	if c.chooser == nil {
 		return false
@@ -117,15 +118,15 @@ func (c *composer[T]) elsewhere(where, key string) bool {
 	if len(others) == 0 {
 		return false
 	}
-	if c.chosen != nil { // else the key that chooses is wrong, and is told
-		c.add(Problem{Where: where, Key: key, Want: fmt.Sprintf("there is no such key with %s = %s, only with %s",
+	if c.chosen != nil { // otherwise validation reports the deciding key
+		c.add(Problem{Where: where, Key: key, Want: fmt.Sprintf("no such key with %s = %s, only with %s",
 			c.chooser.key, c.chosen.Name, strings.Join(others, ", "))})
 	}
 	return true
 }
 
-// tolerated reports whether a file may hold a key of another choice: one that the choice in force lists as ignored, or
-// one of the choice that the file itself names where --set names another.
+// tolerated reports whether a file may contain a key that the current choice does not have. It may if the choice lists the
+// key as ignored. It also may if --set overrides the file's choice, and the key belongs to the choice that the file names.
 func (c *composer[T]) tolerated(where, key string, raw jsontext.Value) bool {
 	if c.chosen == nil {
 		return false

@@ -26,7 +26,7 @@ type circle struct {
 type box struct {
 	Colour string  `json:"colour"`
 	Width  float64 `json:"width"`
-	Radius int     `json:"radius"` // of another type than a circle's
+	Radius int     `json:"radius"` // a circle's is a float64
 }
 
 func (Shape) Choices() (string, []Choice) {
@@ -100,10 +100,10 @@ func TestChoiceRefuses(t *testing.T) {
 		sets []string
 		want string
 	}{
-		"another's key, set":     {"", []string{"width=3"}, "--set: width: there is no such key with kind = circle, only with box"},
+		"another's key, set":     {"", []string{"width=3"}, "--set: width: no such key with kind = circle, only with box"},
 		"another's key, in file": {`{"kind": "box", "width": 1, "radius": 1.5}`, nil, "my.json:1: radius = 1.5: want a whole number"},
 		"ignored, of value":      {`{"width": 2}`, nil, "my.json:1: width = 2: want 0, the only value supported"},
-		"nobody's key":           {`{"with": 2}`, nil, "my.json:1: with: unknown key"},
+		"key of no choice":       {`{"with": 2}`, nil, "my.json:1: with: unknown key"},
 		"no such choice":         {"", []string{"kind=bo", "width=1"}, `--set: kind = "bo": want one of circle, box; did you mean "box"?`},
 		"no text":                {`{"kind": 3}`, nil, "my.json:1: kind = 3: want a string"},
 		"validated":              {`{"radius": -1}`, nil, "my.json:1: radius = -1: want more than 0"},
@@ -138,7 +138,7 @@ func TestChoiceIsWritten(t *testing.T) {
 	}
 }
 
-// clash has a key that a choice of its Chooser has too.
+// clash has a key "width", which a choice of its Chooser has as well.
 type clash struct {
 	Shape
 	Width int `json:"width"`
@@ -153,7 +153,7 @@ func TestChoiceClashes(t *testing.T) {
 	_, _ = Set(clash{}, []string{"kind=box"})
 }
 
-// TestChosenKeysAreFound: in the order of the struct, with the values of the choice.
+// TestChosenKeysAreFound checks that the fields of a value include those of its choice.
 func TestChosenKeysAreFound(t *testing.T) {
 	v := reflect.ValueOf(aCircle())
 	f, ok := find(fieldsIn(v), "radius")
@@ -162,7 +162,7 @@ func TestChosenKeysAreFound(t *testing.T) {
 	}
 }
 
-// FuzzChoice: no text makes the reader panic, and what it accepts is what it writes.
+// FuzzChoice checks that no text makes Decode panic, and that an accepted value survives Encode and Decode.
 func FuzzChoice(f *testing.F) {
 	for _, s := range []string{`{"kind":"box","width":1}`, `{"kind":"circle","width":0,"radius":2}`, `{"kind":"\u0062ox","radius":2}`, `{"kind":3,"width":1}`, `{"kind":"box","kind":"circle"}`} {
 		f.Add([]byte(s))
@@ -170,7 +170,7 @@ func FuzzChoice(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, over := range []drawing{{}, aCircle()} {
 			got, err := Decode(over, "x", data)
-			if err != nil || got.Kind != "circle" && got.Kind != "box" { // which validation refuses
+			if err != nil || got.Kind != "circle" && got.Kind != "box" { // validation refuses other kinds
 				continue
 			}
 			text, err := Encode(got)

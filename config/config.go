@@ -1,13 +1,14 @@
-// Package config composes a configuration: a preset, over it a JSON file, over that `--set key=value`, and one
-// validation at the end. Everything wrong is reported at once, each with its key and where it stands.
+// Package config composes a configuration from three sources: a preset, a JSON file, and `--set key=value`
+// assignments. A later source overrides an earlier one. The result is validated once, at the end. All problems are reported
+// together, each with its key and its place (file and line, or --set).
 //
-// A configuration is a struct whose fields carry the reference's JSON keys. Structs embedded in it are flattened, so
-// that the name space is flat, as the reference's is. A key's type is a bool, int, uint, float, string, a pointer to
-// one of them (null leaves it nil), or a list of numbers or strings. Derived values are methods, not fields. One key may
-// choose which further keys there are: see [Chooser].
+// A configuration is a struct whose fields carry the JSON keys of the published PyTorch implementation (the reference).
+// Embedded structs are flattened: all keys are at one level, as in the reference. A key's type is a bool, an int, a uint, a
+// float, a string, a pointer to one of these (null leaves it nil), or a list of numbers or strings. Derived values are
+// methods, not fields. The value of one key may decide which other keys exist: see [Chooser].
 //
-// Reading is stricter than encoding/json: unknown keys, repeated keys, keys in the wrong case, nulls, invalid UTF-8
-// and trailing bytes are refused. This catches typos, which would train the wrong model.
+// Reading is stricter than encoding/json. It refuses unknown keys, repeated keys, keys in the wrong case, nulls, invalid
+// UTF-8 and trailing bytes. This catches typos, which would otherwise train the wrong model.
 package config
 
 import (
@@ -23,24 +24,29 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxFileBytes bounds what Load reads: a configuration is a page of text, and something longer is another file.
+// maxFileBytes is the largest file that Load reads. A configuration is a page of text; a larger file is something else.
 const maxFileBytes = 4 << 20
 
-// Validator is a configuration that can tell what is wrong with it, best as the *Error of a Problems.
+// Validator is a configuration that can check itself.
 type Validator interface {
+	// Validate returns nil or what is wrong. An *Error, as Problems makes it, tells each problem's key.
 	Validate() error
 }
 
-// Compose lays the file over the preset (an empty path: no file), the sets over that, and validates the result.
-// Its error is an *Error that holds everything found at all three; values that failed validation are shown with the
-// place they came from. Keys in ignore may stand in the file without being in T: see Ignored.
+// Compose returns the preset with the values of the JSON file at path over it, and the assignments in sets ("key=value", see
+// Set) over both. It then calls Validate on the result. An empty path means no file. The file may also contain the keys in
+// ignore, which T need not have.
+//
+// The error is an *Error with all problems of the file, the assignments and the validation, each with the place that the
+// value came from. Where the file cannot be read, it is a plain error. On an error Compose returns the preset.
 func Compose[T Validator](preset T, path string, sets []string, ignore ...Ignored) (T, error) {
 	validate := func(c *T, _ func(string) bool) error { return (*c).Validate() }
 	return ComposeWith(preset, path, sets, validate, ignore...)
 }
 
-// ComposeWith is Compose where more than the configuration itself says what is right: finish stands in for Validate. It
-// may change defaults that hang on other keys; given tells it which keys the file or the sets gave a value.
+// ComposeWith is Compose with the function finish in place of Validate, for checks that need more than the configuration
+// itself. finish may also change defaults that depend on other keys. Its argument given reports whether the file or the
+// assignments set a key.
 func ComposeWith[T any](preset T, path string, sets []string, finish func(c *T, given func(key string) bool) error, ignore ...Ignored) (T, error) {
 	c := newComposer(preset)
 	var file []member
@@ -64,8 +70,8 @@ func ComposeWith[T any](preset T, path string, sets []string, finish func(c *T, 
 	return c.value, nil
 }
 
-// Decode reads JSON over a value: keys that are absent keep what over has. The name says in errors where the data
-// came from, usually a path. On an error, an *Error with all problems, it returns over.
+// Decode returns the value over, changed by the JSON object in data. Keys that the JSON lacks keep their values. Errors call
+// the data by its name, usually a path. The error is an *Error with all problems; on an error Decode returns over.
 func Decode[T any](over T, name string, data []byte, ignore ...Ignored) (T, error) {
 	c := newComposer(over)
 	file := scan(name, data)
@@ -74,7 +80,7 @@ func Decode[T any](over T, name string, data []byte, ignore ...Ignored) (T, erro
 	return c.result(over)
 }
 
-// Load is Decode of a file.
+// Load is Decode of the file at path. Where the file cannot be read, or has more than 4 MB, the error is a plain error.
 func Load[T any](over T, path string, ignore ...Ignored) (T, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -83,8 +89,8 @@ func Load[T any](over T, path string, ignore ...Ignored) (T, error) {
 	return Decode(over, path, data, ignore...)
 }
 
-// Peek reads only the keys that T has and leaves all others alone: for telling what kind of configuration a file
-// holds before it is read in full.
+// Peek reads the keys of T from a file and ignores all other keys. It serves to find out which kind of configuration a file
+// contains, before all of it is read.
 func Peek[T any](path string) (T, error) {
 	var zero T
 	data, err := readFile(path)
@@ -99,9 +105,9 @@ func Peek[T any](path string) (T, error) {
 	return c.result(zero)
 }
 
-// Set lays assignments "key=value" over a value. Values are written as the field's type asks for: true, 8, 1e-3, text
-// without quotes, or a list with commas (0.1,0.3; empty for an empty list). Of several for one key the last counts.
-// On an error, an *Error with all problems, it returns over.
+// Set returns the value over, changed by assignments "key=value". A value is written as its key's type requires: true, 8,
+// 1e-3, text without quotes, null for a pointer, or a list with commas (0.1,0.3; nothing for an empty list). The last
+// assignment of a key wins. The error is an *Error with all problems; on an error Set returns over.
 func Set[T any](over T, sets []string) (T, error) {
 	c := newComposer(over)
 	c.choose(nil, sets)
@@ -109,8 +115,9 @@ func Set[T any](over T, sets []string) (T, error) {
 	return c.result(over)
 }
 
-// Encode writes a configuration, or what points to one, as indented JSON: keys in the order of the struct, those that are
-// chosen (see [Chooser]) in the place of the field that holds them, the same bytes for the same value.
+// Encode returns a configuration, given as a struct or a pointer to one, as indented JSON. Keys have the order of the
+// struct's fields. The keys of a choice (see [Chooser]) take the place of the field that holds them. The same value always
+// gives the same bytes. Values that JSON cannot express, such as NaN, are an error.
 func Encode(v any) ([]byte, error) {
 	value := reflect.Indirect(reflect.ValueOf(v))
 	var out bytes.Buffer
@@ -128,7 +135,7 @@ func Encode(v any) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Keys lists the keys of a configuration in the order of its struct.
+// Keys lists the keys of a configuration, given as a struct or a pointer to one, in the order of the struct's fields.
 func Keys(v any) []string { return keysOf(fieldsIn(reflect.Indirect(reflect.ValueOf(v)))) }
 
 func readFile(path string) ([]byte, error) {
@@ -147,17 +154,17 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// composer holds a configuration while it is put together.
+// composer holds a configuration while it is composed.
 type composer[T any] struct {
 	value    T
 	fields   []field
-	origin   map[string]string // where a key's value came from
+	origin   map[string]string // place (file:line or --set) of each key's value; no entry for a default
 	problems []Problem
-	lenient  bool // unknown keys are no problem
+	lenient  bool // unknown keys are allowed
 
-	chooser    *chooser // nil where no key chooses others
-	chosen     *Choice  // nil where the key that chooses has none of its values
-	fileChoice *Choice  // what the file alone would choose; nil where it does not
+	chooser    *chooser // nil where T has no Chooser
+	chosen     *Choice  // the current choice; nil where the deciding key has an unknown value
+	fileChoice *Choice  // the choice that the file names; nil where it names none
 }
 
 func newComposer[T any](over T) *composer[T] {
@@ -180,7 +187,7 @@ func (c *composer[T]) put(f field, v reflect.Value, where string) {
 		return
 	}
 	at := root.FieldByIndex(c.chooser.index)
-	keys := reflect.New(at.Elem().Type()).Elem() // what is in an interface cannot be changed
+	keys := reflect.New(at.Elem().Type()).Elem() // a copy: reflect cannot change a value inside an interface
 	keys.Set(at.Elem())
 	keys.FieldByIndex(f.index).Set(v)
 	at.Set(keys)
@@ -200,8 +207,8 @@ func (c *composer[T]) unknown(where, key string) {
 	c.add(p)
 }
 
-// explain tells where bad values came from, and leaves out what validation says of keys that could not be read:
-// it saw an older value.
+// explain adds to each problem of the validation the place that the value came from. It drops the validation's problems with
+// keys that could not be read: the validation saw an older value of them.
 func (c *composer[T]) explain(problems []Problem) []Problem {
 	read := len(c.problems)
 	out := slices.Clone(problems[:read])
@@ -218,16 +225,16 @@ func (c *composer[T]) explain(problems []Problem) []Problem {
 	return out
 }
 
-// lineOf is the number, from 1, of the line that holds the byte at offset.
+// lineOf returns the number, counted from 1, of the line that contains the byte at offset.
 func lineOf(data []byte, offset int64) int {
 	return 1 + bytes.Count(data[:min(max(offset, 0), int64(len(data)))], []byte("\n"))
 }
 
-// shorten keeps what a file says from filling the screen.
+// shorten cuts a text to 60 characters, for messages.
 func shorten(s string) string {
-	const most = 60
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "..."
+	const limit = 60
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit]) + "..."
 	}
 	return s
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Sizes and Example are a configuration of every type there is.
+// Sizes and Example are a configuration with a key of every supported type.
 type Sizes struct {
 	HiddenSize int     `json:"hidden_size"`
 	Layers     int32   `json:"num_hidden_layers"`
@@ -47,8 +47,8 @@ func preset() Example {
 	return Example{Sizes: Sizes{64, 2, 1e-6}, Name: "energy", Noise: []float64{.1, .3}, PadToken: &pad, derived: 1}
 }
 
-// TestBad reads each testdata/NAME.bad.json over the preset, with the reference's keys ignored, validates, and
-// compares the error with NAME.bad.txt.
+// TestBad composes the preset with each testdata/NAME.bad.json, with the reference's keys ignored, and compares the error
+// with NAME.bad.txt.
 func TestBad(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.bad.json")
 	if err != nil || len(files) < 10 {
@@ -131,7 +131,8 @@ func TestSetRefuses(t *testing.T) {
 	}
 }
 
-// TestComposeTellsAll: the file's problems, those of --set, and what validation says, with where values came from.
+// TestComposeTellsAll checks that one error lists the problems of the file, of --set and of the validation, each with its
+// place.
 func TestComposeTellsAll(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "my.json")
 	if err := os.WriteFile(path, []byte("{\n\"hidden_size\": -3,\n\"tied\": 1,\n\"name\": \"enery\"}\n"), 0o666); err != nil {
@@ -151,7 +152,7 @@ func TestComposeTellsAll(t *testing.T) {
 	if diff := cmp.Diff(want, strings.ReplaceAll(err.Error(), filepath.Dir(path)+"/", "")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	// Validation saw the preset's value of a key that could not be read, and is not quoted on it.
+	// Validation saw the preset's value of a key that could not be read: its problem with that value is not reported.
 	_, err = Compose(over, "", []string{"rms_norm_eps=x"})
 	if want := "--set: rms_norm_eps = x: want a number"; err == nil || err.Error() != want {
 		t.Errorf("%v; want %s", err, want)
@@ -256,7 +257,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestProgrammersErrors: types that are no configurations are found at first use, not in a user's hands.
+// TestProgrammersErrors checks that a type that cannot be a configuration panics at its first use.
 func TestProgrammersErrors(t *testing.T) {
 	for name, use := range map[string]func(){
 		"no struct": func() { keys[int]() },
@@ -284,7 +285,7 @@ func TestProgrammersErrors(t *testing.T) {
 	}
 }
 
-// FuzzDecode: no text makes the reader panic, and what it accepts is what it writes.
+// FuzzDecode checks that no text makes Decode panic, and that an accepted value survives Encode and Decode.
 func FuzzDecode(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.json")
 	for _, path := range files {
@@ -299,7 +300,7 @@ func FuzzDecode(f *testing.F) {
 		got, err := Decode(preset(), "x", data, Reference())
 		if err != nil {
 			if e, ok := errors.AsType[*Error](err); !ok || len(e.Problems) == 0 {
-				t.Errorf("%v is no list of problems", err)
+				t.Errorf("%v is not a list of problems", err)
 			}
 			return
 		}
@@ -314,7 +315,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzSet: no assignment makes the parser panic.
+// FuzzSet checks that no assignment makes Set panic, and that Encode can write what Set accepts.
 func FuzzSet(f *testing.F) {
 	for _, s := range []string{"hidden_size=3", "noise=[1,2]", "pad_token_id=null", "words=", "tied=true", "seed=1"} {
 		f.Add(s)

@@ -13,29 +13,28 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Ignored names keys that a file may hold though the configuration has none of them, each with the only JSON value
-// it may have there, or "" where any will do. Keys that the configuration has are not ignored.
+// Ignored lists keys that a file may contain although the configuration does not have them. It maps each key to the only
+// JSON value that the key may have, or to "" where any value is allowed. A key that the configuration has is read as usual.
 type Ignored map[string]string
 
-// Reference returns the keys of the reference's config.json files that say nothing calm needs to know: what
-// transformers writes about itself, and features of it that these models do not have, whose one possible value means
-// "off". Configurations that have such a key read it.
+// Reference returns the keys in the reference's config.json files that calm does not need. Some are written by the
+// transformers library about itself. The others turn on features that these models do not have; they may only say "off".
 func Reference() Ignored {
 	return Ignored{
 		"_name_or_path":        "",          // where it was loaded from
-		"architectures":        "",          // class names; Peek at them to tell models apart
-		"attention_bias":       "false",     // of the four projections: calm's attention has none
+		"architectures":        "",          // class names; Peek reads them to find out the kind of model
+		"attention_bias":       "false",     // biases of the four projections
 		"attention_dropout":    "0",         //
 		"auto_map":             "",          // files with code, on the hub
 		"hidden_act":           `"silu"`,    //
-		"initializer_range":    "",          // of weights that are in the file by now
-		"mlp_bias":             "false",     // the autoencoder's has a field for it
+		"initializer_range":    "",          // of no use once the weights are trained
+		"mlp_bias":             "false",     //
 		"model_type":           "",          //
-		"pretraining_tp":       "1",         // slices of the matrices, for exact reproduction of Llama
-		"rope_scaling":         "null",      // contexts longer than trained
-		"tie_word_embeddings":  "false",     // of the language model; the autoencoder's table is always tied
-		"torch_dtype":          "",          // the tensors say it themselves
-		"dtype":                "",          // its name since transformers 4.56
+		"pretraining_tp":       "1",         // tensor parallelism in Llama's pretraining
+		"rope_scaling":         "null",      // for contexts longer than those of the training
+		"tie_word_embeddings":  "false",     // of the language model; the autoencoder's embedding is always tied
+		"torch_dtype":          "",          // the file of the weights has the number format of each tensor
+		"dtype":                "",          // name of torch_dtype since transformers 4.56
 		"transformers_version": "",          //
 		"use_cache":            "",          // a default of generate
 		"use_return_dict":      "",          //
@@ -46,7 +45,7 @@ func Reference() Ignored {
 	}
 }
 
-// member is one key of a file, or a problem that stands in its place.
+// member is one key of a file with its value, or a problem.
 type member struct {
 	where, key string
 	raw        jsontext.Value
@@ -73,7 +72,7 @@ func scan(name string, data []byte) (all []member) {
 	if _, err := dec.ReadToken(); err != nil {
 		return broken(err)
 	}
-	first := map[string]string{} // where a key stood first
+	first := map[string]string{} // place of each key's first occurrence
 	for dec.PeekKind() == '"' {
 		token, err := dec.ReadToken()
 		if err != nil {
@@ -85,7 +84,7 @@ func scan(name string, data []byte) (all []member) {
 			return broken(err)
 		}
 		if before, ok := first[key]; ok {
-			add(Problem{Where: at, Key: shorten(key), Want: "stands twice, first at " + before})
+			add(Problem{Where: at, Key: shorten(key), Want: "appears twice, first at " + before})
 			continue
 		}
 		first[key] = at
@@ -102,7 +101,7 @@ func scan(name string, data []byte) (all []member) {
 	return all
 }
 
-// lay lays the members of a file over the value.
+// lay puts the values of a file's members into the configuration.
 func (c *composer[T]) lay(file []member, ignore []Ignored) {
 	for _, m := range file {
 		if m.problem != nil {
@@ -131,7 +130,7 @@ func (c *composer[T]) member(where, key string, raw jsontext.Value, ignore []Ign
 		}
 		return
 	}
-	v := reflect.New(f.typ) // a fresh one: lists must not share memory with the preset's
+	v := reflect.New(f.typ) // a new value: a list must not share memory with the preset's
 	err := json.Unmarshal(raw, v.Interface())
 	if err != nil || raw.Kind() == 'n' && f.typ.Kind() != reflect.Pointer {
 		c.add(Problem{Where: where, Key: key, Value: shorten(string(raw)), Want: wanted(f.typ, string(raw))})
@@ -140,7 +139,7 @@ func (c *composer[T]) member(where, key string, raw jsontext.Value, ignore []Ign
 	c.put(f, v.Elem(), where)
 }
 
-// ignored checks the value of a key that is ignored.
+// ignored checks the value of an ignored key.
 func (c *composer[T]) ignored(where, key string, raw jsontext.Value, only string) {
 	if only == "" {
 		return
@@ -154,7 +153,7 @@ func (c *composer[T]) ignored(where, key string, raw jsontext.Value, only string
 		Want: "want " + only + ", the only value supported"})
 }
 
-// wanted says what a value that could not be read should have been.
+// wanted describes what to write in place of raw, which could not be read as a t.
 func wanted(t reflect.Type, raw string) string {
 	want := "want " + typeName(t)
 	if t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64 {
@@ -188,7 +187,7 @@ func offsetOf(err error, dec *jsontext.Decoder) int64 {
 	return dec.InputOffset()
 }
 
-// syntax is what the JSON library says, without its own idea of where, and in clearer words for the commonest mistake.
+// syntax returns the JSON library's message without its position, and clearer messages for the commonest mistakes.
 func syntax(err error, data []byte) string {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return "bad JSON: the file ends too early"

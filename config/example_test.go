@@ -11,6 +11,7 @@ type backbone struct {
 	Heads      int `json:"num_attention_heads"`
 }
 
+// model is a configuration with three keys: those of the embedded struct are at the same level.
 type model struct {
 	backbone
 	Beta float64 `json:"beta"`

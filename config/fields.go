@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// field is one key of a configuration: a field of the struct or of a struct embedded in it.
+// field is one key of a configuration: a field of the struct or of a struct embedded in it. A chosen key is a field of the
+// struct that a Chooser holds.
 type field struct {
 	key    string
-	index  []int // for reflect.Value.FieldByIndex; of a chosen key, in the struct that the Chooser holds
+	index  []int // for reflect.Value.FieldByIndex; of a chosen key, relative to the struct that the Chooser holds
 	typ    reflect.Type
-	chosen bool  // whether a Chooser's key decides that it is there
-	holder []int // of a chosen key: the Chooser's field of interface type
+	chosen bool
+	holder []int // of a chosen key: index of the Chooser's field of interface type
 }
 
 // in returns the field's value in a configuration.
@@ -24,17 +25,17 @@ func (f field) in(v reflect.Value) reflect.Value {
 	return v.FieldByIndex(f.index)
 }
 
-// fields are the keys of a struct type in the order of its declaration, embedded structs in their place.
+// fields are the keys of a struct type in the order of declaration, with those of embedded structs in their place.
 type fields struct {
-	list    []field // without what a Chooser's key chooses
-	chooser *chooser
-	at      int // of the chosen keys in the list
+	list    []field  // without the chosen keys
+	chooser *chooser // nil where there is none
+	at      int      // index in list at which the chosen keys are inserted
 }
 
 var chooserType = reflect.TypeFor[Chooser]()
 
-// fieldsOf lists the keys of a struct type.
-// It panics where the type is not what this package is for, which is a programmer's error: see the package comment.
+// fieldsOf lists the keys of a struct type. It panics for types that this package cannot handle (see the package comment):
+// that is a mistake in the program, not in its input.
 func fieldsOf(t reflect.Type) (all fields) {
 	if t.Kind() != reflect.Struct {
 		panic(fmt.Sprintf("config: %v is not a struct", t))
@@ -58,7 +59,7 @@ func fieldsOf(t reflect.Type) (all fields) {
 			case name == "":
 				panic(fmt.Sprintf(`config: %v.%s has no key: give it a tag json:"..."`, t, f.Name))
 			case seen[name]:
-				panic(fmt.Sprintf("config: key %q stands twice in %v and what it embeds", name, t))
+				panic(fmt.Sprintf("config: key %q appears twice in %v and what it embeds", name, t))
 			case typeName(f.Type) == "":
 				panic(fmt.Sprintf("config: %v.%s has type %v, which a key cannot have", t, f.Name, f.Type))
 			default:
@@ -71,7 +72,7 @@ func fieldsOf(t reflect.Type) (all fields) {
 	return all
 }
 
-// fieldsIn lists the keys of a value, those that are chosen included.
+// fieldsIn lists the keys of a value, including the chosen ones.
 func fieldsIn(v reflect.Value) []field {
 	all := fieldsOf(v.Type())
 	if all.chooser == nil || v.FieldByIndex(all.chooser.index).IsNil() {
@@ -84,7 +85,7 @@ func fieldsIn(v reflect.Value) []field {
 	return slices.Insert(all.list, all.at, chosen...)
 }
 
-// typeName says in words what a key of this type takes, "" for types that no key may have.
+// typeName describes the values of a type in words. It returns "" for types that no key may have.
 func typeName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:

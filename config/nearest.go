@@ -2,8 +2,9 @@ package config
 
 import "strings"
 
-// Nearest returns the candidate that was probably meant by name, or "": the one with the fewest insertions, deletions,
-// replacements and swaps of neighbours, at most a third of its letters. Case does not count. Ties go to the first.
+// Nearest returns the candidate that a mistyped name probably means, or "" where none is close. It is the candidate with the
+// smallest distance in insertions, deletions, replacements and swaps of adjacent letters, if that is at most a third of the
+// longer name's length. Case does not count. Of equally close candidates the first wins.
 func Nearest(name string, candidates []string) string {
 	if len(name) > 64 {
 		return "" // no key is that long, and the search is quadratic
@@ -18,7 +19,7 @@ func Nearest(name string, candidates []string) string {
 	return best
 }
 
-// distance is the optimal string alignment distance between two short strings, in bytes.
+// distance returns the optimal string alignment distance of two short strings, in bytes.
 func distance(a, b string) int {
 	before, last, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -10,13 +10,13 @@ import (
 
 // A Problem is one thing wrong with one key of a configuration.
 type Problem struct {
-	Where string // file:line or "--set"; empty where the value is a default
-	Key   string
-	Value string // as written; empty where the key itself is the problem
-	Want  string // what would be right
+	Where string // place of the value: file:line or "--set"; "" where the value is a default
+	Key   string // "" where the problem is not with one key
+	Value string // as written; "" where the key itself is the problem
+	Want  string // what would be right, as in "want 1 to 8"
 }
 
-// String returns the problem as a line: where: key = value: what is wanted.
+// String returns the problem as one line, "Where: Key = Value: Want".
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.Where != "" {
@@ -33,13 +33,13 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Error is everything that is wrong with a configuration, one problem a line. Commands end with exit status 2 on it:
-// the user's input has to change.
+// Error lists everything that is wrong with a configuration. It is a mistake in the user's input: commands end with exit
+// status 2 on it.
 type Error struct {
 	Problems []Problem // at least one
 }
 
-// Error lists the problems, one a line below a heading where there are several.
+// Error returns the problem, or where there are several a heading and one problem a line.
 func (e *Error) Error() string {
 	if len(e.Problems) == 1 {
 		return e.Problems[0].String()
@@ -52,7 +52,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Problems collects what is wrong, so that all of it can be said at once. The zero value is empty and ready.
+// Problems collects the problems of a configuration, to report them together. The zero value is ready for use.
 //
 //	func (c Config) Validate() error {
 //		var p config.Problems
@@ -64,19 +64,20 @@ type Problems struct {
 	list []Problem
 }
 
-// Add records a problem with the key whose value is given.
+// Add records a problem: key has a wrong value, and want says what would be right.
 func (p *Problems) Add(key string, value any, want string) {
 	p.list = append(p.list, Problem{Key: key, Value: show(value), Want: want})
 }
 
-// Check records a problem unless ok.
+// Check does nothing if ok, and calls Add otherwise.
 func (p *Problems) Check(ok bool, key string, value any, want string) {
 	if !ok {
 		p.Add(key, value, want)
 	}
 }
 
-// Join adds the problems of another validation, such as that of an embedded Config. Nil adds nothing.
+// Join adds the problems of another validation, such as an embedded struct's. An error that is not an *Error becomes one
+// problem. Nil adds nothing.
 func (p *Problems) Join(err error) {
 	if err == nil {
 		return
@@ -88,7 +89,7 @@ func (p *Problems) Join(err error) {
 	p.list = append(p.list, Problem{Want: err.Error()})
 }
 
-// Err returns nil, or all that was collected as an *Error.
+// Err returns an *Error with the problems recorded so far, or nil where there are none.
 func (p *Problems) Err() error {
 	if len(p.list) == 0 {
 		return nil
@@ -96,14 +97,14 @@ func (p *Problems) Err() error {
 	return &Error{Problems: slices.Clone(p.list)}
 }
 
-// Bounds of sizes and weights: far above those of any model there is, and low enough that no product of a few of them
-// overflows. They catch typos.
+// Upper bounds of sizes and weights. They catch typos: every real model is far below them. They are low enough that the
+// product of a few of them does not overflow.
 const (
-	MaxWidth  = 1 << 17 // of a layer or a latent
-	MaxLayers = 1000
-	MaxPatch  = 64      // tokens of a patch, K
-	MaxTokens = 1 << 24 // of a vocabulary, a context, a batch
-	MaxWeight = 1e6     // of a term of a loss, or a learning rate
+	MaxWidth  = 1 << 17 // width of a layer or of a latent vector
+	MaxLayers = 1000    // number of layers
+	MaxPatch  = 64      // tokens of a patch (K)
+	MaxTokens = 1 << 24 // tokens of a vocabulary, a context or a batch
+	MaxWeight = 1e6     // weight of a term of the loss; also the largest learning rate
 )
 
 // Positive records a problem unless 0 < v <= hi. NaN is a problem.
@@ -116,12 +117,13 @@ func Within[N cmp.Ordered](p *Problems, key string, v, lo, hi N) {
 	p.Check(v >= lo && v <= hi, key, v, fmt.Sprintf("want %v to %v", lo, hi))
 }
 
-// Same records a problem unless v is what another part of the same run has, which whose names.
+// Same records a problem unless v equals want, the value that another part of the same run has. whose names that part, as in
+// "the autoencoder".
 func Same(p *Problems, key string, v, want int, whose string) {
 	p.Check(v == want, key, v, fmt.Sprintf("want %d, as %s has", want, whose))
 }
 
-// OneOf records a problem unless v is one of the names allowed.
+// OneOf records a problem unless v is one of the allowed values. The problem suggests the one that was probably meant.
 func OneOf(p *Problems, key, v string, allowed ...string) {
 	if slices.Contains(allowed, v) {
 		return
@@ -133,7 +135,7 @@ func OneOf(p *Problems, key, v string, allowed ...string) {
 	p.Add(key, v, want)
 }
 
-// show writes a value the way a configuration file would.
+// show formats a value as in a configuration file.
 func show(v any) string {
 	if s, ok := v.(string); ok {
 		return fmt.Sprintf("%q", s)
@@ -141,7 +143,7 @@ func show(v any) string {
 	return fmt.Sprint(v)
 }
 
-// Token records a problem unless id is a token of a vocabulary of that many.
+// Token records a problem unless id is a token of a vocabulary of vocab tokens: 0 <= id < vocab.
 func Token(p *Problems, key string, id, vocab int) {
 	p.Check(id >= 0 && id < vocab, key, id, fmt.Sprintf("want a token, 0 to vocab_size-1 = %d", vocab-1))
 }

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// fromSet is where values given on the command line come from.
+// fromSet is the place of values given on the command line, for Problem.Where.
 const fromSet = "--set"
 
-// set lays "key=value" assignments over the value, the last of a key winning.
+// set puts "key=value" assignments into the value. The last assignment of a key wins.
 func (c *composer[T]) set(sets []string) {
 	for _, s := range sets {
 		key, text, ok := strings.Cut(s, "=")
@@ -43,7 +43,7 @@ func (c *composer[T]) set(sets []string) {
 	}
 }
 
-// parse reads text as v's type asks for; the types are those of typeName.
+// parse stores text in v, parsed as v's type. It panics for types that typeName does not know.
 func parse(v reflect.Value, text string) error {
 	if v.Kind() == reflect.String {
 		v.SetString(text)
@@ -86,7 +86,7 @@ func parse(v reflect.Value, text string) error {
 
 func parseList(v reflect.Value, text string) error {
 	if inner, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(inner, "]") {
-		text = strings.TrimSuffix(inner, "]") // as in the file
+		text = strings.TrimSuffix(inner, "]") // brackets, as in JSON, are allowed
 	}
 	if strings.TrimSpace(text) == "" {
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))

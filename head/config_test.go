@@ -52,8 +52,8 @@ func TestSwitchingHeads(t *testing.T) {
 		t.Errorf("%+v, %v; want %+v", flow, err, want)
 	}
 	for set, want := range map[string]string{
-		"sampling_steps=5": "--set: sampling_steps: there is no such key with model_type = energy, only with diffusion, flow",
-		"solver=euler":     "--set: solver: there is no such key with model_type = energy, only with flow",
+		"sampling_steps=5": "--set: sampling_steps: no such key with model_type = energy, only with diffusion, flow",
+		"solver=euler":     "--set: solver: no such key with model_type = energy, only with flow",
 		"num_sample=5":     "--set: num_sample: unknown key; did you mean num_samples?",
 	} {
 		if _, err := config.Set(energy, []string{set}); err == nil || err.Error() != want {
