@@ -6,7 +6,7 @@ import (
 	"github.com/calm-go/calm"
 )
 
-// BenchmarkGenerate is what a call costs beside the patches that it writes: one token of a model that has written before.
+// BenchmarkGenerate measures the overhead of a call: it writes one token with a model that has already written.
 func BenchmarkGenerate(b *testing.B) {
 	m, err := calm.Open(exampleRun(), calm.Threads(1))
 	if err != nil {

@@ -1,7 +1,7 @@
-// Package calm runs Continuous Autoregressive Language Models (CALM, arXiv 2510.27688): language models that predict
-// the next vector, a patch of K tokens at a time, instead of the next token.
+// Package calm runs Continuous Autoregressive Language Models (CALM, arXiv 2510.27688). Such a language model predicts a
+// vector for the next K tokens (a patch) instead of the next token.
 //
-// Open opens a run directory that `calm train` or `calm quickstart` made; Generate writes with it:
+// Open opens a run directory made by `calm train` or `calm quickstart`. Model.Generate writes text:
 //
 //	m, err := calm.Open("runs/quickstart")
 //	if err != nil { ... }
@@ -13,7 +13,7 @@
 //	}
 //	fmt.Println(g.Result().Stop)
 //
-// Training and measuring have packages of their own: run, train, eval.
+// The packages run, train and eval train and measure models.
 package calm
 
 import (
@@ -30,35 +30,36 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// Model is an opened run. Its methods may be called from several goroutines, and from within the loops over what it
-// writes: they take turns, and nothing is held while the caller's code runs. A call that waits for its turn ends with its
-// context.
+// Model is an opened run. Its methods may be called from several goroutines: one call computes at a time, and the others
+// wait for their turn. No lock is held while the caller's code runs, so methods may also be called inside a loop over
+// generated text. A call that takes a context stops waiting when the context ends.
 type Model struct {
 	run *run.Model
 	eng *cpu.Engine
 
-	turn      chan struct{} // has one element while somebody computes: the engine runs one program at a time
-	closed    chan struct{}
+	turn      chan struct{} // has one element while a call computes: the engine runs one program at a time
+	closed    chan struct{} // closed by Close
 	closeOnce sync.Once
 
-	checker *generate.Generator // of all texts' prompts and options; it never writes. nil for an autoencoder
-	mu      sync.Mutex          // of idle
+	checker *generate.Generator // checks prompts and options, and never writes; nil for an autoencoder
+	mu      sync.Mutex          // guards idle
 	idle    []*generate.Generator
-	coder   *autoencoder.Coder // under turn; nil until it is needed
+	coder   *autoencoder.Coder // guarded by turn; nil until it is needed
 }
 
-// Errors of a Model, beside [*InputError], [*BudgetError] and [*UsageError].
+// Errors of a Model. Other errors are [*InputError], [*BudgetError] and [*UsageError].
 var (
-	// ErrClosed is returned by every method of a model that was closed.
+	// ErrClosed is returned by the methods of a closed model.
 	ErrClosed = errors.New("the model is closed")
-	// ErrKind is returned when this kind of run lacks the method: an autoencoder cannot write, the token-level baseline
-	// has no latent vectors.
+	// ErrKind is returned when this kind of run lacks the method: an autoencoder cannot write, and the token-level
+	// baseline has no latent vectors.
 	ErrKind = errors.New("not possible with this kind of run")
-	// ErrNoTokenizer is returned for text where the run was imported without a tokenizer. Ids still work.
+	// ErrNoTokenizer is returned by methods that take or return text when the run was imported without a tokenizer.
+	// GenerateIDs works without one.
 	ErrNoTokenizer = errors.New("the run was imported without a tokenizer: import it again with one")
 )
 
-// UsageError says that a run cannot be opened or used as asked, and what to do.
+// UsageError says why a run cannot be opened or used in this way, and what to do.
 type UsageError = run.UsageError
 
 // OpenOption changes how a run is opened.
@@ -69,36 +70,37 @@ type openOptions struct {
 	set []string
 }
 
-// Threads sets the number of threads to compute on, 1 or more; all processors without it.
+// Threads sets the number of threads that compute, 1 or more. The default is one for each processor.
 func Threads(n int) OpenOption { return func(o *openOptions) { o.Threads = n } }
 
-// DType is a number format of weight matrices in memory.
+// DType is the number format of weight matrices in memory.
 type DType = run.DType
 
 // Number formats for Weights.
 const (
-	Float32  = run.Float32  // as trained
-	BFloat16 = run.BFloat16 // half the memory to hold and to read; what is computed stays float32
+	Float32  = run.Float32  // the format of training
+	BFloat16 = run.BFloat16 // half the memory, and half of it to read; computation stays in float32
 )
 
-// Weights sets the number format in which weight matrices are held; Float32 without it.
+// Weights sets the number format of weight matrices in memory. The default is Float32.
 func Weights(d DType) OpenOption { return Set("dtype=" + string(d)) }
 
-// SamplingSteps sets the number of steps in which a diffusion or a flow head refines a sample: more are more exact and
-// take longer. The energy head takes one step and refuses the option.
+// SamplingSteps sets the number of steps in which a diffusion or flow head makes a sample, 1 or more. More steps are more
+// exact and take longer. Open returns an error for a run with an energy head, which always takes one step.
 func SamplingSteps(n int) OpenOption { return Set(fmt.Sprintf("sampling_steps=%d", n)) }
 
-// Solver sets how a flow head integrates: "midpoint" or "euler". Other heads refuse the option.
+// Solver sets how a flow head integrates: "midpoint" or "euler". Open returns an error for a run with another head.
 func Solver(name string) OpenOption { return Set("solver=" + name) }
 
-// Set is the untyped form of Weights, SamplingSteps and Solver, for heads that have other keys: assignments such as
-// "sampling_steps=4"; see run.Open.
+// Set sets keys by assignments such as "sampling_steps=4", as run.Open takes them. It is the untyped form of Weights,
+// SamplingSteps and Solver, and also works for heads with other keys.
 func Set(assignments ...string) OpenOption {
 	return func(o *openOptions) { o.set = append(o.set, assignments...) }
 }
 
-// Open opens the run in dir. Its weights stay in their file, mapped into memory, where they have the format asked for.
-// What is wrong with the run or the options is a *UsageError or a *config.Error. Close the model.
+// Open opens the run in the directory dir. Weights that the file holds in the format of the option Weights are mapped into
+// memory, not read. Mistakes in the directory or the options are a *UsageError or a *config.Error. The caller must call
+// Close.
 func Open(dir string, options ...OpenOption) (*Model, error) {
 	var o openOptions
 	for _, option := range options {
@@ -111,9 +113,9 @@ func Open(dir string, options ...OpenOption) (*Model, error) {
 	return newModel(m, o.Options)
 }
 
-// New makes a Model of a run's model that is in memory, such as one that was just trained (run.Training.Model): it need
-// not be opened again. It computes on that many threads of its own, 0 for all processors. The Model takes m over: Close
-// closes it. While m is still being trained, nothing of the Model may be used.
+// New makes a Model from a run's model in memory, such as that of a finished training (run.Training.Model), without opening
+// the run again. It computes on its own threads, one for each processor if threads is 0. The Model owns m from now on: Close
+// closes it. The Model must not be used while m is still being trained.
 func New(m *run.Model, threads int) (*Model, error) {
 	return newModel(m, cpu.Options{Threads: threads})
 }
@@ -130,8 +132,8 @@ func newModel(r *run.Model, o cpu.Options) (*Model, error) {
 	return m, nil
 }
 
-// Close stops the model's threads and gives its memory back. It waits for what is being computed; every call that comes
-// later, or waits for its turn, returns ErrClosed. Closing again does nothing.
+// Close waits for the call that is computing, stops the model's threads and releases its memory. Calls that wait for their
+// turn, and all later calls, return ErrClosed. Closing again does nothing and returns nil.
 func (m *Model) Close() error {
 	var err error
 	m.closeOnce.Do(func() {
@@ -148,7 +150,7 @@ func (m *Model) Close() error {
 	return err
 }
 
-// enter waits for the model's turn. Without an error the caller has to leave.
+// enter waits for the caller's turn to compute. If it returns nil, the caller must call leave.
 func (m *Model) enter(ctx context.Context) error {
 	if err := m.open(ctx); err != nil {
 		return err
@@ -167,7 +169,7 @@ func (m *Model) enter(ctx context.Context) error {
 	return nil
 }
 
-// open reports whether the model was closed or ctx has ended.
+// open returns nil, ErrClosed after Close, or the error of a context that has ended.
 func (m *Model) open(ctx context.Context) error {
 	select {
 	case <-m.closed:
@@ -179,12 +181,13 @@ func (m *Model) open(ctx context.Context) error {
 
 func (m *Model) leave() { <-m.turn }
 
-// Tokenizer returns the run's tokenizer as it reads prompts (an imported run's takes the literals of special tokens as
-// these tokens), or nil where it was imported without one. It may be used after Close.
+// Tokenizer returns the tokenizer that reads prompts, or nil if the run was imported without one. In text for an imported
+// run, the literal of a special token, such as "<|end_of_text|>", is that token; in text for other runs it is ordinary text
+// (docs/spec.md, section 1). The tokenizer may be used after Close.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.run.TextTokenizer() }
 
-// Evaluate measures the run; see run.Evaluation. Others may take their turns between the batches of a measurement, and in
-// its Progress function.
+// Evaluate measures the run as run.Evaluation says. Other calls may compute between the batches of the measurement, and
+// while o.Progress runs.
 func (m *Model) Evaluate(ctx context.Context, o run.Evaluation) (run.Result, error) {
 	if err := m.enter(ctx); err != nil {
 		return run.Result{}, err
@@ -217,8 +220,8 @@ func (m *Model) Evaluate(ctx context.Context, o run.Evaluation) (run.Result, err
 	return r, err
 }
 
-// Baselines scores models that know little on the positions where Evaluate measures a language model: the unigram of the
-// training text, and one that knows nothing.
+// Baselines scores two simple models on the positions at which Evaluate measures a language model: the unigram distribution
+// of the training text, and the uniform distribution. The scores show what a model gains over them.
 func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineResult, error) {
 	if err := m.open(ctx); err != nil {
 		return eval.BaselineResult{}, err

@@ -20,7 +20,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// tiny makes one run of each kind for the tests.
+// tiny trains one run of each kind and returns their directories.
 func tiny(t *testing.T) (ae, lm, ar string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -47,7 +47,7 @@ func open(t *testing.T, dir string) *calm.Model {
 	return m
 }
 
-// text collects what a generation writes.
+// text returns the text that a generation writes.
 func text(m *calm.Model, prompt string, o calm.Options) (string, error) {
 	var b strings.Builder
 	for piece, err := range m.Generate(context.Background(), prompt, o).Text() {
@@ -67,7 +67,7 @@ func TestGenerate(t *testing.T) {
 		if err != nil || first == "" {
 			t.Fatalf("%s wrote %q, %v", dir, first, err)
 		}
-		// From several goroutines: they take turns, and each gets the same text.
+		// Calls from several goroutines take turns, and all write the same text.
 		var wait sync.WaitGroup
 		texts := make([]string, 4)
 		for i := range texts {
@@ -84,10 +84,10 @@ func TestGenerate(t *testing.T) {
 		for _, err = range m.Generate(ctx, "Call", calm.Options{}).Text() {
 		}
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("with a context that is over: %v", err)
+			t.Errorf("with a canceled context: %v", err)
 		}
 		for range m.Generate(t.Context(), "Call", calm.Options{}).Text() {
-			break // must not hang the next call
+			break // the next call must not hang
 		}
 		var input *calm.InputError
 		if _, err := text(m, strings.Repeat("long", 30), calm.Options{}); !errors.As(err, &input) {
@@ -121,7 +121,7 @@ func TestLatents(t *testing.T) {
 		}
 		same, err := open(t, ae).Encode(words)
 		if err != nil || fmt.Sprint(same) != fmt.Sprint(latents) {
-			t.Errorf("the autoencoder inside the language model is another: %v, %v; %v", same, latents, err)
+			t.Errorf("the autoencoder inside the language model gives other latents: %v, %v; %v", same, latents, err)
 		}
 	}
 	if latents, err := m.Encode(""); len(latents) != 0 || err != nil {
@@ -141,7 +141,7 @@ func TestLatents(t *testing.T) {
 	}
 }
 
-// TestDType: in bfloat16 a latent vector changes a little, and little only.
+// TestDType checks that bfloat16 weights change a latent vector, and by less than .1.
 func TestDType(t *testing.T) {
 	ae, _, _ := tiny(t)
 	half, err := calm.Open(ae, calm.Weights(calm.BFloat16), calm.Threads(1))
@@ -190,8 +190,8 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
-// TestLiterals: in the text and the prompts of an imported run the literals of special tokens are these tokens, as the
-// reference has them; in those of calm's own runs they are ordinary text.
+// TestLiterals checks how the literals of special tokens are read in texts and prompts: an imported run reads them as these
+// tokens, as the reference does. calm's own runs read them as ordinary text (docs/spec.md, section 1).
 func TestLiterals(t *testing.T) {
 	aeDir, lmDir, arDir := tiny(t)
 	const piece = "ab" + tokenizer.LiteralEOS
@@ -249,10 +249,10 @@ func TestLiterals(t *testing.T) {
 		}
 		want := string(m.Tokenizer().AppendDecode(nil, all))
 		if got, err := text(m, piece, calm.Options{}); got != want || err != nil {
-			t.Errorf("%s goes on from %q with %q, from its ids with %q, %v", dir, piece, got, want, err)
+			t.Errorf("%s continues %q with %q, and its ids with %q, %v", dir, piece, got, want, err)
 		}
 		if got, err := text(own, piece, calm.Options{}); got == want || err != nil {
-			t.Errorf("calm's own %s takes the literal in %q as a token, %v", dir, piece, err)
+			t.Errorf("%s, not imported, reads the literal in %q as a token, %v", dir, piece, err)
 		}
 	}
 }

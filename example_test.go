@@ -14,8 +14,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// song is what the runs of examples and tests are trained on: lines of all lengths modulo 4, so that the autoencoder
-// sees each word at every place in a patch.
+// song is the training text of examples and tests. Its lines have all lengths modulo 4, so the autoencoder sees each word at
+// every position of a patch.
 func song() string {
 	var b strings.Builder
 	for i := range 60 {
@@ -46,7 +46,7 @@ func trainTiny(o run.Options) error {
 	return errors.Join(err, t.Close())
 }
 
-// exampleRuns trains an autoencoder and a language model, once for all examples.
+// exampleRuns trains an autoencoder and a language model on the first call. All examples share them.
 var exampleRuns = sync.OnceValues(func() (struct{ dir, ae, lm string }, error) {
 	dir, err := os.MkdirTemp("", "calm-example")
 	r := struct{ dir, ae, lm string }{dir, filepath.Join(dir, "ae"), filepath.Join(dir, "lm")}
@@ -57,7 +57,7 @@ var exampleRuns = sync.OnceValues(func() (struct{ dir, ae, lm string }, error) {
 	return r, err
 })
 
-// exampleRun is the directory of the language model.
+// exampleRun returns the directory of the examples' language model.
 func exampleRun() string {
 	r, err := exampleRuns()
 	if err != nil {
@@ -87,7 +87,7 @@ func ExampleModel_Generate() {
 	var b strings.Builder
 	for text, err := range m.Generate(context.Background(), "Call me ", calm.Options{MaxTokens: 12}).Text() {
 		if err != nil {
-			fmt.Println(err) // what came before stands
+			fmt.Println(err) // the text before the error is valid
 			break
 		}
 		b.WriteString(text)
@@ -121,7 +121,7 @@ func ExampleModel_Encode() {
 		return
 	}
 	defer m.Close()
-	latents, err := m.Encode("Call me Ishmael.") // 16 bytes, four to a patch
+	latents, err := m.Encode("Call me Ishmael.") // 16 bytes, 4 in each patch
 	fmt.Println(len(latents), "vectors of", len(latents[0]), err)
 	// Output: 4 vectors of 12 <nil>
 }

@@ -2,7 +2,7 @@ package calm
 
 import "context"
 
-// Hold takes a turn of the model until release is closed, and closes held once it has it.
+// Hold waits for a turn, closes held, and keeps the turn until release is closed.
 func (m *Model) Hold(held, release chan struct{}) {
 	go func() {
 		if m.enter(context.Background()) == nil {

@@ -7,8 +7,9 @@ import (
 	"github.com/calm-go/calm/autoencoder"
 )
 
-// Encode packs text into latent vectors, the means of the autoencoder's posterior: [patches, latent] (paper section 3).
-// The text's tokens are filled up with padding to whole patches. The token-level baseline has no autoencoder: ErrKind.
+// Encode turns text into latent vectors [patches, latent]: the means of the autoencoder's posterior (docs/spec.md, section
+// 2). The last patch is filled up with padding tokens. The error is ErrKind for the token-level baseline, which has no
+// autoencoder, and ErrNoTokenizer for a run without a tokenizer.
 func (m *Model) Encode(text string) ([][]float32, error) {
 	ae, err := m.autoencoder()
 	if err != nil {
@@ -34,8 +35,8 @@ func (m *Model) Encode(text string) ([][]float32, error) {
 	return latents, nil
 }
 
-// Decode unpacks latent vectors [patches, latent] into text, each vector into the likeliest tokens of its patch. The
-// token-level baseline has no autoencoder: ErrKind.
+// Decode turns latent vectors [patches, latent] into text: each vector becomes the most probable tokens of its patch. A
+// vector of another size than the model's latent_size is an error. Otherwise the errors are those of Encode.
 func (m *Model) Decode(latents [][]float32) (string, error) {
 	ae, err := m.autoencoder()
 	if err != nil {
@@ -59,7 +60,7 @@ func (m *Model) Decode(latents [][]float32) (string, error) {
 	return string(m.run.Tokenizer.AppendDecode(nil, ids)), nil
 }
 
-// code uses the autoencoder in the model's turn.
+// code waits for its turn and calls do with a coder of the autoencoder.
 func (m *Model) code(ae *autoencoder.Model, do func(*autoencoder.Coder) error) error {
 	if err := m.enter(context.Background()); err != nil {
 		return err
@@ -71,7 +72,8 @@ func (m *Model) code(ae *autoencoder.Model, do func(*autoencoder.Coder) error) e
 	return do(m.coder)
 }
 
-// autoencoder returns the autoencoder that the model is or has inside, for text.
+// autoencoder returns the autoencoder of the run: its model, or the one inside a language model. It returns an error if the
+// run has no autoencoder or no tokenizer.
 func (m *Model) autoencoder() (*autoencoder.Model, error) {
 	ae := m.run.Autoencoder()
 	if ae == nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestClosed: after Close every method returns ErrClosed, or what Close leaves alone.
+// TestClosed checks that every method returns ErrClosed after Close, except Tokenizer, which still works.
 func TestClosed(t *testing.T) {
 	ae, lm, ar := tiny(t)
 	for _, dir := range []string{ae, lm, ar} {
@@ -61,7 +61,8 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// TestCloseAmid: a model may be closed while it writes, from the loop and from elsewhere. The text ends with ErrClosed.
+// TestCloseAmid closes a model while it writes, in the loop over the text and in another goroutine. The text must end with
+// ErrClosed.
 func TestCloseAmid(t *testing.T) {
 	_, lm, _ := tiny(t)
 	for name, closing := range map[string]func(*calm.Model){
@@ -85,7 +86,7 @@ func TestCloseAmid(t *testing.T) {
 	}
 }
 
-// TestCloseAmidEvaluation: a measurement ends with ErrClosed where its Progress function closes the model.
+// TestCloseAmidEvaluation checks that a measurement ends with ErrClosed when its Progress function closes the model.
 func TestCloseAmidEvaluation(t *testing.T) {
 	ae, lm, ar := tiny(t)
 	for _, dir := range []string{ae, lm, ar} {
@@ -100,8 +101,8 @@ func TestCloseAmidEvaluation(t *testing.T) {
 	}
 }
 
-// TestWithinLoops: every method may be called where a text is read, and in a measurement's Progress function: nothing is
-// held while the caller's code runs. What is written does not change.
+// TestWithinLoops calls the methods inside a loop over a text, and in a measurement's Progress function. They must not hang,
+// and must not change the text or the measurement.
 func TestWithinLoops(t *testing.T) {
 	_, lm, _ := tiny(t)
 	m := open(t, lm)
@@ -147,13 +148,13 @@ func TestWithinLoops(t *testing.T) {
 	}
 }
 
-// TestWaiting: who waits for a turn leaves at once when its context ends, and options are checked before there is
-// anything to wait for.
+// TestWaiting checks that a call that waits for its turn returns when its context ends, and that wrong options are refused
+// without waiting.
 func TestWaiting(t *testing.T) {
 	_, lm, _ := tiny(t)
 	m := open(t, lm)
 	busy, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	m.Hold(busy, release) // somebody computes for long
+	m.Hold(busy, release) // another call computes until release
 	<-busy
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
@@ -188,7 +189,8 @@ func TestWaiting(t *testing.T) {
 	close(release)
 }
 
-// TestKept: once a model has written, another text compiles nothing and takes no memory for a context.
+// TestKept checks that a model that has written keeps its generator: the next text compiles no programs and allocates no
+// context.
 func TestKept(t *testing.T) {
 	_, lm, ar := tiny(t)
 	for _, dir := range []string{lm, ar} {
@@ -203,13 +205,13 @@ func TestKept(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if n > 100 { // some a patch; compiling takes thousands
+		if n > 100 { // a patch takes a few; compiling takes thousands
 			t.Errorf("%s: %v allocations a text", filepath.Base(dir), n)
 		}
 	}
 }
 
-// TestNew: a model that was just trained writes and measures as the same run does when it is opened.
+// TestNew checks that a model made from a finished training writes and measures as the opened run does.
 func TestNew(t *testing.T) {
 	ae, dir, _ := tiny(t)
 	out := filepath.Join(t.TempDir(), "lm")
@@ -247,7 +249,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// sameScores reports whether two measurements of a language model found the same.
+// sameScores reports whether two measurements of a language model have the same scores.
 func sameScores(a, b run.Result) bool {
 	x, y := a.Measured.(lm.Measurement), b.Measured.(lm.Measurement)
 	return x.BrierLM == y.BrierLM && x.Head[0] == y.Head[0]
