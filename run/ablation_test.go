@@ -14,7 +14,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// readAndWrite opens a trained language model, measures it and writes a little with it.
+// readAndWrite opens a trained language model, measures it and writes three patches with it.
 func readAndWrite(t *testing.T, dir string) {
 	t.Helper()
 	eng := engine(t, 2)
@@ -45,12 +45,12 @@ func readAndWrite(t *testing.T, dir string) {
 		}
 	}
 	if tokens := text.Result().Tokens; tokens > 3*k {
-		t.Errorf("%d tokens written, %d asked for", tokens, 3*k)
+		t.Errorf("%d tokens written, want at most %d", tokens, 3*k)
 	}
 }
 
-// TestPatchSizes goes through everything with each K: an autoencoder, a language model on it with token heads and both
-// inputs, and text.
+// TestPatchSizes trains, measures and writes with patches of 1 to 8 tokens: an autoencoder, and a language model on it with
+// token heads and with tokens and latents as input.
 func TestPatchSizes(t *testing.T) {
 	text := tinyText(t)
 	for k := 1; k <= 8; k++ {
@@ -64,15 +64,15 @@ func TestPatchSizes(t *testing.T) {
 			lm := run.Options{Kind: run.LM, Out: filepath.Join(t.TempDir(), "lm"), Data: []string{text}, Steps: 3, AE: ae.Out,
 				Set: with(tinyLM, "input=both")}
 			if out := trainTo(t, 1, 0, lm); len(out.Measured) < 2+k {
-				t.Errorf("measured %v, want every token head", out.Measured)
+				t.Errorf("measured %v, want a metric of every token head", out.Measured)
 			}
 			readAndWrite(t, lm.Out)
 		})
 	}
 }
 
-// TestAblations trains without single parts of the recipe, and with single parts changed, three steps each: Trainer
-// fails where a loss or a gradient is not finite.
+// TestAblations trains three steps with each single part of the recipe removed or changed. The Trainer returns an error if a
+// loss or a gradient is not finite.
 func TestAblations(t *testing.T) {
 	text := tinyText(t)
 	last := ""
@@ -97,7 +97,7 @@ func TestAblations(t *testing.T) {
 		if out := trainTo(t, 1, 0, o); !out.Finished || out.Steps != 3 {
 			t.Errorf("%s: %+v", sets, out)
 		}
-		if !strings.Contains(sets, "diffusion") { // whose sampler diverges until it has learned
+		if !strings.Contains(sets, "diffusion") { // an untrained diffusion sampler diverges
 			readAndWrite(t, o.Out)
 		}
 	}

@@ -10,16 +10,16 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// giveText has a language model over an autoencoder train on the autoencoder's text. That there is no such text any more is
-// a *UsageError, which asks for another.
+// giveText makes the text that the autoencoder m was trained on the text of o. Where that text cannot be read any more, the
+// error is a *UsageError that asks for --data.
 func (m *Model) giveText(o *Options) error {
 	switch {
 	case o.Field != "":
-		return usage("--field %s: without --data the text is that of the autoencoder %s: give --data with it, or leave it out", o.Field, m.Dir)
+		return usage("--field %s: without --data the text is that of the autoencoder %s: add --data, or leave out --field", o.Field, m.Dir)
 	case m.FromMemory:
-		return usage("--ae: %s was trained on text from memory, which is kept nowhere: give the text as --data PATH", m.Dir)
+		return usage("--ae: %s was trained on text from memory, which is not saved: give the text as --data PATH", m.Dir)
 	case m.Imported != "" && len(m.Data) == 0:
-		return usage("--ae: %s was imported from %s, and what it was trained on is not known here: give the text as --data PATH", m.Dir, m.Imported)
+		return usage("--ae: %s was imported from %s, and its training text is not known: give the text as --data PATH", m.Dir, m.Imported)
 	}
 	for _, path := range m.Data {
 		if _, err := os.Stat(path); err != nil {
@@ -30,8 +30,8 @@ func (m *Model) giveText(o *Options) error {
 	return nil
 }
 
-// sameText refuses a text that is not what an autoencoder was trained on, though it lies at the same place. A run without
-// checkpoints cannot tell.
+// sameText returns a *UsageError if the text has changed since the autoencoder m was trained on it. A run without checkpoints
+// has no fingerprint to compare: it accepts any text.
 func (m *Model) sameText(text *corpus.Corpus) error {
 	r, err := checkpoint.OpenRun(m.Dir)
 	if err != nil {
@@ -42,7 +42,7 @@ func (m *Model) sameText(text *corpus.Corpus) error {
 	case err != nil:
 		return fmt.Errorf("compare the text with what %s was trained on: %w", m.Dir, err)
 	case was != text.Fingerprint():
-		return usage("--ae: %s has changed since %s was trained on it: give the text as --data PATH, that one or another", m.Source(), m.Dir)
+		return usage("--ae: %s has changed since %s was trained on it: give this text or another as --data PATH", m.Source(), m.Dir)
 	}
 	return nil
 }

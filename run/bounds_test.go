@@ -16,8 +16,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestEveryNumberIsBounded: no number of a configuration may be so large that products of sizes overflow or a step has
-// no end. Only the seed is any number.
+// TestEveryNumberIsBounded checks that every numeric key of a configuration, except the seed, refuses huge values. Products
+// of such sizes would overflow, or a step would never end.
 func TestEveryNumberIsBounded(t *testing.T) {
 	checked := 0
 	for kind, preset := range map[run.Kind]string{run.AE: "ae-bytes", run.LM: "lm-bytes", run.AR: "ar-bytes"} {
@@ -51,8 +51,8 @@ func TestEveryNumberIsBounded(t *testing.T) {
 	}
 }
 
-// TestEverythingAtOnce: what is wrong with a configuration alone, with the tokenizer or the autoencoder, and what cannot
-// be set, is told in one error.
+// TestEverythingAtOnce checks that one error lists all problems: those of the configuration alone, those together with the
+// tokenizer or the autoencoder, and keys that cannot be set.
 func TestEverythingAtOnce(t *testing.T) {
 	text := tinyText(t)
 	ae := filepath.Join(t.TempDir(), "ae")
@@ -76,7 +76,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		for _, set := range o.Set {
 			key, _, _ := strings.Cut(set, "=")
 			want := key
-			if key == "max_position_embeddings" { // blocks do not fit it
+			if key == "max_position_embeddings" { // a small value is reported as a block_size that is too large
 				want = "block_size"
 			}
 			if !strings.Contains(e.Error(), want+" ") && !strings.Contains(e.Error(), want+":") {
@@ -84,12 +84,12 @@ func TestEverythingAtOnce(t *testing.T) {
 			}
 		}
 		if _, err := os.Stat(o.Out); err == nil {
-			t.Errorf("%s: the directory is there", name)
+			t.Errorf("%s: the directory exists", name)
 		}
 	}
 }
 
-// TestBlockOfWrongPatches: where the patches are what is wrong, nothing is said of blocks.
+// TestBlockOfWrongPatches checks that a wrong patch_size is not also reported as a wrong block_size.
 func TestBlockOfWrongPatches(t *testing.T) {
 	o := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "run"), Data: []string{tinyText(t)}, Set: []string{"patch_size=100"}}
 	_, err := run.Create(t.Context(), engine(t, 1), o)
@@ -98,8 +98,8 @@ func TestBlockOfWrongPatches(t *testing.T) {
 	}
 }
 
-// TestOtherWidth: embeddings that would begin as the autoencoder's are drawn where hidden_size is another, unless they
-// were asked for.
+// TestOtherWidth checks embeddings of another width than the autoencoder's: by default they are initialized at random. An
+// explicit init_embeddings=autoencoder is an error.
 func TestOtherWidth(t *testing.T) {
 	text := tinyText(t)
 	ae := filepath.Join(t.TempDir(), "ae")
@@ -112,14 +112,14 @@ func TestOtherWidth(t *testing.T) {
 	}
 	o.Out, o.Set = filepath.Join(t.TempDir(), "asked"), append(o.Set, "init_embeddings=autoencoder")
 	if _, err := run.Create(t.Context(), engine(t, 1), o); err == nil || !strings.Contains(err.Error(), "init_embeddings") {
-		t.Errorf("asked for: %v", err)
+		t.Errorf("init_embeddings=autoencoder: %v", err)
 	}
 }
 
-// TestTooLittleMemory: weights that take more memory than there is are refused before they are drawn.
+// TestTooLittleMemory checks that weights larger than the machine's memory are refused before they are initialized.
 func TestTooLittleMemory(t *testing.T) {
 	if math.IsInf(cpu.Memory(), 1) {
-		t.Skip("this system does not tell how much memory there is")
+		t.Skip("this system does not report its memory")
 	}
 	o := run.Options{Kind: run.AR, Out: filepath.Join(t.TempDir(), "run"), Data: []string{tinyText(t)}, Set: []string{"hidden_size=131072", "num_hidden_layers=1000"}}
 	_, err := run.Create(t.Context(), engine(t, 1), o)

@@ -17,7 +17,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// resumeTo resumes a run with options and trains until so many steps are made, 0 for to the end.
+// resumeTo resumes a run with options and trains until stopAt steps are made, or to the end if stopAt is 0.
 func resumeTo(t testing.TB, stopAt int, dir string, o run.ResumeOptions) train.Outcome {
 	t.Helper()
 	tr, _, err := run.Resume(t.Context(), engine(t, 1), dir, o)
@@ -27,7 +27,7 @@ func resumeTo(t testing.TB, stopAt int, dir string, o run.ResumeOptions) train.O
 	return stopAfter(t, stopAt, tr)
 }
 
-// changesOf returns what metrics.jsonl says of changes, and makes sure that the checkpoint says the same.
+// changesOf returns the changes in metrics.jsonl, and checks that the checkpoint has the same.
 func changesOf(t *testing.T, dir string) []train.Change {
 	t.Helper()
 	var list []train.Change
@@ -50,9 +50,9 @@ func changesOf(t *testing.T, dir string) []train.Change {
 	return list
 }
 
-// TestChangedRate goes on with another rate from step 5. However the run is stopped before and after, by then or by a kill
-// just after the change, it ends alike, says in config.json, metrics and checkpoint what it did, and differs from a run
-// with either rate alone.
+// TestChangedRate changes the learning rate from step 5 on, in several ways: with and without stops and kills, and by editing
+// config.json. All give the same run, whose config.json, metrics and checkpoint record the change. It differs from a run with
+// either rate alone.
 func TestChangedRate(t *testing.T) {
 	base := run.Options{Kind: run.AR, Set: append(slices.Clone(tinyAR), "save_steps=0", "learning_rate=0.01"), Data: []string{tinyText(t)}, Steps: 8}
 	begin := func(sets ...string) string {
@@ -112,7 +112,7 @@ func TestChangedRate(t *testing.T) {
 			}
 			for _, pair := range [][2]string{{`"learning_rate": 0.01,`, `"learning_rate": 0.002,`}, {`"max_grad_norm": 1,`, `"max_grad_norm": 0.5,`}, {`"logging_steps": 1,`, `"logging_steps": 2,`}} {
 				if !bytes.Contains(data, []byte(pair[0])) {
-					t.Fatalf("there is no %s in %s", pair[0], data)
+					t.Fatalf("no %s in %s", pair[0], data)
 				}
 				data = bytes.ReplaceAll(data, []byte(pair[0]), []byte(pair[1]))
 			}
@@ -154,8 +154,8 @@ func TestChangedRate(t *testing.T) {
 	}
 }
 
-// TestEveryChangeableKey: each key that can change does, is recorded, and is one of the configuration; one that is set to
-// the value that it has is no change.
+// TestEveryChangeableKey changes every changeable key and checks that the changes are recorded. Setting the same values again
+// records nothing.
 func TestEveryChangeableKey(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	trainTo(t, 1, 2, run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 4, Out: dir})
@@ -184,8 +184,8 @@ func TestEveryChangeableKey(t *testing.T) {
 	}
 }
 
-// TestUnchangeable: every other key of every kind is refused with the reason, and so are values out of range and
-// keys that are none.
+// TestUnchangeable checks that every other key of every kind is refused with a reason, and so are values out of range and
+// unknown keys.
 func TestUnchangeable(t *testing.T) {
 	text := tinyText(t)
 	ae, lm, ar := filepath.Join(t.TempDir(), "ae"), filepath.Join(t.TempDir(), "lm"), filepath.Join(t.TempDir(), "ar")

@@ -12,8 +12,9 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// composeAE, composeLM and composeAR resolve the configuration of a new run: preset, then file, then sets, then flags, and
-// one validation of it all, alone and together with the tokenizer or the autoencoder that it is to be trained over.
+// composeAE, composeLM and composeAR resolve the configuration of a new run. The file overrides the preset, the assignments
+// override the file, and the flags override the assignments. The result is validated by itself, and together with the
+// tokenizer or the autoencoder that the model is trained on.
 
 func composeAE(o Options, over foundation) (plan, error) {
 	tok := over.tokenizer
@@ -61,7 +62,8 @@ func composeLM(o Options, over foundation) (plan, error) {
 	return c.plan(ae), err
 }
 
-// compose lays file, sets and flags over a preset. check stands for Validate.
+// compose returns the preset with the file, the assignments and the flags of o over it. part returns the Common of a
+// configuration; check validates it.
 func compose[T any](o Options, preset T, part func(*T) *Common, check func(c *T, given func(string) bool) error) (T, error) {
 	own := *part(&preset)
 	sets, refused := settable(o.Set)
@@ -83,23 +85,23 @@ func compose[T any](o Options, preset T, part func(*T) *Common, check func(c *T,
 	if _, ok := errors.AsType[*config.Error](err); err != nil && !ok {
 		err = usage("--config: %w", err)
 	}
-	p := part(&c) // a run's config.json, given as --config, has another's
+	p := part(&c) // these keys describe the run: a config.json given as --config describes another one
 	p.Kind, p.Data, p.Tail, p.Imported = own.Kind, absolute(o.Data), own.Tail, own.Imported
 	p.Field, p.FromMemory = cmp.Or(o.Field, own.Field), o.Documents != nil
 	return c, err
 }
 
-// notSet are the keys that no --set has in training, with the reason.
+// notSet lists the keys that --set must not change in training, with the reason.
 var notSet = map[string]string{
 	"kind": owned, "data": owned, "tail": owned, "imported": owned, "from_memory": owned,
-	"field": "--field says it",
+	"field": "use --field",
 	"dtype": "training is in float32: dtype is for generate, eval and bench generate",
 }
 
-// owned is said of the keys of config.json that tell what a run is and is trained on, which is the command's to say.
-const owned = "not set by hand: it follows from the command and --data"
+// owned is the reason for the keys of config.json that say what a run is and what it is trained on.
+const owned = "cannot be set: it follows from the command and --data"
 
-// settable returns the assignments that a new run can have, and as a *config.Error the others.
+// settable returns the assignments that a new run accepts. The error, a *config.Error, lists the others.
 func settable(sets []string) (kept []string, err error) {
 	var refused []config.Problem
 	for _, s := range sets {
@@ -117,26 +119,26 @@ func settable(sets []string) (kept []string, err error) {
 	return kept, err
 }
 
-// reads checks that every token of the tokenizer has a row in the model's table, and that both begin and end texts alike.
+// reads checks that the model's vocabulary has every token of the tokenizer, and that both have the same BOS and EOS.
 func reads(tok *tokenizer.Tokenizer, vocab, bos, eos int) (p config.Problems) {
-	p.Check(vocab >= tok.VocabSize(), "vocab_size", vocab, fmt.Sprintf("want at least %d, the tokens that the tokenizer has", tok.VocabSize()))
+	p.Check(vocab >= tok.VocabSize(), "vocab_size", vocab, fmt.Sprintf("want at least %d, the size of the tokenizer's vocabulary", tok.VocabSize()))
 	config.Same(&p, "bos_token_id", bos, int(tok.BOS()), "the tokenizer")
 	config.Same(&p, "eos_token_id", eos, int(tok.EOS()), "the tokenizer")
 	return p
 }
 
-// positions checks that a model can read and write texts as long as those it is trained on.
-func positions(block, patch, most int) error {
+// positions checks that a block of the training has at most limit positions, the length of the model's context.
+func positions(block, patch, limit int) error {
 	var p config.Problems
 	if patch == 1 {
-		p.Check(block <= most, "block_size", block, fmt.Sprintf("want at most max_position_embeddings = %d tokens", most))
+		p.Check(block <= limit, "block_size", block, fmt.Sprintf("want at most max_position_embeddings = %d tokens", limit))
 	} else {
-		p.Check(block/patch <= most, "block_size", block, fmt.Sprintf("want at most %d tokens, max_position_embeddings = %d patches of %d", most*patch, most, patch))
+		p.Check(block/patch <= limit, "block_size", block, fmt.Sprintf("want at most %d tokens: max_position_embeddings = %d patches of %d", limit*patch, limit, patch))
 	}
 	return p.Err()
 }
 
-// absolute makes paths independent of the directory the command runs in, for resuming from another.
+// absolute returns absolute paths, so that a run can be resumed from another working directory.
 func absolute(paths []string) []string {
 	out := []string{}
 	for _, p := range paths {

@@ -1,6 +1,6 @@
-// Package run makes and opens run directories: which configuration they have, which model that describes, and how it
-// is trained and measured. It is where packages that know nothing of each other meet; the commands and package calm are
-// thin over it.
+// Package run makes and opens run directories. It resolves their configuration, builds the model that the configuration
+// describes, and trains and measures it. It connects the packages of models, text, training and evaluation, which do not
+// import each other. The commands and package calm are thin layers over it.
 package run
 
 import (
@@ -17,24 +17,27 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Common is what the configuration of every run has besides its model's.
+// Common is the part of a run's configuration that does not depend on the kind of model.
 type Common struct {
 	Kind Kind `json:"kind"`
-	// Data holds absolute paths of the text, in config.json relative to the run where it lies near; none for the embedded
-	// book, or text from memory.
+	// Data lists the paths of the text. They are absolute here. In config.json the path of a text near the run is relative
+	// to the run. Data is empty for the embedded book and for text from memory.
 	Data []string `json:"data"`
-	// Field holds the text in JSON lines and Parquet; "" is corpus.DefaultField, in files older than this key.
+	// Field is the field of JSON lines and Parquet that contains the text. "" means corpus.DefaultField; files written
+	// before this key existed have it.
 	Field string `json:"field"`
-	// FromMemory says that a program gave the text (corpus.Source.Memory), which is kept nowhere.
-	FromMemory bool  `json:"from_memory"`
-	Tail       []int `json:"tail"` // the end of a document, to stand in front of prompts (docs/spec.md, section 5)
-	// Imported says where the model was imported from (package interchange). Such a run has weights and no training
-	// state, and perhaps no tokenizer.
+	// FromMemory reports that a program gave the text in memory (corpus.Source.Memory). The run does not save it.
+	FromMemory bool `json:"from_memory"`
+	// Tail is the end of a document of the training text, patch_size ids. Generation puts ids of it before a prompt to fill
+	// its first patch (docs/spec.md, section 5).
+	Tail []int `json:"tail"`
+	// Imported names the source that the model was imported from, "" where it was not. An imported run has weights but no
+	// training state, and may lack a tokenizer.
 	Imported string `json:"imported"`
 	TrainConfig
 }
 
-// Names for embedding: two structs called Config cannot stand in one.
+// Names for embedding: a struct cannot embed two structs that are both called Config.
 type (
 	TrainConfig       = train.Config
 	AutoencoderConfig = autoencoder.Config
@@ -42,19 +45,19 @@ type (
 	BaselineConfig    = ar.Config
 )
 
-// AEConfig is config.json of an autoencoder's run.
+// AEConfig is the configuration of an autoencoder's run, as in its config.json.
 type AEConfig struct {
 	Common
 	AutoencoderConfig
 }
 
-// LMConfig is config.json of a language model's run.
+// LMConfig is the configuration of a language model's run, as in its config.json.
 type LMConfig struct {
 	Common
 	LanguageConfig
 }
 
-// ARConfig is config.json of a baseline's run.
+// ARConfig is the configuration of a token-level baseline's run, as in its config.json.
 type ARConfig struct {
 	Common
 	BaselineConfig
@@ -70,10 +73,11 @@ func (c LMConfig) Validate() error {
 	return validate(c.TrainConfig.Validate(), c.LanguageConfig.Validate(), c.WholePatches(c.PatchSize, 2))
 }
 
-// ValidateWith reports everything that is wrong with the configuration together with its autoencoder's.
+// ValidateWith reports everything that is wrong, by itself and together with the configuration of its autoencoder, as a
+// *config.Error.
 func (c LMConfig) ValidateWith(ae autoencoder.Config) error {
 	var patches error
-	if c.PatchSize == ae.PatchSize { // else that is what is wrong
+	if c.PatchSize == ae.PatchSize { // otherwise another problem is reported
 		patches = c.WholePatches(c.PatchSize, 2)
 	}
 	return validate(c.TrainConfig.Validate(), c.LanguageConfig.ValidateWith(ae), patches)
@@ -92,10 +96,11 @@ func validate(errs ...error) error {
 	return p.Err()
 }
 
-// DefaultPreset is what trains without --preset.
+// DefaultPreset is the preset of commands without --preset, for every kind.
 const DefaultPreset = "quickstart"
 
-// recipes are the training settings that go with presets, over those of all presets of the kind (""), over train.Default.
+// recipes are the training settings of each preset. They change train.Default, after the settings for all presets of the kind
+// (listed under "").
 var recipes = map[Kind]map[string]func(*train.Config){
 	AE: {
 		"quickstart": func(c *train.Config) {
@@ -149,20 +154,21 @@ func common(kind Kind, preset string) Common {
 	return c
 }
 
-// AEPreset returns the named configuration over a tokenizer's vocabulary.
+// AEPreset returns the configuration of a preset for the tokenizer's vocabulary. An unknown name is a *UsageError.
 func AEPreset(name string, tok *tokenizer.Tokenizer) (AEConfig, error) {
 	m, err := pick(autoencoder.Presets(), name)
 	m.VocabSize, m.BOSTokenID, m.EOSTokenID, m.PadTokenID = tok.VocabSize(), int(tok.BOS()), int(tok.EOS()), int(tok.PAD())
 	return AEConfig{common(AE, name), m}, err
 }
 
-// LMPreset returns the named configuration over an autoencoder, from which it takes vocabulary, K and Z.
+// LMPreset returns the configuration of a preset for an autoencoder, whose vocabulary, patch size and latent size it takes.
+// An unknown name is a *UsageError.
 func LMPreset(name string, ae autoencoder.Config) (LMConfig, error) {
 	m, err := pick(lm.Presets(), name)
 	return LMConfig{common(LM, name), m.Over(ae)}, err
 }
 
-// ARPreset returns the named configuration over a tokenizer's vocabulary.
+// ARPreset returns the configuration of a preset for the tokenizer's vocabulary. An unknown name is a *UsageError.
 func ARPreset(name string, tok *tokenizer.Tokenizer) (ARConfig, error) {
 	m, err := pick(ar.Presets(), name)
 	m.VocabSize, m.BOSTokenID, m.EOSTokenID = tok.VocabSize(), int(tok.BOS()), int(tok.EOS())
@@ -172,12 +178,12 @@ func ARPreset(name string, tok *tokenizer.Tokenizer) (ARConfig, error) {
 func pick[T any](presets map[string]T, name string) (T, error) {
 	m, ok := presets[name]
 	if !ok {
-		return m, &UsageError{fmt.Errorf("there is no preset %q: have %v", name, slices.Sorted(maps.Keys(presets)))}
+		return m, &UsageError{fmt.Errorf("no preset %q: want one of %v", name, slices.Sorted(maps.Keys(presets)))}
 	}
 	return m, nil
 }
 
-// UsageError is a mistake in what the user asked for, not in what happened: commands end with exit status 2 on it.
+// UsageError is a mistake in the user's input. Commands end with exit status 2 on it.
 type UsageError struct{ Err error }
 
 // Error says what is wrong.

@@ -8,34 +8,34 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Cost is the size of a model and the arithmetic it takes, in multiplications and additions as package flops counts
-// them: docs/flops.md has the formulas.
+// Cost is the size of a model and the number of floating-point operations (FLOPs) that it takes, as package flops counts
+// them. docs/flops.md has the formulas.
 type Cost struct {
-	Parameters []Amount // number of parameters, by part
-	Kept       int      // number of parameters of the model as saved for use, its autoencoder's included
-	Trained    int      // number of these that are trained
+	Parameters []Amount // number of parameters of each part
+	Kept       int      // parameters of the model saved for use, including its autoencoder's
+	Trained    int      // those of Kept that training changes
 
-	Step       flops.Count // FLOPs of a training step, all its batches
+	Step       flops.Count // FLOPs of a training step, which has gradient_accumulation_steps batches
 	StepToken  float64     // FLOPs of a training step for each token of its batches
-	TokenLoss  flops.Count // FLOPs of the auxiliary token loss in a step; steps after token_loss_until do without
-	TokenUntil float64     // token_loss_until, the part of the steps with that loss, in (0, 1]; 0 where there is none
-	Steps      int         // number of steps made so far; 0 without a run
-	MaxSteps   int         // number of steps in all; 0 where minutes decide
-	SoFar      float64     // FLOPs of the steps made
-	Planned    float64     // FLOPs of the steps made and of those left to MaxSteps
+	TokenLoss  flops.Count // FLOPs of the auxiliary token loss, part of Step; steps after token_loss_until do not have it
+	TokenUntil float64     // token_loss_until: the share of the steps that have the token loss, in (0, 1]; 0 without one
+	Steps      int         // steps made so far; 0 without a run
+	MaxSteps   int         // max_steps, the steps in all; 0 where minutes decide
+	SoFar      float64     // FLOPs of the steps made so far
+	Planned    float64     // FLOPs of all steps: those made so far and those left up to MaxSteps
 
-	Context int      // positions of the context that a token is written in; 0 for an autoencoder
-	Token   []Amount // FLOPs of a token written, by part; of an autoencoder, of a token encoded and decoded
+	Context int      // positions of the context in which a token is generated; 0 for an autoencoder
+	Token   []Amount // FLOPs of each part for one token: generated, or by an autoencoder encoded and decoded
 }
 
-// Amount is the share of one part of a model.
+// Amount is the number of parameters or FLOPs of one part of a model.
 type Amount struct {
-	Name string  // of the part, see Network.Part and flops.Part
+	Name string  // the part, as Network.Part and flops.Part name it
 	N    float64 // parameters or FLOPs
 }
 
-// Cost counts what a described model takes, its parameters without values; context is the number of positions that are
-// attended to where a token is written, 0 for those of a training block.
+// Cost counts the parameters and FLOPs of the model, whose parameters need no values. context is the number of positions that
+// a generated token attends to; 0 stands for those of a training block.
 func (m *Model) Cost(context int) (Cost, error) {
 	c := Cost{MaxSteps: m.MaxSteps}
 	objective, err := m.Objective()
@@ -47,7 +47,7 @@ func (m *Model) Cost(context int) (Cost, error) {
 	return c, m.countTraining(&c, objective)
 }
 
-// countTraining counts a step, and the steps that are made and planned.
+// countTraining counts the FLOPs of a step, of the steps made so far and of all planned steps.
 func (m *Model) countTraining(c *Cost, o *train.Objective) error {
 	batches := float64(m.GradientAccumulationSteps)
 	c.Step = flops.Training(o.Graph).Times(batches)
@@ -74,7 +74,7 @@ func (m *Model) countTraining(c *Cost, o *train.Objective) error {
 	return nil
 }
 
-// stepsMade sets the number of steps of the run, and says how many of them were made after token_loss_until.
+// stepsMade sets the number of steps made so far, and returns how many of them were made after token_loss_until.
 func (m *Model) stepsMade(c *Cost, o *train.Objective) (without int, err error) {
 	if m.Dir == "" {
 		return 0, nil
@@ -94,7 +94,7 @@ func (m *Model) stepsMade(c *Cost, o *train.Objective) (without int, err error) 
 	return train.WithoutAuxiliary(r)
 }
 
-// countWriting counts a token written, or of an autoencoder encoded and decoded.
+// countWriting counts the FLOPs of a generated token, or with an autoencoder those of a token encoded and decoded.
 func (m *Model) countWriting(c *Cost, patch, context int) {
 	if context == 0 {
 		context = m.BlockSize / patch
@@ -104,7 +104,7 @@ func (m *Model) countWriting(c *Cost, patch, context int) {
 	}
 	for _, part := range m.Network.Use(context) {
 		n := part.Count().Total() / float64(patch)
-		if last := len(c.Token) - 1; last >= 0 && c.Token[last].Name == part.Name { // a head of several programs
+		if last := len(c.Token) - 1; last >= 0 && c.Token[last].Name == part.Name { // a head can have several programs
 			c.Token[last].N += n
 			continue
 		}
@@ -131,7 +131,7 @@ func (m *Model) countParameters(c *Cost, o *train.Objective) {
 	}
 }
 
-// TokenTotal returns the FLOPs of a token written, of all parts.
+// TokenTotal returns the sum of Token: the FLOPs of all parts for one token.
 func (c Cost) TokenTotal() (sum float64) {
 	for _, part := range c.Token {
 		sum += part.N

@@ -12,8 +12,8 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// costOf describes the run in dir and compares what its steps take with so many of them, and of all planned ones, with the
-// token loss; n, planned are numbers of steps.
+// costOf checks the FLOPs of the run in dir: of its n steps, of which with have the token loss, and of the planned steps, of
+// which plannedWith have it.
 func costOf(t *testing.T, dir string, n, with, planned, plannedWith int) {
 	t.Helper()
 	m, err := run.Describe(dir, true)
@@ -24,7 +24,7 @@ func costOf(t *testing.T, dir string, n, with, planned, plannedWith int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 6 KVD a position (docs/flops.md), from the configuration alone.
+	// The token loss takes 6 KVD FLOPs for each position (docs/flops.md).
 	l := m.Network.(*lm.Model).Config
 	k := l.PatchSize
 	positions := m.GradientAccumulationSteps * m.BatchSize * (m.BlockSize/k - 1)
@@ -44,7 +44,7 @@ func costOf(t *testing.T, dir string, n, with, planned, plannedWith int) {
 	same("planned", c.Planned, float64(planned)*plain+float64(plannedWith)*loss)
 }
 
-// tinyTokenLoss trains an autoencoder and says how to train a language model on it whose token loss ends.
+// tinyTokenLoss trains an autoencoder and returns the options of a language model on it, with the given token_loss_until.
 func tinyTokenLoss(t *testing.T, until float64) run.Options {
 	t.Helper()
 	text := tinyText(t)
@@ -54,8 +54,8 @@ func tinyTokenLoss(t *testing.T, until float64) run.Options {
 		Set: append(slices.Clone(tinyLM), "token_loss_weight=1", fmt.Sprintf("token_loss_until=%g", until), "eval_steps=0", "save_steps=0")}
 }
 
-// TestCostOfTokenLoss: steps after token_loss_until are counted without the loss, those made as they were made, where the
-// run was given another number of steps since, too.
+// TestCostOfTokenLoss checks that steps after token_loss_until are counted without the token loss. Steps already made count as
+// they were made, even if the run has been given another number of steps since.
 func TestCostOfTokenLoss(t *testing.T) {
 	o := tinyTokenLoss(t, .5)
 	o.Set = append(o.Set, "gradient_accumulation_steps=2")
@@ -63,7 +63,7 @@ func TestCostOfTokenLoss(t *testing.T) {
 		{5, 2, 2, 2, 3}, // step s has the loss while s < 2.5
 		{5, 4, 4, 3, 3},
 		{5, 0, 5, 3, 3},
-		{9, 7, 7, 3, 3},   // while s < 4.5: none of those that are left
+		{9, 7, 7, 3, 3},   // while s < 4.5: none of the steps left
 		{20, 0, 20, 6, 6}, // while s < 10: 7, 8 and 9
 		{20, 0, 20, 6, 6},
 	} {
@@ -73,11 +73,11 @@ func TestCostOfTokenLoss(t *testing.T) {
 	}
 }
 
-// TestCostOfPreset: of a preset nothing is made, and all is planned.
+// TestCostOfPreset checks that the cost of a preset has no steps made so far and all steps planned.
 func TestCostOfPreset(t *testing.T) {
 	for _, c := range []struct {
 		weight, until string
-		with          float64 // of 1000 steps
+		with          float64 // steps of 1000 that have the token loss
 	}{{"4", "1", 1000}, {"4", "0.67", 670}, {"4", "0.0001", 1}, {"0", "0.5", 0}} {
 		m, err := run.Shape("quickstart", run.LM, true, []string{"max_steps=1000", "token_loss_weight=" + c.weight, "token_loss_until=" + c.until})
 		if err != nil {
@@ -94,8 +94,8 @@ func TestCostOfPreset(t *testing.T) {
 	}
 }
 
-// TestTokenLossByTheClock: under max_minutes the number of steps is decided by the time the token loss is to end, and it
-// ends where that number says. What the steps took follows.
+// TestTokenLossByTheClock checks token_loss_until under max_minutes: the number of steps is decided before the token loss ends,
+// and the token loss ends at the step that follows from that number. The cost counts it so.
 func TestTokenLossByTheClock(t *testing.T) {
 	const until = .3
 	o := tinyTokenLoss(t, until)
@@ -121,7 +121,7 @@ func TestTokenLossByTheClock(t *testing.T) {
 		lines++
 		_, on := line.Values["token_loss"]
 		if step := float64(line.Step - 1); on != (step < off) {
-			t.Errorf("step %v of %d: with the token loss: %t, it is to end at %v", step, d.Total, on, off)
+			t.Errorf("step %v of %d: with the token loss: %t; it should end at %v", step, d.Total, on, off)
 		} else if on {
 			with++
 		}

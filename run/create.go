@@ -17,46 +17,49 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Options say what a new run trains, on what, and how long.
+// Options say what a new run trains, on which text, and for how long.
 type Options struct {
-	Kind      Kind     // AE, LM or AR
-	Out       string   // the run directory to make
-	Preset    string   // "" for DefaultPreset
-	Config    string   // a JSON file over the preset, or ""
-	Set       []string // key=value over both
-	Data      []string // paths of text; none for the embedded book, for the text of a language model's autoencoder, or with Documents
-	Field     string   // what holds the text in JSON lines and Parquet, as "content" or "meta.text"; "" for "text"
-	AE        string   // the autoencoder's run, for a language model
-	Tokenizer string   // bytes, llama3:FILE or a tokenizer.json; "" for bytes
-	Steps     int      // optimizer steps in all, 1 or more; 0: as configured
-	Minutes   float64  // of training, more than 0; 0: as configured
-	Seed      *uint64  // of weights, shuffling and noise; nil: as configured
-	// Documents is text that the program has, in place of Data. It is read once, and its tokens are kept in memory while
-	// the run trains. The run records that its text was in memory: resuming and measuring it take the documents again.
+	Kind   Kind     // AE, LM or AR
+	Out    string   // the run directory, which Create makes
+	Preset string   // name of a preset; "" for DefaultPreset
+	Config string   // path of a JSON file with keys that override the preset; "" for none
+	Set    []string // key=value assignments, which override the preset and the file
+	// Data lists paths of text. Without Data and Documents, a language model trains on its autoencoder's text, and other
+	// models on the embedded book.
+	Data      []string
+	Field     string  // field of JSON lines and Parquet that contains the text, as "content" or "meta.text"; "" for "text"
+	AE        string  // the autoencoder's run directory; for a language model only
+	Tokenizer string  // bytes, llama3:FILE or the path of a tokenizer.json; "" for that of prepared text, else bytes
+	Steps     int     // optimizer steps in all, 1 or more; 0 for the configured number
+	Minutes   float64 // minutes of training, more than 0; 0 for the configured number
+	Seed      *uint64 // seed of weights, shuffling and noise; nil for the configured one
+	// Documents is text in memory, in place of Data. Create reads it once; its tokens stay in memory during training. The
+	// run does not save them: Resume and Evaluate need the documents again.
 	Documents iter.Seq2[corpus.Document, error]
 }
 
-// Training is a run in training. Close it.
+// Training is a run in training. The caller must call Close.
 type Training struct {
 	*Model
-	Loop *train.Loop
-	// TextFrom is the autoencoder's run whose text this language model trains on because Options.Data named none; else "".
+	Loop *train.Loop // makes the steps; Do calls it
+	// TextFrom is the directory of the autoencoder's run, where a language model trains on its autoencoder's text. Else it
+	// is "".
 	TextFrom string
 
 	run       *checkpoint.Run
 	corpus    *corpus.Corpus
-	documents iter.Seq2[corpus.Document, error] // of a run whose text is in memory
+	documents iter.Seq2[corpus.Document, error] // nil where the text is not from memory
 	eng       *cpu.Engine
 }
 
-// Create makes a new run and prepares its training; nothing is left behind where the options are wrong. Mistakes of
-// the user are *UsageError or *config.Error.
+// Create makes a new run directory and prepares its training, which Training.Do starts. If the options are wrong, the error
+// is a *UsageError or a *config.Error, and no directory is made. The engine must stay open during the training.
 func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {
 	if o.Preset == "" {
 		o.Preset = DefaultPreset
 	}
 	if o.Documents != nil && (len(o.Data) > 0 || o.Field != "") {
-		return nil, usage("there are two texts: documents from memory and %s: give one", corpus.Source{Paths: o.Data, Field: o.Field})
+		return nil, usage("two texts were given: documents from memory and %s: give one", corpus.Source{Paths: o.Data, Field: o.Field})
 	}
 	if err := free(o.Out); err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	}
 	if ae := over.autoencoder; ae != nil {
 		for _, p := range ae.Params.All() {
-			// A copy: what is trained outlives the file.
+			// A copy: the training lasts longer than the mapped file.
 			if err := m.Params.SetData(k.inside+p.Name, p.Shape, slices.Clone(p.Data)); err != nil {
 				return nil, err
 			}
@@ -99,8 +102,8 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	return begin(ctx, &Training{Model: m, eng: eng, documents: o.Documents, TextFrom: textFrom}, over.autoencoder)
 }
 
-// free refuses a directory that is taken before anything is read: tokenizing a large text takes its time. CreateRun
-// looks again, and closer.
+// free returns a *UsageError if the run directory cannot be made. It is called before the text is read, because tokenizing a
+// large text takes long. CreateRun checks again, and more closely.
 func free(dir string) error {
 	err := checkpoint.Free(dir)
 	if _, none := checkpoint.OpenRun(dir); err != nil && none == nil {
@@ -112,7 +115,7 @@ func free(dir string) error {
 	return nil
 }
 
-// foundation opens what a new run of the kind is made for.
+// foundation returns the tokenizer of a new run, and opens its autoencoder where the kind needs one.
 func (k kind) foundation(o Options) (foundation, error) {
 	if k.inside == "" {
 		if o.AE != "" {
@@ -125,7 +128,7 @@ func (k kind) foundation(o Options) (foundation, error) {
 	case o.AE == "":
 		return foundation{}, usage("a language model needs an autoencoder: train one with `calm train ae --out DIR` and give it as --ae DIR")
 	case o.Tokenizer != "":
-		return foundation{}, usage("--tokenizer is refused for a language model: it uses that of its autoencoder %s", o.AE)
+		return foundation{}, usage("--tokenizer is not for language models: they use the tokenizer of their autoencoder, here %s", o.AE)
 	}
 	ae, err := Open(o.AE)
 	if err != nil {
@@ -140,7 +143,7 @@ func (k kind) foundation(o Options) (foundation, error) {
 	return foundation{ae.Tokenizer, ae}, nil
 }
 
-// tokenizerFor returns the tokenizer that is asked for, else that of prepared text, else bytes.
+// tokenizerFor returns the tokenizer that o names, or else that of prepared text, or else bytes.
 func tokenizerFor(o Options) (*tokenizer.Tokenizer, error) {
 	if text := (corpus.Source{Paths: o.Data}); o.Tokenizer == "" && text.Prepared() {
 		return corpus.PreparedTokenizer(o.Data[0])
@@ -148,7 +151,8 @@ func tokenizerFor(o Options) (*tokenizer.Tokenizer, error) {
 	return ChooseTokenizer(o.Tokenizer)
 }
 
-// ChooseTokenizer returns the tokenizer that a --tokenizer flag names: bytes, llama3:FILE or a tokenizer.json.
+// ChooseTokenizer returns the tokenizer named by a --tokenizer flag: bytes (also ""), llama3:FILE or the path of a
+// tokenizer.json. A file that cannot be read is a *UsageError.
 func ChooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
 	file, llama := strings.CutPrefix(name, "llama3:")
 	var tok *tokenizer.Tokenizer
@@ -167,7 +171,7 @@ func ChooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
 	return tok, nil
 }
 
-// begin prepares the training, or closes it. ae is the autoencoder of a language model.
+// begin prepares the training, and closes it on an error. ae is the autoencoder of a language model, else nil.
 func begin(ctx context.Context, t *Training, ae *Model) (*Training, error) {
 	if err := t.prepare(ctx, ae); err != nil {
 		return nil, errors.Join(err, t.Close())
@@ -175,7 +179,7 @@ func begin(ctx context.Context, t *Training, ae *Model) (*Training, error) {
 	return t, nil
 }
 
-// prepare loads the text, writes what a run needs before its first step, and sets up the loop.
+// prepare loads the text, writes the files that a run has before its first step, and sets up the loop.
 func (t *Training) prepare(ctx context.Context, ae *Model) error {
 	if err := t.open(ctx); err != nil {
 		return err
@@ -207,7 +211,7 @@ func (t *Training) prepare(ctx context.Context, ae *Model) error {
 	return t.writeConfig(t.run)
 }
 
-// keepTail puts the end of a document of the training text into the configuration: enough to fill up a patch.
+// keepTail puts the end of a document of the training text, patch_size ids, into the configuration.
 func (t *Training) keepTail() error {
 	for ids, err := range t.corpus.Train().Each() {
 		if err != nil {
@@ -226,10 +230,10 @@ func (t *Training) addAutoencoder(ae *Model) error {
 	if err := t.run.AddCopy(in+checkpoint.ConfigFile, filepath.Join(ae.Dir, checkpoint.ConfigFile)); err != nil {
 		return err
 	}
-	if ae.weights == nil { // they were converted: those of an import, which nobody trains
+	if ae.weights == nil { // the weights were converted on opening: an imported run, whose file does not change
 		return t.run.AddCopy(in+checkpoint.ModelFile, filepath.Join(ae.Dir, checkpoint.ModelFile))
 	}
-	// What was read: a run that is still in training has other weights under that name by now.
+	// Copy the opened file. If the autoencoder is still in training, the file of this name may be a newer one.
 	return t.run.Add(in+checkpoint.ModelFile, func(w io.Writer) error {
 		_, err := ae.weights.WriteTo(w)
 		return err
@@ -240,7 +244,7 @@ func (t *Training) addAutoencoder(ae *Model) error {
 func (t *Training) open(ctx context.Context) error {
 	var err error
 	if t.FromMemory && t.documents == nil {
-		return usage("%s was trained on text from memory: only the program that has the text can train it further", t.Dir)
+		return usage("%s was trained on text from memory: only a program that has the text can resume it", t.Dir)
 	}
 	src := t.Source()
 	src.Documents = t.documents
@@ -271,20 +275,20 @@ func (t *Training) open(ctx context.Context) error {
 	return nil
 }
 
-// Resume opens a run to train on from its newest checkpoint, or from the beginning if it has none yet. What o asks for
-// holds from there on and goes into config.json; with nothing asked for, the run ends as if it had never stopped. Fewer
-// steps than it has made, keys that cannot change and another text are a *UsageError, and change nothing. The warnings say
-// what of the run was damaged.
+// Resume opens the run in dir to continue its training from its newest checkpoint, or from the beginning if it has none yet.
+// The zero value of o continues as configured: the run then ends as if it had never stopped. What o changes applies from the
+// next step on and is written to config.json. Fewer steps than are made, keys that cannot change and another text are a
+// *UsageError; they leave the run as it was. The warnings list damaged parts of the run.
 func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (t *Training, warnings []string, err error) {
 	m, err := describe(dir, true)
 	if err != nil {
 		return nil, nil, err
 	}
 	if o.Kind != "" && o.Kind != m.Kind {
-		return nil, nil, usage("train %s --resume %s: it is a run of kind %s: leave the word out, or say %s", o.Kind, dir, m.Kind, m.Kind)
+		return nil, nil, usage("train %s --resume %s: it is a run of kind %s: leave out %s, or write %s", o.Kind, dir, m.Kind, o.Kind, m.Kind)
 	}
 	if m.Imported != "" {
-		return nil, nil, usage("--resume %s: the run was imported from %s: it has weights to measure and to write with, and no state to train on from", dir, m.Imported)
+		return nil, nil, usage("--resume %s: the run was imported from %s: it can be measured and can write, but it has no training state to resume from", dir, m.Imported)
 	}
 	t = &Training{Model: m, eng: eng, documents: o.Documents}
 	defer func() {
@@ -330,7 +334,7 @@ func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (
 	return t, warnings, t.writeConfig(t.run)
 }
 
-// initialize gives the parameters the values a new run has: a run killed before its first checkpoint begins again.
+// initialize sets the parameters to the values of a new run, for a run that was killed before its first checkpoint.
 func (t *Training) initialize() error {
 	k, _ := kindNamed(t.Kind)
 	if k.inside == "" {
@@ -357,16 +361,17 @@ func (t *Training) initialize() error {
 	return f.Close()
 }
 
-// Do trains until the end, or until ctx ends: then what is done is saved.
+// Do trains until the run is finished or ctx ends. When ctx ends, Do saves a checkpoint and returns without an error; Resume
+// continues from there.
 func (t *Training) Do(ctx context.Context) (train.Outcome, error) {
 	out, err := t.Loop.Do(ctx)
 	return out, t.diverged(err)
 }
 
-// Corpus returns the text of the run.
+// Corpus returns the text of the run. It is closed by Close.
 func (t *Training) Corpus() *corpus.Corpus { return t.corpus }
 
-// Close gives back the run's lock and the text.
+// Close releases the lock of the run directory and closes the text. The model stays usable.
 func (t *Training) Close() error {
 	var errs []error
 	if t.run != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestCreateLeavesNothing: options that are wrong leave no directory, and say so as the user's mistake.
+// TestCreateLeavesNothing checks that wrong options make no directory, and are reported as a mistake in the user's input.
 func TestCreateLeavesNothing(t *testing.T) {
 	text := tinyText(t)
 	for name, c := range map[string]struct {
@@ -36,15 +36,15 @@ func TestCreateLeavesNothing(t *testing.T) {
 		_, usage := errors.AsType[*run.UsageError](err)
 		_, bad := errors.AsType[*config.Error](err)
 		if tr != nil || !usage && !bad || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want a mistake of the user's with %q", name, err, c.want)
+			t.Errorf("%s: %v, want a *run.UsageError or *config.Error with %q", name, err, c.want)
 		}
 		if _, err := os.Stat(c.o.Out); err == nil {
-			t.Errorf("%s: the directory is there", name)
+			t.Errorf("%s: the directory exists", name)
 		}
 	}
 }
 
-// TestOneTrainer: a run is trained by one process at a time, and read by any number.
+// TestOneTrainer checks that only one process at a time can train a run, while others can read it.
 func TestOneTrainer(t *testing.T) {
 	o := run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2, Out: filepath.Join(t.TempDir(), "run")}
 	trainTo(t, 1, 0, o)
@@ -61,7 +61,7 @@ func TestOneTrainer(t *testing.T) {
 	}
 }
 
-// TestPresets: every preset of every kind is valid over the tokenizer of its size.
+// TestPresets checks that the presets of every kind are valid for the byte tokenizer.
 func TestPresets(t *testing.T) {
 	tok, err := run.ChooseTokenizer("bytes")
 	if err != nil {
@@ -98,8 +98,8 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// TestOwnedKeys: what a run is and is trained on is the command's to say, not a key's; a run's config.json may be given
-// as it stands.
+// TestOwnedKeys checks that keys which say what a run is and what it is trained on cannot be set. A run's config.json can
+// nevertheless be given as --config.
 func TestOwnedKeys(t *testing.T) {
 	eng := cpu.New(cpu.Options{Threads: 1})
 	defer eng.Close()
@@ -109,7 +109,7 @@ func TestOwnedKeys(t *testing.T) {
 	for _, set := range []string{"kind=lm", "data=x", "tail=1", "imported=x"} {
 		o := first
 		o.Out, o.Set = filepath.Join(t.TempDir(), "no"), append(slices.Clone(tinyAE), set)
-		if _, err := run.Create(t.Context(), eng, o); err == nil || !strings.Contains(err.Error(), "not set by hand") {
+		if _, err := run.Create(t.Context(), eng, o); err == nil || !strings.Contains(err.Error(), "cannot be set") {
 			t.Errorf("--set %s: %v", set, err)
 		}
 	}
@@ -131,7 +131,7 @@ func TestOwnedKeys(t *testing.T) {
 	}
 }
 
-// TestFewerLayers: a run whose config.json lost a layer is not trained on without it.
+// TestFewerLayers checks that a run cannot be resumed after a layer was removed in its config.json.
 func TestFewerLayers(t *testing.T) {
 	eng := cpu.New(cpu.Options{Threads: 1})
 	defer eng.Close()

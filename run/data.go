@@ -11,12 +11,13 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// maxUp is how many directories above a run the tree can begin that it shares with its text.
+// maxUp is how many levels above a run the lowest directory that contains the run and its text may be. Up to there, the path
+// of the text is saved relative to the run.
 const maxUp = 3
 
-// near returns how config.json of the run in dir names text at absolute paths: relative to the run, with slashes, where
-// both lie in one tree, which can move as a whole, and else as it is. The tree is the lowest directory that holds both; it
-// is at most maxUp above the run, and not the whole file system.
+// near returns the paths of the text as config.json of the run in dir has them. The path of a text near the run becomes
+// relative to the run, with slashes: run and text can then be moved together. A text is near if the lowest directory that
+// contains both is at most maxUp levels above the run, and is not the root of the file system. Other paths stay absolute.
 func near(dir string, paths []string) []string {
 	out := []string{}
 	base, err := physical(dir)
@@ -31,7 +32,7 @@ func near(dir string, paths []string) []string {
 	return out
 }
 
-// far undoes near.
+// far turns paths made by near into absolute ones.
 func far(dir string, paths []string) []string {
 	out := []string{}
 	base, err := physical(dir)
@@ -44,7 +45,7 @@ func far(dir string, paths []string) []string {
 	return out
 }
 
-// within returns the path p relative to base, with slashes, where the two are in one tree.
+// within returns the path p relative to base, with slashes, and whether p is near base, as near defines it.
 func within(base, p string) (string, bool) {
 	rel, err := filepath.Rel(base, p)
 	if err != nil {
@@ -58,7 +59,7 @@ func within(base, p string) (string, bool) {
 	return rel, up <= maxUp && filepath.Dir(tree) != tree
 }
 
-// physical returns the absolute path of a directory without links in it, also of one that is not there yet.
+// physical returns the absolute path of a directory, with symbolic links resolved. The directory need not exist.
 func physical(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -86,16 +87,17 @@ func (m *Model) writeConfig(r *checkpoint.Run) error {
 	return err
 }
 
-// gone says of an error from reading the run's own text, where that is not there any more, what to do: a *UsageError.
+// gone turns an error from reading the run's own text into a *UsageError that says what to do, if the text does not exist any
+// more. It returns other errors as they are.
 func (m *Model) gone(err error) error {
 	lost, ok := errors.AsType[*fs.PathError](err)
 	if !ok || !errors.Is(lost, fs.ErrNotExist) || len(m.Data) == 0 {
 		return err
 	}
-	return usage("%s: its text is not where it was (%w): put it back, or say where it is now with --data", m.Dir, lost)
+	return usage("%s: its text is missing (%w): put it back, or give its new place with --data", m.Dir, lost)
 }
 
-// trainedOn reports whether the text is the one that the run was trained on, wherever it lies.
+// trainedOn reports whether the run was trained on this text. The text's path does not matter.
 func (m *Model) trainedOn(text *corpus.Corpus) bool {
 	r, err := checkpoint.OpenRun(m.Dir)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// dataIn returns the paths that stand in config.json.
+// dataIn returns the paths in a run's config.json.
 func dataIn(t *testing.T, dir string) []string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
@@ -30,7 +30,7 @@ func dataIn(t *testing.T, dir string) []string {
 	return c.Data
 }
 
-// measure evaluates a run on its own held-out text, or on other text.
+// measure evaluates a run on its own held-out text, or on data.
 func measure(t *testing.T, dir string, data ...string) (run.Result, error) {
 	t.Helper()
 	m, err := run.Open(dir)
@@ -59,8 +59,8 @@ func mustMkdir(t *testing.T, dirs ...string) {
 	}
 }
 
-// TestMovedTree: a tree that holds runs and their text can be moved, and the runs are measured and resumed from anywhere.
-// So can one that is reached through a link.
+// TestMovedTree checks that a directory with a run and its text can be moved: the run can still be measured and resumed. That
+// also holds for a directory reached through a symbolic link.
 func TestMovedTree(t *testing.T) {
 	content, err := os.ReadFile(tinyText(t))
 	if err != nil {
@@ -70,12 +70,12 @@ func TestMovedTree(t *testing.T) {
 		out, data string
 		want      string // in config.json
 	}{
-		"a file beside the run":      {"run", "text.txt", "../text.txt"},
-		"a file above":               {"runs/new/ae", "text.txt", "../../../text.txt"},
-		"a file below the run's own": {"runs/ae", "data/a/b/c/d/text.txt", "../../data/a/b/c/d/text.txt"},
-		"a directory":                {"runs/ae", "data", "../../data"},
-		"a prepared corpus":          {"runs/ae", "prepared", "../../prepared"},
-		"through a link":             {"link/ae", "text.txt", "../../text.txt"}, // link leads to real/runs
+		"a file next to the run":   {"run", "text.txt", "../text.txt"},
+		"a file above":             {"runs/new/ae", "text.txt", "../../../text.txt"},
+		"a file in a subdirectory": {"runs/ae", "data/a/b/c/d/text.txt", "../../data/a/b/c/d/text.txt"},
+		"a directory":              {"runs/ae", "data", "../../data"},
+		"a prepared corpus":        {"runs/ae", "prepared", "../../prepared"},
+		"through a link":           {"link/ae", "text.txt", "../../text.txt"}, // link points to runs
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree := filepath.Join(t.TempDir(), "tree")
@@ -137,8 +137,8 @@ func prepare(ctx context.Context, dir string, content []byte) error {
 	return c.Close()
 }
 
-// TestTextFarAway: text in another tree stays where it is, whatever becomes of the run; so does that of older runs, which
-// have absolute paths. Where it is gone, the error says what to do, which then works.
+// TestTextFarAway checks that text far from the run has an absolute path in config.json, so the run can be moved alone. If the
+// text is missing, the error says what to do, and doing it works.
 func TestTextFarAway(t *testing.T) {
 	text := tinyText(t)
 	deep := filepath.Join(t.TempDir(), "a", "b", "c", "d")
@@ -164,14 +164,14 @@ func TestTextFarAway(t *testing.T) {
 	if _, ok := errors.AsType[*run.UsageError](err); !ok || !strings.Contains(err.Error(), "--data") || !strings.Contains(err.Error(), text) {
 		t.Errorf("measured without its text: %v", err)
 	}
-	refused(t, moved, "say where it is now with --data", run.ResumeOptions{Steps: 5})
+	refused(t, moved, "give its new place with --data", run.ResumeOptions{Steps: 5})
 	refused(t, moved, "no such file", run.ResumeOptions{Steps: 5, Data: []string{text}})
 	other := filepath.Join(t.TempDir(), "other.txt")
 	if err := os.WriteFile(other, []byte(strings.Repeat("another text\n", 300)), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, moved, "the data has changed", run.ResumeOptions{Steps: 5, Data: []string{other}})
-	again, err := measure(t, moved, elsewhere) // its own text, by its content
+	again, err := measure(t, moved, elsewhere) // its own text, recognized by its content
 	if err != nil || again.Text.Part != run.PartHeldOut || crossEntropy(t, again) != crossEntropy(t, own) {
 		t.Errorf("measured with --data: %+v, %v, want %+v", again, err, own)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// Example trains an autoencoder and a language model on documents that are in memory. Both are measured on those of the
-// documents that were held out of training.
+// Example trains an autoencoder and a language model on documents in memory. Both are measured on the documents held out of
+// training.
 func Example() {
 	dir, err := os.MkdirTemp("", "calm")
 	if err != nil {
@@ -25,7 +25,7 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	var texts []string // a real program has them from a database, say
+	var texts []string // a real program may read them from a database
 	words, rng := strings.Fields("the old ship sailed over a grey sea to the far island"), rand.New(rand.NewPCG(1, 2))
 	for range 300 {
 		rng.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
@@ -42,7 +42,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Printf("more than 9 of 10 tokens come back: %v\n", metric.Find(metrics, metric.Accuracy) > .9)
+	fmt.Printf("accuracy is above 90 %%: %v\n", metric.Find(metrics, metric.Accuracy) > .9)
 
 	model := run.Options{Kind: run.LM, Preset: "quickstart-flow", AE: autoencoder.Out, Out: filepath.Join(dir, "lm"), Documents: documents, Steps: 400,
 		Set: append(small, "num_attention_heads=2", "num_key_value_heads=1")}
@@ -53,7 +53,7 @@ func Example() {
 	}
 	fmt.Printf("Brier-1 is above 10: %v\n", metric.Find(metrics, metric.Brier(1)) > 10)
 	// Output:
-	// more than 9 of 10 tokens come back: true
+	// accuracy is above 90 %: true
 	// Brier-1 is above 10: true
 }
 
@@ -63,7 +63,7 @@ func trainAndMeasure(ctx context.Context, eng *cpu.Engine, o run.Options) ([]met
 	if err != nil {
 		return nil, err
 	}
-	_, err = t.Do(ctx) // the end of ctx saves what is trained: run.Resume continues
+	_, err = t.Do(ctx) // when ctx ends, Do saves a checkpoint; run.Resume continues from it
 	if err = errors.Join(err, t.Close()); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// breakMetrics has every line fail that is written from now on, and returns what undoes that.
+// breakMetrics makes every further write to metrics.jsonl fail. The function mend undoes that.
 func breakMetrics(t *testing.T, tr *run.Training) (mend func()) {
 	t.Helper()
 	path := filepath.Join(tr.Dir, "metrics.jsonl")
@@ -36,9 +36,9 @@ func breakMetrics(t *testing.T, tr *run.Training) (mend func()) {
 
 var errBroken = errors.New("broken")
 
-// failures break what a training calls, each at step 6 of 8 or at the end. They return what sets it right again.
+// failures are ways to make a training fail at step 6 of 8 or at the end. Each returns a function that repairs it.
 var failures = map[string]struct {
-	steps    int // made when it fails
+	steps    int // steps made when it fails
 	sets     []string
 	breaking func(t *testing.T, tr *run.Training) (mend func())
 }{
@@ -72,7 +72,7 @@ var failures = map[string]struct {
 	}},
 }
 
-// do trains, and returns a panic as an error.
+// do trains. It returns a panic as an error.
 func do(t *testing.T, tr *run.Training) (out train.Outcome, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -82,8 +82,8 @@ func do(t *testing.T, tr *run.Training) (out train.Outcome, err error) {
 	return tr.Do(t.Context())
 }
 
-// TestFailuresSave: whatever fails after steps were made, they are saved, the error says what failed, and going on when
-// it is set right gives the run that nothing happened to.
+// TestFailuresSave checks each of failures: the steps made so far are saved, the error says what failed, and resuming after the
+// repair gives the same run as one without the failure.
 func TestFailuresSave(t *testing.T) {
 	text := tinyText(t)
 	for name, c := range failures {
@@ -111,7 +111,7 @@ func TestFailuresSave(t *testing.T) {
 		}
 		sameCheckpoint(t, name, checkpointOf(t, o.Out, 8), whole)
 		lost := 0
-		if name == "metrics of a step" { // nobody can write it later
+		if name == "metrics of a step" { // this line cannot be written later
 			lost = 1
 		}
 		if got := metricsOf(t, o.Out); len(got) != len(metrics)-lost || lost == 0 && !cmp.Equal(got, metrics) {
@@ -120,7 +120,7 @@ func TestFailuresSave(t *testing.T) {
 	}
 }
 
-// TestCheckpointCannotBeWritten: the error is told once, and an earlier checkpoint stands.
+// TestCheckpointCannotBeWritten checks that a failing checkpoint is reported once, and that the earlier checkpoint still works.
 func TestCheckpointCannotBeWritten(t *testing.T) {
 	o := run.Options{Kind: run.AR, Set: append(slices.Clone(tinyAR), "save_steps=2", "eval_steps=0"), Data: []string{tinyText(t)}, Steps: 8, Out: filepath.Join(t.TempDir(), "run")}
 	trainTo(t, 1, 4, o)
@@ -128,7 +128,7 @@ func TestCheckpointCannotBeWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := filepath.Join(o.Out, "state") // a file where the directory is to be
+	state := filepath.Join(o.Out, "state") // becomes a file in place of the directory
 	if err := errors.Join(os.Rename(state, state+"-aside"), os.WriteFile(state, nil, 0o666)); err != nil {
 		t.Fatal(err)
 	}

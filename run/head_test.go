@@ -17,7 +17,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// tinyHead trains a language model with a kind of head for a few steps.
+// tinyHead trains a language model with the named head for two steps.
 func tinyHead(t *testing.T, kind string) run.Options {
 	text := tinyText(t)
 	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Set: tinyAE, Data: []string{text}, Steps: 3}
@@ -28,7 +28,7 @@ func tinyHead(t *testing.T, kind string) run.Options {
 	return o
 }
 
-// TestOpenWithSteps: how a trained model draws can be set anew, and nothing else.
+// TestOpenWithSteps checks that Open can set the sampling keys of a trained model's head, and no other keys.
 func TestOpenWithSteps(t *testing.T) {
 	flow := tinyHead(t, "flow")
 	m, err := run.Open(flow.Out, "sampling_steps=3", "solver=euler")
@@ -36,7 +36,7 @@ func TestOpenWithSteps(t *testing.T) {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	if m, err = run.Open(flow.Out); err != nil || m.Network.(*lm.Model).Config.Options != (head.FlowOptions{NumMLPLayers: 1, Solver: "midpoint"}) {
-		t.Fatalf("the setting stayed: %+v, %v", m, err)
+		t.Fatalf("the setting was kept: %+v, %v", m, err)
 	}
 	diffusion, energy := tinyHead(t, "diffusion"), tinyHead(t, "energy")
 	if m, err = run.Open(diffusion.Out, "sampling_steps=3"); err != nil || m.Network.(*lm.Model).Head.Steps() != 3 {
@@ -48,12 +48,12 @@ func TestOpenWithSteps(t *testing.T) {
 		_, usage := errors.AsType[*run.UsageError](err)
 		_, bad := errors.AsType[*config.Error](err)
 		if !usage && !bad {
-			t.Errorf("%s: %v, want a mistake of the user's", set, err)
+			t.Errorf("%s: %v, want a *run.UsageError or *config.Error", set, err)
 		}
 	}
 }
 
-// TestPartsOfHeads: what a model of any head reads and draws with belongs to a part that has a name.
+// TestPartsOfHeads checks that every parameter of a model, with any head, belongs to a named part.
 func TestPartsOfHeads(t *testing.T) {
 	tok, err := run.ChooseTokenizer("bytes")
 	if err != nil {
@@ -85,7 +85,7 @@ func TestPartsOfHeads(t *testing.T) {
 	}
 }
 
-// TestOlderRun: a run made before there was a choice of solvers opens.
+// TestOlderRun checks that a run without the keys solver and sampling_steps, made before they existed, opens.
 func TestOlderRun(t *testing.T) {
 	o := tinyHead(t, "flow")
 	path := filepath.Join(o.Out, "config.json")
@@ -110,14 +110,14 @@ func TestOlderRun(t *testing.T) {
 	}
 }
 
-// TestDivergedMeasurement: a diffusion head that has learned nothing does not end the training; the measurement has its
-// loss, and says that all of its draws are no samples, the worst there is.
+// TestDivergedMeasurement checks that an untrained diffusion head, whose sampler diverges, does not end the training. The
+// measurement still has the loss. All samples count as diverged, and BrierLM has its worst value.
 func TestDivergedMeasurement(t *testing.T) {
 	lines := metricsOf(t, tinyHead(t, "diffusion").Out)
 	last := lines[len(lines)-1]
 	for _, want := range []string{"kind:measured", "sampler_diverged:1 ", "diffusion_loss:", "diffusion_mse:", "diffusion_vb:", "brier_1:-100 ", "brier_lm:0 "} {
 		if !strings.Contains(last, want) {
-			t.Errorf("there is no %s in %s", want, last)
+			t.Errorf("no %s in %s", want, last)
 		}
 	}
 }

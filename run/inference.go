@@ -12,21 +12,21 @@ import (
 	"github.com/calm-go/calm/nn"
 )
 
-// DType is the number format that the weight matrices of an opened run have in memory. Norms, biases and all that is
-// computed are float32.
+// DType is the number format of an opened run's weight matrices in memory. Norms, biases and all computation are float32.
 type DType string
 
+// Number formats of weight matrices.
 const (
 	Float32  DType = "float32"
-	BFloat16 DType = "bfloat16" // half the memory to hold and to read
+	BFloat16 DType = "bfloat16" // half the memory, and half of it to read
 )
 
-// Inference says how a run is opened. Its keys are not part of a run's configuration: Open takes them as assignments.
+// Inference is how Open loads a run. Its keys are not part of a run's configuration: Open takes them as assignments.
 type Inference struct {
-	DType DType `json:"dtype"`
+	DType DType `json:"dtype"` // number format of weight matrices in memory
 }
 
-// DefaultInference holds weights in float32.
+// DefaultInference returns the settings of Open without assignments: weights in float32.
 func DefaultInference() Inference { return Inference{DType: Float32} }
 
 // Validate reports everything that is wrong, as a *config.Error.
@@ -36,12 +36,12 @@ func (c Inference) Validate() error {
 	return p.Err()
 }
 
-// ParseInference lays key=value assignments over DefaultInference.
+// ParseInference returns DefaultInference changed by key=value assignments. Unknown keys and wrong values are a *config.Error.
 func ParseInference(sets []string) (Inference, error) {
 	return config.Compose(DefaultInference(), "", sets)
 }
 
-// SplitSets separates the assignments that ParseInference takes from others.
+// SplitSets separates the key=value assignments that ParseInference takes from all others.
 func SplitSets(sets []string) (inference, others []string) {
 	for _, s := range sets {
 		if key, _, _ := strings.Cut(s, "="); strings.TrimSpace(key) == "dtype" {
@@ -53,15 +53,16 @@ func SplitSets(sets []string) (inference, others []string) {
 	return inference, others
 }
 
-// load gives every parameter its values from a file that must have it in the right shape, and nothing else. What lies
-// there as it is wanted stays there: then views is true, and the file has to stay open.
+// load gives every parameter its values from a file. The file must have all parameters in their shapes, and no others. Where
+// the file has a parameter in the right format, the parameter becomes a view of the mapped file: then views is true, and the
+// file must stay open.
 func (m *Model) load(f *checkpoint.File, d DType) (views bool, err error) {
 	params := m.Params.All()
 	errs := make([]error, len(params))
 	var wg sync.WaitGroup
 	var next atomic.Int64
 	var viewed atomic.Bool
-	for range runtime.GOMAXPROCS(0) { // conversion is as much work as reading
+	for range runtime.GOMAXPROCS(0) { // converting takes as long as reading
 		wg.Go(func() {
 			for i := next.Add(1) - 1; int(i) < len(params); i = next.Add(1) - 1 {
 				var v bool
@@ -86,7 +87,7 @@ func (m *Model) load(f *checkpoint.File, d DType) (views bool, err error) {
 func (m *Model) loadParam(f *checkpoint.File, p *nn.Param, d DType) (view bool, err error) {
 	info, ok := f.Info(p.Name)
 	if !ok {
-		_, err := f.Bytes(p.Name) // which says that it is missing
+		_, err := f.Bytes(p.Name) // the error says that it is missing
 		return false, err
 	}
 	if d == BFloat16 && p.Matrix() {
@@ -101,7 +102,7 @@ func (m *Model) loadParam(f *checkpoint.File, p *nn.Param, d DType) (view bool, 
 		return view, err
 	}
 	data := f.Float32View(p.Name)
-	if view = data != nil && d == Float32; !view { // vectors alone are not worth an open file
+	if view = data != nil && d == Float32; !view { // vectors alone are not worth keeping the file open
 		data = make([]float32, info.Len())
 		err = f.ReadFloat32(p.Name, data)
 	}
@@ -118,7 +119,7 @@ func (m *Model) matches(f *checkpoint.File, err error) error {
 	return err
 }
 
-// Close gives back the file that the weights lie in; the model cannot compute afterwards.
+// Close closes the file that the weights are mapped from. The model cannot compute afterwards.
 func (m *Model) Close() error {
 	if m.weights == nil {
 		return nil

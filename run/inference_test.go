@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// openAs opens a run for the length of a test.
+// openAs opens a run with weights in the format d until the test ends.
 func openAs(t *testing.T, dir string, d run.DType) *run.Model {
 	t.Helper()
 	m, err := run.Open(dir, "dtype="+string(d))
@@ -31,8 +31,8 @@ func openAs(t *testing.T, dir string, d run.DType) *run.Model {
 	return m
 }
 
-// TestOpenBF16: matrices become the nearest bfloat16 and vectors stay; from a file of those, at a cache line or not,
-// both formats hold the same numbers.
+// TestOpenBF16 checks that matrices are rounded to the nearest bfloat16 and vectors stay float32. From a file of bfloat16
+// matrices, aligned to a cache line or not, both formats give the same numbers.
 func TestOpenBF16(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	trainTo(t, 1, 0, run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2, Out: dir})
@@ -41,7 +41,7 @@ func TestOpenBF16(t *testing.T) {
 	for _, p := range full.Params.All() {
 		h := half.Params.Get(p.Name)
 		if (h.BF16 != nil) != p.Matrix() || (h.Data == nil) != p.Matrix() {
-			t.Fatalf("%s: matrices are to be bfloat16, vectors float32", p.Name)
+			t.Fatalf("%s: want matrices in bfloat16, vectors in float32", p.Name)
 		}
 		for i, v := range p.Data {
 			if p.Matrix() {
@@ -69,7 +69,7 @@ func TestOpenBF16(t *testing.T) {
 	}
 }
 
-// writeBF16 writes a model's matrices as BF16 and its vectors as F32, as another program might.
+// writeBF16 writes a file with a model's matrices as BF16 and its vectors as F32. Its data begins at a multiple of align bytes.
 func writeBF16(t *testing.T, path string, m *run.Model, align int) {
 	t.Helper()
 	header, data := map[string]any{}, []byte(nil)

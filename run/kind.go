@@ -13,16 +13,18 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// Kind says what a run trains.
+// Kind is the kind of model that a run trains.
 type Kind string
 
+// The kinds of models.
 const (
 	AE Kind = "ae" // an autoencoder
 	LM Kind = "lm" // a language model over a frozen autoencoder
 	AR Kind = "ar" // the token-level baseline
 )
 
-// Title names a model of the kind in a sentence: an autoencoder, a language model, the token-level baseline.
+// Title returns the kind's name in a sentence: "an autoencoder", "a language model" or "the token-level baseline". For an
+// unknown kind it returns the kind itself.
 func (k Kind) Title() string {
 	if t, ok := kindNamed(k); ok {
 		return t.title
@@ -30,38 +32,38 @@ func (k Kind) Title() string {
 	return string(k)
 }
 
-// kind is what package run knows of a kind of model: what has to be decided before there is a model. All else the model
-// knows itself, see [Network].
+// kind is what package run needs of a kind of model before a model exists. A [Network] knows everything else.
 type kind struct {
 	name    Kind
-	title   string
+	title   string   // see Kind.Title
 	presets []string // names, sorted
-	// inside begins the names of the parameters of the frozen autoencoder that a model of this kind has inside, and
-	// whose run it needs to be trained over; "" where it needs none.
+	// inside is the prefix of the parameters of the frozen autoencoder inside a model of this kind. It is "" where the kind
+	// needs no autoencoder.
 	inside string
-	// sampling says that keys of how the model samples (head.SamplingKeys) can be set anew for a trained one.
+	// sampling is true where Open can set how the model samples (head.SamplingKeys).
 	sampling bool
-	// compose resolves the configuration of a new run, shape that of a preset without a run, and read that of a run that
-	// is there, config.json at path.
+	// compose resolves the configuration of a new run.
 	compose func(o Options, over foundation) (plan, error)
-	shape   func(preset string, c Common, sets []string) (plan, error)
-	read    func(path string, sets []string) (plan, error)
+	// shape resolves the configuration of a preset without a run.
+	shape func(preset string, c Common, sets []string) (plan, error)
+	// read resolves the configuration of an existing run, from its config.json at path.
+	read func(path string, sets []string) (plan, error)
 }
 
-// foundation is what a new model is made for: a tokenizer, and an autoencoder's run where the kind needs one.
+// foundation is what a new model is trained on: a tokenizer, and an autoencoder's run where the kind needs one.
 type foundation struct {
 	tokenizer   *tokenizer.Tokenizer
-	autoencoder *Model // nil where it needs none
+	autoencoder *Model // nil where the kind needs none
 }
 
 // plan is a resolved configuration, and how to declare the model that it describes.
 type plan struct {
-	config  any     // *AEConfig, *LMConfig or *ARConfig, as it stands in config.json
-	common  *Common // a part of it
+	config  any     // *AEConfig, *LMConfig or *ARConfig, as in config.json
+	common  *Common // a part of config
 	declare func(ps *nn.Params, training bool) Network
 }
 
-// kinds are all kinds of models.
+// kinds lists all kinds of models.
 func kinds() []kind {
 	return []kind{
 		{AE, "an autoencoder", names(autoencoder.Presets()), "", false, composeAE, shapeAE, readAE},
@@ -81,13 +83,14 @@ func kindNamed(name Kind) (kind, bool) {
 	return kind{}, false
 }
 
-// Presets lists the presets of the kind.
+// Presets lists the names of the kind's presets, sorted.
 func (k Kind) Presets() []string {
 	of, _ := kindNamed(k)
 	return of.presets
 }
 
-// KindOf returns the kind of a preset's models: the one asked for, or with "" the only one there is.
+// KindOf returns the kind of a preset. asked is the kind that the user named; if it is "", the preset's name must belong to
+// one kind only. Unknown names are a *UsageError.
 func KindOf(preset string, asked Kind) (Kind, error) {
 	if asked != "" {
 		k, ok := kindNamed(asked)
@@ -95,7 +98,7 @@ func KindOf(preset string, asked Kind) (Kind, error) {
 		case !ok:
 			return "", usage("--model %q: want ae, lm or ar", asked)
 		case !slices.Contains(k.presets, preset):
-			return "", usage("--preset %q: there is no such preset of kind %s: have %v", preset, asked, k.presets)
+			return "", usage("--preset %q: no such preset of kind %s: want one of %v", preset, asked, k.presets)
 		}
 		return asked, nil
 	}
@@ -110,18 +113,18 @@ func KindOf(preset string, asked Kind) (Kind, error) {
 	switch len(found) {
 	case 0:
 		last := len(have) - 1
-		return "", usage("--preset %q: there is no such preset: have %s and %s", preset, strings.Join(have[:last], ", "), have[last])
+		return "", usage("--preset %q: no such preset: want one of %s or %s", preset, strings.Join(have[:last], ", "), have[last])
 	case 1:
 		return found[0], nil
 	}
-	return "", usage("--preset %q: there are presets of kinds %v with that name: say which with --model", preset, found)
+	return "", usage("--preset %q: the kinds %v have presets of that name: choose one with --model", preset, found)
 }
 
 func (c AEConfig) plan() plan {
 	return plan{&c, &c.Common, func(ps *nn.Params, _ bool) Network { return autoencoder.New(c.AutoencoderConfig, ps, "") }}
 }
 
-// plan declares the language model over an autoencoder of that configuration.
+// plan declares the language model with an autoencoder of the configuration ae inside.
 func (c LMConfig) plan(ae autoencoder.Config) plan {
 	return plan{&c, &c.Common, func(ps *nn.Params, training bool) Network {
 		model := c.LanguageConfig

@@ -16,14 +16,13 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Training measures an autoencoder's accuracy under noise of this standard deviation (docs/spec.md, section 2), and draws
-// this many patches at each position of a language model: more than the paper, for narrower intervals at little cost.
+// Settings of the measurements during training.
 const (
-	trainingSigma   = .3
-	trainingSamples = 8
+	trainingSigma   = .3 // standard deviation of the noise under which an autoencoder's accuracy is measured (docs/spec.md, section 2)
+	trainingSamples = 8  // samples of a language model at each position: more than the paper's, for narrower confidence intervals
 )
 
-// measure makes the measurement on held-out text that training takes every eval_steps.
+// measure returns the measurement on held-out text that training makes every eval_steps.
 func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]metric.Metric, error), error) {
 	blocks, err := t.corpus.HeldOut().Blocks(layout)
 	if err != nil {
@@ -43,31 +42,32 @@ func (t *Training) measure(layout corpus.Layout) (func(context.Context) ([]metri
 	}, nil
 }
 
-// Evaluation says what Evaluate measures; its zero value measures all of the run's own held-out text.
+// Evaluation says what Evaluate measures. Its zero value measures all held-out text of the run.
 type Evaluation struct {
-	Data  []string  // text, of which all is measured, or of the run's own, wherever it lies, the held-out part; none for that
-	Field string    // what holds the text in JSON lines and Parquet of Data (corpus.Source.Field)
-	Stdin io.Reader // what corpus.Stdin among Data reads; nil refuses it
-	Block int       // tokens a block; 0 for the run's block_size
-	// Documents is text that the program has in memory, in place of Data. Of a run that was trained on these documents the
-	// held-out part is measured.
+	// Data lists paths of the text to measure. Of the text that the run was trained on, at whatever path, only the held-out
+	// part is measured; of other text, everything. Without Data and Documents it is the run's own text.
+	Data  []string
+	Field string    // field of JSON lines and Parquet that contains the text of Data (corpus.Source.Field)
+	Stdin io.Reader // the text of corpus.Stdin in Data; where it is nil, corpus.Stdin is an error
+	Block int       // tokens of a block; 0 for the run's block_size
+	// Documents is text in memory, in place of Data. The same rule applies to which part is measured.
 	Documents iter.Seq2[corpus.Document, error]
 	eval.Options
 }
 
-// Result is what Evaluate measured.
+// Result is the result of Evaluate.
 type Result struct {
-	Run   string       `json:"run"` // its directory
-	Text  Text         `json:"text"`
-	Notes corpus.Notes `json:"-"`     // what of the text was not read
-	DType DType        `json:"dtype"` // the format of the weights in memory
-	Kind  Kind         `json:"-"`
-	// Measured is an autoencoder.Measurement, lm.Measurement or ar.Measurement, as the kind says. In JSON it stands under
-	// the kind's name.
+	Run   string       `json:"run"`   // the run's directory
+	Text  Text         `json:"text"`  // the text that was measured
+	Notes corpus.Notes `json:"-"`     // the parts of the text that were not read
+	DType DType        `json:"dtype"` // number format of the weights in memory
+	Kind  Kind         `json:"-"`     // the run's kind
+	// Measured is an autoencoder.Measurement, lm.Measurement or ar.Measurement, depending on Kind. In JSON its key is the
+	// kind: "ae", "lm" or "ar".
 	Measured eval.Measurement `json:"-"`
 }
 
-// MarshalJSON writes what was measured under the name of the kind.
+// MarshalJSON writes the result with Measured under the key of its kind.
 func (r Result) MarshalJSON() ([]byte, error) {
 	type fields Result // without this method
 	about, err := json.Marshal(fields(r))
@@ -83,12 +83,10 @@ func (r Result) MarshalJSON() ([]byte, error) {
 
 // Text names a text, or the part of it that is held out of training.
 type Text struct {
-	Part string   `json:"part"` // PartHeldOut or PartAll
-	Data []string `json:"data"` // its paths; none for the embedded book
-	// Field holds the text in JSON lines and Parquet; "" where it is corpus.DefaultField.
-	Field string `json:"field,omitempty"`
-	// Memory: a program gave the text.
-	Memory bool `json:"memory,omitempty"`
+	Part   string   `json:"part"`             // PartHeldOut or PartAll
+	Data   []string `json:"data"`             // its paths; none for the embedded book and for text from memory
+	Field  string   `json:"field,omitempty"`  // field of JSON lines and Parquet that contains the text; "" for corpus.DefaultField
+	Memory bool     `json:"memory,omitempty"` // a program gave the text in memory
 }
 
 // Values of Text.Part.
@@ -97,12 +95,12 @@ const (
 	PartAll     = "all"
 )
 
-// String names it for people: held out of a.txt, b.txt.
+// String describes the text, as in "held out of a.txt, b.txt".
 func (t Text) String() string {
 	return t.Part + " of " + corpus.Source{Paths: t.Data, Field: t.Field, Memory: t.Memory}.String()
 }
 
-// Evaluate measures the model. That the run's own text has changed since is a *UsageError.
+// Evaluate measures the model on text. If the run's own text has changed since the training, the error is a *UsageError.
 func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
 	out := Result{Run: m.Dir, Kind: m.Kind, Text: Text{Part: PartHeldOut, Data: append([]string{}, m.Data...), Field: m.Field}, DType: m.DType}
 	load, given := m.ownText, len(o.Data) > 0 || o.Documents != nil
@@ -122,7 +120,7 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	out.Notes = text.Notes()
 	part := text.HeldOut()
 	other := given && !m.trainedOn(text)
-	if other || len(m.Data) == 0 && m.Imported != "" { // nothing of it was for training
+	if other || len(m.Data) == 0 && m.Imported != "" { // the run was not trained on this text
 		part, out.Text.Part = text.All(), PartAll
 	}
 	layout := m.Layout()
@@ -144,11 +142,11 @@ func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Re
 	return out, err
 }
 
-// ownText loads the run's text, and refuses one that has changed since the run was trained on it: of what would be held
-// out now, much may have been for training. A run without checkpoints, one that was imported, cannot tell.
+// ownText loads the run's text. It returns a *UsageError if the text has changed since the training, because the held-out part
+// would then contain text that the run was trained on. An imported run has no checkpoints: it has no fingerprint to compare.
 func (m *Model) ownText(ctx context.Context) (*corpus.Corpus, error) {
 	if m.FromMemory {
-		return nil, usage("%s was trained on text from memory, which only the program that trained it has: give it again (Evaluation.Documents), or measure on other text with --data FILE", m.Dir)
+		return nil, usage("%s was trained on text from memory, which is not saved: give it again (Evaluation.Documents), or measure on other text with --data FILE", m.Dir)
 	}
 	text, err := m.text(ctx, m.Source())
 	if err != nil {
@@ -163,13 +161,13 @@ func (m *Model) ownText(ctx context.Context) (*corpus.Corpus, error) {
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("compare the text with what %s was trained on: %w", m.Dir, err), text.Close())
 	case was != text.Fingerprint():
-		return nil, errors.Join(usage("%s has changed since %s was trained on it (fingerprint %.12s, not %.12s), so that what it would hold out now may have been for training: put back what it was, or measure on other text with --data FILE",
+		return nil, errors.Join(usage("%s has changed since %s was trained on it (fingerprint %.12s, not %.12s): its held-out part may contain training text: restore the text, or measure on other text with --data FILE",
 			m.Source(), m.Dir, text.Fingerprint(), was), text.Close())
 	}
 	return text, nil
 }
 
-// text loads text for measuring. A run without a tokenizer reads what is prepared: ids.
+// text loads text for a measurement. A run without a tokenizer can only read prepared text, which has ids.
 func (m *Model) text(ctx context.Context, src corpus.Source) (*corpus.Corpus, error) {
 	if tok := m.TextTokenizer(); tok != nil {
 		text, err := corpus.Load(ctx, tok, src)
@@ -186,17 +184,17 @@ func (m *Model) text(ctx context.Context, src corpus.Source) (*corpus.Corpus, er
 		return nil, BadText(ctx, "--data: ", err)
 	}
 	if v := m.Network.Vocabulary(); text.VocabSize() > v.Size || text.BOS() != v.BOS {
-		return nil, errors.Join(text.Close(), usage("--data: %s was prepared with %d tokens and BOS %d, the model has %d and BOS %d: they do not belong together",
+		return nil, errors.Join(text.Close(), usage("--data: %s was prepared with %d tokens and BOS %d, but the model has %d tokens and BOS %d: use the model's tokenizer",
 			src, text.VocabSize(), text.BOS(), v.Size, v.BOS))
 	}
 	return text, nil
 }
 
-// Layout returns how the run's text becomes blocks.
+// Layout returns how the run's text is cut into blocks of block_size tokens.
 func (m *Model) Layout() corpus.Layout { return m.Network.Layout(m.BlockSize) }
 
-// Baselines scores models that know little on the positions where Evaluate measures a language model: the unigram of
-// the training text, and one that knows nothing.
+// Baselines scores two simple models on the positions at which Evaluate measures a language model: the unigram distribution
+// of the training text, and the uniform distribution. It needs the run's own text.
 func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineResult, error) {
 	text, err := m.ownText(ctx)
 	if err != nil {
@@ -215,8 +213,8 @@ func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineRes
 	return eval.Unigram(ctx, trained, held, m.VocabSize(), layout.PatchSize, o)
 }
 
-// BadText says of an error from reading text that it is the user's to set right: a *UsageError that begins with where.
-// Nil stays nil, and after the end of ctx the error stays as it is.
+// BadText turns an error from reading text into a *UsageError: the text is the user's input. The message begins with where. A
+// nil error stays nil. If ctx has ended, the error stays as it is.
 func BadText(ctx context.Context, where string, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return err

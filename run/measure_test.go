@@ -10,7 +10,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestMeasuresScores: training measures BrierLM whatever the patch size, and of the baseline, and so does Evaluate.
+// TestMeasuresScores checks that training measures BrierLM, for a patch size of 2 and for the baseline. Evaluate measures fewer
+// positions with ReferenceWindows.
 func TestMeasuresScores(t *testing.T) {
 	dir, text := t.TempDir(), tinyText(t)
 	k2 := []string{"patch_size=2"}

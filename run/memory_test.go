@@ -15,7 +15,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// paragraphs are documents in memory, and the same in a file of JSON lines.
+// paragraphs returns documents in memory, and a file of JSON lines with the same documents.
 func paragraphs(t *testing.T) (texts []string, file string) {
 	t.Helper()
 	data, err := os.ReadFile(tinyText(t))
@@ -36,7 +36,8 @@ func paragraphs(t *testing.T) (texts []string, file string) {
 	return texts, file
 }
 
-// TestDocuments: text from memory trains, stops, resumes and is measured as the same text in a file does, bit for bit.
+// TestDocuments checks that training, resuming and measuring on documents in memory gives the same results, bit for bit, as on
+// the same documents in a file.
 func TestDocuments(t *testing.T) {
 	texts, file := paragraphs(t)
 	documents := corpus.Texts(slices.Values(texts))
@@ -90,8 +91,8 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// TestDocumentsOfLanguageModel: a language model over an autoencoder that was trained on memory takes documents too, and
-// is measured on other documents as a whole.
+// TestDocumentsOfLanguageModel trains an autoencoder and a language model on documents in memory, and measures the language
+// model on all of some other documents.
 func TestDocumentsOfLanguageModel(t *testing.T) {
 	texts, _ := paragraphs(t)
 	documents := corpus.Texts(slices.Values(texts))
@@ -111,7 +112,7 @@ func TestDocumentsOfLanguageModel(t *testing.T) {
 	}
 }
 
-// TestBadDocuments: what is wrong with text from memory is said as a mistake of the caller's, and leaves nothing behind.
+// TestBadDocuments checks that mistakes in documents from memory are a *UsageError, and make no directory.
 func TestBadDocuments(t *testing.T) {
 	broken := errors.New("the network is gone")
 	for name, c := range map[string]struct {
@@ -131,7 +132,7 @@ func TestBadDocuments(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(o.Out); !os.IsNotExist(err) {
-			t.Errorf("%s: the directory is there", name)
+			t.Errorf("%s: the directory exists", name)
 		}
 	}
 }

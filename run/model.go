@@ -17,25 +17,27 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Model is the model of a run with all that belongs to it.
+// Model is the model of a run, with its configuration and tokenizer.
 type Model struct {
 	*Common
-	Dir       string               // the run's directory; "" for a model of a preset
-	Tokenizer *tokenizer.Tokenizer // nil in a run that was imported without one; text is read by TextTokenizer
-	Params    *nn.Params           // those of Network, by the reference's names
-	DType     DType                // of the weights in memory; "" where they were not opened
+	Dir       string               // the run's directory; "" for a model made from a preset
+	Tokenizer *tokenizer.Tokenizer // nil in a run imported without one; TextTokenizer returns the one to read text with
+	Params    *nn.Params           // parameters of Network, with the reference's names
+	DType     DType                // number format of weight matrices in memory; "" where the weights were not opened
 
-	// Network is an *autoencoder.Model, *lm.Model or *ar.Model, as Kind says.
+	// Network is an *autoencoder.Model, *lm.Model or *ar.Model, depending on Kind.
 	Network Network
 
-	configFile any              // *AEConfig, *LMConfig or *ARConfig, of which Common is a part
-	weights    *checkpoint.File // that the parameters' values lie in; nil where they are the model's own
+	configFile any              // *AEConfig, *LMConfig or *ARConfig; contains Common
+	weights    *checkpoint.File // the file that parameters are mapped from; nil where all are copies
 }
 
-// Open opens the run in dir for evaluation and generation: its newest weights, without what only training needs. Weights
-// that the file has in the format asked for are not read but mapped into memory, which programs share; nobody may write
-// to them. Assignments key=value say how weights are held, see [Inference], and of a language model how its head draws
-// (head.SamplingKeys); others are a *UsageError. Close the model.
+// Open opens the run in dir for evaluation and generation, with its newest weights and without the parameters that only
+// training needs. Weights that the file has in the requested format are mapped into memory, which processes share; they must
+// not be written to.
+//
+// The assignments key=value set how weights are held (see [Inference]) and, for a language model, how its head samples
+// (head.SamplingKeys). Other keys are a *UsageError. The caller must call Close.
 func Open(dir string, set ...string) (*Model, error) {
 	inference, sampling := SplitSets(set)
 	c, err := ParseInference(inference)
@@ -44,7 +46,7 @@ func Open(dir string, set ...string) (*Model, error) {
 	}
 	for _, s := range sampling {
 		if key, _, _ := strings.Cut(s, "="); !slices.Contains(head.SamplingKeys(), strings.TrimSpace(key)) {
-			return nil, usage("--set %s: of a trained model only dtype, %s can be set", s, strings.Join(head.SamplingKeys(), ", "))
+			return nil, usage("--set %s: for a trained model only these keys can be set: dtype, %s", s, strings.Join(head.SamplingKeys(), ", "))
 		}
 	}
 	m, err := describe(dir, false, sampling...)
@@ -71,12 +73,11 @@ func Open(dir string, set ...string) (*Model, error) {
 	return m, nil
 }
 
-// Describe reads what the run in dir is, if asked with what only training needs, and leaves the weights where they are:
-// its parameters have no values.
+// Describe reads the configuration and the tokenizer of the run in dir and declares its parameters, without values: it does
+// not read the weights. If training is true, the parameters include those that only training needs.
 func Describe(dir string, training bool) (*Model, error) { return describe(dir, training) }
 
-// describe reads configuration and tokenizer of a run and declares its parameters, without values. Assignments in set are
-// for language models.
+// describe is Describe with assignments to the sampling keys of a language model.
 func describe(dir string, training bool, set ...string) (*Model, error) {
 	if _, err := checkpoint.OpenRun(dir); err != nil {
 		return nil, &UsageError{err}
@@ -93,7 +94,7 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 		return nil, usage("%s: kind is %q, want ae, lm or ar: is it a run of calm?", path, kind.Kind)
 	}
 	if len(set) > 0 && !k.sampling {
-		return nil, usage("--set %s: %s is a run of kind %s, and only language models (lm) have such keys", set[0], dir, kind.Kind)
+		return nil, usage("--set %s: %s is a run of kind %s, and only language models (lm) have this key", set[0], dir, kind.Kind)
 	}
 	p, err := k.read(path, set)
 	if err != nil {
@@ -105,23 +106,24 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 	if err != nil && !(m.Imported != "" && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the run %s: %w", dir, err)
 	}
-	if m.Tokenizer != nil { // of a run over an imported autoencoder too, whose tokens may have unusual names
+	if m.Tokenizer != nil { // special tokens of an imported tokenizer may have unusual names: the model has their ids
 		v := m.Network.Vocabulary()
 		m.Tokenizer = m.Tokenizer.WithRoles(v.BOS, v.EOS, v.PAD)
 	}
 	return m, nil
 }
 
-// newModel declares the model of a plan, its parameters without values, if asked with what only training needs.
+// newModel declares the model of a plan. Its parameters have no values. If training is true, they include those that only
+// training needs.
 func newModel(dir string, tok *tokenizer.Tokenizer, p plan, training bool) *Model {
 	m := &Model{Common: p.common, Dir: dir, Tokenizer: tok, Params: nn.NewParams(), configFile: p.config}
 	m.Network = p.declare(m.Params, training)
 	return m
 }
 
-// TextTokenizer returns how the run reads text: with its tokenizer, or nil. An imported model was trained on text in
-// which the literals of special tokens are these tokens, and has them; in calm's own they are ordinary text, so that no
-// text can end a document.
+// TextTokenizer returns the tokenizer that reads text for this run, or nil where the run has none. In text for an imported run
+// the literals of special tokens are these tokens, as in the text that it was trained on. In text for other runs they are
+// ordinary text, so that a text cannot end a document (docs/spec.md, section 1).
 func (m *Model) TextTokenizer() *tokenizer.Tokenizer {
 	if m.Tokenizer == nil || m.Imported == "" {
 		return m.Tokenizer
@@ -129,10 +131,10 @@ func (m *Model) TextTokenizer() *tokenizer.Tokenizer {
 	return m.Tokenizer.TakingLiterals()
 }
 
-// needTokenizer refuses what cannot be done on ids alone.
+// needTokenizer returns a *UsageError if the run has no tokenizer. what names the action that needs one.
 func (m *Model) needTokenizer(what string) error {
 	if m.Tokenizer == nil {
-		return usage("%s %s: the run was imported without a tokenizer: import it again with --tokenizer FILE, or work on ids", what, m.Dir)
+		return usage("%s %s: the run was imported without a tokenizer: import it again with --tokenizer FILE, or use ids", what, m.Dir)
 	}
 	return nil
 }
@@ -152,7 +154,7 @@ func readLM(path string, set []string) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	over := LMConfig{LanguageConfig: lm.Off()} // of keys which runs lack that are older than these
+	over := LMConfig{LanguageConfig: lm.Off()} // values of keys that older runs lack
 	if err := drawsBy(path, set); err != nil {
 		return plan{}, err
 	}
@@ -163,17 +165,18 @@ func readLM(path string, set []string) (plan, error) {
 	return c.plan(ae.AutoencoderConfig), nil
 }
 
-// drawsBy refuses assignments that do not change how the head of the configuration at path draws.
+// drawsBy returns a *UsageError for assignments to keys that are not sampling keys of the head that the configuration at path
+// names.
 func drawsBy(path string, set []string) error {
 	c, err := config.Peek[head.Config](path)
 	kind, known := head.Lookup(c.ModelType)
 	if err != nil || !known {
-		return nil // it is told when the file is read in full
+		return nil // reading the whole file reports it
 	}
 	for _, s := range set {
 		switch key, _, _ := strings.Cut(s, "="); {
 		case len(kind.SamplingKeys) == 0:
-			return usage("--set %s: the %s head has no keys that can be set anew: leave it out", s, kind.Name)
+			return usage("--set %s: the %s head has no keys that can be set: leave it out", s, kind.Name)
 		case !slices.Contains(kind.SamplingKeys, strings.TrimSpace(key)):
 			return usage("--set %s: the %s head has no such key, only %s: leave it out", s, kind.Name, strings.Join(kind.SamplingKeys, ", "))
 		}
@@ -181,11 +184,12 @@ func drawsBy(path string, set []string) error {
 	return nil
 }
 
-// VocabSize returns the number of tokens that the model has, which may be more than the tokenizer's.
+// VocabSize returns the size of the model's vocabulary. It may be larger than the tokenizer's.
 func (m *Model) VocabSize() int { return m.Network.Vocabulary().Size }
 
-// Objective returns what training optimizes.
+// Objective returns the objective that training optimizes. A block size that does not fit the model is a *config.Error.
 func (m *Model) Objective() (*train.Objective, error) { return m.Network.Objective(m.TrainConfig) }
 
-// Config returns the resolved configuration as it stands in config.json, with absolute paths of the text.
+// Config returns the resolved configuration as in config.json, but with absolute paths of the text: an *AEConfig, *LMConfig or
+// *ARConfig.
 func (m *Model) Config() any { return m.configFile }

@@ -17,17 +17,17 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// further is how long the tests train on, in minutes.
+// further is how long the tests continue a training, in minutes.
 const further = .15 / 60
 
-// TestFurtherMinutes gives a run that is finished, and one that was stopped, minutes on resuming: it trains about that much
-// longer, what the clock decides is written down, and stopping and going on again follows it.
+// TestFurtherMinutes resumes a finished run, and a stopped one, with further minutes. They train about that much longer. The
+// number of steps that the clock decides is recorded, and followed when the run is stopped and resumed again.
 func TestFurtherMinutes(t *testing.T) {
-	for _, first := range []int{0, 4} { // stopped at
+	for _, first := range []int{0, 4} { // step of the stop; 0 for a finished run
 		o := run.Options{Kind: run.AE, Set: append(slices.Clone(tinyAE), "eval_steps=0", "save_steps=0", "logging_steps=1000"), Data: []string{tinyText(t)}, Steps: 6,
 			Out: filepath.Join(t.TempDir(), "run")}
 		before := trainTo(t, 1, first, o)
-		before.Seconds = stateOf(t, o.Out, before.Steps).Seconds // without those of saving
+		before.Seconds = stateOf(t, o.Out, before.Steps).Seconds // without the time of saving
 		tr, _, err := run.Resume(t.Context(), engine(t, 1), o.Out, run.ResumeOptions{Minutes: further})
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +35,7 @@ func TestFurtherMinutes(t *testing.T) {
 		if tr.Loop.Finished() || tr.MaxSteps != 0 || tr.MaxMinutes < further || tr.MaxMinutes > further+before.Seconds/60 {
 			t.Errorf("max_steps %d and max_minutes %g after %g s", tr.MaxSteps, tr.MaxMinutes, before.Seconds)
 		}
-		if err := tr.Close(); err != nil { // a kill before it made a step: it still has its minutes
+		if err := tr.Close(); err != nil { // as if killed before the first step: the minutes must not be lost
 			t.Fatal(err)
 		}
 		limit := tr.MaxMinutes
@@ -55,7 +55,7 @@ func TestFurtherMinutes(t *testing.T) {
 			t.Errorf("%+v with the decisions %+v, and %q in metrics.jsonl", end, state.Decisions, decisionLines(t, o.Out))
 		}
 		if d := state.Decisions[0]; d.Seconds < before.Seconds+.1*60*further*.999 || d.Step <= before.Steps {
-			t.Errorf("decided %+v too soon: training went on after %+v", d, before)
+			t.Errorf("decided %+v too soon: the training was resumed after %+v", d, before)
 		}
 		whole := tree(t, o.Out)
 		trainTo(t, 1, 0, run.Options{Out: o.Out})
@@ -65,7 +65,7 @@ func TestFurtherMinutes(t *testing.T) {
 	}
 }
 
-// stopWhenDecided trains until the step after the number of steps was decided.
+// stopWhenDecided trains until the number of steps is decided, and stops with the next step.
 func stopWhenDecided(t *testing.T, tr *run.Training) train.Outcome {
 	t.Helper()
 	ctx := &endsAfter{t.Context(), 1 << 60}
@@ -81,7 +81,7 @@ func stopWhenDecided(t *testing.T, tr *run.Training) train.Outcome {
 	return out
 }
 
-// TestMinutesOrSteps: with both, what comes first ends the run.
+// TestMinutesOrSteps checks that with both limits the first that is reached ends the run.
 func TestMinutesOrSteps(t *testing.T) {
 	o := run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 6, Out: filepath.Join(t.TempDir(), "run")}
 	trainTo(t, 1, 0, o)
@@ -94,8 +94,8 @@ func TestMinutesOrSteps(t *testing.T) {
 	refused(t, o.Out, "max_minutes", run.ResumeOptions{Minutes: 1e9})
 }
 
-// TestLoggedSteps: lines of steps stand where those of measurements do, and a run that is resumed has them where one does
-// that was not stopped.
+// TestLoggedSteps checks which steps have lines in metrics.jsonl: a stopped and resumed run has the same lines as one that was
+// not stopped.
 func TestLoggedSteps(t *testing.T) {
 	for _, stop := range []int{0, 5, 10} {
 		o := run.Options{Kind: run.AE, Set: append(slices.Clone(tinyAE), "logging_steps=5", "eval_steps=10", "save_steps=0"), Data: []string{tinyText(t)}, Steps: 22,
@@ -122,7 +122,7 @@ func TestLoggedSteps(t *testing.T) {
 	}
 }
 
-// asBefore rewrites the newest checkpoint and the metrics as calm wrote them before events had a kind.
+// asBefore rewrites the newest checkpoint and the metrics in the format that calm wrote before events had a kind.
 func asBefore(t *testing.T, dir string) {
 	t.Helper()
 	r, err := checkpoint.ResumeRun(dir)
@@ -180,14 +180,14 @@ func asBefore(t *testing.T, dir string) {
 	}
 }
 
-// TestOlderRuns: runs of before events had a kind are resumed as ever, with other settings too.
+// TestOlderRuns checks that runs from before events had a kind can be resumed, also with changed settings.
 func TestOlderRuns(t *testing.T) {
 	text := tinyText(t)
 	for name, c := range map[string]struct {
 		stopAt  int
 		more    run.ResumeOptions
 		changes int
-		steps   int // at the end; 0 for any number above 6
+		steps   int // steps at the end; 0 for any number above 6
 	}{
 		"stopped":         {4, run.ResumeOptions{}, 0, 6},
 		"finished":        {0, run.ResumeOptions{}, 0, 6},
@@ -214,7 +214,7 @@ func TestOlderRuns(t *testing.T) {
 				t.Errorf("%s: metrics are of %s, want %s", name, got, metrics)
 			}
 		}
-		if c.stopAt > 0 || c.more.Steps > 0 || c.more.Minutes > 0 { // what was finished has no new checkpoint
+		if c.stopAt > 0 || c.more.Steps > 0 || c.more.Minutes > 0 { // resuming a finished run writes no checkpoint
 			if got := changesOf(t, o.Out); len(got) != c.changes {
 				t.Errorf("%s: changes %v", name, got)
 			}

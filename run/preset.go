@@ -11,9 +11,9 @@ import (
 	"github.com/calm-go/calm/lm"
 )
 
-// Shape describes the model of a preset at its own vocabulary, with key=value over it and the preset's training
-// settings: no run, no tokenizer, no values. kind "" stands for the only one there is. With training it has what only
-// training needs.
+// Shape returns the model of a preset without a run: it has no tokenizer, and its parameters have no values. It has the
+// preset's own vocabulary. sets are key=value assignments to keys of the model and its training. kind may be "" if the preset
+// belongs to one kind only. If training is true, the parameters include those that only training needs.
 func Shape(preset string, kind Kind, training bool, sets []string) (*Model, error) {
 	kind, err := KindOf(preset, kind)
 	if err != nil {
@@ -22,7 +22,7 @@ func Shape(preset string, kind Kind, training bool, sets []string) (*Model, erro
 	return ShapeWith(preset, common(kind, preset), training, sets)
 }
 
-// ShapeWith is Shape with other training settings, of the kind that they name.
+// ShapeWith is Shape with the kind and the training settings of c.
 func ShapeWith(preset string, c Common, training bool, sets []string) (*Model, error) {
 	k, _ := kindNamed(c.Kind)
 	p, err := k.shape(preset, c, sets)
@@ -49,7 +49,7 @@ func shapeLM(preset string, c Common, sets []string) (plan, error) {
 		return plan{}, err
 	}
 	full, err := config.ComposeWith(own, "", sets, func(c *LMConfig, given func(string) bool) error {
-		ae = c.Under(ae) // what the two share can be set once
+		ae = c.Under(ae) // keys that the two share are set once, for both
 		if !given("init_embeddings") {
 			c.LanguageConfig = c.Fit(ae)
 		}
@@ -58,7 +58,7 @@ func shapeLM(preset string, c Common, sets []string) (plan, error) {
 	return full.plan(ae), err
 }
 
-// autoencoderOf returns the preset of an autoencoder that a language model goes with.
+// autoencoderOf returns the first preset of an autoencoder that fits a language model.
 func autoencoderOf(c lm.Config) (autoencoder.Config, error) {
 	all := autoencoder.Presets()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -66,5 +66,5 @@ func autoencoderOf(c lm.Config) (autoencoder.Config, error) {
 			return a, nil
 		}
 	}
-	return autoencoder.Config{}, fmt.Errorf("no preset of an autoencoder has patches of %d tokens of %d and %d latent dimensions", c.PatchSize, c.VocabSize, c.LatentSize)
+	return autoencoder.Config{}, fmt.Errorf("no preset of an autoencoder has patch_size = %d, vocab_size = %d and latent_size = %d", c.PatchSize, c.VocabSize, c.LatentSize)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/calm-go/calm/lm"
 )
 
-// TestAutoencoders: every language model has an autoencoder.
+// TestAutoencoders checks that every preset of a language model fits a preset of an autoencoder.
 func TestAutoencoders(t *testing.T) {
 	presets := lm.Presets()
 	for name, c := range presets {

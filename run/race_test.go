@@ -16,8 +16,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestAutoencoderStillInTraining: a language model is begun while its autoencoder makes more steps. What lies in the run
-// is what it was initialized with.
+// TestAutoencoderStillInTraining creates a language model while its autoencoder is trained further. The autoencoder saved in the
+// run must be the one that the language model was initialized with.
 func TestAutoencoderStillInTraining(t *testing.T) {
 	dir, text := t.TempDir(), tinyText(t)
 	ae := run.Options{Kind: run.AE, Out: filepath.Join(dir, "ae"), Set: tinyAE, Data: []string{text}, Steps: 3}
@@ -26,7 +26,7 @@ func TestAutoencoderStillInTraining(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A pipe for a text: it is opened when the autoencoder has been read, and holds up what comes then.
+	// The text is a pipe. Create opens it after it has read the autoencoder, and waits there until text is written.
 	pipe := filepath.Join(dir, "text.jsonl")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Skip(err)
@@ -74,10 +74,10 @@ func TestAutoencoderStillInTraining(t *testing.T) {
 	for _, name := range copied.Names() {
 		got, err := copied.Float32s(name)
 		if p := c.t.Params.Get(lm.AEPrefix + name); err != nil || p == nil || !slices.Equal(got, p.Data) {
-			t.Errorf("%s is not what the language model has: %v", name, err)
+			t.Errorf("%s differs from the language model's: %v", name, err)
 		}
 	}
 	if now, err := os.ReadFile(filepath.Join(ae.Out, checkpoint.ModelFile)); err != nil || slices.Equal(now, old) {
-		t.Errorf("the autoencoder was not trained on: %v", err)
+		t.Errorf("the autoencoder was not trained further: %v", err)
 	}
 }

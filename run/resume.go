@@ -14,30 +14,29 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// ResumeOptions say how a run goes on. The zero value: as it was to.
+// ResumeOptions say how to continue a run. The zero value continues as configured.
 type ResumeOptions struct {
-	Kind    Kind     // what the run has to be; "": anything
-	Steps   int      // to make in all, those made included; 0: as configured. They count instead of minutes
-	Minutes float64  // to train further; 0: as configured. With Steps, what comes first ends the run
-	From    *int     // the step of the checkpoint to go on from, 0 also for the beginning; nil: the newest before a step that diverged
-	Set     []string // key=value of Changeable keys, which hold from the next step on
-	Data    []string // where the run's text lies now; none: where it lay
-	// Documents is the run's text again, of a program that has it in memory; in place of Data.
+	Kind    Kind     // the kind that the run must have; "" for any
+	Steps   int      // steps in all, including those already made, in place of a limit in minutes; 0 as configured
+	Minutes float64  // further minutes of training; 0 as configured. With Steps, the run ends at the first of the two limits
+	From    *int     // step of the checkpoint to continue from, 0 for the beginning; nil for the newest checkpoint before a step that diverged
+	Set     []string // key=value assignments to Changeable keys, which apply from the next step on
+	Data    []string // new paths of the run's text; none where it has not moved
+	// Documents is the run's text in memory, in place of Data. A run that was trained on text from memory needs it.
 	Documents iter.Seq2[corpus.Document, error]
 }
 
-// text reports whether the options say where the run's text is now.
+// text reports whether the options give the run's text.
 func (o ResumeOptions) text() bool { return len(o.Data) > 0 || o.Documents != nil }
 
-// changeable are the keys that may change in the middle of a run: those that change neither the model nor the order of
-// the text.
+// changeable lists the keys that may change in the middle of a run. They change neither the model nor the order of the text.
 var changeable = []string{"learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay", "max_grad_norm", "lr_scheduler_type",
 	"warmup_steps", "decay_fraction", "logging_steps", "eval_steps", "eval_blocks", "save_steps"}
 
-// Changeable returns the keys that ResumeOptions.Set can have.
+// Changeable lists the keys that ResumeOptions.Set may change.
 func Changeable() []string { return slices.Clone(changeable) }
 
-// fixed are other keys of training, with the reason why they cannot change.
+// fixed lists the other keys of training, with the reason why they cannot change.
 var fixed = map[string]string{
 	"max_steps": "give --steps", "max_minutes": "give --minutes",
 	"batch_size": order, "block_size": order, "gradient_accumulation_steps": order, "seed": order,
@@ -45,7 +44,7 @@ var fixed = map[string]string{
 
 const order = "it decides which text each step is made on"
 
-// change lays assignments over the training keys of the run.
+// change sets training keys of the run by assignments.
 func (t *Training) change(sets []string) error {
 	for _, s := range sets {
 		key, _, _ := strings.Cut(s, "=")
@@ -54,7 +53,7 @@ func (t *Training) change(sets []string) error {
 			return usage("--resume: --set %s: %s cannot change in the middle of a run: %s; these can: %s", s, key, why, strings.Join(changeable, ", "))
 		}
 	}
-	c, err := config.Set(t.TrainConfig, sets) // which knows what to say of other keys
+	c, err := config.Set(t.TrainConfig, sets) // reports unknown keys
 	if err == nil {
 		err = c.Validate()
 	}
@@ -64,7 +63,7 @@ func (t *Training) change(sets []string) error {
 	return err
 }
 
-// unchangeable says why a key of the run cannot change; "" where it can, or is none.
+// unchangeable returns the reason why a key of the run cannot change. It returns "" for changeable and for unknown keys.
 func (t *Training) unchangeable(key string) string {
 	switch {
 	case slices.Contains(changeable, key):
@@ -85,13 +84,13 @@ func (t *Training) unchangeable(key string) string {
 	return "it is part of the model"
 }
 
-// limits says for the user what Loop.Resume refuses.
+// limits turns an error of Loop.Resume into a *UsageError where the options caused it.
 func limits(o ResumeOptions, dir string, err error) error {
 	if errors.Is(err, train.ErrData) {
 		return usage("--resume %s: %w", dir, err)
 	}
 	if o.From != nil && errors.Is(err, checkpoint.ErrNoCheckpoint) {
-		return usage("--from %d: there is no such checkpoint: %w", *o.From, err)
+		return usage("--from %d: no such checkpoint: %w", *o.From, err)
 	}
 	if few, ok := errors.AsType[*train.FewerStepsError](err); ok {
 		want := fmt.Sprintf("more than %d", few.Made)
@@ -103,7 +102,8 @@ func limits(o ResumeOptions, dir string, err error) error {
 	return err
 }
 
-// Changes returns how the run's training keys changed while it was trained, up to its newest checkpoint.
+// Changes lists the changes of training keys during the training, up to the newest checkpoint. It is empty for a run without
+// checkpoints.
 func (m *Model) Changes() ([]train.Change, error) {
 	r, err := checkpoint.OpenRun(m.Dir)
 	if err != nil {
@@ -116,10 +116,10 @@ func (m *Model) Changes() ([]train.Change, error) {
 	return list, err
 }
 
-// diverged says how a run that diverged can go on.
+// diverged adds to the error of a diverged training how to continue it.
 func (t *Training) diverged(err error) error {
 	if _, ok := errors.AsType[*train.DivergedError](err); !ok || t.run == nil {
 		return err
 	}
-	return fmt.Errorf("%w; calm train --resume %s --set learning_rate=%g goes on from the checkpoint before", err, t.Dir, t.LearningRate/2)
+	return fmt.Errorf("%w; `calm train --resume %s --set learning_rate=%g` continues from the checkpoint before it", err, t.Dir, t.LearningRate/2)
 }

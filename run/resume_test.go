@@ -15,7 +15,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// variants are the runs that resuming is tested with. text and ae are filled in.
+// variants returns options of runs to test resuming with. Out and Steps are to be filled in.
 func variants(t *testing.T) map[string]run.Options {
 	text := tinyText(t)
 	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "frozen"), Set: tinyAE, Data: []string{text}, Steps: 3}
@@ -43,8 +43,8 @@ func variants(t *testing.T) map[string]run.Options {
 	return all
 }
 
-// TestResumeEqualsNeverStopping stops runs in the middle and goes on with them, each time with another number of
-// threads: weights, moments and metrics are those of a run that was not stopped.
+// TestResumeEqualsNeverStopping stops and resumes runs several times, each time with another number of threads. Weights, moments
+// and metrics must be those of a run that was not stopped.
 func TestResumeEqualsNeverStopping(t *testing.T) {
 	const steps = 8
 	for name, o := range variants(t) {
@@ -56,10 +56,10 @@ func TestResumeEqualsNeverStopping(t *testing.T) {
 			}
 			whole, metrics := checkpointOf(t, o.Out, steps), metricsOf(t, o.Out)
 			if len(metrics) != steps+steps/2 {
-				t.Errorf("%d lines of metrics, want one a step and one of every second measurement:\n%s", len(metrics), strings.Join(metrics, "\n"))
+				t.Errorf("%d lines of metrics, want one for each step and one for the measurement of every second step:\n%s", len(metrics), strings.Join(metrics, "\n"))
 			}
 			o.Out = filepath.Join(t.TempDir(), "stopped")
-			for i, stopAt := range []int{1, 4, 6, 0} { // 4 and 6: in the step before a measurement
+			for i, stopAt := range []int{1, 4, 6, 0} { // a measurement follows steps 4 and 6
 				if out := trainTo(t, []int{1, 3, 2, 1}[i], stopAt, o); out.Finished != (stopAt == 0) || stopAt > 0 && out.Steps != stopAt {
 					t.Fatalf("stopped at %d: %+v", stopAt, out)
 				}
@@ -72,7 +72,8 @@ func TestResumeEqualsNeverStopping(t *testing.T) {
 	}
 }
 
-// TestMoreSteps gives finished runs more steps. Where the rate does not depend on the end, that equals one long run.
+// TestMoreSteps resumes a finished run with more steps. The learning rate does not depend on the number of steps, so the result
+// must equal that of one long run.
 func TestMoreSteps(t *testing.T) {
 	o := run.Options{Kind: run.AE, Set: append(slices.Clone(tinyAE), "lr_scheduler_type=constant_with_warmup"), Data: []string{tinyText(t)}, Steps: 8}
 	o.Out = filepath.Join(t.TempDir(), "whole")
@@ -101,7 +102,7 @@ func TestMoreSteps(t *testing.T) {
 	}
 }
 
-// refused makes sure that resuming with options is a *run.UsageError that says what is wrong, and changes nothing.
+// refused checks that resuming with options is a *run.UsageError or *config.Error with the text want, and changes no file.
 func refused(t *testing.T, dir, want string, o run.ResumeOptions) {
 	t.Helper()
 	before := tree(t, dir)
@@ -116,8 +117,8 @@ func refused(t *testing.T, dir, want string, o run.ResumeOptions) {
 	}
 }
 
-// TestFewerSteps gives runs that were stopped in the middle, and then the same when they are finished, other numbers of
-// steps: fewer than they have made are refused, as many end them there, and their configuration says so.
+// TestFewerSteps resumes a stopped run, and then a finished one, with other numbers of steps. Fewer steps than are made are
+// refused. As many as are made end the run there.
 func TestFewerSteps(t *testing.T) {
 	o := run.Options{Kind: run.AR, Set: tinyAR, Data: []string{tinyText(t)}, Steps: 8, Out: filepath.Join(t.TempDir(), "run")}
 	if out := trainTo(t, 1, 4, o); out.Finished || out.Steps != 4 {
@@ -145,12 +146,12 @@ func TestFewerSteps(t *testing.T) {
 	}
 }
 
-// tree returns the files of a directory with what is in them.
+// tree returns the contents of all files in a directory, by path.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err != nil || e.IsDir() || e.Name() == ".lock" { // the lock names the process
+		if err != nil || e.IsDir() || e.Name() == ".lock" { // the lock contains the id of the process
 			return err
 		}
 		data, err := os.ReadFile(path)
@@ -166,7 +167,8 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// TestWhatDoesNotMatter trains with other intervals of measuring, logging and saving, and other numbers of threads.
+// TestWhatDoesNotMatter checks that the intervals of measuring, logging and saving and the number of threads do not change the
+// weights.
 func TestWhatDoesNotMatter(t *testing.T) {
 	all := variants(t)
 	for _, kind := range []string{"ae", "lm token loss", "ar"} {
@@ -185,7 +187,8 @@ func TestWhatDoesNotMatter(t *testing.T) {
 	}
 }
 
-// TestKilledBeforeFirstCheckpoint leaves a run as a kill does that strikes before anything is saved.
+// TestKilledBeforeFirstCheckpoint removes all checkpoints of a run, as if it had been killed before the first one. Resuming it
+// must give the same run.
 func TestKilledBeforeFirstCheckpoint(t *testing.T) {
 	for name, o := range variants(t) {
 		o.Steps, o.Out = 3, filepath.Join(t.TempDir(), "whole")
@@ -200,7 +203,7 @@ func TestKilledBeforeFirstCheckpoint(t *testing.T) {
 		trainTo(t, 2, 0, o)
 		sameCheckpoint(t, name, checkpointOf(t, o.Out, 3), whole)
 		if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
-			t.Errorf("%s: metrics of the run that began again (+) differ:\n%s", name, d)
+			t.Errorf("%s: metrics of the run that started again (+) differ:\n%s", name, d)
 		}
 	}
 }

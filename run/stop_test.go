@@ -18,15 +18,15 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// TestStoppedWhileMeasuring: the measurement that was cut short is made when the run is resumed, in the middle as at
-// the end.
+// TestStoppedWhileMeasuring stops a run during a measurement, in the middle and at the end. Resuming must repeat the
+// measurement.
 func TestStoppedWhileMeasuring(t *testing.T) {
 	o := run.Options{Kind: run.AR, Set: tinyAR, Data: []string{tinyText(t)}, Steps: 6, Out: filepath.Join(t.TempDir(), "whole")}
 	trainTo(t, 1, 0, o)
 	whole, metrics := checkpointOf(t, o.Out, 6), metricsOf(t, o.Out)
 	o.Out = filepath.Join(t.TempDir(), "stopped")
 	tr, err := run.Create(t.Context(), engine(t, 1), o)
-	for _, steps := range []int{2, 6} { // where the measurements that are cut short are
+	for _, steps := range []int{2, 6} { // steps after which the measurement is stopped
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestStoppedWhileMeasuring(t *testing.T) {
 		}
 	}
 	if out := trainTo(t, 1, 0, o); !out.Finished || len(out.Measured) == 0 {
-		t.Errorf("the last measurement is not made up for: %+v", out)
+		t.Errorf("the last measurement was not repeated: %+v", out)
 	}
 	sameCheckpoint(t, "stopped while measuring", checkpointOf(t, o.Out, 6), whole)
 	if d := cmp.Diff(metrics, metricsOf(t, o.Out)); d != "" {
@@ -56,7 +56,7 @@ func TestStoppedWhileMeasuring(t *testing.T) {
 	}
 }
 
-// endsAfter is a context that ends when it has been asked so many times whether it has.
+// endsAfter is a context that ends after left calls of Err.
 type endsAfter struct {
 	context.Context
 	left int
@@ -69,7 +69,7 @@ func (c *endsAfter) Err() error {
 	return nil
 }
 
-// TestStoppedInStep: a step of many batches that is cut short was not made, and is made when the run is resumed.
+// TestStoppedInStep stops a run between the batches of a step. The step must not count, and resuming must make it again.
 func TestStoppedInStep(t *testing.T) {
 	o := run.Options{Kind: run.AR, Set: append(slices.Clone(tinyAR), "gradient_accumulation_steps=5"), Data: []string{tinyText(t)}, Steps: 4, Out: filepath.Join(t.TempDir(), "whole")}
 	trainTo(t, 1, 0, o)
@@ -83,7 +83,7 @@ func TestStoppedInStep(t *testing.T) {
 		before := tr.Loop.Trainer.Steps()
 		out, err2 := tr.Do(&endsAfter{t.Context(), n})
 		if err = errors.Join(err2, tr.Close()); err != nil || out.Finished || out.Steps > before+1 {
-			t.Fatalf("stopped after %d questions: %+v, %v", n, out, err)
+			t.Fatalf("stopped after %d calls of Err: %+v, %v", n, out, err)
 		}
 		tr, _, err = run.Resume(t.Context(), engine(t, 1), o.Out, run.ResumeOptions{})
 	}
@@ -99,7 +99,7 @@ func TestStoppedInStep(t *testing.T) {
 	}
 }
 
-// trainerState is the trainer's part of state.json.
+// trainerState is a part of the trainer's state in state.json.
 type trainerState struct {
 	Decisions []train.Decision
 	Seconds   float64
@@ -124,7 +124,8 @@ func decisionLines(t *testing.T, dir string) []string {
 	return slices.DeleteFunc(metricsOf(t, dir), func(line string) bool { return !strings.Contains(line, "decided_steps") })
 }
 
-// TestMinutes trains by the clock: what it decides stands in metrics and checkpoint, and resuming follows it.
+// TestMinutes trains for a number of minutes. The number of steps that the clock decides is recorded in metrics and checkpoint,
+// and resuming follows it.
 func TestMinutes(t *testing.T) {
 	o := run.Options{Kind: run.AE, Set: append(slices.Clone(tinyAE), "eval_steps=0", "save_steps=0"), Data: []string{tinyText(t)},
 		Minutes: .4 / 60, Out: filepath.Join(t.TempDir(), "run")}
@@ -146,7 +147,7 @@ func TestMinutes(t *testing.T) {
 		t.Fatalf("decided on %d steps, %v", decided, err)
 	}
 	if out.Finished {
-		t.Skipf("the decision was to make the %d steps that were made", decided)
+		t.Skipf("the run finished with the decision, after %d steps", decided)
 	}
 	state := stateOf(t, o.Out, out.Steps)
 	if len(state.Decisions) != 1 || state.Decisions[0].Total != decided || state.Decisions[0].Step != out.Steps-1 {
@@ -164,21 +165,22 @@ func TestMinutes(t *testing.T) {
 	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
 		t.Errorf("resuming the finished run changed it:\n%s", d)
 	}
-	o.Steps = decided // no more than it has made: it stays a run of minutes
+	o.Steps = decided // as many as are made: the run is still limited by minutes
 	if again := trainTo(t, 1, 0, o); !again.Finished || again.Steps != decided {
-		t.Errorf("%d steps asked for: %+v", o.Steps, again)
+		t.Errorf("resumed to %d steps: %+v", o.Steps, again)
 	}
 	refused(t, o.Out, "want more than", run.ResumeOptions{Steps: decided - 1})
 	if d := cmp.Diff(before, tree(t, o.Out)); d != "" {
-		t.Errorf("asking the finished run for no more steps changed it:\n%s", d)
+		t.Errorf("resuming the finished run to as many steps changed it:\n%s", d)
 	}
 	o.Steps = decided + 3
 	if more := trainTo(t, 1, 0, o); !more.Finished || more.Steps != decided+3 {
-		t.Errorf("%d steps asked for: %+v", decided+3, more)
+		t.Errorf("resumed to %d steps: %+v", decided+3, more)
 	}
 }
 
-// TestMinutesAndSteps: where both are given, what comes first ends the run, and it stays ended.
+// TestMinutesAndSteps checks a run configured with both limits: the first that is reached ends it, and resuming it changes
+// nothing.
 func TestMinutesAndSteps(t *testing.T) {
 	o := run.Options{Kind: run.AE, Set: append(slices.Clone(tinyAE), "eval_steps=0", "save_steps=0", "max_minutes=0.003", "max_steps=1000000"),
 		Data: []string{tinyText(t)}, Out: filepath.Join(t.TempDir(), "run")}
@@ -195,7 +197,7 @@ func TestMinutesAndSteps(t *testing.T) {
 	}
 }
 
-// TestFailedStep: what is saved when a step fails stands before its batch, so that trying again is the same step.
+// TestFailedStep checks that a step that fails is not counted: resuming makes it again with the same batch.
 func TestFailedStep(t *testing.T) {
 	o := run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 4, Out: filepath.Join(t.TempDir(), "whole")}
 	trainTo(t, 1, 0, o)
@@ -215,7 +217,7 @@ func TestFailedStep(t *testing.T) {
 	sameCheckpoint(t, "after a failed step", checkpointOf(t, o.Out, 4), whole)
 }
 
-// failAt makes the n-th call fail.
+// failAt returns do with its n-th call replaced by an error.
 func failAt[P, B any](n int, do func(P, B) error, err error) func(P, B) error {
 	return func(p P, b B) error {
 		if n--; n == 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// fieldText writes the tiny text as JSON lines under content, with a line that has none.
+// fieldText writes the tiny text as JSON lines with the field content, and a second line whose field is null.
 func fieldText(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(tinyText(t))
@@ -35,7 +35,7 @@ func fieldText(t *testing.T) string {
 	return path
 }
 
-// edit changes a run's config.json.
+// edit changes the keys of a run's config.json.
 func edit(t *testing.T, dir string, change func(keys map[string]any)) {
 	t.Helper()
 	path := filepath.Join(dir, "config.json")
@@ -56,7 +56,7 @@ func edit(t *testing.T, dir string, change func(keys map[string]any)) {
 	}
 }
 
-// TestField: a run remembers which field its text was in, and is the run of the same text from a plain file.
+// TestField checks that a run records the field of its text, and measures the same as a run on that text in a plain file.
 func TestField(t *testing.T) {
 	plain := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "plain"), Set: tinyAE, Data: []string{tinyText(t)}, Steps: 4}
 	field := plain
@@ -90,7 +90,7 @@ func TestField(t *testing.T) {
 	}
 }
 
-// TestFileWithoutField: a config.json older than the key is valid, and means the field text.
+// TestFileWithoutField checks that a config.json from before the keys field and from_memory is valid.
 func TestFileWithoutField(t *testing.T) {
 	o := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "run"), Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2}
 	trainTo(t, 1, 0, o)
@@ -110,7 +110,8 @@ func TestFileWithoutField(t *testing.T) {
 	}
 }
 
-// TestFromMemory: a run whose text was in memory says so where its text is needed, and is measured on other text.
+// TestFromMemory checks that a run trained on text from memory says so when it needs that text, and can be measured on other
+// text.
 func TestFromMemory(t *testing.T) {
 	o := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "run"), Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2}
 	trainTo(t, 1, 0, o)
@@ -132,7 +133,8 @@ func TestFromMemory(t *testing.T) {
 	}
 }
 
-// TestStandardInput: it is measured on, here the held-out part of the text that the run knows, and not trained on.
+// TestStandardInput checks that standard input is refused for training but can be measured. Here it is the text that the run was
+// trained on, so the held-out part is measured.
 func TestStandardInput(t *testing.T) {
 	text := tinyText(t)
 	o := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "run"), Set: tinyAE, Data: []string{"-"}, Steps: 2}

@@ -17,7 +17,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// tinyText writes a few kilobytes of words, the same every time.
+// tinyText writes a file of a few kilobytes of words. They are the same every time.
 func tinyText(t testing.TB) string {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -34,12 +34,12 @@ func tinyText(t testing.TB) string {
 	return path
 }
 
-// Settings that make steps of a millisecond.
+// Settings of models so small that a step takes about a millisecond.
 var (
 	tinyAE = []string{"hidden_size=16", "intermediate_size=24", "latent_size=8", "block_size=16", "batch_size=2", "eval_blocks=2",
 		"warmup_steps=2", "logging_steps=1", "eval_steps=2", "save_steps=3"}
-	tinyLM = append(slices.Clone(tinyLanguage), "noise_size=6", "target_samples=4") // of the energy head
-	// tinyLanguage are those of a language model with any head.
+	tinyLM = append(slices.Clone(tinyLanguage), "noise_size=6", "target_samples=4") // with the energy head
+	// tinyLanguage are the settings of a language model with any head.
 	tinyLanguage = []string{"hidden_size=16", "intermediate_size=24", "num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1",
 		"num_samples=2", "block_size=32", "batch_size=2", "eval_blocks=2",
 		"warmup_steps=2", "logging_steps=1", "eval_steps=2", "save_steps=3"}
@@ -54,7 +54,7 @@ func engine(t testing.TB, threads int) *cpu.Engine {
 	return eng
 }
 
-// trainTo creates a run, or resumes it where o.Out is one, and trains until so many steps are made.
+// trainTo creates a run, or resumes it if o.Out is one, and trains as stopAfter does.
 func trainTo(t testing.TB, threads, stopAt int, o run.Options) train.Outcome {
 	t.Helper()
 	var (
@@ -72,7 +72,7 @@ func trainTo(t testing.TB, threads, stopAt int, o run.Options) train.Outcome {
 	return stopAfter(t, stopAt, tr)
 }
 
-// stopAfter trains until so many steps are made, 0 for to the end, and closes the run.
+// stopAfter trains until stopAt steps are made, or to the end if stopAt is 0, and closes the run.
 func stopAfter(t testing.TB, stopAt int, tr *run.Training) train.Outcome {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -92,7 +92,7 @@ func stopAfter(t testing.TB, stopAt int, tr *run.Training) train.Outcome {
 	return out
 }
 
-// checkpointOf returns what is in the checkpoint of a step, without the trainer's clock.
+// checkpointOf returns the files of weights and moments in the checkpoint of a step.
 func checkpointOf(t testing.TB, dir string, step int) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -118,7 +118,7 @@ func sameCheckpoint(t testing.TB, what string, got, want map[string]string) {
 	}
 }
 
-// metricsOf returns the lines of metrics.jsonl without what the clock said.
+// metricsOf returns the lines of metrics.jsonl without times and speeds.
 func metricsOf(t testing.TB, dir string) []string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl"))

@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// announce says what a training works on, before it begins.
+// announce prints the text and the size of the model before a training begins.
 func announce(w io.Writer, t *run.Training, eng *cpu.Engine) error {
 	cost, err := t.Cost(0)
 	if err != nil {
@@ -32,7 +32,7 @@ func announce(w io.Writer, t *run.Training, eng *cpu.Engine) error {
 	return nil
 }
 
-// textOf names what is trained on, and says where that comes from if nobody named it.
+// textOf names the training text. If the user did not name it, textOf adds where it comes from.
 func textOf(t *run.Training) string {
 	source := t.Source()
 	source.Paths = slices.Clone(source.Paths)
@@ -44,12 +44,12 @@ func textOf(t *run.Training) string {
 	case t.TextFrom != "":
 		text += " (the text of its autoencoder " + t.TextFrom + ")"
 	case len(source.Paths) == 0 && !source.Memory:
-		text += " (--data names another text)"
+		text += " (choose another text with --data)"
 	}
 	return text
 }
 
-// near is a path from the working directory, where that is shorter.
+// near returns the path relative to the working directory if that is shorter.
 func near(path string) string {
 	here, err := os.Getwd()
 	if err != nil {
@@ -61,12 +61,12 @@ func near(path string) string {
 	return path
 }
 
-// amountOf says how much text a part has.
+// amountOf describes the size of a part of a text.
 func amountOf(p *corpus.Part) string {
 	return plural.Count(p.Documents(), "document") + ", " + plural.Count(p.Tokens(), "token")
 }
 
-// conclude says what came of a training, and what can be done with it.
+// conclude prints the results of a training and the commands that can follow.
 func conclude(w io.Writer, t *run.Training, out train.Outcome) {
 	fmt.Fprintf(w, "%s: %s in %s\n", t.Dir, plural.Count(out.Steps, "step"), seconds(out.Seconds))
 	for _, m := range out.Measured {
@@ -82,17 +82,18 @@ func conclude(w io.Writer, t *run.Training, out train.Outcome) {
 	}
 }
 
-// next are commands for a run that is trained.
+// next returns commands that can follow the training of a run.
 func next(t *run.Training, steps int) [][]string {
 	list := [][]string{{"generate", t.Dir, "--prompt", "The "}}
 	if t.Kind == run.AE {
-		list = [][]string{{"train", "lm", "--ae", t.Dir, "--out", over(t.Dir)}}
+		list = [][]string{{"train", "lm", "--ae", t.Dir, "--out", languageModelDir(t.Dir)}}
 	}
 	return append(list, []string{"eval", t.Dir}, []string{"train", "--resume", t.Dir, "--steps", strconv.Itoa(2 * steps)})
 }
 
-// over names a run of a language model over the autoencoder in dir: one that is not there yet, beside it.
-func over(dir string) string {
+// languageModelDir proposes a run directory for a language model on the autoencoder in dir. It is in the same parent
+// directory and does not exist yet.
+func languageModelDir(dir string) string {
 	dir = filepath.Clean(dir)
 	parent, base := filepath.Dir(dir), filepath.Base(dir)
 	switch before, ok := strings.CutSuffix(base, "-ae"); {

@@ -26,7 +26,7 @@ func shellWords(line string) []string {
 	return words
 }
 
-// nextCommands returns the commands that stand behind "Next:", without the program's name.
+// nextCommands returns the commands listed after "Next:", without the program's name.
 func nextCommands(t *testing.T, out string) [][]string {
 	t.Helper()
 	_, after, ok := strings.Cut(out, "\nNext:\n")
@@ -37,21 +37,21 @@ func nextCommands(t *testing.T, out string) [][]string {
 	for line := range strings.Lines(after) {
 		args, ok := strings.CutPrefix(line, "  "+program()+" ")
 		if !ok {
-			t.Fatalf("%q is no command", line)
+			t.Fatalf("%q is not a command", line)
 		}
 		all = append(all, shellWords(args))
 	}
 	return all
 }
 
-// TestTrainingSays: before its first step a training says what it works on, in numbers that other commands give too; after
-// its last it names commands that work.
+// TestTrainingSays checks the output of a training. Before the first step it prints sizes of text and model, the same that other
+// commands print. After the last step it names commands that work.
 func TestTrainingSays(t *testing.T) {
 	r, work := tinyRuns(t), t.TempDir()
 	for _, c := range []struct {
 		kind, name string
 		more       []string
-		verbs      []string // of the commands in the end
+		verbs      []string // of the commands named at the end
 	}{
 		{"ae", "an autoencoder", nil, []string{"train", "eval", "train"}},
 		{"lm", "a language model", []string{"--ae", r.ae}, []string{"generate", "eval", "train"}},
@@ -82,7 +82,7 @@ func TestTrainingSays(t *testing.T) {
 			if !slices.Contains(args, dir) {
 				t.Errorf("%s: the run is not in %q", c.kind, args)
 			}
-			if args[0] == "train" && args[1] == "lm" { // as it is, it takes an hour
+			if args[0] == "train" && args[1] == "lm" { // with the default settings it takes an hour
 				args = append(args, "--steps", "1", "--set", "hidden_size=16", "--set", "num_attention_heads=2", "--set", "num_key_value_heads=2", "--set", "block_size=32", "--set", "batch_size=1")
 			}
 			must(t, args...)
@@ -91,19 +91,19 @@ func TestTrainingSays(t *testing.T) {
 			t.Errorf("%s: next are %v, want %v", c.kind, verbs, c.verbs)
 		}
 		if again := must(t, "train", "--resume", dir).out; strings.Contains(again, "training ") || !strings.Contains(again, "is finished after 4 steps") {
-			t.Errorf("%s: of a run that is finished it says\n%s", c.kind, again)
+			t.Errorf("%s: resuming a finished run prints\n%s", c.kind, again)
 		}
 	}
 }
 
-// withoutData are the arguments of a training that is not told its text.
+// withoutData returns the arguments of a training without --data.
 func withoutData(kind, out string, more ...string) []string {
 	args := trainTiny(kind, out, "TEXT", append(more, "--steps", "1")...)
 	i := slices.Index(args, "--data")
 	return slices.Delete(args, i, i+2)
 }
 
-// data returns what a run says it was trained on, as absolute paths.
+// data returns the absolute paths of the text that a run was trained on.
 func data(t *testing.T, dir string) []string {
 	t.Helper()
 	m, err := run.Describe(dir, true)
@@ -113,7 +113,7 @@ func data(t *testing.T, dir string) []string {
 	return m.Data
 }
 
-// TestTextOfAutoencoder: a language model that is not told its text has its autoencoder's, and says so.
+// TestTextOfAutoencoder checks that a language model without --data trains on its autoencoder's text, and says so.
 func TestTextOfAutoencoder(t *testing.T) {
 	r, work := tinyRuns(t), t.TempDir()
 	lm := filepath.Join(work, "lm")
@@ -126,7 +126,7 @@ func TestTextOfAutoencoder(t *testing.T) {
 	}
 	must(t, "train", "--resume", lm, "--steps", "2")
 
-	// What holds the text belongs to it.
+	// The field is a part of the autoencoder's text.
 	lines, _ := jsonText(t)
 	ae, lm := filepath.Join(work, "field-ae"), filepath.Join(work, "field-lm")
 	must(t, trainTiny("ae", ae, lines, "--field", "meta.content", "--steps", "1")...)
@@ -137,10 +137,11 @@ func TestTextOfAutoencoder(t *testing.T) {
 	if got.status != exitUsage {
 		t.Errorf("want status 2: %v", got)
 	}
-	checkSentence(t, got, "give --data with it")
+	checkSentence(t, got, "add --data, or leave out --field")
 }
 
-// TestTextOfBook: without --data it is the book, which is said, and so it is over an autoencoder of the book.
+// TestTextOfBook checks that without --data the text is the embedded book, which the output says. So it is for a language model
+// whose autoencoder was trained on the book.
 func TestTextOfBook(t *testing.T) {
 	work := t.TempDir()
 	ae, lm, ar := filepath.Join(work, "ae"), filepath.Join(work, "lm"), filepath.Join(work, "ar")
@@ -152,7 +153,7 @@ func TestTextOfBook(t *testing.T) {
 	} {
 		first, _, _ := strings.Cut(must(t, c.args...).out, "\n")
 		if !strings.Contains(first, "the embedded book") || !strings.Contains(first, c.more) {
-			t.Errorf("of the book it says %q", first)
+			t.Errorf("without --data it prints %q", first)
 		}
 		if of := data(t, c.dir); len(of) > 0 {
 			t.Errorf("%s was trained on %v", c.dir, of)
@@ -160,8 +161,8 @@ func TestTextOfBook(t *testing.T) {
 	}
 }
 
-// TestNoTextOfAutoencoder: where the autoencoder's text is not there any more, or never was, one sentence asks for --data,
-// and nothing is made; with --data it trains.
+// TestNoTextOfAutoencoder checks a language model whose autoencoder's text does not exist any more, or is not known. One sentence
+// asks for --data, and no directory is made. With --data it trains.
 func TestNoTextOfAutoencoder(t *testing.T) {
 	r, work := tinyRuns(t), t.TempDir()
 	exported, imported := filepath.Join(work, "exported"), filepath.Join(work, "imported")
@@ -209,16 +210,16 @@ func TestNoTextOfAutoencoder(t *testing.T) {
 	}
 }
 
-// TestOver: the run that is proposed is not there yet.
-func TestOver(t *testing.T) {
+// TestLanguageModelDir checks that the proposed run directory does not exist yet.
+func TestLanguageModelDir(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, name := range []string{"ae", "q-ae", "m"} {
 		want := map[string]string{"ae": "lm", "q-ae": "q-lm", "m": "m-lm"}[name]
 		for _, suffix := range []string{"", "-2", "-3"} {
-			got := over(at(name))
+			got := languageModelDir(at(name))
 			if got != at(want+suffix) {
-				t.Errorf("over %s: %s", name, got)
+				t.Errorf("for %s: %s", name, got)
 			}
 			if err := os.Mkdir(got, 0o777); err != nil {
 				t.Fatal(err)

@@ -15,14 +15,14 @@ type badCase struct {
 	args []string
 }
 
-// badInput is what commands can be given by mistake: beside good runs, files that are none of what they should be.
+// badInput has good runs, and files that are wrong input for commands.
 type badInput struct {
 	runs
-	work, gone                                                              string // the directory they run in, and a file it has not
+	work, gone                                                              string // the working directory, and a file that does not exist
 	empty, noText, short, badJSON, unknown, jsonl, zeros, parquet, prepared string
 }
 
-// TestBadInput: one clear sentence, status 2, nothing written.
+// TestBadInput checks that every mistake gives one clear sentence and status 2, and that nothing is written.
 func TestBadInput(t *testing.T) {
 	work := t.TempDir()
 	b := badInput{
@@ -55,7 +55,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// training are mistakes of calm train.
+// training lists mistakes with calm train.
 func (b badInput) training() []badCase {
 	return []badCase{
 		{"empty file", "--data", trainTiny("ae", "x", b.empty)},
@@ -75,53 +75,53 @@ func (b badInput) training() []badCase {
 		{"no such preset", "no preset", trainTiny("ae", "x", b.text, "--preset", "big")},
 		{"lm without ae", "needs an autoencoder", trainTiny("lm", "x", b.text)},
 		{"lm with a tokenizer", "--tokenizer", trainTiny("lm", "x", b.text, "--ae", b.ae, "--tokenizer", "bytes")},
-		{"ae that is none", "not an autoencoder", trainTiny("lm", "x", b.text, "--ae", b.lm)},
+		{"ae of another kind", "not an autoencoder", trainTiny("lm", "x", b.text, "--ae", b.lm)},
 		{"ae that is no run", "not a run", trainTiny("lm", "x", b.text, "--ae", b.work)},
 		{"ae for an ae", "--ae", trainTiny("ae", "x", b.text, "--ae", b.ae)},
 		{"other patches than its autoencoder", "patch_size", trainTiny("lm", "x", b.text, "--ae", b.ae, "--set", "patch_size=2")},
 		{"tokenizer that is missing", "--tokenizer", trainTiny("ae", "x", b.text, "--tokenizer", b.gone)},
-		{"tokenizer that is none", "--tokenizer", trainTiny("ae", "x", b.text, "--tokenizer", b.badJSON)},
-		{"llama tokenizer that is none", "--tokenizer", trainTiny("ae", "x", b.text, "--tokenizer", "llama3:"+b.badJSON)},
+		{"invalid tokenizer", "--tokenizer", trainTiny("ae", "x", b.text, "--tokenizer", b.badJSON)},
+		{"invalid llama tokenizer", "--tokenizer", trainTiny("ae", "x", b.text, "--tokenizer", "llama3:"+b.badJSON)},
 		{"run that exists", "is in the way", trainTiny("ae", b.ae, b.text)},
 		{"directory with other files", "is in the way", trainTiny("ae", filepath.Dir(b.text), b.text)},
-		{"file where the run is to be", "is in the way", trainTiny("ae", b.text, b.text)},
-		{"kind that is none", "want ae, lm or ar", trainTiny("vae", "x", b.text)},
+		{"file in place of the run", "is in the way", trainTiny("ae", b.text, b.text)},
+		{"unknown kind", "want ae, lm or ar", trainTiny("vae", "x", b.text)},
 		{"no kind", "train takes", []string{"train", "--out", "x"}},
 		{"no directory", "--out", []string{"train", "ae"}},
 		{"negative steps", "--steps", trainTiny("ae", "x", b.text, "--steps", "-1")},
 		{"negative minutes", "--minutes", trainTiny("ae", "x", b.text, "--minutes", "-1")},
-		{"minutes that are none", "--minutes", trainTiny("ae", "x", b.text, "--minutes", "nan")},
+		{"minutes that are not a number", "--minutes", trainTiny("ae", "x", b.text, "--minutes", "nan")},
 		{"endless minutes", "--minutes", trainTiny("ae", "x", b.text, "--minutes", "inf")},
 		{"negative threads", "--threads", trainTiny("ae", "x", b.text, "--threads", "-1")},
 		{"resume nothing", "not a run", []string{"train", "--resume", b.gone}},
 		{"resume with another seed", "--resume", []string{"train", "--resume", b.ae, "--seed", "3"}},
 		{"resume with settings", "--resume", []string{"train", "--resume", b.ae, "--set", "seed=3"}},
-		{"head that is none", "model_type", trainTiny("lm", "x", b.text, "--ae", b.ae, "--set", "model_type=gan")},
+		{"unknown head", "model_type", trainTiny("lm", "x", b.text, "--ae", b.ae, "--set", "model_type=gan")},
 		{"one step of diffusion", "sampling_steps", trainTiny("lm", "x", b.text, "--ae", b.ae, "--set", "model_type=diffusion", "--set", "sampling_steps=1")},
 		{"unknown flag", "--stepz", []string{"train", "--stepz", "3"}},
-		{"flag that is no number", "--steps", []string{"train", "ae", "--steps", "many"}},
+		{"flag that is not a number", "--steps", []string{"train", "ae", "--steps", "many"}},
 	}
 }
 
-// measuring are mistakes of calm eval.
+// measuring lists mistakes with calm eval.
 func (b badInput) measuring() []badCase {
 	return []badCase{
-		{"a key that is not of inference", "can be set", []string{"eval", b.lm, "--set", "hidden_size=3"}},
+		{"a key of training", "can be set", []string{"eval", b.lm, "--set", "hidden_size=3"}},
 		{"no run", "not a run", []string{"eval", b.gone}},
 		{"two runs", "one run directory", []string{"eval", b.ae, b.lm}},
 		{"one sample", "--samples", []string{"eval", b.lm, "--samples", "1"}},
-		{"noise that is none", "--noise", []string{"eval", b.ae, "--noise", "0.1,loud"}},
-		{"windows that are none", "--windows", []string{"eval", b.lm, "--windows", "some"}},
+		{"noise that is not a number", "--noise", []string{"eval", b.ae, "--noise", "0.1,loud"}},
+		{"unknown windows", "--windows", []string{"eval", b.lm, "--windows", "some"}},
 		{"blocks without a position", "too short", []string{"eval", b.ar, "--block", "4"}},
 		{"negative noise", "--noise", []string{"eval", b.ae, "--noise", "-1"}},
-		{"block that is no patches", "block", []string{"eval", b.lm, "--block", "30"}},
+		{"block of a fraction of patches", "block", []string{"eval", b.lm, "--block", "30"}},
 		{"negative block", "--block", []string{"eval", b.lm, "--block", "-4"}},
 		{"missing text to measure", "gone.txt", []string{"eval", b.lm, "--data", b.gone}},
 		{"short text to measure", "not enough text", []string{"eval", b.lm, "--data", b.short}},
 		{"empty text to measure", "--data", []string{"eval", b.lm, "--data", b.empty}},
-		{"steps of an energy head", "no keys that can be set anew", []string{"eval", b.lm, "--set", "sampling_steps=4"}},
+		{"steps of an energy head", "no keys that can be set", []string{"eval", b.lm, "--set", "sampling_steps=4"}},
 		{"steps of a baseline", "only language models", []string{"eval", b.ar, "--set", "sampling_steps=4"}},
-		{"a step of an energy head", "no keys that can be set anew", []string{"eval", b.lm, "--set", "sampling_steps=0"}},
+		{"a step of an energy head", "no keys that can be set", []string{"eval", b.lm, "--set", "sampling_steps=0"}},
 		{"samples of an autoencoder", "--samples", []string{"eval", b.ae, "--samples", "4"}},
 		{"samples of the baseline", "--samples", []string{"eval", b.ar, "--samples", "8"}},
 		{"noise of a language model", "--noise", []string{"eval", b.lm, "--noise", "0.1,0.3"}},
@@ -132,18 +132,18 @@ func (b badInput) measuring() []badCase {
 	}
 }
 
-// writing are mistakes of calm generate.
+// writing lists mistakes with calm generate, and absurd numbers of several commands.
 func (b badInput) writing() []badCase {
 	return []badCase{
-		{"a format there is not", "dtype", []string{"generate", b.lm, "--set", "dtype=float16"}},
+		{"unknown format", "dtype", []string{"generate", b.lm, "--set", "dtype=float16"}},
 		{"generate with an autoencoder", "autoencoder", []string{"generate", b.ae}},
 		{"prompt too long", "shorten it", []string{"generate", b.lm, "--prompt", strings.Repeat("long ", 20)}},
 		{"prompt too long for the baseline", "shorten it", []string{"generate", b.ar, "--prompt", strings.Repeat("long ", 20)}},
 		{"temperature below 0", "--temperature", []string{"generate", b.lm, "--temperature", "-0.1"}},
 		{"temperature 0 without bias", "use the prefix sampler", []string{"generate", b.lm, "--temperature", "0", "--sampler", "exact"}},
 		{"temperature above 1", "--temperature", []string{"generate", b.lm, "--temperature", "1.1"}},
-		{"temperature that is none", "--temperature", []string{"generate", b.lm, "--temperature", "nan"}},
-		{"sampler that is none", "sampler", []string{"generate", b.lm, "--sampler", "greedy"}},
+		{"temperature that is not a number", "--temperature", []string{"generate", b.lm, "--temperature", "nan"}},
+		{"unknown sampler", "sampler", []string{"generate", b.lm, "--sampler", "greedy"}},
 		{"negative draws", "draws", []string{"generate", b.lm, "--draws", "-1"}},
 		{"negative tokens", "max", []string{"generate", b.lm, "--max-tokens", "-1"}},
 		{"negative threads to write", "--threads", []string{"generate", b.lm, "--threads", "-2"}},
@@ -155,9 +155,9 @@ func (b badInput) writing() []badCase {
 		{"absurd prompt", "--prompt", []string{"bench", "generate", "--prompt", "9223372036854775807"}},
 		{"absurd threads to measure", "--threads", []string{"bench", "gemm", "--threads", "100000000"}},
 		{"absurd context", "--context", []string{"info", "--preset", "calm-m", "--context", "9223372036854775807"}},
-		{"solver that is none", "solver", []string{"generate", b.lm, "--set", "solver=magic"}},
-		{"other keys of a trained model", "only dtype, sampling_steps, solver", []string{"generate", b.lm, "--set", "beta=.5"}},
-		{"solver of an energy head", "no keys that can be set anew", []string{"generate", b.lm, "--set", "solver=euler"}},
+		{"unknown solver", "solver", []string{"generate", b.lm, "--set", "solver=magic"}},
+		{"other keys of a trained model", "only these keys can be set: dtype, sampling_steps, solver", []string{"generate", b.lm, "--set", "beta=.5"}},
+		{"solver of an energy head", "no keys that can be set", []string{"generate", b.lm, "--set", "solver=euler"}},
 		{"draws at temperature 1", "one draw", []string{"generate", b.lm, "--draws", "50"}},
 		{"batch sampler at temperature 1", "below 1", []string{"generate", b.lm, "--sampler", "batch"}},
 		{"fewer draws than 1/T", "at least 2 draws", []string{"generate", b.lm, "--temperature", "0.5", "--sampler", "exact", "--draws", "1"}},
@@ -166,10 +166,10 @@ func (b badInput) writing() []badCase {
 	}
 }
 
-// others are mistakes of the other commands.
+// others lists mistakes with the other commands.
 func (b badInput) others() []badCase {
 	return []badCase{
-		{"a format of what is described", "is for eval, generate", []string{"info", b.lm, "--set", "dtype=bfloat16"}},
+		{"dtype of info", "can be set with eval, generate", []string{"info", b.lm, "--set", "dtype=bfloat16"}},
 		{"no run to show", "not a run", []string{"info", b.gone}},
 		{"unknown command", `"trian"`, []string{"trian"}},
 		{"unknown command below", `"trian"`, []string{"tokenizer", "trian"}},
@@ -179,8 +179,8 @@ func (b badInput) others() []badCase {
 		{"quickstart with steps below 1", "--steps", []string{"quickstart", "--steps", "3,0"}},
 		{"quickstart without time", "--minutes", []string{"quickstart", "--minutes", "0"}},
 		{"quickstart with both", "not both", []string{"quickstart", "--steps", "3,3", "--minutes", "1"}},
-		{"quickstart where something is", "is there already", []string{"quickstart", "--steps", "3,3", "--out", b.lm}},
-		{"quickstart with figures nowhere", "--json", []string{"quickstart", "--steps", "3,3", "--json", "no/such/file"}},
+		{"quickstart with a taken directory", "is there already", []string{"quickstart", "--steps", "3,3", "--out", b.lm}},
+		{"quickstart with a missing directory", "--json", []string{"quickstart", "--steps", "3,3", "--json", "no/such/file"}},
 		{"tokenizer without file", "--out", []string{"tokenizer", "train"}},
 		{"tokenizer of missing text", "gone.txt", []string{"tokenizer", "train", "--out", "t.json", "--data", b.gone}},
 		{"tokenizer too small", "vocab", []string{"tokenizer", "train", "--out", "t.json", "--data", b.text, "--vocab", "3"}},

@@ -13,13 +13,13 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// benchFlags are what all measurements share.
+// benchFlags are the flags of all measurements.
 type benchFlags struct {
 	threads int
 	isa     string
 	seconds float64
 	asJSON  bool
-	quick   bool // of all
+	quick   bool // only for bench all
 }
 
 func newBench() *cobra.Command {
@@ -27,9 +27,9 @@ func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench [gemm|train|generate|brier|tokenizer|all]",
 		Short: "Measure speed: matrix products, training steps, generation, BrierLM, tokenizers",
-		Long: `Measure how fast calm is on this machine. Beside each rate stands the highest that the machine reaches (multiply-adds on
-registers, or reading memory), measured in turns with it on the same number of threads. Times are medians. Without a
-name, or with all, calm measures a little of everything, in about half a minute.`,
+		Long: `Measure how fast calm is on this machine. Each rate is shown with the machine's peak: its highest rate of multiply-adds, or
+of reading memory. The peak is measured alternately with the rate, on the same number of threads. Times are medians.
+Without a name, or with all, calm measures a little of everything, in about half a minute.`,
 		Example: `  calm bench
   calm bench train --preset lm-bytes --profile
   calm bench gemm --threads 2 --json`,
@@ -43,9 +43,9 @@ name, or with all, calm measures a little of everything, in about half a minute.
 	}
 	fl := cmd.PersistentFlags()
 	fl.IntVar(&f.threads, "threads", 0, "compute on `N` threads; 0 for all processors")
-	fl.StringVar(&f.isa, "isa", "", "instruction `SET`: portable, avx2 or avx512 (default: the best there is)")
+	fl.StringVar(&f.isa, "isa", "", "instruction `SET`: portable, avx2 or avx512 (default: the best of this machine)")
 	fl.Float64Var(&f.seconds, "seconds", 0, "seconds for each measurement; at least one run is made (default: .05 to 3)")
-	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object a line")
+	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object for each result")
 	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchBrier(f), newBenchTokenizer(f), newBenchAll(f))
 	quickFlag(cmd, f)
 	return cmd
@@ -64,10 +64,11 @@ func newBenchAll(f *benchFlags) *cobra.Command {
 }
 
 func quickFlag(cmd *cobra.Command, f *benchFlags) {
-	cmd.Flags().BoolVar(&f.quick, "quick", false, "of everything the smallest sizes only, in a few seconds")
+	cmd.Flags().BoolVar(&f.quick, "quick", false, "measure only the smallest size of everything, in a few seconds")
 }
 
-// options returns the shared options, with a default for the seconds, and prints what the machine is.
+// options returns the options that all measurements share. seconds is the default of --seconds. The options print results as
+// JSON, or as a table with the machine's description above it.
 func (f *benchFlags) options(cmd *cobra.Command, seconds float64) (bench.Options, error) {
 	o := bench.Options{Threads: f.threads, Seconds: seconds}
 	if cmd.Flags().Changed("seconds") {
@@ -96,7 +97,7 @@ func (f *benchFlags) options(cmd *cobra.Command, seconds float64) (bench.Options
 	table := &bench.Table{W: w}
 	begun := false
 	o.Emit = func(r bench.Result) {
-		if !begun { // not before the options have been found good
+		if !begun { // after the options are checked
 			begun = true
 			fmt.Fprintln(w, bench.Machine(o))
 		}
@@ -125,7 +126,8 @@ func newBenchGemm(f *benchFlags) *cobra.Command {
 		Use:   "gemm",
 		Short: "Measure matrix products, on one thread and on all",
 		Long: `Measure the product of two 1024 x 1024 matrices and the products of training steps. Shapes are rows x columns of the
-result x length of the sums. Layouts: nt is the forward pass, nn the gradient of the input, tn that of the weights.`,
+result x length of the sums. Layouts: nt is the forward pass, nn the gradient of the input, tn the gradient of the
+weights.`,
 		Example: "  calm bench gemm\n  calm bench gemm --preset lm-proto --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -139,7 +141,7 @@ result x length of the sums. Layouts: nt is the forward pass, nn the gradient of
 	return cmd
 }
 
-// modelFlags are the flags that say which models.
+// modelFlags adds the flags that choose presets. unasked describes the default.
 func modelFlags(cmd *cobra.Command, kind *run.Kind, presets *[]string, unasked string) {
 	cmd.Flags().StringVar((*string)(kind), "model", "", "`KIND`: ae, lm or ar (default: the preset's)")
 	cmd.Flags().StringSliceVar(presets, "preset", nil, "presets `NAMES`, with commas (default: "+unasked+")")
@@ -152,10 +154,10 @@ func newBenchTrain(f *benchFlags) *cobra.Command {
 		Short: "Measure training steps",
 		Long: `Measure whole optimizer steps (forward, backward, random draws, clipping, AdamW) from random weights on random ids.
 
-FLOPs are those of the matrix products: recomputation, elementwise work and the optimizer are not counted.
+FLOPs are those of the matrix products: recomputation, elementwise operations and the optimizer are not counted.
 
 --peer FILE compares with another program's times of the same steps, on as many threads. recipes/peer/run.sh measures
-PyTorch and calm in turns on this machine, and writes such a file. It has the presets lm-bytes, ae-bytes, lm-proto,
+PyTorch and calm alternately on this machine, and writes such a file. It has the presets lm-bytes, ae-bytes, lm-proto,
 ae-proto, calm-m and ae-official.`,
 		Example: `  calm bench train --preset lm-bytes --profile
   calm bench train --preset lm-proto --peer peer-results/peer.json
@@ -182,13 +184,13 @@ func newBenchGenerate(f *benchFlags) *cobra.Command {
 	var o bench.GenerateOptions
 	cmd := &cobra.Command{
 		Use:   "generate [RUN]",
-		Short: "Measure writing one text: reading the prompt, then writing patch by patch",
-		Long: `Measure one stream of a language model, with a run's weights or with random ones, or of a run of the token-level
-baseline. The rate at which a step reads weights stands beside the rate at which this machine reads memory.
+		Short: "Measure generation: reading the prompt, then writing patch by patch",
+		Long: `Measure a language model that writes one text, with a run's weights or with random ones, or a run of the token-level
+baseline. The rate at which a step reads weights is shown with the rate at which this machine reads memory.
 
-Below temperature 1 the work depends on how alike a model's draws are. Those of random weights are all the same. calm then
-computes what the sampler asks for, and lets it choose among tokens that are as alike as a trained model's: two draws
-agree in a token with probability 3/8.`,
+Below temperature 1 the work depends on how often a model's draws are equal. With random weights all draws are equal. calm
+then computes the draws that the sampler needs, but gives it tokens that are equal as often as a trained model's: two
+draws have the same token with probability 3/8.`,
 		Example: `  calm bench generate --preset calm-m
   calm bench generate --preset lm-proto --head energy,diffusion,flow --steps 2,4,10
   calm bench generate runs/lm --temperature 0.5`,
@@ -205,7 +207,7 @@ agree in a token with probability 3/8.`,
 	}
 	fl := cmd.Flags()
 	fl.StringSliceVar(&o.Presets, "preset", nil, "presets `NAMES` of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16; of a run only dtype, sampling_steps and solver; may be repeated")
+	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16; for a run only dtype, sampling_steps and solver; may be repeated")
 	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
 	fl.StringSliceVar(&o.Heads, "head", nil, "`HEADS` to measure, with commas: energy, diffusion, flow (default: the preset's)")
 	fl.IntSliceVar(&o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with the diffusion and flow heads (default: 100 and 10)")
@@ -221,12 +223,12 @@ func newBenchBrier(f *benchFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "brier [RUN]",
 		Short: "Measure the evaluation of BrierLM, compared with a loop over positions",
-		Long: `Measure an evaluation on the embedded book of a model with patches of fewer than four tokens, or of the baseline, with a
-run's weights or with random ones. In turns with it calm measures two loops over positions: one that reads the prefix of
-each position again, and one that keeps the prefix in a cache.
+		Long: `Measure BrierLM on the embedded book for a model with patches of fewer than four tokens, or for the baseline, with a run's
+weights or with random ones. calm compares it with two loops over positions, measured alternately with it: one reads the
+prefix of each position again, the other keeps the prefix in a cache.
 
-Further patches are drawn only where two samples are still equal, so the cost depends on the model. The samples of a new
-language model are all alike, which costs most; those of a new baseline hardly ever are.`,
+Further patches are drawn only while two samples are equal, so the cost depends on the model. The samples of an untrained
+language model are all equal, which costs most. Those of an untrained baseline are rarely equal.`,
 		Example: "  calm bench brier\n  calm bench brier --preset lm-bytes --set patch_size=2 --tokens 1024\n  calm bench brier runs/ar --json",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -247,7 +249,7 @@ language model are all alike, which costs most; those of a new baseline hardly e
 	return cmd
 }
 
-// runArgument returns the run directory that a verb was given, "" for none.
+// runArgument returns the run directory in a command's arguments, or "" where there is none.
 func runArgument(cmd *cobra.Command, args []string) (string, error) {
 	switch len(args) {
 	case 0:

@@ -16,16 +16,16 @@ func benchRun(ctx context.Context, args ...string) result {
 	return calmUnder(ctx, append([]string{"bench"}, args...)...)
 }
 
-// tinyBench are settings that make lm-bytes small.
+// tinyBench are settings that make the preset lm-bytes small.
 var tinyBench = sets("hidden_size=16", "intermediate_size=24", "num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1",
 	"num_samples=2", "target_samples=4")
 
-// TestBenchJSON: every verb prints JSON objects, a line each, with the keys that all have.
+// TestBenchJSON checks that every subcommand prints one JSON object in each line, with the common keys and its own.
 func TestBenchJSON(t *testing.T) {
 	t.Setenv("CALM_DATA", "")
 	for name, c := range map[string]struct {
 		args []string
-		keys string // that its lines have besides
+		keys string // further keys of its lines
 	}{
 		"gemm":      {[]string{"gemm", "--preset", "lm-bytes"}, "flops gflops peak_gflops fraction_of_peak"},
 		"train":     {append([]string{"train", "--model", "lm", "--preset", "lm-bytes", "--batch", "2", "--tokens", "16"}, tinyBench...), "flops gflops peak_gflops fraction_of_peak tokens_per_s"},
@@ -57,7 +57,7 @@ func TestBenchJSON(t *testing.T) {
 	}
 }
 
-// TestBenchAll: nothing that there is to measure is left out, and nothing fails.
+// TestBenchAll checks that bench all runs every measurement.
 func TestBenchAll(t *testing.T) {
 	t.Setenv("CALM_DATA", "")
 	var verbs []string
@@ -77,7 +77,7 @@ func TestBenchAll(t *testing.T) {
 	}
 	for _, want := range append(kinds, "generate/decode") {
 		if !strings.Contains(got.out, `{"name":"`+want+"/") {
-			t.Errorf("nothing of %s in\n%s", want, got.out)
+			t.Errorf("no line of %s in\n%s", want, got.out)
 		}
 	}
 	if !strings.Contains(got.out, "T=1,") || !strings.Contains(got.out, "T=0.5 prefix") {
@@ -85,8 +85,8 @@ func TestBenchAll(t *testing.T) {
 	}
 }
 
-// TestBenchDefaults: every command's default flags are good. They are checked before anything is measured, which the end
-// of the context keeps from happening.
+// TestBenchDefaults checks that the default flags of every command are valid. The context has ended, so nothing is measured after
+// the check of the flags.
 func TestBenchDefaults(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -99,7 +99,7 @@ func TestBenchDefaults(t *testing.T) {
 	}
 }
 
-// TestBenchTable: people get the machine, the columns, and a line for each measurement.
+// TestBenchTable checks that the table has a line for the machine, one for the columns, and one for each measurement.
 func TestBenchTable(t *testing.T) {
 	got := benchRun(t.Context(), append([]string{"train", "--preset", "lm-bytes", "--seconds", "0.001", "--isa", "portable", "--threads", "1"}, tinyBench...)...)
 	lines := strings.Split(got.out, "\n")
@@ -108,12 +108,12 @@ func TestBenchTable(t *testing.T) {
 	}
 	for i, want := range []string{"portable, 1 of ", "median ms", "train/lm-bytes"} {
 		if !strings.Contains(lines[i], want) {
-			t.Errorf("line %d is %q, want it to have %q", i+1, lines[i], want)
+			t.Errorf("line %d is %q, want %q in it", i+1, lines[i], want)
 		}
 	}
 }
 
-// TestBenchBadInput: one clear sentence, status 2, nothing measured.
+// TestBenchBadInput checks that every mistake gives one clear sentence and status 2, and that nothing is measured.
 func TestBenchBadInput(t *testing.T) {
 	cases := []struct {
 		want string // a part of the sentence
@@ -161,7 +161,7 @@ func TestBenchBadInput(t *testing.T) {
 	}
 }
 
-// TestBenchInterrupted: Ctrl-C ends a measurement with one sentence.
+// TestBenchInterrupted checks that Ctrl-C ends a measurement with one sentence.
 func TestBenchInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -174,7 +174,7 @@ func TestBenchInterrupted(t *testing.T) {
 	}
 }
 
-// TestBenchRun measures the weights of a run, and refuses one of another kind.
+// TestBenchRun measures generation with a run's weights. A run of another kind is refused.
 func TestBenchRun(t *testing.T) {
 	r := tinyRuns(t)
 	for _, args := range [][]string{{r.lm}, {r.lm, "--temperature", "0.5", "--sampler", "batch", "--draws", "50"}, {r.lm, "--temperature", "0"},

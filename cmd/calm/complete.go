@@ -18,9 +18,9 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// addCompletion says of every command in the tree what a shell completes.
+// addCompletion sets the shell completion of arguments and flags for all commands.
 func addCompletion(root *cobra.Command) {
-	// Arguments, by the command's path below calm.
+	// Completion of arguments, by the command's path without "calm".
 	for path, f := range map[string]cobra.CompletionFunc{
 		"eval": first(runDirs()), "export": first(runDirs()), "info": first(runDirs()), "generate": first(runDirs(run.LM, run.AR)),
 		"bench generate": first(runDirs(run.LM, run.AR)), "bench brier": first(runDirs(run.LM, run.AR)),
@@ -32,8 +32,7 @@ func addCompletion(root *cobra.Command) {
 	completeFlags(root)
 }
 
-// completeFlags says of every flag below a command what completes it. A flag means the same wherever it stands, but --set,
-// --preset and --ae.
+// completeFlags sets the completion of the flags of all subcommands. Most flags complete in the same way in every command.
 func completeFlags(cmd *cobra.Command) {
 	for _, below := range cmd.Commands() {
 		completeFlags(below)
@@ -48,13 +47,13 @@ func completeFlags(cmd *cobra.Command) {
 	case "calm quickstart":
 		everywhere["head"] = words(quickstart.Heads()...)
 	case "calm import":
-		everywhere["ae"] = directories // of the reference
+		everywhere["ae"] = directories // a directory of the reference, not a run
 	case "calm tokenizer train":
 		everywhere["out"] = filesOf("json")
 	}
 	for name, f := range everywhere {
 		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Value.Type() != "bool" {
-			_ = cmd.RegisterFlagCompletionFunc(name, f) // which fails where a command above has done it
+			_ = cmd.RegisterFlagCompletionFunc(name, f) // fails if a parent command has set it already
 		}
 		if flag := cmd.PersistentFlags().Lookup(name); flag != nil && flag.Value.Type() != "bool" {
 			_ = cmd.RegisterFlagCompletionFunc(name, f)
@@ -62,16 +61,16 @@ func completeFlags(cmd *cobra.Command) {
 	}
 }
 
-// shells are those that can be had to complete calm's commands.
+// shells lists the shells that calm has completion scripts for.
 var shells = []string{"bash", "zsh", "fish", "powershell"}
 
-// newCompletion stands in for the command that cobra would add.
+// newCompletion replaces the completion command that cobra would add.
 func newCompletion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion " + strings.Join(shells, "|"),
-		Short: "Print a script that has a shell complete calm's commands",
-		Long: `Print a script with which a shell completes commands, flags, run directories, presets and configuration keys. Load it
-where the shell starts, in bash for example in ~/.bashrc.`,
+		Short: "Print a script for shell completion of calm's commands",
+		Long: `Print a script for shell completion of commands, flags, run directories, presets and configuration keys. Load it when the
+shell starts, for example in ~/.bashrc for bash.`,
 		Example: `  source <(calm completion bash)
   calm completion zsh > "${fpath[1]}/_calm"
   calm completion fish > ~/.config/fish/completions/calm.fish
@@ -90,14 +89,14 @@ where the shell starts, in bash for example in ~/.bashrc.`,
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(w)
 			}
-			return badUsage("there is no shell %q here%s", args[0], hint(cmd, "", args[0], shells))
+			return badUsage("no completion for the shell %q%s", args[0], hint(cmd, "", args[0], shells))
 		},
 	}
 }
 
 const noFiles = cobra.ShellCompDirectiveNoFileComp
 
-// words completes one of a few words.
+// words completes a word from a fixed list.
 func words(list ...string) cobra.CompletionFunc { return cobra.FixedCompletions(list, noFiles) }
 
 func filesOf(extensions ...string) cobra.CompletionFunc {
@@ -108,7 +107,7 @@ func directories(*cobra.Command, []string, string) ([]string, cobra.ShellCompDir
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// first completes the first argument by f, and others as files.
+// first completes the first argument with f, and further arguments as files.
 func first(f cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
@@ -118,8 +117,8 @@ func first(f cobra.CompletionFunc) cobra.CompletionFunc {
 	}
 }
 
-// runDirs completes run directories of some kinds, none for all, that lie up to three directories below what is typed. Where
-// there is none, it is a directory.
+// runDirs completes run directories of the given kinds, or of all kinds if none are given. It searches up to three levels
+// below what is typed. If it finds none, it completes directories.
 func runDirs(kinds ...run.Kind) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		var found []string
@@ -139,8 +138,7 @@ func runDirs(kinds ...run.Kind) cobra.CompletionFunc {
 	}
 }
 
-// findRuns visits directories with a configuration that lie in root, or so many directories below it, and whose path
-// begins as typed.
+// findRuns calls visit for each run directory at most depth levels below root whose path begins with what is typed.
 func findRuns(root, typed string, depth int, visit func(dir string)) {
 	entries, err := os.ReadDir(cmp.Or(root, "."))
 	if err != nil || depth == 0 {
@@ -159,7 +157,7 @@ func findRuns(root, typed string, depth int, visit func(dir string)) {
 	}
 }
 
-// isDir reports whether an entry is a directory, or a link to one.
+// isDir reports whether an entry is a directory or a symbolic link to one.
 func isDir(e fs.DirEntry, path string) bool {
 	if e.Type()&fs.ModeSymlink != 0 {
 		info, err := os.Stat(path)
@@ -168,7 +166,7 @@ func isDir(e fs.DirEntry, path string) bool {
 	return e.IsDir()
 }
 
-// kindOf is the kind of model that a command is about: that of calm train KIND, or --model; "" for any.
+// kindOf returns the kind of model that a command works on: that of calm train KIND, or of --model. It returns "" for any.
 func kindOf(cmd *cobra.Command) run.Kind {
 	if slices.Contains(kinds(), cmd.Name()) {
 		return run.Kind(cmd.Name())
@@ -182,7 +180,7 @@ func kindOf(cmd *cobra.Command) run.Kind {
 	return ""
 }
 
-// presets completes presets of the command's kind of model, of several the last.
+// presets completes presets of the command's kind of model. In a list with commas it completes the last.
 func presets(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	var list []string
 	for _, kind := range kinds() {
@@ -204,13 +202,12 @@ func presets(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra
 	return beginning(list, toComplete), noFiles
 }
 
-// beginning returns those of a list that begin as typed.
+// beginning returns the words of a list that begin with what is typed.
 func beginning(list []string, typed string) []string {
 	return slices.DeleteFunc(list, func(s string) bool { return !strings.HasPrefix(s, typed) })
 }
 
-// assignments completes key=value: keys of a new model, or of a run those that can be changed, and values where these are
-// words.
+// assignments completes key=value: the keys that the command can set, and values that are words.
 func assignments(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	keys := settableKeys(cmd, args)
 	name, _, valued := strings.Cut(toComplete, "=")
@@ -228,7 +225,7 @@ func assignments(cmd *cobra.Command, args []string, toComplete string) ([]string
 	return beginning(list, toComplete), noFiles | cobra.ShellCompDirectiveNoSpace
 }
 
-// settableKeys lists the keys that --set takes in a command.
+// settableKeys lists the keys that --set takes in a command: those of a new model, or those that can be set for a run.
 func settableKeys(cmd *cobra.Command, args []string) []configKey {
 	set, _ := cmd.Flags().GetStringArray("set")
 	if p := cmd.Flags().Lookup("preset"); p != nil && !p.Hidden && len(args) == 0 { // a new model
@@ -243,7 +240,7 @@ func settableKeys(cmd *cobra.Command, args []string) []configKey {
 			}
 			name := cmp.Or(preset, run.DefaultPreset)
 			keys, err := configKeys(run.Kind(kind), name, set)
-			if err != nil { // what is set already may be no good yet
+			if err != nil { // the assignments typed so far may not be valid yet
 				keys, _ = configKeys(run.Kind(kind), name, nil)
 			}
 			for _, k := range keys {
@@ -267,7 +264,7 @@ func settableKeys(cmd *cobra.Command, args []string) []configKey {
 	return all
 }
 
-// isas completes instruction sets of this machine.
+// isas completes the instruction sets of this machine.
 func isas(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	var list []string
 	for _, s := range kernel.Available() {
@@ -276,7 +273,7 @@ func isas(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 	return list, noFiles
 }
 
-// tokenizers completes tokenizers by name; a file may be meant as well.
+// tokenizers completes names of tokenizers, and files.
 func tokenizers(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	for _, name := range []string{"bytes", "llama3:"} {
 		if toComplete != "" && strings.HasPrefix(name, toComplete) {

@@ -14,7 +14,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// completed returns what a shell is offered after some words, the last of which is being typed, without descriptions.
+// completed returns the completions, without descriptions, of a command line whose last word is being typed.
 func completed(t *testing.T, words ...string) []string {
 	t.Helper()
 	var list []string
@@ -66,11 +66,11 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestCompleteKeys: --set completes all keys of the kind, with what they mean.
+// TestCompleteKeys checks that --set completes all keys of the kind.
 func TestCompleteKeys(t *testing.T) {
 	for _, kind := range kinds() {
 		config, _ := object(t, must(t, "info", "--preset", "quickstart", "--model", kind, "--json").out)["config"].(map[string]any)
-		for _, key := range keyTable("Every run").names { // which no --set has
+		for _, key := range keyTable("Every run").names { // --set does not take these
 			delete(config, key)
 		}
 		got := completed(t, "train", kind, "--set", "")
@@ -85,8 +85,7 @@ func TestCompleteKeys(t *testing.T) {
 	}
 }
 
-// TestEveryFlagIsCompleted: a flag of every command completes to something, or it is one of those that take anything, a
-// number, or a file. So a new one is thought of.
+// TestEveryFlagIsCompleted checks that every flag has a completion, except those that take any text or a number.
 func TestEveryFlagIsCompleted(t *testing.T) {
 	free := strings.Fields("prompt ids noise steps data field help version")
 	flags := 0
@@ -95,7 +94,7 @@ func TestEveryFlagIsCompleted(t *testing.T) {
 			switch f.Value.Type() {
 			case "string", "stringArray", "stringSlice":
 			default:
-				return // a number, or true
+				return // a number or a bool
 			}
 			flags++
 			if _, ok := cmd.GetFlagCompletionFunc(f.Name); !ok && !slices.Contains(free, f.Name) {
@@ -108,7 +107,7 @@ func TestEveryFlagIsCompleted(t *testing.T) {
 	}
 }
 
-// TestCompletionScripts: there is one for every shell.
+// TestCompletionScripts checks that calm completion prints a script for every shell.
 func TestCompletionScripts(t *testing.T) {
 	for _, shell := range shells {
 		if got := must(t, "completion", shell); !strings.Contains(got.out, "__complete") || got.errOut != "" {
@@ -117,7 +116,7 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
-// TestNearest: a verb, a flag or a kind that is not there is answered with the one that was meant.
+// TestNearest checks that the message for a mistyped command, flag or kind names the one that was meant.
 func TestNearest(t *testing.T) {
 	for want, args := range map[string][]string{
 		"did you mean train?": {"trian"}, "did you mean eval?": {"evla", "x"}, "did you mean prepare?": {"data", "prepar"}, "did you mean encode?": {"tokenizer", "encod"},
@@ -132,11 +131,11 @@ func TestNearest(t *testing.T) {
 		}
 		checkSentence(t, got, want)
 	}
-	// Every verb and flag there is, with two letters swapped.
+	// Every flag of every command, with its last two letters swapped.
 	each(newRoot(), func(cmd *cobra.Command) {
 		path := strings.Fields(cmd.CommandPath())[1:]
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if len(f.Name) < 4 || f.Hidden || f.Name == "blocks" { // which is as near as block
+			if len(f.Name) < 4 || f.Hidden || f.Name == "blocks" { // --block is as close to the typo as --blocks
 				return
 			}
 			slip := f.Name[:len(f.Name)-2] + f.Name[len(f.Name)-1:] + f.Name[len(f.Name)-2:len(f.Name)-1]

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestConfigKeysAreDocumented: the tables of docs/formats.md under config.json have all keys of a configuration, of every
-// kind and head, and no others.
+// TestConfigKeysAreDocumented checks that the section config.json of docs/formats.md has all keys of the configurations of every
+// kind and head, and no other keys.
 func TestConfigKeysAreDocumented(t *testing.T) {
 	data, err := os.ReadFile("../../docs/formats.md")
 	if err != nil {

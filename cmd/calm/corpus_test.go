@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestDataInfoVerifies: the tokens of a prepared corpus are read, and what is said of them is so.
+// TestDataInfoVerifies checks that data info verifies the checksums of a prepared corpus, and reports damage.
 func TestDataInfoVerifies(t *testing.T) {
 	text, dir := tinyText(t), filepath.Join(t.TempDir(), "prepared")
 	const good = "all tokens match their checksums"
@@ -36,7 +36,8 @@ func TestDataInfoVerifies(t *testing.T) {
 	checkSentence(t, got, "000000.tokens: bytes 128 to")
 }
 
-// TestPrepareInterrupted: that something is saved is said where it is so; where it is not, nothing is left.
+// TestPrepareInterrupted checks the message of an interrupted preparation. It says whether something is saved. If nothing is, no
+// directory is left.
 func TestPrepareInterrupted(t *testing.T) {
 	text, dir := tinyText(t), filepath.Join(t.TempDir(), "prepared")
 	args := []string{"data", "prepare", "--data", text, "--out", dir}
@@ -48,10 +49,10 @@ func TestPrepareInterrupted(t *testing.T) {
 	}
 	checkSentence(t, got, "nothing to save")
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the directory is there: %v", err)
+		t.Errorf("the directory exists: %v", err)
 	}
 	must(t, args...)
-	if err := os.Remove(filepath.Join(dir, "corpus.json")); err != nil { // which is written last
+	if err := os.Remove(filepath.Join(dir, "corpus.json")); err != nil { // written last: without it the preparation is not finished
 		t.Fatal(err)
 	}
 	if got = calmUnder(ctx, args...); got.status != exitInterrupted {

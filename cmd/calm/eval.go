@@ -25,16 +25,16 @@ func newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval RUN",
 		Short: "Measure a run: reconstruction, BrierLM, or cross entropy",
-		Long: `Measure a run on the text that it held out of training, or on all of another text (--data). The run's own text is known by
-its content, wherever it lies: of that only what was held out is measured.
+		Long: `Measure a run on the text that was held out of its training, or on all of another text (--data). calm recognizes the run's
+own text by its content, at any path: it measures only the held-out part of it.
 
-An autoencoder: cross entropy, the share of tokens that come back, the same share under noise, collapsed dimensions.
+An autoencoder: cross entropy, accuracy of the reconstruction with and without noise, collapsed dimensions.
 A language model: the loss of its head, Brier-1 to Brier-4 and BrierLM with 95 % intervals. BrierLM depends on the block
 size.
 The token-level baseline: cross entropy, perplexity, Brier-1 to Brier-4 and BrierLM.
 
-Brier-n needs n tokens. Where a patch has fewer than 4, and for the baseline, calm draws further patches after two
-samples as long as the two are equal. "rollouts" counts the positions where it did.`,
+Brier-n needs n tokens. For patches of fewer than 4 tokens, and for the baseline, calm draws further patches after two
+samples while the two are equal. "rollouts" counts the positions where it did.`,
 		Example: `  calm eval runs/lm
   calm eval runs/ae --noise 0.1,0.3,0.5
   calm eval runs/flow --set sampling_steps=4
@@ -93,8 +93,8 @@ samples as long as the two are equal. "rollouts" counts the positions where it d
 	addField(fl, &o.Field)
 	fl.IntVar(&o.Block, "block", 0, "tokens of a block (default: the run's block_size)")
 	fl.IntVar(&o.MaxBlocks, "blocks", 0, "measure at most `N` blocks, spread evenly over the text; 0 for all")
-	fl.IntVar(&o.Samples, "samples", 8, "patches drawn at each position of a language model; always 2 where a patch has fewer than 4 tokens")
-	fl.StringVar(&windows, "windows", "all", "which windows of a block are scored where a patch has fewer than 4 tokens: all, or reference for one fewer")
+	fl.IntVar(&o.Samples, "samples", 8, "samples at each position of a language model; always 2 for patches of fewer than 4 tokens")
+	fl.StringVar(&windows, "windows", "all", "windows of a block to score, for patches of fewer than 4 tokens: all, or reference for one fewer, as the reference does")
 	fl.StringVar(&noise, "noise", "0.1,0.3", "standard deviations of the noise added to an autoencoder's latent vectors, with commas")
 	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws; 0 for the run's")
 	samplingFlag(cmd, &set)
@@ -102,7 +102,7 @@ samples as long as the two are equal. "rollouts" counts the positions where it d
 	return cmd
 }
 
-// withoutEffect refuses flags that change nothing of what is measured of such a run.
+// withoutEffect returns an error for flags that have no effect on the measurement of the run.
 func withoutEffect(cmd *cobra.Command, m *run.Model, o run.Evaluation) error {
 	for _, u := range m.Network.Unused(o.Options) {
 		if cmd.Flags().Changed(u.Option) {
@@ -120,7 +120,7 @@ func parseSigmas(list string) ([]float64, error) {
 		}
 		v, err := strconv.ParseFloat(s, 64)
 		if err != nil || !(v >= 0 && v <= 100) {
-			return nil, badUsage("--noise %q: %q is no standard deviation from 0 to 100", list, s)
+			return nil, badUsage("--noise %q: %q is not a standard deviation from 0 to 100", list, s)
 		}
 		out = append(out, v)
 	}

@@ -12,8 +12,8 @@ func newExport() *cobra.Command {
 		Use:   "export RUN DIR",
 		Short: "Export a run as a directory that the PyTorch reference loads",
 		Long: `Write a run as a directory that the PyTorch reference loads with from_pretrained: config.json, model.safetensors, and the
-tokenizer's files. A language model comes with its autoencoder, in its own file and in DIR/autoencoder, which ae_path
-names from DIR.`,
+tokenizer's files. The export of a language model also has its autoencoder, both in model.safetensors and in
+DIR/autoencoder. ae_path in config.json names that directory, relative to DIR.`,
 		Example: `  calm export runs/lm exported/lm
   calm export runs/ae exported/ae --dtype bfloat16`,
 		Args: exactly(2, "a run directory and the directory to make"),

@@ -27,11 +27,11 @@ func TestGenerate(t *testing.T) {
 			t.Errorf("the prompt from standard input gives %v, not %v", piped, first)
 		}
 		if !strings.Contains(first.errOut, "context") && !strings.Contains(first.errOut, "calm: ") {
-			// The untrained model nearly never ends a text: it goes on until the context of 32 tokens is full.
+			// The untrained model almost never ends a text: it writes until the context of 32 tokens is full.
 			t.Errorf("no message at the end of the context: %v", first)
 		}
 		few := must(t, append(args, "--max-tokens", "3")...)
-		if got := strings.TrimSuffix(strings.TrimPrefix(few.out, "the whale"), "\n"); got == "" || len(got) > 9 { // of three bytes, each invalid one three long
+		if got := strings.TrimSuffix(strings.TrimPrefix(few.out, "the whale"), "\n"); got == "" || len(got) > 9 { // three bytes, of which each invalid one is shown as three
 			t.Errorf("three tokens are %q", got)
 		}
 		if no := must(t, "generate", dir, "--max-tokens", "2"); !strings.HasSuffix(no.out, "\n") {
@@ -40,7 +40,7 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// TestOverBudget: with one draw and a low temperature a patch is not accepted; what was written stays.
+// TestOverBudget checks generation when no patch is accepted within the number of draws: an error, after the text written so far.
 func TestOverBudget(t *testing.T) {
 	r := tinyRuns(t)
 	got := calmRun("generate", r.lm, "--prompt", "the whale", "--temperature", "0.1", "--sampler", "exact", "--draws", "12")
@@ -49,7 +49,7 @@ func TestOverBudget(t *testing.T) {
 	}
 	for _, want := range []string{"calm: ", "patch ", "12", "0.1"} {
 		if !strings.Contains(got.errOut, want) {
-			t.Errorf("there is no %q in %q", want, got.errOut)
+			t.Errorf("no %q in %q", want, got.errOut)
 		}
 	}
 	if strings.Count(got.errOut, "\n") != 1 {
@@ -81,7 +81,7 @@ func TestSamplers(t *testing.T) {
 	}
 }
 
-// TestDiverged: training that diverges says at which step, and keeps what was good.
+// TestDiverged checks that a training that diverges names the step, and keeps the last good weights.
 func TestDiverged(t *testing.T) {
 	text, out := tinyText(t), filepath.Join(t.TempDir(), "ae")
 	got := calmRun(trainTiny("ae", out, text, "--steps", "50", "--set", "learning_rate=1e6", "--set", "max_grad_norm=0", "--set", "eval_steps=0")...)
@@ -91,7 +91,7 @@ func TestDiverged(t *testing.T) {
 	must(t, "info", out)
 }
 
-// TestBF16: both verbs take weights in half the memory, and give what the model still gives.
+// TestBF16 checks that generate and eval work with weights in bfloat16.
 func TestBF16(t *testing.T) {
 	r := tinyRuns(t)
 	for _, dir := range []string{r.lm, r.ar} {

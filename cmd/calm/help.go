@@ -2,7 +2,7 @@ package main
 
 import "github.com/spf13/cobra"
 
-// newHelp stands in for cobra's, which takes a command that there is not for no command.
+// newHelp replaces cobra's help command, which prints the root's help for an unknown command.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
@@ -30,7 +30,7 @@ func newHelp() *cobra.Command {
 	}
 }
 
-// names lists the commands below one.
+// names lists the subcommands of a command.
 func names(cmd *cobra.Command) (list []string) {
 	for _, below := range cmd.Commands() {
 		if below.IsAvailableCommand() {

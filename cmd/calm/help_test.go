@@ -12,9 +12,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-var update = flag.Bool("update", false, "write testdata/help.txt anew")
+var update = flag.Bool("update", false, "rewrite testdata/help.txt")
 
-// TestHelp: no flag comes, goes or changes its default unnoticed. bench is left out; it is for calm's own developers.
+// TestHelp compares the help of all commands with testdata/help.txt, so that no flag changes unnoticed. It omits bench, which is
+// for calm's own developers.
 func TestHelp(t *testing.T) {
 	const golden = "testdata/help.txt"
 	var all strings.Builder
@@ -50,11 +51,11 @@ func TestHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(want), all.String()); d != "" {
-		t.Errorf("%s differs (go test ./cmd/calm -run TestHelp -update writes it anew):\n%s", golden, d)
+		t.Errorf("%s differs (go test ./cmd/calm -run TestHelp -update rewrites it):\n%s", golden, d)
 	}
 }
 
-// withoutBench leaves bench out of the list of commands.
+// withoutBench removes bench from the list of commands.
 func withoutBench(help string) string {
 	var b strings.Builder
 	for line := range strings.Lines(help) {
@@ -65,7 +66,7 @@ func withoutBench(help string) string {
 	return b.String()
 }
 
-// each visits a command and those below it that people see.
+// each visits a command and its subcommands, except hidden ones and help.
 func each(cmd *cobra.Command, visit func(*cobra.Command)) {
 	if cmd.Hidden || cmd.Name() == "help" {
 		return
@@ -76,7 +77,7 @@ func each(cmd *cobra.Command, visit func(*cobra.Command)) {
 	}
 }
 
-// TestExamplesParse: the flags that examples show exist.
+// TestExamplesParse checks that the commands and flags in the examples of the help exist.
 func TestExamplesParse(t *testing.T) {
 	lines := 0
 	each(newRoot(), func(cmd *cobra.Command) {
@@ -96,7 +97,7 @@ func TestExamplesParse(t *testing.T) {
 	}
 }
 
-// parse checks that what stands behind calm is a command, and its flags are.
+// parse checks that the arguments of a command line of calm name a command, and flags that it has.
 func parse(t *testing.T, where, args string) {
 	t.Helper()
 	target, rest, err := newRoot().Find(strings.Fields(args))
@@ -111,7 +112,7 @@ func parse(t *testing.T, where, args string) {
 	}
 }
 
-// TestRecipesParse: the commands and flags of the scripts in recipes exist. What they train is tested there.
+// TestRecipesParse checks that the commands and flags in the scripts of recipes exist. Tests in recipes run them.
 func TestRecipesParse(t *testing.T) {
 	scripts, err := filepath.Glob("../../recipes/*/*.sh")
 	if err != nil || len(scripts) == 0 {

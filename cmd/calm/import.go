@@ -12,15 +12,16 @@ func newImport() *cobra.Command {
 	var o interchange.Options
 	cmd := &cobra.Command{
 		Use:   "import SRC RUN",
-		Short: "Import a model that the PyTorch reference trained",
-		Long: `Make a run of a model that the PyTorch reference trained: an autoencoder, a language model, or the token-level baseline.
+		Short: "Import a model trained with the PyTorch reference",
+		Long: `Make a run from a model trained with the PyTorch reference: an autoencoder, a language model, or the token-level baseline.
 
-SRC is a directory as the reference writes it, with config.json and model.safetensors or pytorch_model.bin (one file, or
-several with their index); or a model on the Hugging Face hub, org/name or org/name@revision. Environment variables:
-HF_HOME is where downloads are kept, HF_TOKEN gives access to private models, HF_HUB_OFFLINE=1 forbids downloads.
+SRC is a directory written by the reference, with config.json and model.safetensors or pytorch_model.bin (one file, or
+several with their index). It can also be a model on the Hugging Face hub, as org/name or org/name@revision. Environment
+variables: HF_HOME is the directory of downloads, HF_TOKEN gives access to private models, HF_HUB_OFFLINE=1 forbids
+downloads.
 
-The tokenizer is the one in SRC, or --tokenizer. Without a tokenizer the run works on token ids: generate --ids, and eval
-on a prepared corpus. Settings that config.json lacks are taken from elsewhere; calm says from where.`,
+The tokenizer is the one in SRC, or --tokenizer. A run without a tokenizer works on token ids: generate --ids, and eval
+on a prepared corpus. If config.json lacks a setting, calm takes it from another file or a default, and says so.`,
 		Example: `  calm import CALM-M runs/calm-m
   calm import cccczshao/CALM-M@main runs/calm-m --tokenizer llama3:tokenizer.model
   calm import checkpoints/lm runs/lm --ae checkpoints/ae`,
@@ -41,7 +42,7 @@ on a prepared corpus. Settings that config.json lacks are taken from elsewhere; 
 	return cmd
 }
 
-// printReport says what came of an import or an export.
+// printReport prints the report of an import or an export.
 func printReport(cmd *cobra.Command, to string, r *interchange.Report) {
 	w := cmd.OutOrStdout()
 	fmt.Fprintf(w, "%s:\n", to)

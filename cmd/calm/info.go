@@ -14,7 +14,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// infoFlags say what to describe, and in which context.
+// infoFlags are the flags of calm info.
 type infoFlags struct {
 	preset, kind string
 	set          []string
@@ -27,8 +27,8 @@ func newInfo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info RUN | --preset NAME",
 		Short: "Show a run or a preset: kind, sizes, FLOPs, configuration",
-		Long: `Show a run, or the model of a preset: its configuration, its parameters, and how many floating-point operations training
-and writing take (docs/flops.md says which are counted). The weights of a run are verified.`,
+		Long: `Show a run, or the model of a preset: its configuration, its parameters, and the floating-point operations (FLOPs) of
+training and generation (docs/flops.md says which are counted). calm also verifies the weights of a run.`,
 		Example: "  calm info runs/lm\n  calm info runs/lm --json\n  calm info --preset calm-m --set block_size=8192",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,7 +37,7 @@ and writing take (docs/flops.md says which are counted). The weights of a run ar
 				return err
 			}
 			if !m.Writes() && f.context > 0 {
-				return badUsage("--context: an autoencoder has none: leave it out")
+				return badUsage("--context: an autoencoder has no context: leave it out")
 			}
 			cost, err := m.Cost(f.context)
 			if err != nil {
@@ -66,23 +66,23 @@ and writing take (docs/flops.md says which are counted). The weights of a run ar
 	fl := cmd.Flags()
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object")
 	fl.StringVar(&f.preset, "preset", "", "describe the preset `NAME` instead of a run")
-	fl.StringVar(&f.kind, "model", "", "`KIND`: ae, lm or ar, if presets of several kinds have that name")
+	fl.StringVar(&f.kind, "model", "", "`KIND`: ae, lm or ar, if several kinds have a preset of that name")
 	fl.StringArrayVar(&f.set, "set", nil, "`KEY=VALUE` changes the preset; may be repeated")
-	fl.IntVar(&f.context, "context", 0, "a written token attends to `N` positions: patches, or tokens of ar; 0 for those of a training block")
+	fl.IntVar(&f.context, "context", 0, "count the FLOPs of a token in a context of `N` positions: patches, or tokens of ar; 0 for those of a training block")
 	return cmd
 }
 
-// model describes the run or the preset asked for.
+// model returns the model of the run or the preset.
 func (f *infoFlags) model(args []string) (*run.Model, error) {
 	if f.context < 0 || f.context > config.MaxTokens {
-		return nil, badUsage("--context %d: want 0 for a training block's, or up to %d", f.context, config.MaxTokens)
+		return nil, badUsage("--context %d: want 0 for the positions of a training block, or up to %d", f.context, config.MaxTokens)
 	}
 	switch {
 	case len(args) == 1 && f.preset == "":
 		if f.kind != "" || len(f.set) > 0 {
-			return nil, badUsage("--model and --set are for presets: leave them out with the run %s; what can be set of a run (dtype, ..) is for eval, generate and bench", args[0])
+			return nil, badUsage("--model and --set are for presets: leave them out with the run %s; keys of a run (dtype, ..) can be set with eval, generate and bench", args[0])
 		}
-		m, err := run.Open(args[0]) // its weights are what its configuration says
+		m, err := run.Open(args[0]) // verifies that the weights match the configuration
 		if err == nil {
 			err = m.Close()
 		}
@@ -96,7 +96,7 @@ func (f *infoFlags) model(args []string) (*run.Model, error) {
 	return nil, badUsage("calm info takes one run directory or --preset NAME: see calm info --help")
 }
 
-// infoJSON is what --json prints; docs/formats.md has its keys. configuration is JSON.
+// infoJSON returns the object that --json prints; docs/formats.md describes its keys. configuration is JSON.
 func infoJSON(m *run.Model, c run.Cost, configuration []byte) map[string]any {
 	byPart := func(list []run.Amount) map[string]float64 {
 		parts := map[string]float64{}
@@ -126,7 +126,7 @@ func infoJSON(m *run.Model, c run.Cost, configuration []byte) map[string]any {
 	return info
 }
 
-// describe prints the same for people.
+// describe prints the same as text.
 func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost, changes []train.Change, configuration []byte) error {
 	what, tokens := "preset "+f.preset, "vocabulary of "+plural.Count(m.VocabSize(), "token")
 	switch {
@@ -161,7 +161,7 @@ func (f *infoFlags) describe(w io.Writer, m *run.Model, c run.Cost, changes []tr
 	return err
 }
 
-// amounts lists parts with their shares.
+// amounts lists parts with their numbers of parameters or FLOPs.
 func amounts(list []run.Amount) string {
 	var parts []string
 	for _, a := range list {
@@ -170,7 +170,7 @@ func amounts(list []run.Amount) string {
 	return strings.Join(parts, ", ")
 }
 
-// quantity prints a count with four digits and, from a thousand on, its power of ten in steps of three.
+// quantity formats a count with four digits and, from a thousand on, a power of ten that is a multiple of three, as 1.234e6.
 func quantity(n float64) string {
 	exponent := 0
 	for n >= 999.95 {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// checkSentence wants one line on standard error that says want, and nothing on standard output.
+// checkSentence checks that standard error is one line with the text want, and that standard output is empty.
 func checkSentence(t *testing.T, got result, want string) {
 	t.Helper()
 	text, one := strings.CutSuffix(got.errOut, "\n")
@@ -29,7 +29,7 @@ func checkSentence(t *testing.T, got result, want string) {
 	}
 }
 
-// TestAllErrorsAtOnce: several keys are wrong in file and flags, and all are named, each with its place.
+// TestAllErrorsAtOnce checks that the error lists all wrong keys of file and flags, each with its place.
 func TestAllErrorsAtOnce(t *testing.T) {
 	t.Chdir(t.TempDir())
 	path := file(t, "c.json", "{\n \"patch_size\": 0,\n \"colour\": 1\n}")
@@ -39,7 +39,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{"4 problems", "c.json:2: patch_size = 0", "c.json:3: colour", "batch_size = none", "adam_beta1 = 2"} {
 		if !strings.Contains(got.errOut, want) {
-			t.Errorf("there is no %q in:\n%s", want, got.errOut)
+			t.Errorf("no %q in:\n%s", want, got.errOut)
 		}
 	}
 	if _, err := os.Stat("x"); err == nil {
@@ -47,7 +47,7 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	}
 }
 
-// TestDamagedRun: a run with a damaged file says which, fails with status 1, and loses nothing.
+// TestDamagedRun checks commands on a run with a damaged file: they name the file, fail with status 1 and change nothing.
 func TestDamagedRun(t *testing.T) {
 	r := tinyRuns(t)
 	model := filepath.Join(r.ar, "model.safetensors")
@@ -94,7 +94,7 @@ func TestDamagedRun(t *testing.T) {
 	must(t, "info", r.ar)
 }
 
-// replace gives a name another file, as weights may have several names.
+// replace replaces a file by a new one. It does not write into the old file, which may have other hard links.
 func replace(t *testing.T, path string, data []byte) {
 	t.Helper()
 	if err := os.Remove(path); err != nil {
@@ -105,7 +105,8 @@ func replace(t *testing.T, path string, data []byte) {
 	}
 }
 
-// TestDamagedCheckpoint: resuming goes back to the checkpoint before a damaged one, says so, and ends where it would have.
+// TestDamagedCheckpoint checks that resuming goes back to the checkpoint before a damaged one, says so, and ends with the same
+// weights.
 func TestDamagedCheckpoint(t *testing.T) {
 	text, out := tinyText(t), filepath.Join(t.TempDir(), "ae")
 	must(t, trainTiny("ae", out, text, "--steps", "6", "--set", "save_steps=3")...)
@@ -123,7 +124,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	if err != nil || !bytes.Equal(good, again) {
 		t.Errorf("the step was made again and differs (%v)", err)
 	}
-	// With no checkpoint left there is nothing to go back to, and no silent start from the beginning.
+	// Without an intact checkpoint, resuming must fail, not silently start from the beginning.
 	for _, step := range []string{"step-3", "step-6"} {
 		state := filepath.Join(out, "state", step, "state.json")
 		replace(t, state, []byte("{}"))
@@ -133,7 +134,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 }
 
-// TestShortPatches: what has an effect only where patches are short is taken there, and the other way round.
+// TestShortPatches checks flags of eval for patches of fewer than four tokens: --windows has an effect, and --samples is refused.
 func TestShortPatches(t *testing.T) {
 	text, dir := tinyText(t), t.TempDir()
 	ae, lm := filepath.Join(dir, "ae"), filepath.Join(dir, "lm")
@@ -150,7 +151,7 @@ func TestShortPatches(t *testing.T) {
 	checkSentence(t, got, "always 2")
 }
 
-// TestFlagsThatAreNoNumbers: every flag with a number, of every command, says in words what it wants.
+// TestFlagsThatAreNoNumbers checks that every numeric flag of every command says in words which values it wants.
 func TestFlagsThatAreNoNumbers(t *testing.T) {
 	checked := map[string]bool{}
 	each(newRoot(), func(cmd *cobra.Command) {

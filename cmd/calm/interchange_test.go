@@ -15,11 +15,11 @@ import (
 
 var energyLoss = regexp.MustCompile(`energy loss .*`)
 
-// TestInterchange: a model that went out and came back measures and writes as before, on text and on ids.
+// TestInterchange checks that an exported and imported model measures and writes as before, on text and on ids.
 func TestInterchange(t *testing.T) {
 	r, dir := tinyRuns(t), t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	// Blocks of the published protocol, from JSON lines with the ending .json.
+	// JSON lines in a file named .json, as the published test set.
 	line, err := json.Marshal(map[string]string{"text": strings.Repeat("the whale swam round and round a ship of oak\n", 20)})
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestInterchange(t *testing.T) {
 			if !strings.Contains(got, "5 blocks of 128") {
 				t.Errorf("the size and number of blocks are not named in:\n%s", got)
 			}
-			// The reference has no key for the number of target samples, which the energy loss is estimated from.
+			// The energy loss may differ: it depends on the number of target samples, for which the reference has no key.
 			return energyLoss.ReplaceAllString(got[strings.Index(got, "\n"):], "")
 		}
 		want := eval(from, text)
@@ -66,8 +66,8 @@ func TestInterchange(t *testing.T) {
 	}
 }
 
-// TestTrainOverImported: a language model can be trained over an autoencoder that came in 16 bits and names its special
-// tokens otherwise. It is calm's own: the literals of these tokens are ordinary text in its text.
+// TestTrainOverImported trains a language model on an imported autoencoder with bfloat16 weights and unusual names of special
+// tokens. The language model is not imported: literals of special tokens in its text are ordinary text.
 func TestTrainOverImported(t *testing.T) {
 	dir, text := t.TempDir(), tinyText(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -98,18 +98,18 @@ func TestTrainOverImported(t *testing.T) {
 	}
 }
 
-// writeAgain: an imported model writes what the original does. The prompt fills its patch, so that nothing stands in
-// front of it.
+// writeAgain checks that an imported model writes the same text as the original. The prompt and BOS fill a patch, so nothing is
+// put before it.
 func writeAgain(t *testing.T, from, back, ids string) {
 	t.Helper()
 	const prompt, more = "the", "12"
 	text := must(t, "generate", from, "--prompt", prompt, "--max-tokens", more, "--seed", "5").out
 	if got := must(t, "generate", back, "--prompt", prompt, "--max-tokens", more, "--seed", "5").out; got != text {
-		t.Errorf("%q is what it writes, %q what it wrote", got, text)
+		t.Errorf("it wrote %q, the original %q", got, text)
 	}
 	want := must(t, "generate", from, "--ids", "116,104,101", "--max-tokens", more, "--seed", "5").out
 	if got := must(t, "generate", ids, "--ids", "116,104,101", "--max-tokens", more, "--seed", "5").out; got != want {
-		t.Errorf("%q is what it writes, %q what it wrote", got, want)
+		t.Errorf("it wrote %q, the original %q", got, want)
 	}
 	list := strings.Split(strings.TrimSpace(want), ",")
 	var said []byte
@@ -136,7 +136,7 @@ func writeAgain(t *testing.T, from, back, ids string) {
 	}
 }
 
-// TestBadInterchange: one clear error, status 2, nothing written.
+// TestBadInterchange checks that every mistake gives a clear error and status 2, and that nothing is written.
 func TestBadInterchange(t *testing.T) {
 	work := t.TempDir()
 	t.Chdir(work)

@@ -14,8 +14,8 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestInWords: an interruption reads as one; what is kept, and what else went wrong, is still said.
-func TestInWords(t *testing.T) {
+// TestMessage checks that the message of an interruption says "interrupted", what is saved, and other errors.
+func TestMessage(t *testing.T) {
 	full := errors.New("write x: no space left on device")
 	for want, err := range map[string]error{
 		"interrupted":                                   fmt.Errorf("evaluation: batch 1 of 15: %w", context.Canceled),
@@ -23,14 +23,14 @@ func TestInWords(t *testing.T) {
 		"interrupted\nwrite x: no space left on device": errors.Join(fmt.Errorf("a: %w", context.Canceled), full, fmt.Errorf("b: %w", context.Canceled)),
 		full.Error():                                    full,
 	} {
-		if got := inWords(err); got != want {
+		if got := message(err); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }
 
-// TestInterruptedEarly: Ctrl-C before a verb has got anywhere is status 130 and the same word from all of them, and nothing
-// is left.
+// TestInterruptedEarly checks that Ctrl-C before any work gives status 130 and the message "interrupted" for all commands, and
+// that no file is left.
 func TestInterruptedEarly(t *testing.T) {
 	r := tinyRuns(t)
 	work := t.TempDir()
@@ -48,7 +48,7 @@ func TestInterruptedEarly(t *testing.T) {
 		root.SetOut(io.Discard)
 		root.SetErr(io.Discard)
 		err := root.ExecuteContext(ctx)
-		if err == nil || status(err) != exitInterrupted || inWords(err) != "interrupted" {
+		if err == nil || status(err) != exitInterrupted || message(err) != "interrupted" {
 			t.Errorf("calm %s: want status 130 and one word: %v", strings.Join(args, " "), err)
 		}
 		if left, _ := filepath.Glob("*"); len(left) > 0 {
@@ -57,7 +57,7 @@ func TestInterruptedEarly(t *testing.T) {
 	}
 }
 
-// TestInterruptedReading: Ctrl-C at a terminal that waits for text ends the wait.
+// TestInterruptedReading checks that Ctrl-C ends a command that waits for standard input.
 func TestInterruptedReading(t *testing.T) {
 	for _, args := range [][]string{{"tokenizer", "encode"}, {"tokenizer", "decode"}, {"generate", "run", "--prompt", "-"}} {
 		ctx, stop := context.WithCancel(t.Context())
@@ -79,7 +79,7 @@ func TestInterruptedReading(t *testing.T) {
 	}
 }
 
-// stopper ends a context when what it is told has some words in it.
+// stopper is a writer that ends a context when the text written to it has some words in it.
 type stopper struct {
 	words string
 	stop  context.CancelFunc
@@ -92,14 +92,14 @@ func (s stopper) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestQuickstartStopped stops the quickstart while it trains and between; the commands that it names then do the rest.
+// TestQuickstartStopped stops the quickstart during and between its trainings. The commands that it then names must do the rest.
 func TestQuickstartStopped(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures on the whole held-out part of the book")
 	}
 	for _, c := range []struct {
-		at   string // what was said last
-		obey bool   // whether to give the commands
+		at   string // the last output before the stop
+		obey bool   // whether to run the commands
 		want []string
 	}{
 		{"autoencoder step 1/", true, []string{"train --resume OUT-ae", "train lm --preset quickstart-flow --ae OUT-ae --out OUT --seed 3 --steps 3"}},

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// object reads one JSON object.
+// object parses one JSON object.
 func object(t *testing.T, text string) map[string]any {
 	t.Helper()
 	var m map[string]any
@@ -47,19 +47,19 @@ func TestEvalJSON(t *testing.T) {
 		args := append([]string{"eval", c.dir, "--json"}, c.flags...)
 		got := object(t, must(t, args...).out)
 		wantKeys(t, "eval", got, "run", "text", "dtype", c.kind)
-		figures, _ := got[c.kind].(map[string]any)
-		wantKeys(t, "eval of "+c.kind, figures, c.keys...)
+		metrics, _ := got[c.kind].(map[string]any)
+		wantKeys(t, "eval of "+c.kind, metrics, c.keys...)
 		checkDocumented(t, "calm eval --json", got)
 		if len(got) != 4 || got["dtype"] != "float32" {
 			t.Errorf("eval of %s has %v", c.kind, slices.Sorted(maps.Keys(got)))
 		}
 		if c.kind == "ae" {
-			if noise, _ := figures["noise"].([]any); len(noise) != 2 {
-				t.Errorf("two sigmas gave %v", figures["noise"])
+			if noise, _ := metrics["noise"].([]any); len(noise) != 2 {
+				t.Errorf("two sigmas gave %v", metrics["noise"])
 			}
 		}
 		again := object(t, must(t, append(args, "--threads", "1")...).out)
-		for _, m := range []any{figures, again[c.kind]} {
+		for _, m := range []any{metrics, again[c.kind]} {
 			delete(m.(map[string]any), "seconds")
 		}
 		a, _ := json.Marshal(got)
@@ -105,7 +105,7 @@ func TestInfoJSON(t *testing.T) {
 	}
 }
 
-// checkArithmetic checks that the figures of calm info belong together.
+// checkArithmetic checks that the FLOPs in calm info --json are consistent.
 func checkArithmetic(t *testing.T, kind string, info map[string]any) {
 	t.Helper()
 	flops, _ := info["flops"].(map[string]any)
@@ -132,7 +132,7 @@ func checkArithmetic(t *testing.T, kind string, info map[string]any) {
 	parts, _ := info["parameters_by_part"].(map[string]any)
 	same("parameters by part", sum(parts)-number(parts, "token_heads"), number(info, "parameters"))
 	if kind == "ae" {
-		return // it writes nothing
+		return // an autoencoder does not generate
 	}
 	same("a token", sum(flops["token_by_part"]), number(flops, "token"))
 	if number(flops, "context") == 0 {
@@ -140,7 +140,7 @@ func checkArithmetic(t *testing.T, kind string, info map[string]any) {
 	}
 }
 
-// TestInfoPreset describes models that are not there.
+// TestInfoPreset checks calm info of presets.
 func TestInfoPreset(t *testing.T) {
 	for _, head := range []string{"energy", "flow", "diffusion"} {
 		flops, _ := object(t, must(t, "info", "--preset", "lm-bytes", "--set", "model_type="+head, "--json").out)["flops"].(map[string]any)
@@ -170,7 +170,7 @@ func TestInfoPreset(t *testing.T) {
 		t.Errorf("with half of 1000 steps without the token loss %v", flops)
 	}
 	if text := must(t, half...).out; !strings.Contains(text, " of a step in the token loss, on for the first 50 % of the steps\n") {
-		t.Errorf("nothing of the token loss's end in\n%s", text)
+		t.Errorf("no end of the token loss in\n%s", text)
 	}
 	text := must(t, "info", "--preset", "quickstart", "--model", "lm").out
 	for _, want := range []string{"preset quickstart: lm, ", "token heads ", "in a context of 32 positions: backbone "} {
@@ -187,7 +187,7 @@ func TestInfoPreset(t *testing.T) {
 	}
 }
 
-// TestRunIsSelfContained moves a language model's run and removes all it was made from.
+// TestRunIsSelfContained moves a language model's run and removes its autoencoder's run and its text. It must still work.
 func TestRunIsSelfContained(t *testing.T) {
 	r := tinyRuns(t)
 	want := must(t, "generate", r.lm, "--seed", "3", "--threads", "1")
@@ -199,14 +199,14 @@ func TestRunIsSelfContained(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := must(t, "generate", moved, "--seed", "3", "--threads", "1"); got != want {
-		t.Errorf("moved it gives %v, before %v", got, want)
+		t.Errorf("after the move it writes %v, before %v", got, want)
 	}
 	must(t, "eval", moved)
 	must(t, "info", moved)
 	must(t, "train", "--resume", moved, "--steps", "66")
 }
 
-// TestQuickstart does a few steps of it on the real book.
+// TestQuickstart runs calm quickstart with a few steps on the embedded book.
 func TestQuickstart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures on the whole held-out part of the book")
@@ -216,7 +216,7 @@ func TestQuickstart(t *testing.T) {
 	got := must(t, "quickstart", "--steps", "3,3", "--out", out, "--json", figures)
 	for _, want := range []string{"1. An autoencoder", "2. A language model", "3. Measured", "4. It writes", "5. It writes", "The whale ", "\n  " + program() + " generate " + out + " --prompt 'Call me ' --seed 7\n"} {
 		if !strings.Contains(got.out, want) {
-			t.Errorf("there is no %q in\n%s", want, got.out)
+			t.Errorf("no %q in\n%s", want, got.out)
 		}
 	}
 	data, err := os.ReadFile(figures)
@@ -226,17 +226,17 @@ func TestQuickstart(t *testing.T) {
 	m := object(t, string(data))
 	wantKeys(t, "quickstart", m, "run", "ae", "lm", "unigram", "uniform", "steps", "seconds", "tokens_per_s")
 	checkDocumented(t, quickstartSection, m)
-	// The figures are those of eval, names and values. The language model's are not all measured again: it takes too long.
+	// Names and values must be those of eval. For the language model only the names are compared: measuring it takes long.
 	ae, _ := object(t, must(t, "eval", out+"-ae", "--noise", "0.3", "--json").out)["ae"].(map[string]any)
 	kept, _ := m["ae"].(map[string]any)
 	ae["seconds"] = kept["seconds"]
 	if len(ae) < 8 || !cmp.Equal(kept, ae) {
-		t.Errorf("the quickstart says of the autoencoder\n%v, eval\n%v", kept, ae)
+		t.Errorf("the quickstart measured the autoencoder as\n%v, eval as\n%v", kept, ae)
 	}
 	lm, _ := object(t, must(t, "eval", out, "--blocks", "2", "--json").out)["lm"].(map[string]any)
 	kept, _ = m["lm"].(map[string]any)
 	if a, b := slices.Sorted(maps.Keys(kept)), slices.Sorted(maps.Keys(lm)); len(b) < 8 || !slices.Equal(a, b) {
-		t.Errorf("the quickstart says of the language model %v, eval %v", a, b)
+		t.Errorf("the quickstart has the keys %v for the language model, eval %v", a, b)
 	}
 	if steps, _ := json.Marshal(m["steps"]); string(steps) != "[3,3]" {
 		t.Errorf("steps are %s", steps)

@@ -41,7 +41,7 @@ func documentedKeys(t *testing.T, section string) map[string]bool {
 		}
 		for _, match := range backticked.FindAllStringSubmatch(strings.Split(line, "|")[1], -1) {
 			if keys[match[1]] {
-				t.Errorf("%s: %s stands there twice", section, match[1])
+				t.Errorf("%s: %s is listed twice", section, match[1])
 			}
 			keys[match[1]] = true
 		}
@@ -49,13 +49,13 @@ func documentedKeys(t *testing.T, section string) map[string]bool {
 	return keys
 }
 
-// quickstartSection is what docs/formats.md calls the section of the quickstart's keys.
+// quickstartSection is the title of the section of docs/formats.md with the quickstart's keys.
 const quickstartSection = "calm quickstart --json FILE"
 
-// trainingKeys are only in what trainings measure.
+// trainingKeys are keys that only measurements during training have.
 var trainingKeys = []string{"token_loss", "token_brier"}
 
-// checkDocumented finds keys of a JSON value that the section of docs/formats.md lacks.
+// checkDocumented reports keys of a JSON value that the section of docs/formats.md lacks.
 func checkDocumented(t *testing.T, section string, value any) {
 	t.Helper()
 	documented := documentedKeys(t, section)
@@ -68,7 +68,7 @@ func checkDocumented(t *testing.T, section string, value any) {
 		case map[string]any:
 			for key, below := range v {
 				if !documented[key] {
-					t.Errorf("%s: docs/formats.md does not say what %q is", section, key)
+					t.Errorf("%s: docs/formats.md does not describe %q", section, key)
 				}
 				look(below)
 			}
@@ -81,7 +81,7 @@ func checkDocumented(t *testing.T, section string, value any) {
 	look(value)
 }
 
-// evalResult has the types of what calm eval --json prints.
+// evalResult has the types of all values that calm eval --json can print.
 type evalResult struct {
 	run.Result
 	AE autoencoder.Measurement `json:"ae"`
@@ -89,12 +89,12 @@ type evalResult struct {
 	AR ar.Measurement          `json:"ar"`
 }
 
-// TestKeysAreDocumented: docs/formats.md has all keys that can be printed, and no others.
+// TestKeysAreDocumented checks that docs/formats.md describes all keys that commands can print, and no others.
 func TestKeysAreDocumented(t *testing.T) {
 	for section, c := range map[string]struct {
 		of        reflect.Type
-		hidden    []string // keys of trainings, which the command does not print
-		elsewhere string   // a section that has some of the keys
+		hidden    []string // keys of the type that the command never prints
+		elsewhere string   // another section that describes some of the keys
 	}{
 		"calm eval --json":  {of: reflect.TypeFor[evalResult](), hidden: trainingKeys},
 		"calm bench --json": {of: reflect.TypeFor[bench.Result]()},
@@ -111,7 +111,7 @@ func TestKeysAreDocumented(t *testing.T) {
 		}
 		for key := range printed {
 			if documented[key] == slices.Contains(c.hidden, key) {
-				t.Errorf("%s: %q is in the document: %v", section, key, documented[key])
+				t.Errorf("%s: %q is documented: %v", section, key, documented[key])
 			}
 		}
 		for key := range documented {
@@ -125,7 +125,7 @@ func TestKeysAreDocumented(t *testing.T) {
 	}
 }
 
-// jsonKeys collects the keys that a type has in JSON, at any depth.
+// jsonKeys collects the JSON keys of a type and of the types inside it.
 func jsonKeys(of reflect.Type, keys map[string]bool) {
 	switch of.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array:

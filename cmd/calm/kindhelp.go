@@ -15,19 +15,19 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// configKey is a key of a configuration: its value in a preset, and what docs/formats.md says of it.
+// configKey is a key of a configuration with its value in a preset and its documentation.
 type configKey struct {
-	name, value string // in JSON; "" of a key that the preset has not
+	name, value string // value is JSON, "" where the preset does not have the key
 	documented
 }
 
-// documented is a row of a table of keys in docs/formats.md.
+// documented is the documentation of a key: a row of a table in docs/formats.md.
 type documented struct{ typ, values, heads, meaning string }
 
-// sections are those of docs/formats.md that have the keys of a kind, the kind's own second.
+// sections lists, for each kind, the sections of docs/formats.md that document its keys. The second is the kind's own.
 var sections = map[run.Kind][]string{run.AE: {"Training", "Autoencoder"}, run.LM: {"Training", "Language model"}, run.AR: {"Training", "Baseline", "Language model"}}
 
-// configKeys lists the keys that --set takes for a new run of a kind, as a preset with assignments has them.
+// configKeys lists the keys that --set takes for a new run of a kind, with their values in a preset changed by assignments.
 func configKeys(kind run.Kind, preset string, set []string) ([]configKey, error) {
 	m, err := run.Shape(preset, kind, true, set)
 	if err != nil {
@@ -58,7 +58,7 @@ func configKeys(kind run.Kind, preset string, set []string) ([]configKey, error)
 	return keys, nil
 }
 
-// members goes through a JSON object, as config.Encode writes it, in order.
+// members iterates over the keys and values of a JSON object in order.
 func members(data []byte) func(yield func(name, value string) bool) {
 	return func(yield func(name, value string) bool) {
 		d := jsontext.NewDecoder(bytes.NewReader(data))
@@ -67,7 +67,7 @@ func members(data []byte) func(yield func(name, value string) bool) {
 		}
 		for d.PeekKind() == '"' {
 			name, errName := d.ReadToken()
-			key := name.String() // the next read takes it away
+			key := name.String() // the token is invalid after the next read
 			value, errValue := d.ReadValue()
 			if errName != nil || errValue != nil || !yield(key, string(value)) {
 				return
@@ -76,7 +76,7 @@ func members(data []byte) func(yield func(name, value string) bool) {
 	}
 }
 
-// table is the keys of a section of docs/formats.md.
+// table contains the keys of a section of docs/formats.md.
 type table struct {
 	names []string
 	rows  map[string]documented
@@ -84,7 +84,7 @@ type table struct {
 
 var inBackticks = regexp.MustCompile("`([^`]*)`")
 
-// keyTable reads the tables of a section, whose columns their first row names.
+// keyTable reads the tables of a section. The first row of a table names its columns.
 func keyTable(section string) table {
 	t := table{rows: map[string]documented{}}
 	_, text, _ := strings.Cut(docs.Formats, "\n### "+section+"\n")
@@ -116,7 +116,7 @@ func keyTable(section string) table {
 	return t
 }
 
-// options lists the values that a key can have, where these are a few words.
+// options lists the values of a key that is one of a few words.
 func (d documented) options() (list []string) {
 	for _, m := range inBackticks.FindAllStringSubmatch(d.values, -1) {
 		list = append(list, m[1])
@@ -129,7 +129,7 @@ func (d documented) options() (list []string) {
 
 var link = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
 
-// brief is the first sentence of what a key means, without what Markdown needs.
+// brief returns the first sentence of a key's documentation, without Markdown.
 func (d documented) brief() string {
 	text := strings.ReplaceAll(link.ReplaceAllString(d.meaning, "$1"), "`", "")
 	text, _, _ = strings.Cut(text, ". ")
@@ -142,7 +142,7 @@ func (d documented) brief() string {
 	return text
 }
 
-// writeKeys lists the keys of a kind for its --help.
+// writeKeys prints the keys of a kind, as a part of its --help.
 func writeKeys(w io.Writer, kind run.Kind, preset string, set []string) error {
 	keys, err := configKeys(kind, preset, set)
 	if err != nil {
@@ -164,7 +164,7 @@ func writeKeys(w io.Writer, kind run.Kind, preset string, set []string) error {
 	return nil
 }
 
-// wrapped breaks text into lines of at most that many bytes, all but the first indented.
+// wrapped breaks text into lines of at most width bytes. All but the first are indented.
 func wrapped(text string, width, indent int) string {
 	var lines []string
 	line := ""

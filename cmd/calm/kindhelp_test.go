@@ -9,7 +9,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// TestKindHelp: the help of each kind lists every key of its configuration, as the preset has it, and what it means.
+// TestKindHelp checks that the help of each kind lists every key of its configuration, with the preset's value and a meaning.
 func TestKindHelp(t *testing.T) {
 	for _, kind := range kinds() {
 		for _, preset := range run.Kind(kind).Presets() {
@@ -44,7 +44,7 @@ func TestKindHelp(t *testing.T) {
 		t.Errorf("help prints\n%s", got)
 	}
 	if got := must(t, "train", "lm", "--help", "--set", "model_type=flow").out; !strings.Contains(got, "\n  model_type=flow ") {
-		t.Errorf("what is set is not shown in\n%s", got)
+		t.Errorf("the value of --set is not shown in\n%s", got)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// beCalm in the environment makes the test binary the command: for tests that kill it.
+// beCalm is an environment variable that makes the test binary run as the command, for tests that need a process.
 const beCalm = "CALM_TEST_BE_CALM"
 
 func TestMain(m *testing.M) {
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// calmProcess is the command as a process of its own.
+// calmProcess returns the command as a separate process.
 func calmProcess(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -40,7 +40,7 @@ func calmProcess(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// result is what a command gave.
+// result is the exit status and the output of a command.
 type result struct {
 	status      int
 	out, errOut string
@@ -50,7 +50,7 @@ func (r result) String() string {
 	return fmt.Sprintf("status %d\nstandard output:\n%s\nstandard error:\n%s", r.status, r.out, r.errOut)
 }
 
-// calm runs the command in this process.
+// calmWith runs the command in this process, with a standard input.
 func calmWith(in string, args ...string) result {
 	var out, errOut bytes.Buffer
 	status := execute(args, strings.NewReader(in), &out, &errOut)
@@ -59,7 +59,7 @@ func calmWith(in string, args ...string) result {
 
 func calmRun(args ...string) result { return calmWith("", args...) }
 
-// calmUnder runs the command under a context, which a test can end.
+// calmUnder runs the command with a context, which a test can end.
 func calmUnder(ctx context.Context, args ...string) result {
 	var out, errOut bytes.Buffer
 	root := newRoot()
@@ -75,7 +75,7 @@ func calmUnder(ctx context.Context, args ...string) result {
 	return r
 }
 
-// must runs a command that has to succeed.
+// must runs a command that must succeed.
 func must(t *testing.T, args ...string) result {
 	t.Helper()
 	r := calmRun(args...)
@@ -85,7 +85,7 @@ func must(t *testing.T, args ...string) result {
 	return r
 }
 
-// tinyText writes a few kilobytes of words, the same every time.
+// tinyText writes a file of a few kilobytes of words. They are the same every time.
 func tinyText(t *testing.T) string {
 	t.Helper()
 	r := rand.New(rand.NewPCG(3, 4))
@@ -98,7 +98,7 @@ func tinyText(t *testing.T) string {
 	return file(t, "text.txt", b.String())
 }
 
-// file writes a file of its own directory.
+// file writes a file in a new directory.
 func file(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -108,7 +108,7 @@ func file(t *testing.T, name, text string) string {
 	return path
 }
 
-// sets are settings as flags.
+// sets returns settings as --set flags.
 func sets(list ...string) []string {
 	var flags []string
 	for _, s := range list {
@@ -117,7 +117,7 @@ func sets(list ...string) []string {
 	return flags
 }
 
-// trainTiny are the arguments of a training whose steps take a millisecond.
+// trainTiny returns the arguments of a training whose steps take about a millisecond.
 func trainTiny(kind, out, text string, more ...string) []string {
 	args := append([]string{"train", kind, "--out", out, "--data", text, "--threads", "1"},
 		sets("hidden_size=16", "intermediate_size=24", "batch_size=2", "eval_blocks=2", "warmup_steps=2", "logging_steps=1")...)
@@ -126,7 +126,7 @@ func trainTiny(kind, out, text string, more ...string) []string {
 		args = append(args, sets("latent_size=8", "block_size=16")...)
 	case "lm":
 		args = append(args, sets("num_samples=2")...)
-		if !strings.Contains(strings.Join(more, " "), "model_type=") { // else of another head, without these keys
+		if !strings.Contains(strings.Join(more, " "), "model_type=") { // other heads lack these keys
 			args = append(args, sets("noise_size=6", "target_samples=4")...)
 		}
 	}
@@ -136,10 +136,10 @@ func trainTiny(kind, out, text string, more ...string) []string {
 	return append(args, more...)
 }
 
-// runs are tiny finished runs of each kind.
+// runs has a tiny finished run of each kind, and their text.
 type runs struct{ text, ae, lm, ar string }
 
-// tinyRuns returns runs that the test may change: copies, as training them takes its time.
+// tinyRuns returns runs that the test may change. They are copies of runs that are trained once for all tests.
 func tinyRuns(t *testing.T) runs {
 	t.Helper()
 	trainOnce.Do(func() { made = trainRuns(t) })
@@ -169,10 +169,10 @@ func tinyRuns(t *testing.T) runs {
 	return r
 }
 
-// textIn finds the text of a configuration.
+// textIn matches the path of the text in a configuration.
 var textIn = regexp.MustCompile(`("data": \[\s*")[^"]*(")`)
 
-// What tinyRuns copies, in a directory of its own.
+// The runs that tinyRuns copies, and their directory.
 var (
 	trainOnce sync.Once
 	made      runs

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// output is standard output that keeps its first error, so that no command has to look after each line whether it could
-// be written: execute looks once, at the end. After an error nothing more is tried, and all writes give it.
+// output is standard output that keeps its first error. Commands need not check each write: execute checks once, at the end.
+// After an error all writes return it.
 type output struct {
 	w   io.Writer
 	err error
@@ -22,7 +22,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return n, o.err
 }
 
-// failed is how a command ended whose own error is err, nil or not: one whose output is lost has failed.
+// failed returns the error of a command: err, which may be nil, or the error of its output.
 func (o *output) failed(err error) error {
 	if o.err != nil && (err == nil || errors.Is(err, o.err)) {
 		return fmt.Errorf("the output is lost: %w", o.err)

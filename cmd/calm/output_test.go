@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// full is a disk with room for some bytes more.
+// full is a writer that fails after room bytes.
 type full struct{ room int }
 
 var errFull = errors.New("the disk is full")
@@ -25,8 +25,7 @@ func (f *full) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestLostOutput: a command whose output could not be written fails with one sentence, whichever it is, with the first
-// byte as with a later one.
+// TestLostOutput checks that every command whose output cannot be written fails with one sentence, at the first byte and later.
 func TestLostOutput(t *testing.T) {
 	r, dir := tinyRuns(t), t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -60,7 +59,7 @@ func TestLostOutput(t *testing.T) {
 	}
 }
 
-// TestLostOutputOfAnError: what went wrong before is what is said.
+// TestLostOutputOfAnError checks that the error of a command is reported rather than the error of its output.
 func TestLostOutputOfAnError(t *testing.T) {
 	r := tinyRuns(t)
 	var errOut bytes.Buffer
@@ -70,8 +69,8 @@ func TestLostOutputOfAnError(t *testing.T) {
 	}
 }
 
-// TestOutputOfProcess: the real thing, on a device that is always full, and into a pipe that nobody reads (as with
-// head), which ends the process as it ends others.
+// TestOutputOfProcess runs the command as a process. Its output goes to a device that is always full, and to a closed pipe. The
+// closed pipe must end the process by SIGPIPE, as usual for commands.
 func TestOutputOfProcess(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestBadOutput: where nothing can be written, that is said before any work, which here would find no text or take
-// hours, and nothing is changed.
+// TestBadOutput checks that an output that cannot be written is refused before any work, and that no file changes. Here the work
+// itself would fail for lack of text, or take hours.
 func TestBadOutput(t *testing.T) {
 	r := tinyRuns(t)
 	work := t.TempDir()
@@ -44,7 +44,7 @@ func TestBadOutput(t *testing.T) {
 		{"file is in the way", []string{"export", r.ae, "file"}},
 		{"file is a file", []string{"import", "exported", "file/x"}},
 	}
-	if _, err := os.Stat("/proc/self"); err == nil { // a file system where nobody can make a file
+	if _, err := os.Stat("/proc/self"); err == nil { // a file system in which no file can be made
 		const want = "nothing can be made in /proc"
 		for _, args := range [][]string{
 			{"tokenizer", "train", "--out", "/proc/x.json", "--data", gone}, {"data", "prepare", "--out", "/proc/x", "--data", gone},
@@ -66,11 +66,11 @@ func TestBadOutput(t *testing.T) {
 		checkSentence(t, got, c.want)
 	}
 	if after := files(t, work); !maps.Equal(before, after) {
-		t.Errorf("there is now %v", after)
+		t.Errorf("files changed: %v", after)
 	}
 }
 
-// files returns what is in a directory and below, with the content of files.
+// files returns the paths in a directory tree, with the contents of files.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -88,7 +88,7 @@ func files(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// TestTokenizerToDevice: a device is written to, and stays what it is.
+// TestTokenizerToDevice checks that --out may be a device: it is written to, and not replaced by a file.
 func TestTokenizerToDevice(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "null")
 	if err := os.Symlink(os.DevNull, link); err != nil {

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// one finds a count of one of several things.
+// one matches a count of one with a plural, such as "1 documents".
 var one = regexp.MustCompile(`(?:^|[^0-9.,/-])1 [a-z]+s\b`)
 
-// TestOneThing: nothing is printed that says 1 documents.
+// TestOneThing checks that no command prints a count of one with a plural.
 func TestOneThing(t *testing.T) {
 	r, work := tinyRuns(t), t.TempDir()
 	at := func(name string) string { return filepath.Join(work, name) }
@@ -39,10 +39,10 @@ func TestOneThing(t *testing.T) {
 	}
 }
 
-// counted finds a count in a format whose thing has only one form, the plural; an upper bound may have it.
+// counted matches a format with a count and a fixed plural, such as "%d documents". Bounds, as in "at most %d", may have it.
 var counted = regexp.MustCompile(`(?:^|.)(?:\S+ )?%d [a-z]+s\b`)
 
-// TestCountsAreCounted: no message has a count with a plural that stands for one thing as well.
+// TestCountsAreCounted checks that messages use package plural for counts.
 func TestCountsAreCounted(t *testing.T) {
 	bound := regexp.MustCompile(`(to|most|than|least|want|or) %d`)
 	files := 0

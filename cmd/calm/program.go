@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// commandLine is a command that the reader can give as it stands.
+// commandLine returns a command of calm that the reader can copy into a shell.
 func commandLine(words ...string) string {
 	line := program()
 	for _, word := range words {
@@ -16,8 +16,8 @@ func commandLine(words ...string) string {
 	return line
 }
 
-// program is how the reader starts calm again from the directory he is in: as he did. What `go run` starts lies in a directory that
-// goes away, or in the build cache under the hash of what it was made of.
+// program returns the words that start calm again from the working directory: those that started it. With `go run` these are
+// not the path of the executable, which is temporary or in the build cache.
 func program() string {
 	self, err := os.Executable()
 	if err != nil {
@@ -26,10 +26,10 @@ func program() string {
 	return startedAs(self, os.Args[0])
 }
 
-// goRun are the directories of what `go run` starts: built just now, and from the cache.
+// goRun matches the directories of executables started by `go run`: a temporary one, or one in the build cache.
 var goRun = regexp.MustCompile(`/go-build[0-9]+/b[0-9]+/exe$|/[0-9a-f]{64}-d$`)
 
-// startedAs is program for an executable that was started under a name.
+// startedAs is program for the executable self that was started as name.
 func startedAs(self, name string) string {
 	if !goRun.MatchString(filepath.ToSlash(filepath.Dir(self))) {
 		return quoted(name)
@@ -42,7 +42,7 @@ func startedAs(self, name string) string {
 
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
-// quoted is a word as a shell reads it.
+// quoted returns a word with the quotes that a shell needs.
 func quoted(word string) string {
 	if plainWord.MatchString(word) {
 		return word

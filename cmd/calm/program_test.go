@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestStartedAs: the commands that calm names are ones that the reader can give.
+// TestStartedAs checks that the commands that calm prints can be run by the reader.
 func TestStartedAs(t *testing.T) {
 	cached := "/home/me/.cache/go-build/7d/" + strings.Repeat("7dfb7a55", 8) + "-d/calm"
 	const fresh = "/tmp/go-build3535782493/b001/exe/calm"

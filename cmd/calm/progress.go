@@ -13,19 +13,19 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// progress shows where work stands: on a terminal as a line that is written over, elsewhere as a line now and then.
-// Measurements get lines of their own.
+// progress shows the progress of a computation. On a terminal it is a line that is overwritten; elsewhere it is a new line from
+// time to time. Measurements have their own lines.
 type progress struct {
 	*terminal.Status
 	name  string
-	shown time.Time // when the line was written last
+	shown time.Time // time of the last line
 }
 
 func newProgress(w io.Writer, name string) *progress {
 	return &progress{Status: terminal.NewStatus(w), name: name}
 }
 
-// event shows what training tells of.
+// event shows an event of a training.
 func (p *progress) event(e train.Event) {
 	switch e.Kind {
 	case train.EventMeasured:
@@ -39,7 +39,7 @@ func (p *progress) event(e train.Event) {
 	}
 }
 
-// show writes what is due: parts in the order of their importance.
+// show writes a line. The most important parts come first.
 func (p *progress) show(parts ...string) {
 	p.shown = time.Now()
 	p.Show(p.name, parts...)
@@ -54,7 +54,7 @@ func (p *progress) due(first bool) bool {
 	return first || time.Since(p.shown) >= every
 }
 
-// blocks shows that work begins, and returns what shows how many blocks of a text are done.
+// blocks shows that a computation begins, and returns a function that shows how many blocks of a text are done.
 func (p *progress) blocks() func(done, total int) {
 	begun := time.Now()
 	if p.shown = begun; p.Over() {
@@ -68,7 +68,7 @@ func (p *progress) blocks() func(done, total int) {
 	}
 }
 
-// step describes a step, what matters most first.
+// step describes a step, with the most important parts first.
 func step(e train.Event) []string {
 	at := fmt.Sprintf("step %d", e.Step)
 	if e.Total > 0 {
@@ -82,14 +82,14 @@ func step(e train.Event) []string {
 		parts = append(parts, number(math.Round(e.TokensPerSec))+" tokens/s")
 	}
 	for _, f := range e.Metrics {
-		if !strings.HasPrefix(f.Name, "token_brier_") || f.Name == metric.TokenBrier(0) { // the first stands for all
+		if !strings.HasPrefix(f.Name, "token_brier_") || f.Name == metric.TokenBrier(0) { // only the first: the line is short
 			parts = append(parts, named(f))
 		}
 	}
 	return parts
 }
 
-// measured is a line of what was measured on held-out text.
+// measured formats a measurement on held-out text as a line.
 func (p *progress) measured(e train.Event) string {
 	var all []string
 	for _, f := range e.Measured {
@@ -98,16 +98,17 @@ func (p *progress) measured(e train.Event) string {
 	return fmt.Sprintf("%s step %d, held out: %s", p.name, e.Step, strings.Join(all, ", "))
 }
 
-// named is a metric with its name, for people.
+// named formats a metric with its name.
 func named(f metric.Metric) string { return strings.ReplaceAll(f.Name, "_", " ") + " " + value(f) }
 
-// notMeasurable is said of BrierLM, the geometric mean of four scores, where it has no value; and where there is room, why.
+// notMeasurable is shown in place of BrierLM where it has no value. BrierLM is the geometric mean of four scores, which must
+// all be positive. whyNot is added where there is room.
 const (
 	notMeasurable = "not measurable"
 	whyNot        = ": a Brier score is not above 0"
 )
 
-// value is a metric's value, for people.
+// value formats a metric's value.
 func value(f metric.Metric) string {
 	if f.Name == metric.BrierLM && f.Value == 0 {
 		return notMeasurable
@@ -115,7 +116,7 @@ func value(f metric.Metric) string {
 	return number(f.Value)
 }
 
-// number prints a figure with the digits that are worth reading.
+// number formats a number with few digits.
 func number(v float64) string {
 	switch a := math.Abs(v); {
 	case v == math.Trunc(v) && a < 1e7:
@@ -128,7 +129,7 @@ func number(v float64) string {
 	return fmt.Sprintf("%.4g", v)
 }
 
-// seconds prints a duration as a person would say it.
+// seconds formats a duration, given in seconds.
 func seconds(s float64) string {
 	d := time.Duration(s * float64(time.Second))
 	if d >= time.Minute {

@@ -25,9 +25,9 @@ func newQuickstart() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "quickstart",
-		Short: "Train a model, measure it and have it write, in four minutes",
-		Long: `Train an autoencoder and a language model on the embedded book, measure both on chapters that they have not seen, and
-write text with them.`,
+		Short: "Train a model, measure it and write text with it, in four minutes",
+		Long: `Train an autoencoder and a language model on the embedded book, measure both on chapters held out of training, and write
+text with them.`,
 		Example: `  calm quickstart
   calm quickstart --minutes 10 --out runs/better
   calm quickstart --head energy
@@ -64,7 +64,7 @@ write text with them.`,
 	fl.StringVar(&o.Head, "head", quickstart.Heads()[0], "`HEAD` of the language model: "+strings.Join(quickstart.Heads(), " or "))
 	fl.StringVar(&o.Out, "out", "runs/quickstart", "the run directory `RUN` to make; the autoencoder's is RUN-ae")
 	fl.Uint64Var(&o.Seed, "seed", 1, "seed of weights, shuffling and noise")
-	fl.StringVar(&jsonFile, "json", "", "write all that was measured to `FILE`, under the names of eval --json")
+	fl.StringVar(&jsonFile, "json", "", "write all measurements to `FILE`, with the names of eval --json")
 	return cmd
 }
 

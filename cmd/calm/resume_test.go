@@ -16,7 +16,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// weights returns the final weights and moments of a run.
+// weights returns the weights and moments of a run's checkpoint.
 func weights(t *testing.T, dir string, step int) []byte {
 	t.Helper()
 	var all []byte
@@ -30,7 +30,7 @@ func weights(t *testing.T, dir string, step int) []byte {
 	return all
 }
 
-// loggedSteps returns the steps of metrics.jsonl, of measurements negative.
+// loggedSteps returns the steps of the lines of metrics.jsonl. Steps of measurements are negative.
 func loggedSteps(t *testing.T, dir string) []int {
 	t.Helper()
 	var steps []int
@@ -46,7 +46,7 @@ func loggedSteps(t *testing.T, dir string) []int {
 	return steps
 }
 
-// startUntil starts training in a process of its own and waits until so many lines of metrics are there.
+// startUntil starts a training as a process and waits until metrics.jsonl has so many lines.
 func startUntil(t *testing.T, out string, lines int, args []string) *exec.Cmd {
 	t.Helper()
 	cmd := calmProcess(t, args...)
@@ -62,12 +62,12 @@ func startUntil(t *testing.T, out string, lines int, args []string) *exec.Cmd {
 		time.Sleep(time.Millisecond)
 	}
 	_ = cmd.Process.Kill()
-	t.Fatalf("%d lines of metrics did not come", lines)
+	t.Fatalf("metrics.jsonl never had %d lines", lines)
 	return nil
 }
 
-// TestKill kills training with SIGKILL again and again, before its first checkpoint and at moments that fall as they
-// will, and compares what comes out in the end with a run that was left alone.
+// TestKill kills a training with SIGKILL several times, before its first checkpoint and later, and compares the result with a run
+// that was not killed.
 func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -90,12 +90,12 @@ func TestKill(t *testing.T) {
 			_ = cmd.Process.Kill()
 			var ended *exec.ExitError
 			if errors.As(cmd.Wait(), &ended) {
-				kills++ // and not at its end before
+				kills++ // otherwise it ended before the kill
 			}
 			args = []string{"train", "--resume", killed, "--threads", fmt.Sprint(1 + i%3)}
 		}
 		if kills < 2 {
-			t.Errorf("%s: only %d kills struck", kind, kills)
+			t.Errorf("%s: only %d kills before the end", kind, kills)
 		}
 		must(t, args...)
 		if !bytes.Equal(weights(t, whole, steps), weights(t, killed, steps)) {
@@ -112,7 +112,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestInterrupt ends training with Ctrl-C and SIGTERM: status 130, and all that was done is saved.
+// TestInterrupt ends a training with SIGINT (Ctrl-C) and SIGTERM: the status is 130, and the work so far is saved.
 func TestInterrupt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -136,7 +136,7 @@ func TestInterrupt(t *testing.T) {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatal("training does not begin")
+				t.Fatal("the training does not begin")
 			}
 		}
 		if err := cmd.Process.Signal(signal); err != nil {
@@ -164,7 +164,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestResumeNeedsItsText: a run whose text is gone or has changed says so and stays as it is; nor is it measured on it.
+// TestResumeNeedsItsText checks a run whose text is missing or has changed: resuming and measuring it are errors, and the run
+// does not change.
 func TestResumeNeedsItsText(t *testing.T) {
 	text, out := tinyText(t), filepath.Join(t.TempDir(), "ae")
 	must(t, trainTiny("ae", out, text, "--steps", "3")...)
@@ -182,7 +183,7 @@ func TestResumeNeedsItsText(t *testing.T) {
 		t.Errorf("want status 2: %v", got)
 	}
 	checkSentence(t, got, "the data has changed")
-	if got = calmRun("eval", out); got.status != exitUsage { // what it would hold out is not what training left alone
+	if got = calmRun("eval", out); got.status != exitUsage { // its held-out part may contain training text
 		t.Errorf("want status 2: %v", got)
 	}
 	checkSentence(t, got, "has changed since "+out)
@@ -194,7 +195,7 @@ func TestResumeNeedsItsText(t *testing.T) {
 	if got.status != exitUsage {
 		t.Errorf("want status 2: %v", got)
 	}
-	checkSentence(t, got, "text.txt: no such file or directory): put it back, or say where it is now with --data")
+	checkSentence(t, got, "text.txt: no such file or directory): put it back, or give its new place with --data")
 	if got = calmRun("eval", out); got.status != exitUsage {
 		t.Errorf("want status 2: %v", got)
 	}
@@ -214,20 +215,20 @@ func replaceMissing(t *testing.T, path string, data []byte) {
 	}
 }
 
-// TestResumeFinished: a finished run is left alone, and the command says so, where it is given no number of steps or its
-// own; fewer are refused.
+// TestResumeFinished checks that resuming a finished run, without a number of steps or with its own, changes nothing and says so.
+// Fewer steps are refused.
 func TestResumeFinished(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "ae")
 	must(t, trainTiny("ae", out, tinyText(t), "--steps", "3")...)
 	before := files(t, out)
-	delete(before, filepath.Join(out, ".lock")) // which names the process
+	delete(before, filepath.Join(out, ".lock")) // contains the id of the process
 	for _, steps := range [][]string{nil, {"--steps", "3"}, {"--steps", "2"}, {"--steps", "1", "--minutes", "1"}} {
 		if got := calmRun(append([]string{"train", "--resume", out}, steps...)...); len(steps) > 0 && steps[1] != "3" {
 			if got.status != exitUsage {
 				t.Errorf("%v: want status 2: %v", steps, got)
 			}
 			checkSentence(t, got, "has made 3 steps already: want more than 3")
-		} else if got.status != 0 || !strings.Contains(got.out, "is finished after 3 steps: there is nothing to do") || got.errOut != "" {
+		} else if got.status != 0 || !strings.Contains(got.out, "is finished after 3 steps: nothing to do") || got.errOut != "" {
 			t.Errorf("%v: %v", steps, got)
 		}
 		after := files(t, out)
@@ -238,7 +239,7 @@ func TestResumeFinished(t *testing.T) {
 	}
 }
 
-// TestResumeNamesKind: the word for the kind may stand before --resume, if it is the run's.
+// TestResumeNamesKind checks that "train KIND --resume RUN" accepts only the kind of the run.
 func TestResumeNamesKind(t *testing.T) {
 	r := tinyRuns(t)
 	for kind, dir := range map[string]string{"ae": r.ae, "lm": r.lm, "ar": r.ar} {
@@ -262,22 +263,22 @@ func TestResumeNamesKind(t *testing.T) {
 	}
 }
 
-// TestDivergedGoesOn: a run whose rate is far too high ends with what to do, and doing that goes on from the checkpoint
-// before, or from the beginning, and ends well. What changed is shown.
+// TestDivergedGoesOn checks that a run with a learning rate that is far too high ends with advice. Following it continues from the
+// checkpoint before, or from the beginning, and succeeds. The change of the rate is shown.
 func TestDivergedGoesOn(t *testing.T) {
 	for _, save := range []int{0, 2} {
 		out := filepath.Join(t.TempDir(), "ar")
 		args := trainTiny("ar", out, tinyText(t), "--steps", "60", "--set", "learning_rate=1e5", "--set", "warmup_steps=12", "--set", "eval_steps=0", "--set", fmt.Sprint("save_steps=", save))
 		got := calmRun(args...)
-		_, message, _ := strings.Cut(got.errOut, "\n") // behind a line of progress
-		if want := "; calm train --resume " + out + " --set learning_rate=50000 goes on from the checkpoint before\n"; got.status != exitFailed || !strings.HasSuffix(message, want) {
+		_, message, _ := strings.Cut(got.errOut, "\n") // after a line of progress
+		if want := "; `calm train --resume " + out + " --set learning_rate=50000` continues from the checkpoint before it\n"; got.status != exitFailed || !strings.HasSuffix(message, want) {
 			t.Fatalf("want status 1 and %q: %v", want, got)
 		}
 		var step, from int
 		if _, err := fmt.Sscanf(message, "calm: training diverged at step %d:", &step); err != nil || step < 4 {
 			t.Fatalf("diverged at step %d, %v: %v", step, err, got)
 		}
-		must(t, "info", out) // the weights before that step are there to look at
+		must(t, "info", out) // the weights before that step are saved
 		if save > 0 {
 			from = (step - 2) / save * save
 		}
@@ -299,7 +300,7 @@ func TestDivergedGoesOn(t *testing.T) {
 	}
 }
 
-// TestResumeFrom goes back to an earlier checkpoint and to the beginning: what comes out is the same.
+// TestResumeFrom continues from an earlier checkpoint and from the beginning. The result must be the same.
 func TestResumeFrom(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "ar")
 	must(t, trainTiny("ar", out, tinyText(t), "--steps", "9", "--set", "save_steps=4", "--set", "eval_steps=3")...)
@@ -324,7 +325,7 @@ func TestResumeFrom(t *testing.T) {
 	}
 }
 
-// TestResumeForMinutes: --minutes trains a finished run further.
+// TestResumeForMinutes checks that --minutes trains a finished run further.
 func TestResumeForMinutes(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "ar")
 	must(t, trainTiny("ar", out, tinyText(t), "--steps", "3", "--set", "eval_steps=0")...)

@@ -34,10 +34,10 @@ const (
 	exitInterrupted = 130 // state saved
 )
 
-// What a verb returns when Ctrl-C ended it in good order.
+// Errors of a command that Ctrl-C ended.
 var (
-	errInterrupted = errors.New("interrupted; what was done is saved")
-	errStopped     = errors.New("interrupted; there was nothing to save yet")
+	errInterrupted = errors.New("interrupted; the work so far is saved")
+	errStopped     = errors.New("interrupted; nothing to save yet")
 )
 
 // execute runs the command and returns its exit status.
@@ -45,7 +45,7 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	// All that is printed goes through these two: text from outside must not steer a terminal.
+	// All output goes through these two. They make control characters in text harmless to a terminal.
 	screen, errScreen := terminal.New(out), terminal.New(errOut)
 	root, stdout := newRoot(), &output{w: screen}
 	root.SetArgs(args)
@@ -59,15 +59,15 @@ func execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	if err = stdout.failed(err); err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(errScreen, "calm: %s\n", inWords(err))
+	fmt.Fprintf(errScreen, "calm: %s\n", message(err))
 	return status(err)
 }
 
-// inWords is what a person is told of an error: of an interruption that it was one, wherever it struck, and what behind
-// it says what is kept.
-func inWords(err error) string {
+// message formats an error for people. A canceled context becomes "interrupted", followed by the rest of its line, which says
+// what is saved. Equal lines of joined errors appear once.
+func message(err error) string {
 	var lines []string
-	for line := range strings.SplitSeq(err.Error(), "\n") { // of several errors that were joined
+	for line := range strings.SplitSeq(err.Error(), "\n") {
 		if _, after, ok := strings.Cut(line, context.Canceled.Error()); ok {
 			line = "interrupted" + after
 		}
@@ -96,7 +96,7 @@ func status(err error) int {
 	return exitFailed
 }
 
-// badUsage is a mistake on the command line.
+// badUsage returns the error of a mistake on the command line.
 func badUsage(format string, args ...any) error {
 	return &run.UsageError{Err: fmt.Errorf(format, args...)}
 }
@@ -111,8 +111,8 @@ with them. Start with
 
   calm quickstart
 
-The exit status is 0 when all is done, 1 when something failed, 2 for a wrong command line or wrong input, and 130 when
-Ctrl-C stopped calm and it saved what was done.`,
+The exit status is 0 on success, 1 on a failure, 2 for a wrong command line or wrong input, and 130 when Ctrl-C stopped
+calm; the work so far is then saved.`,
 		Example: `  calm quickstart
   calm train ae --out runs/ae --data text/ && calm train lm --ae runs/ae --out runs/lm
   calm generate runs/lm --prompt "Call me"`,
@@ -135,7 +135,7 @@ Ctrl-C stopped calm and it saved what was done.`,
 	return root
 }
 
-// flagError says what is wrong with a flag, of a number without what the parser of numbers calls it.
+// flagError turns an error of the flag parser into a message without the parser's internal names.
 func flagError(cmd *cobra.Command, err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
 		var flags []string
@@ -144,13 +144,13 @@ func flagError(cmd *cobra.Command, err error) error {
 				flags = append(flags, f.Name)
 			}
 		})
-		return badUsage("there is no flag --%s%s", unknown.GetSpecifiedName(), hint(cmd, "--", unknown.GetSpecifiedName(), flags))
+		return badUsage("unknown flag --%s%s", unknown.GetSpecifiedName(), hint(cmd, "--", unknown.GetSpecifiedName(), flags))
 	}
 	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {
 		return badUsage("%w: see %s --help", err, cmd.CommandPath())
 	}
-	want := map[string]string{"int": "a whole number", "uint64": "a whole number from 0 on", "float64": "a number",
+	want := map[string]string{"int": "a whole number", "uint64": "a whole number, 0 or more", "float64": "a number",
 		"intSlice": "whole numbers with commas between them", "bool": "true or false"}[bad.GetFlag().Value.Type()]
 	switch {
 	case want == "":
@@ -161,16 +161,16 @@ func flagError(cmd *cobra.Command, err error) error {
 	return badUsage("--%s %q: want %s: see %s --help", bad.GetFlag().Name, bad.GetValue(), want, cmd.CommandPath())
 }
 
-// onlyHelp is what a command does that has nothing but others below it.
+// onlyHelp runs a command that only has subcommands: it prints its help.
 func onlyHelp(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return badUsage("there is no command %q%s", args[0], hint(cmd, "", args[0], names(cmd)))
+		return badUsage("unknown command %q%s", args[0], hint(cmd, "", args[0], names(cmd)))
 	}
 	return cmd.Help()
 }
 
-// hint is the end of a message about a name that there is not: the nearest that there is, with what stands before it, or
-// where all are listed.
+// hint returns the end of a message about an unknown name: the candidate that was probably meant, with before in front of it,
+// or else the command that lists all.
 func hint(cmd *cobra.Command, before, name string, candidates []string) string {
 	if near := config.Nearest(name, candidates); near != "" {
 		return fmt.Sprintf("; did you mean %s%s? (%s --help lists all)", before, near, cmd.CommandPath())
@@ -178,10 +178,10 @@ func hint(cmd *cobra.Command, before, name string, candidates []string) string {
 	return fmt.Sprintf(": see %s --help", cmd.CommandPath())
 }
 
-// badText says of an error from reading text that names its file itself that it is the user's to set right.
+// badText turns an error from reading text, which names its file, into a *run.UsageError.
 func badText(ctx context.Context, err error) error { return run.BadText(ctx, "", err) }
 
-// exactly wants n positional arguments, which usage names.
+// exactly checks that there are n positional arguments. usage describes them.
 func exactly(n int, usage string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
@@ -191,7 +191,7 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 	}
 }
 
-// readInput reads standard input to its end, or to Ctrl-C: a terminal's end may never come.
+// readInput reads standard input to its end. It returns early when Ctrl-C ends the context.
 func readInput(cmd *cobra.Command) ([]byte, error) {
 	var (
 		data []byte
@@ -210,12 +210,12 @@ func readInput(cmd *cobra.Command) ([]byte, error) {
 	}
 }
 
-// samplingFlag adds --set for how the head of a run's model draws.
+// samplingFlag adds --set for the keys that can be set for a trained model.
 func samplingFlag(cmd *cobra.Command, set *[]string) {
-	cmd.Flags().StringArrayVar(set, "set", nil, "`KEY=VALUE`: dtype=bfloat16, or how a diffusion or flow head draws: sampling_steps=N, solver=midpoint or euler; may be repeated")
+	cmd.Flags().StringArrayVar(set, "set", nil, "`KEY=VALUE`: dtype=bfloat16, or how a diffusion or flow head samples: sampling_steps=N, solver=midpoint or euler; may be repeated")
 }
 
-// engineFlags are the flags of every verb that computes.
+// engineFlags are the flags of every command that computes.
 type engineFlags struct{ threads int }
 
 func (f *engineFlags) add(cmd *cobra.Command) {

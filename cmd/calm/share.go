@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// share says how much of some bytes is done and how long the rest will take.
+// share describes the progress through a number of bytes, and estimates the time left.
 type share struct {
-	total int64
-	now   func() time.Time
-	start time.Time // of what tells the pace,
-	from  int64     // and where that was
+	total int64            // bytes in all; 0 where it is not known
+	now   func() time.Time // the clock
+	start time.Time        // the speed is measured from this time
+	from  int64            // bytes done at start
 }
 
 func newShare(total int64) *share { return &share{total: total, now: time.Now, start: time.Now()} }
 
-// line describes that done bytes are done, of a total that is 0 where nobody knows it. What is skipped is so much faster than the rest that its pace says nothing.
+// line describes the progress after done bytes. Skipped bytes do not count for the speed: they are much faster than others.
 func (s *share) line(done int64, skipped bool) string {
 	if s.total == 0 {
 		return sizeOf(done) + " read"
@@ -35,7 +35,7 @@ func (s *share) line(done int64, skipped bool) string {
 	return text + ", " + max(left, 0).Round(time.Second).String() + " left"
 }
 
-// sizeOf prints a number of bytes.
+// sizeOf formats a number of bytes.
 func sizeOf(n int64) string {
 	switch {
 	case n >= 1e9:

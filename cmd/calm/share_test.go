@@ -19,9 +19,9 @@ func TestShare(t *testing.T) {
 		skipped bool
 		want    string
 	}{
-		{100 * time.Millisecond, 1e8, false, "2.5 % of 4.0 GB"}, // too early to tell
+		{100 * time.Millisecond, 1e8, false, "2.5 % of 4.0 GB"}, // too early for an estimate
 		{time.Second, 2e9, true, "50.0 % of 4.0 GB"},
-		{2 * time.Second, 2.5e9, false, "62.5 % of 4.0 GB, 6s left"}, // since what was skipped
+		{2 * time.Second, 2.5e9, false, "62.5 % of 4.0 GB, 6s left"}, // skipped bytes do not count for the speed
 		{5 * time.Minute, 4e9, false, "100.0 % of 4.0 GB, 0s left"},
 	} {
 		now = now.Add(step.after)
@@ -30,11 +30,11 @@ func TestShare(t *testing.T) {
 		}
 	}
 	if got := newShare(0).line(0, false); got != "0.0 kB read" {
-		t.Errorf("of an unknown total: %q", got)
+		t.Errorf("with an unknown total: %q", got)
 	}
 }
 
-// TestPrepareProgress: a file's share is shown.
+// TestPrepareProgress checks that data prepare shows how much of a file is read.
 func TestPrepareProgress(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text.txt")

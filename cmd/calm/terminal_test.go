@@ -21,7 +21,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// openTerminal returns the two ends of a real terminal: what is written to tty comes out of screen, byte for byte.
+// openTerminal returns the two ends of a pseudo-terminal: bytes written to tty can be read from screen.
 func openTerminal(t *testing.T, columns int) (screen, tty *os.File) {
 	t.Helper()
 	screen, tty, err := pty.Open()
@@ -29,7 +29,7 @@ func openTerminal(t *testing.T, columns int) (screen, tty *os.File) {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { screen.Close(); tty.Close() })
-	if _, err := term.MakeRaw(int(tty.Fd())); err != nil { // without it a line break comes out as two characters
+	if _, err := term.MakeRaw(int(tty.Fd())); err != nil { // otherwise a line break becomes two characters
 		t.Fatal(err)
 	}
 	resize(t, screen, columns)
@@ -44,14 +44,14 @@ func resize(t *testing.T, screen *os.File, columns int) {
 	}
 }
 
-// onTerminal runs the command where all it writes goes to a terminal, and returns what came there.
+// onTerminal runs the command with all output going to a terminal, and returns that output.
 func onTerminal(t *testing.T, columns int, in string, args ...string) (status int, seen string) {
 	t.Helper()
 	screen, tty := openTerminal(t, columns)
 	all := make(chan string)
 	go func() {
 		var b bytes.Buffer
-		_, _ = io.Copy(&b, screen) // it ends with an error when the other end is closed
+		_, _ = io.Copy(&b, screen) // returns an error when the other end is closed
 		all <- b.String()
 	}()
 	status = execute(args, strings.NewReader(in), tty, tty)
@@ -59,10 +59,10 @@ func onTerminal(t *testing.T, columns int, in string, args ...string) (status in
 	return status, <-all
 }
 
-// own are the control sequences that a line of progress needs.
+// own removes the control sequences of a line of progress.
 var own = strings.NewReplacer("\r\x1b[J", "", "\r", "", "\x1b[K", "")
 
-// obeyed returns the first character that a terminal would obey, besides calm's own sequences.
+// obeyed returns the first control character that is not part of calm's own sequences.
 func obeyed(seen string) (rune, bool) {
 	for _, r := range own.Replace(seen) {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' {
@@ -72,8 +72,8 @@ func obeyed(seen string) (rune, bool) {
 	return 0, false
 }
 
-// TestNothingSteersTheTerminal: whatever a model writes, and whatever names, prompts and texts commands are given, a
-// terminal gets it in a form that it shows and does not obey. A pipe gets it as it is.
+// TestNothingSteersTheTerminal checks that control characters in generated text, names, prompts and texts reach a terminal only
+// in a visible form. A pipe gets them unchanged.
 func TestNothingSteersTheTerminal(t *testing.T) {
 	r, work := tinyRuns(t), t.TempDir()
 	const bad = "\x1b[2J\a\u009b1m"
@@ -119,14 +119,14 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		}
 	}
 	if controls < 4 {
-		t.Errorf("only %d pipes got control characters: the test tests nothing", controls)
+		t.Errorf("only %d pipes got control characters: the test needs more", controls)
 	}
 	if _, seen := onTerminal(t, 80, "27 91 50 74", "tokenizer", "decode"); seen != "␛[2J" {
 		t.Errorf("an escape is shown as %q", seen)
 	}
 }
 
-// TestDecodeToPipe: every byte there is comes out of a pipe as it is.
+// TestDecodeToPipe checks that tokenizer decode writes every byte unchanged to a pipe.
 func TestDecodeToPipe(t *testing.T) {
 	var ids, want strings.Builder
 	for b := range 256 {
@@ -139,7 +139,7 @@ func TestDecodeToPipe(t *testing.T) {
 	}
 }
 
-// event is a step of a training with everything that there is to show.
+// event returns the event of a training step with all values set.
 func event(step int) train.Event {
 	e := train.Event{Kind: train.EventStep, Report: train.Report{Step: step, Loss: 123.456789}, Total: 123456, Remaining: 7384, TokensPerSec: 123456}
 	for _, name := range []string{"energy_loss", "token_loss", "token_brier_1", "token_brier_2", "anchor_loss", "diffusion_mse", "diffusion_vb"} {
@@ -148,17 +148,17 @@ func event(step int) train.Event {
 	return e
 }
 
-// TestProgressOnTerminal: on real terminals of all widths, which change meanwhile, one line stands there after many
-// refreshes, with step, loss and time left before all else.
+// TestProgressOnTerminal shows progress on a pseudo-terminal whose width changes. After each refresh the screen must have one
+// line, with step, loss and time left first.
 func TestProgressOnTerminal(t *testing.T) {
 	screen, tty := openTerminal(t, 80)
 	p := newProgress(terminal.New(tty), "language model")
 	shown := testkit.NewScreen(80, true)
-	// read takes what came to the terminal since the last time.
+	// read reads the output since the last call, which must end with end, and shows it on the simulated screen.
 	read := func(end string) {
 		t.Helper()
 		const mark = 0
-		if _, err := tty.Write([]byte{mark}); err != nil { // so that it does not wait for what does not come
+		if _, err := tty.Write([]byte{mark}); err != nil { // marks the end of the output
 			t.Fatal(err)
 		}
 		var b []byte
@@ -209,15 +209,15 @@ func TestProgressOnTerminal(t *testing.T) {
 	p.End()
 	read("\x1b[K")
 	if rows := shown.Rows(); len(rows) != 1 {
-		t.Errorf("in the end there is %q", rows)
+		t.Errorf("at the end the screen has %q", rows)
 	}
 }
 
-// TestVerbsShowProgress: on a terminal, verbs that take their time show where they stand, and leave nothing of it.
+// TestVerbsShowProgress checks that slow commands show their progress on a terminal, and remove it at the end.
 func TestVerbsShowProgress(t *testing.T) {
 	r := tinyRuns(t)
 	for _, c := range []struct {
-		want string // of the line, and of nothing that stays
+		want string // in the line of progress, and not on the screen at the end
 		args []string
 	}{
 		{"step 1/2", trainTiny("ar", filepath.Join(t.TempDir(), "ar"), r.text, "--steps", "2")},
@@ -227,7 +227,7 @@ func TestVerbsShowProgress(t *testing.T) {
 		shown := testkit.NewScreen(60, true)
 		_, _ = shown.Write([]byte(seen))
 		if left := strings.Join(shown.Rows(), "\n"); status != exitDone || strings.Contains(left, c.want) || left == "" {
-			t.Errorf("calm %q: status %d, in the end there is\n%s", c.args, status, left)
+			t.Errorf("calm %q: status %d, at the end the screen has\n%s", c.args, status, left)
 		}
 		during := false
 		for _, line := range strings.FieldsFunc(seen, func(r rune) bool { return r == '\r' || r == '\n' }) {
@@ -243,7 +243,7 @@ func TestVerbsShowProgress(t *testing.T) {
 	}
 }
 
-// TestNotMeasurable: a BrierLM that has no value is said to have none wherever it stands, and in the same words.
+// TestNotMeasurable checks that all commands show a BrierLM without a value as "not measurable".
 func TestNotMeasurable(t *testing.T) {
 	r, lm := tinyRuns(t), filepath.Join(t.TempDir(), "lm")
 	trained := must(t, trainTiny("lm", lm, r.text, "--ae", r.ae, "--steps", "1")...)

@@ -62,14 +62,14 @@ func newTokenizerTrain() *cobra.Command {
 			}
 			tellNotes(cmd, r.Notes())
 			if tok.VocabSize() == tokenizer.Bytes().VocabSize() && vocab > tok.VocabSize() {
-				return badUsage("--data: the text is too short to learn a merge from")
+				return badUsage("--data: the text is too short: it has no pair of tokens to merge")
 			}
 			if err := tok.Save(out); err != nil {
 				return err
 			}
 			fewer := ""
 			if tok.VocabSize() < vocab {
-				fewer = fmt.Sprintf("; the text has no more pairs to merge for the %d asked for", vocab)
+				fewer = fmt.Sprintf("; the text has too few pairs to merge for --vocab %d", vocab)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s%s\n", out, plural.Count(tok.VocabSize(), "token"), fewer)
 			return nil
@@ -77,12 +77,12 @@ func newTokenizerTrain() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&out, "out", "", "the tokenizer.json to write, at `FILE`")
-	fl.IntVar(&vocab, "vocab", 4096, "tokens of the vocabulary, special ones included")
+	fl.IntVar(&vocab, "vocab", 4096, "tokens of the vocabulary, including special tokens")
 	text.add(fl, "text at `PATH`: a file, a directory, or - for standard input; may be repeated (default: the embedded book)")
 	return cmd
 }
 
-// texts gives the texts of documents and stops at the first error.
+// texts iterates over the texts of documents. It stops at the first error, and stores it in failed.
 func texts(docs iter.Seq2[corpus.Document, error], failed *error) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for d, err := range docs {
@@ -97,7 +97,7 @@ func texts(docs iter.Seq2[corpus.Document, error], failed *error) iter.Seq[[]byt
 	}
 }
 
-// tokenizerFlag chooses a tokenizer.
+// tokenizerFlag is the flag that chooses a tokenizer.
 type tokenizerFlag struct{ name string }
 
 func (f *tokenizerFlag) add(cmd *cobra.Command) {
@@ -169,7 +169,7 @@ generate --ids print them, or as a JSON array.`,
 	return cmd
 }
 
-// parseIDs reads a list of ids: with spaces or commas between them, and in brackets or not.
+// parseIDs parses a list of ids with spaces or commas between them, with or without brackets around it.
 func parseIDs(text string) (ids []int32, err error) {
 	text = strings.TrimSpace(text)
 	if inside, ok := strings.CutPrefix(text, "["); ok {
@@ -179,13 +179,13 @@ func parseIDs(text string) (ids []int32, err error) {
 	}
 	for part := range strings.SplitSeq(text, ",") {
 		words := strings.Fields(part)
-		if len(words) == 0 && part != text { // but nothing at all is an empty list
-			return nil, errors.New("there is no id before or after a comma")
+		if len(words) == 0 && part != text { // an empty text is an empty list
+			return nil, errors.New("no id before or after a comma")
 		}
 		for _, word := range words {
 			id, err := strconv.ParseInt(word, 10, 32)
 			if err != nil {
-				return nil, fmt.Errorf("%.40q is no id: want whole numbers with spaces or commas between them, as in 791,42,1053", word)
+				return nil, fmt.Errorf("%.40q is not an id: want whole numbers with spaces or commas between them, as in 791,42,1053", word)
 			}
 			ids = append(ids, int32(id))
 		}
@@ -317,10 +317,10 @@ func newDataInfo() *cobra.Command {
 	return cmd
 }
 
-// verifyCorpus reads all tokens of a prepared corpus, which it closes where they are damaged.
+// verifyCorpus verifies all tokens of a prepared corpus. It closes the corpus on an error.
 func verifyCorpus(cmd *cobra.Command, c *corpus.Corpus) error {
 	line := newProgress(cmd.ErrOrStderr(), "")
-	line.shown = time.Now() // most are verified before anybody would look
+	line.shown = time.Now() // show nothing at first: most corpora are verified quickly
 	var done *share
 	err := c.Verify(cmd.Context(), func(n, total int64) {
 		if done == nil {
@@ -337,7 +337,7 @@ func verifyCorpus(cmd *cobra.Command, c *corpus.Corpus) error {
 	return nil
 }
 
-// userText passes documents on with errors that are the user's to set right.
+// userText iterates over docs and turns their errors into *run.UsageErrors.
 func userText(ctx context.Context, docs iter.Seq2[corpus.Document, error]) iter.Seq2[corpus.Document, error] {
 	return func(yield func(corpus.Document, error) bool) {
 		for d, err := range docs {

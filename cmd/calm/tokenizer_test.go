@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDecode: ids are taken as people have them.
+// TestDecode checks the formats of ids that tokenizer decode accepts.
 func TestDecode(t *testing.T) {
 	for in, want := range map[string]string{
 		"67 97 108 108": "Call", "67,97,108,108": "Call", "67, 97,108 ,\n108\n": "Call", "[67, 97, 108, 108]\n": "Call", "67\n97\t108\r\n108\n": "Call",

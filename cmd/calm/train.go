@@ -22,18 +22,18 @@ type trainFlags struct {
 	seed   uint64
 }
 
-// trained are the kinds of run that train makes.
+// trained lists the kinds of run that train makes.
 var trained = []struct {
 	kind        run.Kind
 	short, long string
-	examples    []string // what stands behind calm
+	examples    []string // without the word calm
 }{
-	{run.AE, "Train an autoencoder: a patch of tokens to one vector and back", `Train an autoencoder, which packs each patch of tokens into one vector and unpacks it again. A language model is trained
-over it (calm train lm).`, []string{"train ae --out runs/ae --data my.txt", "train ae --out runs/ae --data my.txt --set patch_size=8 --steps 2000"}},
-	{run.LM, "Train a language model over an autoencoder", `Train a language model over an autoencoder, which stays as it is. Without --data it trains on the autoencoder's text.`,
+	{run.AE, "Train an autoencoder: a patch of tokens to one vector and back", `Train an autoencoder. It turns each patch of tokens into one vector, and the vector back into the tokens. A language
+model is trained on top of it (calm train lm).`, []string{"train ae --out runs/ae --data my.txt", "train ae --out runs/ae --data my.txt --set patch_size=8 --steps 2000"}},
+	{run.LM, "Train a language model on top of an autoencoder", `Train a language model on top of an autoencoder, which does not change. Without --data it trains on the autoencoder's text.`,
 		[]string{"train lm --ae runs/ae --out runs/lm --steps 2000", "train lm --ae runs/ae --out runs/wide --set hidden_size=256 --set num_attention_heads=8 --minutes 30",
 			"train lm --ae runs/ae --out runs/flow --set model_type=flow"}},
-	{run.AR, "Train the token-level baseline, which predicts token after token", `Train the token-level baseline: a transformer that predicts one token after another, to compare with.`,
+	{run.AR, "Train the token-level baseline, which predicts one token at a time", `Train the token-level baseline: a transformer that predicts one token at a time. It serves for comparison.`,
 		[]string{"train ar --out runs/ar --data my.txt --minutes 30"}},
 }
 
@@ -41,13 +41,13 @@ func newTrain() *cobra.Command {
 	var f trainFlags
 	cmd := &cobra.Command{
 		Use:   "train",
-		Short: "Train an autoencoder, a language model over one, or the token-level baseline",
-		Long: `Train an autoencoder (ae), a language model over an autoencoder (lm), or the token-level baseline (ar).
+		Short: "Train an autoencoder, a language model on top of one, or the token-level baseline",
+		Long: `Train an autoencoder (ae), a language model on top of an autoencoder (lm), or the token-level baseline (ar).
 
-The run directory holds the resolved configuration and everything that evaluation and generation need. Ctrl-C saves the
-state. --resume continues from there, and the result is the same as without the interruption, unless flags ask for
-something else: --steps and --minutes for more training, --set for keys that change neither the model nor the order of
-the text, --from for an earlier checkpoint. --data says where the run's text lies now.`,
+The run directory contains the resolved configuration and everything that evaluation and generation need. Ctrl-C saves
+the state. --resume continues from there, and the result is the same as without the interruption, unless flags change it:
+--steps and --minutes train longer, --set changes keys that affect neither the model nor the order of the text, and --from
+continues from an earlier checkpoint. --data gives the new place of the run's text.`,
 		Example: `  calm train ae --out runs/ae --data my.txt
   calm train lm --ae runs/ae --out runs/lm --steps 2000
   calm train --resume runs/lm --steps 4000
@@ -56,7 +56,7 @@ the text, --from for an earlier checkpoint. --data says where the run's text lie
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case f.resume != "" && len(args) < 2:
-				return f.goOn(cmd, run.Kind(strings.Join(args, ""))) // a word that is no kind cannot be the run's
+				return f.resumeRun(cmd, run.Kind(strings.Join(args, ""))) // an unknown kind is refused there
 			case len(args) > 0:
 				return badUsage("cannot train %q, want ae, lm or ar%s", args[0], hint(cmd, "", args[0], kinds()))
 			}
@@ -75,10 +75,10 @@ the text, --from for an earlier checkpoint. --data says where the run's text lie
 			Use: string(t.kind) + " --out RUN", Short: t.short,
 			Long: t.long + `
 
-The configuration is a preset. A JSON file (--config) changes keys of it, and --set changes keys of both. The run
-directory holds the result as config.json.`,
+The configuration is a preset. A JSON file (--config) overrides keys of the preset, and --set overrides keys of both. The
+run directory contains the result as config.json.`,
 			Example: "  calm " + strings.Join(t.examples, "\n  calm "),
-			Args:    exactly(0, "no arguments beside its flags"),
+			Args:    exactly(0, "flags but no arguments"),
 			RunE:    func(cmd *cobra.Command, _ []string) error { return f.begin(cmd, t.kind) },
 		}
 		help := cmd.HelpFunc()
@@ -101,7 +101,7 @@ directory holds the result as config.json.`,
 	return cmd
 }
 
-// add adds all flags of train to it and to the commands below it, so that one in the wrong place is told why it is wrong.
+// add adds all flags to train and to its subcommands. So a flag of another subcommand gets a message that says why it is wrong.
 func (f *trainFlags) add(cmd *cobra.Command) {
 	f.engineFlags.add(cmd)
 	fl := cmd.Flags()
@@ -111,7 +111,7 @@ func (f *trainFlags) add(cmd *cobra.Command) {
 	set, text := "`KEY=VALUE` changes preset and file; may be repeated", "text: a file, a directory or a prepared corpus at `PATH`; may be repeated (default: the embedded book)"
 	switch cmd.Name() {
 	case "train": // with --resume
-		set, text = "`KEY=VALUE` holds from the next step on; may be repeated", "the run's text lies at `PATH` now; may be repeated"
+		set, text = "`KEY=VALUE` applies from the next step on; may be repeated", "the run's text is now at `PATH`; may be repeated"
 	case string(run.LM):
 		text = strings.Replace(text, "the embedded book", "the autoencoder's text", 1)
 	}
@@ -120,8 +120,8 @@ func (f *trainFlags) add(cmd *cobra.Command) {
 	addField(fl, &f.Field)
 	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run directory `RUN`")
 	fl.StringVar(&f.Tokenizer, "tokenizer", "", "`TOKENIZER`: bytes, llama3:FILE or a tokenizer.json (default: bytes, or what --data was prepared with)")
-	fl.IntVar(&f.Steps, "steps", 0, "`N` optimizer steps in all, those made included")
-	fl.Float64Var(&f.Minutes, "minutes", 0, "train for so many minutes; a run that is resumed, for so many more")
+	fl.IntVar(&f.Steps, "steps", 0, "`N` optimizer steps in all, including those already made")
+	fl.Float64Var(&f.Minutes, "minutes", 0, "minutes of training; with --resume, further minutes")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&f.resume, "resume", "", "continue the run in `RUN` instead of making a new one")
 	fl.IntVar(&f.from, "from", 0, "with --resume: continue from the checkpoint of step `N`, 0 for the beginning (default: the newest)")
@@ -131,16 +131,16 @@ func hide(cmd *cobra.Command, name string) { cmd.Flags().Lookup(name).Hidden = t
 
 func kinds() []string { return []string{string(run.AE), string(run.LM), string(run.AR)} }
 
-// check reports numbers that no training can have.
+// check reports numbers out of range.
 func (f *trainFlags) check() error {
 	if err := f.engineFlags.check(); err != nil {
 		return err
 	}
 	if f.Steps < 0 {
-		return badUsage("--steps %d: want 0 for as many as configured, or more", f.Steps)
+		return badUsage("--steps %d: want 0 for the configured number, or more", f.Steps)
 	}
 	if !(f.Minutes >= 0) || math.IsInf(f.Minutes, 0) {
-		return badUsage("--minutes %g: want 0 for as many as configured, or more", f.Minutes)
+		return badUsage("--minutes %g: want 0 for the configured number, or more", f.Minutes)
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (f *trainFlags) check() error {
 func (f *trainFlags) begin(cmd *cobra.Command, kind run.Kind) error {
 	switch {
 	case f.resume != "":
-		return f.goOn(cmd, kind)
+		return f.resumeRun(cmd, kind)
 	case cmd.Flags().Changed("from"):
 		return badUsage("--from names a checkpoint of a run to continue: give --resume RUN too")
 	case f.Out == "":
@@ -164,8 +164,8 @@ func (f *trainFlags) begin(cmd *cobra.Command, kind run.Kind) error {
 	})
 }
 
-// goOn continues the training of a run, which has to be of the kind, "" for any.
-func (f *trainFlags) goOn(cmd *cobra.Command, kind run.Kind) error {
+// resumeRun continues the training of a run, which must be of the kind, or of any kind if kind is "".
+func (f *trainFlags) resumeRun(cmd *cobra.Command, kind run.Kind) error {
 	if f.Out != "" || f.Preset != "" || f.Config != "" || f.Field != "" || f.AE != "" || f.Tokenizer != "" || cmd.Flags().Changed("seed") {
 		return badUsage("--resume continues a run: only --from, --steps, --minutes, --set, --data and --threads go with it")
 	}
@@ -182,8 +182,7 @@ func (f *trainFlags) goOn(cmd *cobra.Command, kind run.Kind) error {
 	})
 }
 
-// train trains what open opens, and says before what it trains on, meanwhile where it stands, and in the end what came of
-// it.
+// train opens a training and runs it. It prints the text and the model first, then the progress, and the results at the end.
 func (f *trainFlags) train(cmd *cobra.Command, open func(context.Context, *cpu.Engine) (*run.Training, error)) (err error) {
 	if err := f.check(); err != nil {
 		return err
@@ -200,7 +199,7 @@ func (f *trainFlags) train(cmd *cobra.Command, open func(context.Context, *cpu.E
 	defer func() { err = joinClose(err, t.Close) }()
 	w := cmd.OutOrStdout()
 	if t.Loop.Finished() {
-		fmt.Fprintf(w, "%s is finished after %s: there is nothing to do; --steps or --minutes train it further\n", t.Dir, plural.Count(t.Loop.Trainer.Steps(), "step"))
+		fmt.Fprintf(w, "%s is finished after %s: nothing to do; --steps or --minutes train it further\n", t.Dir, plural.Count(t.Loop.Trainer.Steps(), "step"))
 		return nil
 	}
 	tellNotes(cmd, t.Corpus().Notes())

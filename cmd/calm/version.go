@@ -15,7 +15,7 @@ import (
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Show calm's version, what it was built with, and the instruction set it uses",
+		Short:   "Show calm's version, its build, and the instruction set that it uses",
 		Example: "  calm version\n  calm --version",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -25,7 +25,7 @@ func newVersion() *cobra.Command {
 	}
 }
 
-// version is what calm version prints.
+// version returns the output of calm version.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -35,7 +35,7 @@ func version() string {
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, kernel.Best(), plural.Count(runtime.GOMAXPROCS(0), "processor"))
 }
 
-// versionOf says what was built: the module's version, which a build in a working tree may lack, and the commit.
+// versionOf returns the module's version, which a build in a working tree may lack, and the commit.
 func versionOf(info *debug.BuildInfo) string {
 	settings := map[string]string{}
 	for _, s := range info.Settings {
