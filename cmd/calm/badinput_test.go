@@ -179,7 +179,7 @@ func (b badInput) others() []badCase {
 		{"quickstart with steps below 1", "--steps", []string{"quickstart", "--steps", "3,0"}},
 		{"quickstart without time", "--minutes", []string{"quickstart", "--minutes", "0"}},
 		{"quickstart with both", "not both", []string{"quickstart", "--steps", "3,3", "--minutes", "1"}},
-		{"quickstart with a taken directory", "is there already", []string{"quickstart", "--steps", "3,3", "--out", b.lm}},
+		{"quickstart with a taken directory", "exists already", []string{"quickstart", "--steps", "3,3", "--out", b.lm}},
 		{"quickstart with a missing directory", "--json", []string{"quickstart", "--steps", "3,3", "--json", "no/such/file"}},
 		{"tokenizer without file", "--out", []string{"tokenizer", "train"}},
 		{"tokenizer of missing text", "gone.txt", []string{"tokenizer", "train", "--out", "t.json", "--data", b.gone}},

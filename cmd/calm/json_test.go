@@ -212,14 +212,14 @@ func TestQuickstart(t *testing.T) {
 		t.Skip("measures on the whole held-out part of the book")
 	}
 	dir := t.TempDir()
-	out, figures := filepath.Join(dir, "q"), filepath.Join(dir, "figures.json")
-	got := must(t, "quickstart", "--steps", "3,3", "--out", out, "--json", figures)
+	out, metrics := filepath.Join(dir, "q"), filepath.Join(dir, "metrics.json")
+	got := must(t, "quickstart", "--steps", "3,3", "--out", out, "--json", metrics)
 	for _, want := range []string{"1. An autoencoder", "2. A language model", "3. Measured", "4. It writes", "5. It writes", "The whale ", "\n  " + program() + " generate " + out + " --prompt 'Call me ' --seed 7\n"} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("no %q in\n%s", want, got.out)
 		}
 	}
-	data, err := os.ReadFile(figures)
+	data, err := os.ReadFile(metrics)
 	if err != nil {
 		t.Fatal(err)
 	}

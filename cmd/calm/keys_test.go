@@ -98,7 +98,7 @@ func TestKeysAreDocumented(t *testing.T) {
 	}{
 		"calm eval --json":  {of: reflect.TypeFor[evalResult](), hidden: trainingKeys},
 		"calm bench --json": {of: reflect.TypeFor[bench.Result]()},
-		quickstartSection:   {of: reflect.TypeFor[quickstart.Figures](), hidden: trainingKeys, elsewhere: "calm eval --json"},
+		quickstartSection:   {of: reflect.TypeFor[quickstart.Result](), hidden: trainingKeys, elsewhere: "calm eval --json"},
 	} {
 		documented, printed := documentedKeys(t, section), map[string]bool{}
 		jsonKeys(c.of, printed)
@@ -131,7 +131,7 @@ func jsonKeys(of reflect.Type, keys map[string]bool) {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		jsonKeys(of.Elem(), keys)
 	case reflect.Struct:
-		if of == reflect.TypeFor[lm.Measurement]() || of == reflect.TypeFor[quickstart.Figures]() {
+		if of == reflect.TypeFor[lm.Measurement]() || of == reflect.TypeFor[quickstart.Result]() {
 			for _, name := range []string{head.EnergyType, head.DiffusionType, head.FlowType} { // other heads document themselves
 				k, _ := head.Lookup(name)
 				for _, m := range k.Metrics {

@@ -31,7 +31,7 @@ text with them.`,
 		Example: `  calm quickstart
   calm quickstart --minutes 10 --out runs/better
   calm quickstart --head energy
-  calm quickstart --steps 300,500 --json figures.json`,
+  calm quickstart --steps 300,500 --json metrics.json`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := parseSteps(steps, &o); err != nil {
@@ -102,13 +102,13 @@ func runQuickstart(cmd *cobra.Command, f engineFlags, o quickstart.Options, json
 		}
 		measuring.End()
 	}
-	figures, err := quickstart.Run(cmd.Context(), eng, o)
+	result, err := quickstart.Run(cmd.Context(), eng, o)
 	if err != nil || jsonFile == "" {
 		return err
 	}
 	return atomicfile.Write(jsonFile, func(w io.Writer) error {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
-		return enc.Encode(figures)
+		return enc.Encode(result)
 	})
 }

@@ -6,21 +6,21 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// AllOptions say how to measure a little of everything.
+// AllOptions are the options of All.
 type AllOptions struct {
 	Options
-	Quick bool   // the smallest sizes only
-	Data  string // as TokenizerOptions has it
+	Quick bool   // measure only the smallest sizes
+	Data  string // see TokenizerOptions.Data
 }
 
-// part is what All measures of one kind.
+// part is one of the measurements of All.
 type part struct {
 	kind    string // the first word of its results' names
 	check   func() error
 	measure func(context.Context) error
 }
 
-// Kinds lists what can be measured, in the order in which All does it.
+// Kinds lists the kinds of measurements, in the order in which All makes them.
 func Kinds() []string {
 	var kinds []string
 	for _, p := range (AllOptions{}).parts() {
@@ -31,7 +31,7 @@ func Kinds() []string {
 	return kinds
 }
 
-// All measures a little of every kind, once the options of all are found good.
+// All makes a few measurements of every kind. It checks the options of all of them first.
 func All(ctx context.Context, o AllOptions) error {
 	parts := o.parts()
 	for _, p := range parts {

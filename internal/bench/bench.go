@@ -1,8 +1,9 @@
-// Package bench measures calm on the machine it runs on: matrix products, training steps, generation and tokenizers.
+// Package bench measures the speed of calm on this machine: matrix products, training steps, generation, BrierLM and
+// tokenizers.
 //
-// What a figure is compared with is measured in the same run, in turns with it and on as many threads: multiply-adds on
-// registers for arithmetic, reading a large slice for memory. So a busy or throttled machine slows both, and ratios
-// mean the same on every machine. Times are medians.
+// A rate is compared with the machine's peak: the rate of multiply-adds on registers, or of reading a large slice. The peak is
+// measured alternately with the rate and on the same number of threads. A busy or throttled machine slows both, so their ratio
+// means the same on every machine. Times are medians.
 package bench
 
 import (
@@ -15,67 +16,67 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// Result is one measurement, a line of `calm bench --json`. Figures that do not apply are 0 and left out.
+// Result is one measurement, a line of `calm bench --json`. Fields that do not apply are 0, and not in the JSON.
 type Result struct {
-	Name     string  `json:"name"`  // what was measured, such as train/lm-bytes
-	Shape    string  `json:"shape"` // on what
-	Threads  int     `json:"threads"`
-	ISA      string  `json:"isa"`
-	MSMedian float64 `json:"ms_median"` // of a run
-	Runs     int     `json:"runs"`
+	Name     string  `json:"name"`      // the measurement, such as train/lm-bytes
+	Shape    string  `json:"shape"`     // sizes of its input
+	Threads  int     `json:"threads"`   // number of threads
+	ISA      string  `json:"isa"`       // instruction set
+	MSMedian float64 `json:"ms_median"` // median time of a run, in ms
+	Runs     int     `json:"runs"`      // number of timed runs
 
-	FLOPs          float64 `json:"flops,omitempty"`            // of a run: multiplications and additions of the matrix products
-	GFLOPs         float64 `json:"gflops,omitempty"`           // 10^9 of them a second
-	PeakGFLOPs     float64 `json:"peak_gflops,omitempty"`      // multiply-adds on registers, on as many threads
+	FLOPs          float64 `json:"flops,omitempty"`            // multiplications and additions of a run's matrix products
+	GFLOPs         float64 `json:"gflops,omitempty"`           // 10^9 FLOPs per second
+	PeakGFLOPs     float64 `json:"peak_gflops,omitempty"`      // peak: multiply-adds on registers, on as many threads
 	FractionOfPeak float64 `json:"fraction_of_peak,omitempty"` // GFLOPs / PeakGFLOPs
-	Speedup        float64 `json:"speedup,omitempty"`          // over one thread, or over the loop of LoopMS, measured in turns with it
+	Speedup        float64 `json:"speedup,omitempty"`          // over one thread, or LoopMS / MSMedian
 
-	// Of BrierLM: the same scores by a loop over positions that reads each one's prefix again, and by one that keeps it in a
-	// cache.
+	// For BrierLM: times of loops over positions that compute the same scores. LoopMS reads the prefix of each position
+	// again; CachedLoopMS keeps the prefix in a cache.
 	LoopMS         float64 `json:"loop_ms,omitempty"`
 	CachedLoopMS   float64 `json:"cached_loop_ms,omitempty"`
 	OverCachedLoop float64 `json:"over_cached_loop,omitempty"` // CachedLoopMS / MSMedian
-	Rollouts       float64 `json:"rollouts,omitempty"`         // further patches drawn behind sampled ones, a position
+	Rollouts       float64 `json:"rollouts,omitempty"`         // further patches drawn after samples, for each position
 
-	TokensPerS   float64 `json:"tokens_per_s,omitempty"`
-	BytesPerStep float64 `json:"bytes_per_step,omitempty"` // weights that a step reads
-	GBPerS       float64 `json:"gb_per_s,omitempty"`       // 10^9 of them a second
-	PeakGBPerS   float64 `json:"peak_gb_per_s,omitempty"`  // reading a slice larger than the caches, on as many threads
+	TokensPerS   float64 `json:"tokens_per_s,omitempty"`   // tokens per second
+	BytesPerStep float64 `json:"bytes_per_step,omitempty"` // bytes of weights that a step reads
+	GBPerS       float64 `json:"gb_per_s,omitempty"`       // 10^9 bytes of weights per second
+	PeakGBPerS   float64 `json:"peak_gb_per_s,omitempty"`  // peak: reading a slice larger than the caches, on as many threads
 
-	// Of writing, means a patch: draws, how many of their K tokens were decoded, and the parts of the time.
-	Draws          float64 `json:"draws,omitempty"`
-	TokensPerDraw  float64 `json:"tokens_per_draw,omitempty"`
-	BackboneMS     float64 `json:"backbone_ms,omitempty"`      // reading the patch before
-	HeadMS         float64 `json:"head_ms,omitempty"`          // drawing noise and latent vectors
-	DecoderPatchMS float64 `json:"decoder_patch_ms,omitempty"` // the part of the decoder that runs once a draw
-	DecoderTokenMS float64 `json:"decoder_token_ms,omitempty"` // the part that runs once a token, with the vocabulary
+	// For generation, means for each patch.
+	Draws          float64 `json:"draws,omitempty"`            // number of draws
+	TokensPerDraw  float64 `json:"tokens_per_draw,omitempty"`  // tokens of a draw that were decoded, at most K
+	BackboneMS     float64 `json:"backbone_ms,omitempty"`      // time to read the patch before, in ms
+	HeadMS         float64 `json:"head_ms,omitempty"`          // time to draw noise and latent vectors, in ms
+	DecoderPatchMS float64 `json:"decoder_patch_ms,omitempty"` // time of the part of the decoder that runs once for each draw, in ms
+	DecoderTokenMS float64 `json:"decoder_token_ms,omitempty"` // time of the part that runs for each token, with the vocabulary, in ms
 
-	MBPerS    float64 `json:"mb_per_s,omitempty"`    // 10^6 bytes of text a second
-	PeakRSSMB float64 `json:"peak_rss_mb,omitempty"` // 10^6 bytes of memory the process had at most
+	MBPerS    float64 `json:"mb_per_s,omitempty"`    // 10^6 bytes of text per second
+	PeakRSSMB float64 `json:"peak_rss_mb,omitempty"` // max memory of the process, in 10^6 bytes
 
-	// Of a training step that was compared with a file of another program's times, TrainOptions.Peer.
-	Peer     string  `json:"peer,omitempty"`      // the program and the processor it ran on
-	PeerMS   float64 `json:"peer_ms,omitempty"`   // its median, of the same step on as many threads
-	PeerLoad float64 `json:"peer_load,omitempty"` // load average there and then
+	// For a training step compared with the times of another program (TrainOptions.Peer).
+	Peer     string  `json:"peer,omitempty"`      // the other program, and the processor that it ran on
+	PeerMS   float64 `json:"peer_ms,omitempty"`   // its median time for the same step on as many threads, in ms
+	PeerLoad float64 `json:"peer_load,omitempty"` // the system's load average during its measurement
 	OverPeer float64 `json:"over_peer,omitempty"` // PeerMS / MSMedian
 
-	// Of a line of a profile: the part of a training step that operations of one kind take.
-	Count      int     `json:"count,omitempty"` // operations
-	ForwardMS  float64 `json:"forward_ms,omitempty"`
-	BackwardMS float64 `json:"backward_ms,omitempty"`
-	Share      float64 `json:"share,omitempty"` // of the step
+	// For a line of a profile: the operations of one kind in a training step.
+	Count      int     `json:"count,omitempty"`       // number of operations
+	ForwardMS  float64 `json:"forward_ms,omitempty"`  // median time of their forward passes, in ms
+	BackwardMS float64 `json:"backward_ms,omitempty"` // median time of their backward passes, in ms
+	Share      float64 `json:"share,omitempty"`       // share of the step's time, 0 to 1
 
-	// Of lines of JSON alone; a table has them above it.
-	Processor string  `json:"processor,omitempty"`
-	Load      float64 `json:"load,omitempty"` // the system's load average of the minute that ended with the measurement
+	// Only in JSON; a table has them in a line above it.
+	Processor string  `json:"processor,omitempty"` // name of the processor
+	Load      float64 `json:"load,omitempty"`      // the system's load average over the minute before the end of the measurement
 }
 
-// Options are what all measurements share.
+// Options are common to all measurements.
 type Options struct {
-	Threads int         // 0 for all processors
-	ISA     *kernel.ISA // nil for the best
-	Seconds float64     // for each measurement; at least one run is made
-	Emit    func(Result)
+	Threads int          // number of threads; 0 for all processors
+	ISA     *kernel.ISA  // instruction set; nil for the best of this machine
+	Seconds float64      // time for each measurement, more than 0; at least one run is made
+	Emit    func(Result) // receives each result
 }
 
 func (o Options) engine(threads int) *cpu.Engine {
@@ -84,7 +85,7 @@ func (o Options) engine(threads int) *cpu.Engine {
 
 func (o Options) duration() time.Duration { return time.Duration(o.Seconds * float64(time.Second)) }
 
-// Validate reports what no measurement can work with, as a *run.UsageError.
+// Validate returns a *run.UsageError for options out of range.
 func (o Options) Validate() error {
 	switch {
 	case o.Threads < 0 || o.Threads > cpu.MaxThreads:
@@ -99,14 +100,14 @@ func usage(format string, args ...any) error {
 	return &run.UsageError{Err: fmt.Errorf(format, args...)}
 }
 
-// interrupted is how a measurement ends that was stopped from outside.
+// interrupted is the error of a measurement whose context has ended.
 type interrupted struct{ err error }
 
-func (e interrupted) Error() string { return "interrupted; the lines above are whole measurements" }
+func (e interrupted) Error() string { return "interrupted; the lines above are complete measurements" }
 
 func (e interrupted) Unwrap() error { return e.err }
 
-// ended returns an error once ctx is done.
+// ended returns an error if ctx has ended.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return interrupted{err}

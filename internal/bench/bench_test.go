@@ -15,7 +15,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// collect returns options for a measurement of milliseconds on two threads, and where its results go.
+// collect returns options for a measurement of a few milliseconds on two threads, and the list that receives its results.
 func collect() (Options, *[]Result) {
 	var list []Result
 	return Options{Threads: 2, Seconds: .005, Emit: func(r Result) { list = append(list, r) }}, &list
@@ -23,7 +23,7 @@ func collect() (Options, *[]Result) {
 
 var tiny = []string{"hidden_size=16", "intermediate_size=24", "vocab_size=40", "bos_token_id=37", "eos_token_id=38"}
 
-// tinySets are settings that make a preset of a kind small.
+// tinySets returns settings that make a preset of a kind small.
 func tinySets(kind run.Kind) []string {
 	sets := slices.Clone(tiny)
 	if kind != run.AE {
@@ -60,7 +60,7 @@ func keys(t *testing.T, r Result) []string {
 	return list
 }
 
-// wantKeys checks that a result has the keys that all have and those named, space between them.
+// wantKeys checks that a result has the keys of all results and those in more, which are separated by spaces.
 func wantKeys(t *testing.T, r Result, more string) {
 	t.Helper()
 	want := append(strings.Fields("isa ms_median name runs shape threads"), strings.Fields(more)...)
@@ -98,7 +98,7 @@ func near(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// TestProfile: the lines of a profile add up to the step.
+// TestProfile checks that the lines of a profile add up to the step.
 func TestProfile(t *testing.T) {
 	o, list := collect()
 	o.Seconds = .1
@@ -140,7 +140,7 @@ func TestTokenizer(t *testing.T) {
 	}
 }
 
-// TestUsage: mistakes are the user's, and found before anything is measured.
+// TestUsage checks that wrong options are reported as mistakes in the user's input, before any measurement.
 func TestUsage(t *testing.T) {
 	train := func(change func(*TrainOptions)) func(Options) error {
 		return func(o Options) error {
@@ -233,8 +233,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestMeasure: one run at least after the one that warms up, turns until each has had its time and no more, errors come
-// out.
+// TestMeasure checks that each series has at least one run after the one that warms up, that series take turns until their time is
+// up, and that errors are returned.
 func TestMeasure(t *testing.T) {
 	slow := &series{run: func() error { time.Sleep(5 * time.Millisecond); return nil }, peak: func(time.Duration) float64 { return 7 }}
 	quick := &series{run: func() error { time.Sleep(time.Millisecond); return nil }}

@@ -16,15 +16,15 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// BrierOptions say what to measure BrierLM of.
+// BrierOptions are the options of Brier.
 type BrierOptions struct {
 	Options
-	Run     string   // a run of a language model or a baseline, or "" for presets with random weights
-	Model   run.Kind // lm or ar, where a preset's name does not say
-	Presets []string // none for defaultBrier
-	Set     []string // key=value
-	Blocks  int      // of text
-	Tokens  int      // of a block
+	Run     string   // directory of a language model's or a baseline's run; "" for presets with random weights
+	Model   run.Kind // lm or ar, if both kinds have a preset of that name; else ""
+	Presets []string // names of presets; none for defaultBrier
+	Set     []string // key=value assignments to the presets' keys
+	Blocks  int      // blocks of text, 1 or more
+	Tokens  int      // tokens of a block
 }
 
 // brierPreset is a preset with settings.
@@ -34,15 +34,16 @@ type brierPreset struct {
 	set  []string
 }
 
-// defaultBrier is what Brier measures unasked.
+// defaultBrier lists the presets that Brier measures by default.
 var defaultBrier = []brierPreset{{run.LM, "lm-bytes", []string{"patch_size=1"}}, {run.LM, "lm-bytes", []string{"patch_size=2"}}, {run.AR, "ar-bytes", nil}}
 
-// Brier measures an evaluation on the embedded book of models that draw further patches behind their samples, all
-// positions at once, beside loops that take one position after another. The loops draw and score the same, from other
-// random numbers, and leave the energy loss out.
+// Brier measures the evaluation of BrierLM on the embedded book, for models whose evaluation draws further patches after two
+// equal samples (docs/spec.md, section 4). The evaluation handles many positions at once. Brier compares it with two loops that
+// handle one position at a time. The loops estimate the same scores with other random numbers, and do not compute the energy
+// loss.
 //
-// How many further patches are drawn depends on what a model has learned. A new language model's samples are all alike,
-// which makes as many as there can be; a new baseline's hardly ever are.
+// The number of further patches depends on what a model has learned. The samples of an untrained language model are all equal,
+// which gives the maximum. Those of an untrained baseline are rarely equal.
 func Brier(ctx context.Context, o BrierOptions) error {
 	models, err := o.models()
 	if err != nil {
@@ -60,12 +61,12 @@ func Brier(ctx context.Context, o BrierOptions) error {
 			}
 			return fmt.Errorf("bench brier %s: %w", m.name, err)
 		}
-		*m = model{} // its weights are not needed any more
+		*m = model{} // frees its weights
 	}
 	return nil
 }
 
-// models returns what is to be measured: a run's model, or those of presets, which have no weights yet.
+// models returns the models to measure: that of a run, or those of presets, which have no weights yet.
 func (o BrierOptions) models() ([]*model, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -78,14 +79,14 @@ func (o BrierOptions) models() ([]*model, error) {
 	}
 	var list []*model
 	if o.Run != "" {
-		r, err := run.Open(o.Run) // until the program ends
+		r, err := run.Open(o.Run) // never closed: the process ends after the measurement
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, &model{Model: r, name: filepath.Base(o.Run)})
 	} else {
 		for _, p := range o.presets() {
-			set := append([]string{fmt.Sprintf("block_size=%d", o.Tokens)}, p.set...) // the preset's may be no whole patches
+			set := append([]string{fmt.Sprintf("block_size=%d", o.Tokens)}, p.set...) // the preset's block_size may not be a multiple of the patch size
 			m, err := newModel(p.name, p.kind, false, set)
 			if err != nil {
 				return nil, err
@@ -116,7 +117,7 @@ func (o BrierOptions) presets() []brierPreset {
 	return list
 }
 
-// check reports a model that cannot be measured.
+// check returns a *run.UsageError for a model that cannot be measured.
 func (o BrierOptions) check(m *model) error {
 	patch, vocab := m.Layout().PatchSize, m.VocabSize()
 	if !m.Writes() {
@@ -125,9 +126,9 @@ func (o BrierOptions) check(m *model) error {
 	text := tokenizer.Bytes().VocabSize()
 	switch {
 	case patch >= brier.N:
-		return usage("bench brier: %s has patches of %s, and nothing is drawn after them: choose fewer than %d, such as with --set patch_size=2", m.name, plural.Count(patch, "token"), brier.N)
+		return usage("bench brier: %s has patches of %s, after which nothing is drawn: choose fewer than %d, such as with --set patch_size=2", m.name, plural.Count(patch, "token"), brier.N)
 	case vocab < text:
-		return usage("bench brier: %s has a vocabulary of %s, the text's bytes are %d", m.name, plural.Count(vocab, "token"), text)
+		return usage("bench brier: %s has a vocabulary of %s, but the text needs %d", m.name, plural.Count(vocab, "token"), text)
 	case o.Tokens%patch != 0 || o.Tokens < patch+2*brier.N:
 		return usage("--tokens %d: want a multiple of the patch size %d, and %d or more", o.Tokens, patch, patch+2*brier.N)
 	}
@@ -165,7 +166,7 @@ func (o BrierOptions) measure(ctx context.Context, eng *cpu.Engine, m *model) er
 	return nil
 }
 
-// text is the book's bytes in blocks.
+// text returns the bytes of the embedded book in blocks.
 func (o BrierOptions) text(ctx context.Context, m *model) (*corpus.Blocks, error) {
 	c, err := corpus.Tokenize(ctx, corpus.Book(), tokenizer.Bytes())
 	if err != nil {
@@ -173,18 +174,18 @@ func (o BrierOptions) text(ctx context.Context, m *model) (*corpus.Blocks, error
 	}
 	blocks, err := c.All().Blocks(corpus.Layout{Kind: corpus.Language, PatchSize: m.Layout().PatchSize, BlockSize: o.Tokens})
 	if err == nil && blocks.Len() < int64(o.Blocks) {
-		return nil, usage("--blocks %d: the book has %d of %s", o.Blocks, blocks.Len(), plural.Count(o.Tokens, "token"))
+		return nil, usage("--blocks %d: the book has only %s of %s", o.Blocks, plural.Count(int(blocks.Len()), "block"), plural.Count(o.Tokens, "token"))
 	}
 	return blocks, err
 }
 
-// scored is what an evaluation finds.
+// scored is the result of an evaluation.
 type scored struct {
 	brier.Result
 	rollouts []int
 }
 
-// evaluator returns an evaluation of a model that writes.
+// evaluator returns the evaluation of a language model or a baseline.
 func evaluator(eng *cpu.Engine, m *model, blocks *corpus.Blocks, o eval.Options) (func(context.Context) (scored, error), error) {
 	measure, err := m.Network.Evaluator(eng, blocks, o)
 	return func(ctx context.Context) (scored, error) {

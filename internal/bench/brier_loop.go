@@ -12,30 +12,30 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// loop measures BrierLM in the plain way: position after position, each by reading its prefix, drawing two patches, and
-// reading and drawing on while they are equal.
+// loop measures BrierLM one position at a time: it reads the prefix of the position and draws two patches. While the two are
+// equal, it reads one of them and draws two further patches.
 type loop struct {
 	session *backbone.Session
-	patch   int
-	further int // patches behind the first
-	windows int // of a block
-	reread  bool
-	draws   uint64
-	tokens  int // of a block
+	patch   int    // tokens of a patch, K
+	further int    // maximum number of further patches
+	windows int    // windows of a block
+	reread  bool   // whether to read the whole prefix for each position, or to keep it in a cache
+	draws   uint64 // number of draws so far: a draw's random numbers depend on it
+	tokens  int    // tokens of a block
 
-	// draw gives two patches [2, K] behind the session's context, and of the baseline's distribution there the collision
-	// probability and the log probability of next.
+	// draw returns two patches [2, K] after the session's context. For a baseline it also returns the collision probability
+	// of its distribution there, and the log probability of the token next.
 	draw func(next int32, step uint64) (pair []int32, collision, logP float64, err error)
-	// score makes a window's score of what was drawn, from its first position on.
+	// score returns the score of a window. p begins with the window's first position, targets with its first target.
 	score func(p []position, targets []int32) brier.Score
 }
 
-// position is what the loop found at one.
+// position is the result of the loop at one position.
 type position struct {
-	pair      []int32          // [2, K]
-	agree     int              // leading tokens in which the two are equal, with the patches behind
-	logP      float64          // of the target
-	collision [brier.N]float64 // of tokens behind equal prefixes, by how many were sampled
+	pair      []int32          // two samples, [2, K]
+	agree     int              // number of leading tokens in which the samples are equal, including further patches
+	logP      float64          // log probability of the target (baseline only)
+	collision [brier.N]float64 // collision probability after 0, 1, .. further patches (baseline only)
 }
 
 func newLoop(e *cpu.Engine, m *model, tokens int, reread bool) *loop {
@@ -67,7 +67,7 @@ func newLoop(e *cpu.Engine, m *model, tokens int, reread bool) *loop {
 	return l
 }
 
-// run scores that many blocks, spread evenly, and ends with ctx between positions.
+// run scores n blocks, spread evenly over the text. It checks between positions whether ctx has ended.
 func (l *loop) run(ctx context.Context, blocks *corpus.Blocks, n int) (brier.Result, error) {
 	var scores brier.Accumulator
 	ids := make([]int32, l.tokens)
@@ -119,7 +119,7 @@ func (l *loop) block(ctx context.Context, ids []int32) ([]position, error) {
 	return positions, nil
 }
 
-// follow reads the first sample's path and draws behind it, until the two samples differ.
+// follow reads the first sample and draws further patches after it, until two samples differ.
 func (l *loop) follow(p *position) error {
 	pair := p.pair
 	for n := 1; ; n++ {
@@ -139,7 +139,7 @@ func (l *loop) follow(p *position) error {
 	}
 }
 
-// equal returns how many leading tokens are equal.
+// equal returns the number of leading tokens in which a and b are equal.
 func equal(a, b []int32) int {
 	n := 0
 	for n < len(a) && a[n] == b[n] {
@@ -148,6 +148,7 @@ func equal(a, b []int32) int {
 	return n
 }
 
+// continued returns the score of a window of a language model.
 func (l *loop) continued(p []position, targets []int32) brier.Score {
 	var right [2]int
 	for s := range right {
@@ -162,6 +163,7 @@ func (l *loop) continued(p []position, targets []int32) brier.Score {
 	return brier.Continued(right, p[0].agree)
 }
 
+// autoregressive returns the score of a window of a baseline.
 func autoregressive(p []position, _ []int32) brier.Score {
 	var likelihood [brier.N]float64
 	for j := range likelihood {

@@ -12,7 +12,7 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// tinyBrier are settings that make a preset of a kind small and able to read bytes.
+// tinyBrier returns settings that make a preset of a kind small, with a vocabulary of bytes.
 func tinyBrier(kind run.Kind, patch string) []string {
 	sets := slices.DeleteFunc(tinySets(kind), func(s string) bool { return strings.Contains(s, "vocab_size") || strings.Contains(s, "token_id") })
 	if kind == run.LM {
@@ -43,20 +43,20 @@ func TestBrier(t *testing.T) {
 		near(t, "speedup", r.Speedup, r.LoopMS/r.MSMedian)
 		near(t, "over_cached_loop", r.OverCachedLoop, r.CachedLoopMS/r.MSMedian)
 		near(t, "tokens_per_s", r.TokensPerS, 48/r.MSMedian*1e3)
-		if c.kind == run.LM { // all samples of a new model are equal
+		if c.kind == run.LM { // all samples of an untrained model are equal
 			near(t, "rollouts", r.Rollouts, map[string]float64{"1": 3, "3": 1}[c.patch])
 		}
 	}
 }
 
-// TestBrierLoops: both loops and the evaluation measure the same: exactly where draws do not matter, else up to the
-// spread of the estimates.
+// TestBrierLoops checks that both loops and the evaluation measure the same: exactly where all samples are equal, otherwise within
+// the confidence intervals.
 func TestBrierLoops(t *testing.T) {
 	const tokens = 24
 	for name, c := range map[string]struct {
 		kind      run.Kind
 		patch     string
-		different bool // samples that differ
+		different bool // whether samples differ
 		blocks    int
 	}{
 		"alike, K=1": {run.LM, "1", false, 3}, "alike, K=2": {run.LM, "2", false, 3}, "alike, K=3": {run.LM, "3", false, 3},
@@ -97,7 +97,7 @@ func TestBrierLoops(t *testing.T) {
 			for j := range got.Brier {
 				allowed := 1e-3
 				if c.different {
-					width := func(i brier.Interval) float64 { return (i.Hi - i.Lo) / 4 } // sigma of each
+					width := func(i brier.Interval) float64 { return (i.Hi - i.Lo) / 4 } // standard deviation, from the 95 % interval
 					allowed += 4 * math.Hypot(width(got.BrierInterval[j]), width(want.BrierInterval[j]))
 				}
 				if d := math.Abs(got.Brier[j] - want.Brier[j]); !(d <= allowed) {
@@ -106,16 +106,16 @@ func TestBrierLoops(t *testing.T) {
 			}
 		}
 		if want.Brier[0] == -100 {
-			t.Errorf("%s is never right: the test shows nothing", name)
+			t.Errorf("%s is never right: the test compares nothing", name)
 		}
 		if c.different && c.kind == run.LM && (want.rollouts[0] == 0 || want.rollouts[0] == want.Positions) {
-			t.Errorf("%s: rollouts %v of %d: the test shows nothing", name, want.rollouts, want.Positions)
+			t.Errorf("%s: rollouts %v of %d: the test compares nothing", name, want.rollouts, want.Positions)
 		}
 	}
 }
 
-// writeLetters lets a new language model write some letters and spaces, which it is sometimes right with: different ones,
-// or always the same.
+// writeLetters changes the weights of an untrained language model so that it writes a few letters and spaces, some of which are
+// right. If different is false, all samples are equal.
 func writeLetters(m *model, different bool) {
 	for _, p := range m.Params.All() {
 		if strings.HasPrefix(p.Name, "ae_model.decoder.") {

@@ -12,23 +12,23 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// GemmOptions say which matrix products to measure.
+// GemmOptions are the options of Gemm.
 type GemmOptions struct {
 	Options
-	Model   run.Kind
-	Presets []string // whose training steps' products to measure besides the cube; none for TrainPresets
-	Cube    int      // measure only the product of two matrices of that many rows and columns; 0 for 1024 and the presets
+	Model   run.Kind // kind of the presets; "" for the only kind that has a preset of that name
+	Presets []string // presets whose training steps give the products to measure; none for TrainPresets
+	Cube    int      // measure only products of two Cube x Cube matrices; 0 for 1024 x 1024 and the products of presets
 }
 
 // product is a matrix product in one of the layouts of a training step.
 type product struct {
 	m, n, k int
-	layout  string // nt: X·Wᵀ, forward; nn: dY·W, gradient of X; tn: dYᵀ·X, gradient of W
+	layout  string // nt: X·Wᵀ, the forward pass; nn: dY·W, the gradient of X; tn: dYᵀ·X, the gradient of W
 }
 
 func (p product) flops() float64 { return 2 * float64(p.m) * float64(p.n) * float64(p.k) }
 
-// Gemm measures matrix products on one thread and on all, in turns, each beside multiply-adds on registers.
+// Gemm measures matrix products on one thread and on all threads, alternately, and compares each with the peak.
 func Gemm(ctx context.Context, o GemmOptions) error {
 	products, err := o.products()
 	if err != nil {
@@ -50,8 +50,8 @@ func Gemm(ctx context.Context, o GemmOptions) error {
 	return nil
 }
 
-// products lists the cube in three layouts and the products of the presets' linear maps, without repetition, the largest
-// first within a preset. (Cross entropy cuts its product into chunks of the same kind.)
+// products lists the cube in three layouts, and the products of the presets' linear maps. Each product is listed once, and the
+// largest of a preset first. (Cross entropy computes its product in chunks of the same shapes.)
 func (o GemmOptions) products() ([]product, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (o GemmOptions) products() ([]product, error) {
 	return list, nil
 }
 
-// linearProducts lists the products that a training step makes for linear maps.
+// linearProducts lists the products that a training step computes for linear maps.
 func linearProducts(g *nn.Graph) []product {
 	var list []product
 	need := g.NeedsGrad()
@@ -108,7 +108,7 @@ func linearProducts(g *nn.Graph) []product {
 	return list
 }
 
-// measure measures a product on each engine, the first of which has one thread.
+// measure measures a product on each engine. The first engine has one thread.
 func (o GemmOptions) measure(ctx context.Context, p product, engines []*cpu.Engine) error {
 	a, b, c := randomFloats(p.m*p.k), randomFloats(p.k*p.n), cpu.AlignedFloats(p.m*p.n)
 	var all []*series

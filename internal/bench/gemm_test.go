@@ -27,7 +27,7 @@ func TestGemm(t *testing.T) {
 	}
 }
 
-// TestProducts lists products of a step: those of the largest map of lm-bytes' MLP among them.
+// TestProducts checks that the products of lm-bytes include those of a linear map of its MLP, and that none is listed twice.
 func TestProducts(t *testing.T) {
 	o, _ := collect()
 	list, err := GemmOptions{Options: o, Presets: []string{"lm-bytes"}}.products()

@@ -18,8 +18,8 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// measureLoad writes a model as a run and opens it as `calm generate` does, until its first patch is written. The file is
-// in the system's cache by then. What follows is measured with the opened weights.
+// measureLoad writes a model as a run, and measures the time to open it and to write a first patch, as `calm generate` does. The
+// file is in the system's cache. The further measurements use the opened weights.
 func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *model, d run.DType, v variant, peak func(time.Duration) float64) (err error) {
 	dir, err := os.MkdirTemp("", "calm-bench-")
 	if err != nil {
@@ -57,7 +57,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	return o.measure(ctx, eng, m.name, v, l, peak)
 }
 
-// save writes a language model as a run with calm's byte tokenizer, whatever its vocabulary.
+// save writes a language model as a run with the byte tokenizer, regardless of the model's vocabulary.
 func (m *model) save(dir string) error {
 	r, err := checkpoint.CreateRun(dir)
 	if err != nil {

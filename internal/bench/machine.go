@@ -17,7 +17,7 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// fmaPeak returns a measurement of multiply-adds on registers on that many threads, in FLOP/s.
+// fmaPeak returns a function that measures for a duration the rate of multiply-adds on registers, in FLOP/s over all threads.
 func fmaPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
 	const chunk = 2000 // iterations: 10 to 50 µs on vectors
 	return func(d time.Duration) float64 {
@@ -32,16 +32,16 @@ func fmaPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
 	}
 }
 
-// readBytes is more than the caches that a core can reach hold.
+// readBytes is the size of the slice that readPeak reads. It is larger than the processor's caches.
 const readBytes = 256 << 20
 
-// readPeak returns a measurement of the rate at which that many threads read memory, in bytes/s. A turn reads on where
-// the last one ended, so that the caches hold nothing of use.
+// readPeak returns a function that measures for a duration the rate of reading memory, in bytes/s over all threads. Each call
+// continues where the last one ended, so that it does not read from the caches.
 func readPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
 	const chunk = 1 << 16 // elements
 	memory := cpu.AlignedFloats(readBytes / 4)
 	for i := range memory {
-		memory[i] = 1 // pages that were never written are all the same one
+		memory[i] = 1 // the system maps all unwritten pages to one page of zeros
 	}
 	at := make([]int, threads)
 	return func(d time.Duration) float64 {
@@ -62,7 +62,7 @@ func readPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
 	}
 }
 
-// onThreads runs f(0), f(1), .. at once and returns the sum of what they return.
+// onThreads runs f(0), f(1), .. in parallel and returns the sum of their results.
 func onThreads(threads int, f func(w int) float64) float64 {
 	rates := make([]float64, threads)
 	var wg sync.WaitGroup
@@ -77,14 +77,14 @@ func onThreads(threads int, f func(w int) float64) float64 {
 	return sum
 }
 
-// forgetPeakRSS gives unused memory back and restarts the system's count of the process's max memory, where the system
-// has one.
+// forgetPeakRSS returns unused memory to the system, and resets the system's record of the process's max memory where the
+// system can do that.
 func forgetPeakRSS() {
 	debug.FreeOSMemory()
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o200)
 }
 
-// peakRSS returns the max memory of the process in 10^6 bytes, 0 where the system does not tell (only Linux does).
+// peakRSS returns the max memory of the process, in 10^6 bytes. It returns 0 on systems other than Linux.
 func peakRSS() float64 {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -99,7 +99,7 @@ func peakRSS() float64 {
 	return 0
 }
 
-// Machine is a line that says what is measured on, and how busy it was before.
+// Machine returns a line that describes the machine and its load.
 func Machine(o Options) string {
 	e := o.engine(o.Threads)
 	defer e.Close()
@@ -108,7 +108,7 @@ func Machine(o Options) string {
 		line = name + ", " + line
 	}
 	if load, ok := Load(); ok {
-		line += fmt.Sprintf(", load %.2f before (other programs that run slow this one down)", load)
+		line += fmt.Sprintf(", load %.2f before (other programs slow this one down)", load)
 	}
 	return line
 }

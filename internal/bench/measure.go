@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// series is one thing to measure, and what is measured in turns with it.
+// series is a function to time, and the peak that is measured alternately with it.
 type series struct {
 	run   func() error
-	peak  func(time.Duration) float64 // the ceiling to compare with, given the time it may take; nil for none
-	reset func()                      // or nil; called before every turn, not measured
+	peak  func(time.Duration) float64 // measures the peak for about the given time; nil for none
+	reset func()                      // called before every turn, not timed; nil for none
 
-	times []float64 // ms, one a run
-	peaks []float64
+	times []float64 // times of the runs, in ms
+	peaks []float64 // measured peaks
 }
 
-// Turns are short, so that what disturbs the machine disturbs a series and its ceiling alike. The ceiling takes a tenth of
-// the time, within bounds.
+// Turns are short, so that a disturbance of the machine affects a series and its peak alike. A tenth of the time goes to the
+// peak, within bounds.
 const (
-	turnTime  = 40 * time.Millisecond
-	leastPeak = 4 * time.Millisecond
-	mostPeak  = 200 * time.Millisecond
+	turnTime = 40 * time.Millisecond
+	minPeak  = 4 * time.Millisecond
+	maxPeak  = 200 * time.Millisecond
 )
 
-// measure gives each series one run to warm up and then turns, until each has had its time; it makes one run of each at
-// least. It ends with ctx between runs.
+// measure runs each series once to warm up. Then the series take turns until each has had its time, with at least one run of
+// each. It checks between runs whether ctx has ended.
 func measure(ctx context.Context, each time.Duration, all ...*series) error {
 	spent := make([]time.Duration, len(all))
 	for _, s := range all {
@@ -39,7 +39,7 @@ func measure(ctx context.Context, each time.Duration, all ...*series) error {
 	}
 	for slices.Min(spent) < each {
 		for i, s := range all {
-			if spent[i] >= each { // its runs take longer than the others'
+			if spent[i] >= each { // a series with long runs can be done before the others
 				continue
 			}
 			d, err := s.turn(ctx, each-spent[i])
@@ -57,7 +57,7 @@ func measure(ctx context.Context, each time.Duration, all ...*series) error {
 
 func (s *series) measurePeak(d time.Duration) {
 	if s.peak != nil {
-		s.peaks = append(s.peaks, s.peak(min(max(d, leastPeak), mostPeak)))
+		s.peaks = append(s.peaks, s.peak(min(max(d, minPeak), maxPeak)))
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *series) prepare() {
 	}
 }
 
-// turn measures the ceiling, then runs until the turn's time has passed, and returns what the turn took.
+// turn measures the peak, then runs until the turn's time has passed. It returns the time that the turn took.
 func (s *series) turn(ctx context.Context, left time.Duration) (time.Duration, error) {
 	start := time.Now()
 	s.measurePeak(time.Duration(median(s.times) / 10 * float64(time.Millisecond)))
@@ -89,12 +89,12 @@ func (s *series) turn(ctx context.Context, left time.Duration) (time.Duration, e
 	}
 }
 
-// result fills in what every measurement has.
+// result returns a Result with the fields that all measurements have.
 func (s *series) result(name, shape string, threads int, isa string) Result {
 	return Result{Name: name, Shape: shape, Threads: threads, ISA: isa, MSMedian: median(s.times), Runs: len(s.times)}
 }
 
-// arithmetic adds the rates of runs of that many operations to r, peaks being FLOP/s.
+// arithmetic sets the rates of r, for runs of so many FLOPs. peaks are in FLOP/s.
 func (r *Result) arithmetic(flops float64, peaks []float64) {
 	r.FLOPs = flops
 	r.GFLOPs = flops / r.MSMedian / 1e6
@@ -106,7 +106,7 @@ func (r *Result) arithmetic(flops float64, peaks []float64) {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// median returns the median, 0 of nothing.
+// median returns the median, or 0 for no values.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0

@@ -7,17 +7,17 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// trainPreset is a training step to measure: the model of a preset of package autoencoder or lm, and the size of its
-// batch. recipes/peer/presets.json has the same steps for other programs to measure.
+// trainPreset is a training step to measure: a preset of package autoencoder or lm, and the size of its batch.
+// recipes/peer/presets.json has the same steps for other programs.
 type trainPreset struct {
 	name   string
 	kind   run.Kind
-	vocab  int // V, 0 for the preset's
-	batch  int // rows
-	tokens int // a row
+	vocab  int // size of the vocabulary; 0 for the preset's
+	batch  int // rows of a batch
+	tokens int // tokens of a row
 }
 
-// trainPresets are the steps that sizes are fixed of, from the least work to the most.
+// trainPresets lists the presets with a fixed size of the batch, from the least work to the most.
 var trainPresets = []trainPreset{
 	{name: "lm-bytes", kind: run.LM, vocab: 257, batch: 4, tokens: 128},
 	{name: "ae-bytes", kind: run.AE, vocab: 257, batch: 8, tokens: 512},
@@ -27,7 +27,7 @@ var trainPresets = []trainPreset{
 	{name: "ae-official", kind: run.AE, batch: 2, tokens: 2048},
 }
 
-// TrainPresets lists the presets whose training steps have a fixed size here, from the least work to the most.
+// TrainPresets lists the presets whose batches have a fixed size in Train, from the least work to the most.
 func TrainPresets() []string {
 	var names []string
 	for _, p := range trainPresets {
@@ -36,14 +36,14 @@ func TrainPresets() []string {
 	return names
 }
 
-// model is a model to measure, with its configuration and no weights yet.
+// model is a model to measure, with its configuration. It has no weights yet.
 type model struct {
 	*run.Model
 	name string
 }
 
-// newModel composes preset and sets, and declares the parameters. With training its batch is that of trainPresets, where
-// the preset is one of them.
+// newModel returns the model of a preset changed by assignments. With training, a preset of trainPresets has its batch from
+// there.
 func newModel(preset string, kind run.Kind, training bool, sets []string) (*model, error) {
 	kind, err := run.KindOf(preset, kind)
 	if err != nil {
@@ -62,7 +62,7 @@ func newModel(preset string, kind run.Kind, training bool, sets []string) (*mode
 	return m, err
 }
 
-// vocabulary sets another vocabulary, its special tokens the last ones; 0 leaves the preset's.
+// vocabulary returns assignments for a vocabulary whose last tokens are the special ones. Size 0 keeps the preset's vocabulary.
 func vocabulary(size int) []string {
 	if size == 0 {
 		return nil
@@ -71,7 +71,7 @@ func vocabulary(size int) []string {
 	return []string{set("vocab_size", size), set("bos_token_id", size-3), set("eos_token_id", size-2), set("pad_token_id", size-1)}
 }
 
-// randomize gives every parameter that has none its first values.
+// randomize initializes the parameters.
 func (m *model) randomize() {
 	m.Network.Initialize(m.Seed)
 }

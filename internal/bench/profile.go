@@ -12,25 +12,25 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
-// profile collects where the time of training steps goes, in groups of like operations.
+// profile records the time of training steps, by groups of similar operations.
 type profile struct {
 	ops    *cpu.Profile
 	groups []*profileGroup
-	of     []*profileGroup // by operation
-	draws  []float64       // ms a step
-	rest   []float64
+	of     []*profileGroup // the group of each operation
+	draws  []float64       // time of the random draws in each step, in ms
+	rest   []float64       // time outside operations in each step, in ms
 }
 
-// profileGroup is the operations of one kind, and of one shape where they are products.
+// profileGroup is a group of operations of one kind and one shape.
 type profileGroup struct {
 	name, shape       string
-	count             int
-	flops             float64 // of a step, forward and backward
-	forward, backward []float64
-	f, b              time.Duration // of the present step
+	count             int           // number of operations
+	flops             float64       // FLOPs of a step, forward and backward
+	forward, backward []float64     // times in each step, in ms
+	f, b              time.Duration // times in the current step
 }
 
-// newProfile profiles a program whose steps run the graph that many times.
+// newProfile profiles a program. Each step runs the graph so many times.
 func newProfile(p *cpu.Program, g *nn.Graph, runs int) *profile {
 	t := &profile{ops: p.Profile()}
 	need := g.NeedsGrad()
@@ -51,8 +51,8 @@ func newProfile(p *cpu.Program, g *nn.Graph, runs int) *profile {
 	return t
 }
 
-// describe returns an operation's kind and the sizes by which it tells its like apart, such as 512x640x320 for a product:
-// rows x columns of the result x length of the sums.
+// describe returns an operation's kind and shape. The shape of a product, such as 512x640x320, is rows x columns of the result
+// x length of the sums.
 func describe(op nn.Op) (name, shape string) {
 	for _, n := range op.Describe().Sizes {
 		shape += fmt.Sprintf("x%d", n)
@@ -60,7 +60,7 @@ func describe(op nn.Op) (name, shape string) {
 	return nn.OpName(op), strings.TrimPrefix(shape, "x")
 }
 
-// step wraps a step to be profiled.
+// step returns run with profiling.
 func (t *profile) step(run func() error) func() error {
 	return func() error {
 		clear(t.ops.Forward)
@@ -73,7 +73,7 @@ func (t *profile) step(run func() error) func() error {
 	}
 }
 
-// add books a step that took total.
+// add adds the times of a step that took total.
 func (t *profile) add(total time.Duration) {
 	for _, g := range t.groups {
 		g.f, g.b = 0, 0
@@ -94,10 +94,9 @@ func (t *profile) add(total time.Duration) {
 	t.rest = append(t.rest, milliseconds(rest))
 }
 
-// emit reports the groups, the dearest first, then the random draws (but for those that the energy score makes itself)
-// and what is no operation. step is the measurement
-// of the whole step. The first step, which warmed up, is left out. With gradient accumulation an operation's figures are
-// those of all its runs in a step.
+// emit reports the groups, slowest first, then the random draws (except those inside the energy score) and the time outside
+// operations. step is the measurement of the whole step. The first step, which warms up, is left out. With gradient
+// accumulation the times of an operation are those of all its runs in a step.
 func (t *profile) emit(step Result, emit func(Result)) {
 	var lines []Result
 	add := func(name, shape string, count int, forward, backward []float64) *Result {
@@ -119,7 +118,7 @@ func (t *profile) emit(step Result, emit func(Result)) {
 	slices.SortStableFunc(lines, func(a, b Result) int { return cmp.Compare(b.MSMedian, a.MSMedian) })
 	zeros := make([]float64, len(t.draws))
 	add("random draws", "", 0, t.draws, zeros)
-	// Norm of the gradients, clipping and AdamW; filling in the batch and clearing gradients are next to nothing.
+	// The norm of the gradients, clipping and AdamW. Filling the batch and clearing the gradients take almost no time.
 	add("optimizer", "", 0, t.rest, zeros)
 	for _, r := range lines {
 		emit(r)

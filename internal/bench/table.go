@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Table prints results as they come, a line each, for people.
+// Table prints results as lines of a table.
 type Table struct {
-	W     io.Writer
+	W     io.Writer // receives the lines
 	begun bool
 }
 
-// Print prints a line, and the columns' names above the first.
+// Print prints a result as a line. Before the first line it prints the names of the columns.
 func (t *Table) Print(r Result) {
 	if !t.begun {
 		t.begun = true
@@ -28,7 +28,7 @@ func (t *Table) Print(r Result) {
 	fmt.Fprintf(t.W, "%-30s %-26s %7d %11.4g %6d  %s\n", name, r.Shape, r.Threads, r.MSMedian, r.Runs, strings.Join(rates(r), ", "))
 }
 
-// rates are the figures of a result that apply.
+// rates lists the rates of a result.
 func rates(r Result) (list []string) {
 	add := func(value float64, format string, args ...any) {
 		if value != 0 {

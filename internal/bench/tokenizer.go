@@ -15,15 +15,15 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// TokenizerOptions say which tokenizers to measure.
+// TokenizerOptions are the options of Tokenizer.
 type TokenizerOptions struct {
 	Options
-	Vocab int    // tokens of the one that is trained
-	Data  string // a directory with llama3/tokenizer.model, or "" not to measure it
+	Vocab int    // size of the vocabulary of the trained tokenizer, tokenizer.MinVocab to tokenizer.MaxVocab
+	Data  string // directory with llama3/tokenizer.model; "" not to measure that tokenizer
 }
 
-// Tokenizer measures encoding and decoding the embedded book, document by document, on one thread: raw bytes, byte-level
-// BPE trained on it, and Llama 3's where its file is there.
+// Tokenizer measures encoding and decoding the embedded book, one document at a time, on one thread. It measures raw bytes,
+// byte-level BPE trained on the book, and Llama 3's tokenizer if its file exists.
 func Tokenizer(ctx context.Context, o TokenizerOptions) error {
 	if err := o.check(); err != nil {
 		return err
@@ -81,14 +81,14 @@ func book() ([][]byte, error) {
 	return docs, nil
 }
 
-// measure measures a tokenizer; a run is all documents.
+// measure measures a tokenizer. A run encodes or decodes all documents.
 func (o TokenizerOptions) measure(ctx context.Context, name string, t *tokenizer.Tokenizer, docs [][]byte) error {
 	size, tokens := 0, 0
 	ids := make([][]int32, len(docs))
 	for i, d := range docs {
 		ids[i] = t.AppendEncode(nil, d)
 		if !bytes.Equal(t.AppendDecode(nil, ids[i]), d) {
-			return fmt.Errorf("bench tokenizer: %s: document %d does not come back", name, i+1)
+			return fmt.Errorf("bench tokenizer: %s: encoding and decoding changes document %d", name, i+1)
 		}
 		size += len(d)
 		tokens += len(ids[i])
@@ -115,7 +115,7 @@ func (o TokenizerOptions) measure(ctx context.Context, name string, t *tokenizer
 		*series
 		name string
 	}{{encode, "encode"}, {decode, "decode"}} {
-		// It runs on one thread of portable Go.
+		// Tokenizers run on one thread, in portable Go.
 		r := s.result("tokenizer/"+s.name+"/"+name, shape, 1, kernel.Portable.String())
 		r.MBPerS = float64(size) / r.MSMedian / 1e3
 		r.TokensPerS = float64(tokens) / r.MSMedian * 1e3

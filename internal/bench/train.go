@@ -11,19 +11,19 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// TrainOptions say which training steps to measure.
+// TrainOptions are the options of Train.
 type TrainOptions struct {
 	Options
-	Model   run.Kind // "" for the kind of the preset
-	Presets []string // none for defaultTrain
-	Set     []string // key=value
-	Batch   int      // rows; 0 for the preset's
-	Tokens  int      // a row; 0 for the preset's
-	Profile bool     // where the time goes, by operation
-	Peer    string   // file of another program's times to compare with, or ""
+	Model   run.Kind // kind of the presets; "" for the only kind that has a preset of that name
+	Presets []string // names of presets; none for defaultTrain
+	Set     []string // key=value assignments to the presets' keys
+	Batch   int      // rows of a batch; 0 for the preset's
+	Tokens  int      // tokens of a row; 0 for the preset's
+	Profile bool     // also report the time of each kind of operation
+	Peer    string   // file with another program's times to compare with; "" for none
 }
 
-// defaultTrain is what Train measures unasked: what fits any machine's memory and patience.
+// defaultTrain lists the presets that Train measures by default. They take little memory and time.
 var defaultTrain = map[run.Kind][]string{
 	"":     {"lm-bytes", "ae-bytes", "lm-proto", "ae-proto"},
 	run.AE: {"ae-bytes", "ae-proto"},
@@ -31,9 +31,8 @@ var defaultTrain = map[run.Kind][]string{
 	run.AR: {"ar-bytes", "ar-proto"},
 }
 
-// Train measures whole optimizer steps as [train.Trainer] makes them, on random ids and from random weights: forward,
-// backward, random draws, clipping, AdamW. Mistakes of the user are *run.UsageError or *config.Error, found before
-// anything is measured.
+// Train measures whole optimizer steps of [train.Trainer] with random weights and random ids: forward pass, backward pass,
+// random draws, clipping and AdamW. Wrong options are a *run.UsageError or a *config.Error, before any measurement.
 func Train(ctx context.Context, o TrainOptions) error {
 	models, err := o.models()
 	if err != nil {
@@ -47,12 +46,12 @@ func Train(ctx context.Context, o TrainOptions) error {
 		if err := o.measure(ctx, m, peers); err != nil {
 			return fmt.Errorf("bench train %s: %w", m.name, err)
 		}
-		models[i] = nil // its weights make room for the next one's
+		models[i] = nil // frees its weights
 	}
 	return nil
 }
 
-// models returns what is to be measured, without weights.
+// models returns the models to measure. They have no weights yet.
 func (o TrainOptions) models() ([]*model, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -130,7 +129,7 @@ func (o TrainOptions) measure(ctx context.Context, m *model, peers map[string]pe
 	return nil
 }
 
-// report is the result of a training step of m, without what it is compared with.
+// report returns the result of a training step of m, without the comparison with another program.
 func report(m *model, s *series, eng *cpu.Engine, objective *train.Objective) Result {
 	r := s.result("train/"+m.name, m.shape(), eng.Threads(), eng.ISA().String())
 	batches := float64(m.GradientAccumulationSteps)
@@ -140,7 +139,7 @@ func report(m *model, s *series, eng *cpu.Engine, objective *train.Objective) Re
 	return r
 }
 
-// randomBatches returns what fills batches with ids, every one of the vocabulary as likely as the others.
+// randomBatches returns a function that fills batches with ids, uniformly distributed over the vocabulary.
 func randomBatches(m *model) func([]int32) error {
 	const kept = 8
 	r := rand.New(rand.NewPCG(1, 2))

@@ -1,5 +1,5 @@
-// Package quickstart is the first two minutes with calm: on the embedded book it trains an autoencoder and a language
-// model over it, measures both beside models that know little or nothing, and writes text.
+// Package quickstart is the command calm quickstart. On the embedded book it trains an autoencoder and a language model,
+// measures both, compares the language model with two simple models, and writes text.
 package quickstart
 
 import (
@@ -27,48 +27,49 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// Options say how long the quickstart takes and where it works. Either Steps or Minutes counts.
+// Options say how long the quickstart takes and where it makes its runs. Its length is Minutes, or AESteps and LMSteps.
 type Options struct {
-	Minutes float64 // in all, about
-	AESteps int     // with LMSteps: fixed numbers of steps instead
-	LMSteps int
-	Head    string // of the language model, one of Heads; "" for the first
-	Out     string // the language model's run; the autoencoder's is beside it, see AEDir
-	Seed    uint64
+	Minutes float64 // total time, about
+	AESteps int     // optimizer steps of the autoencoder; 0 to use Minutes
+	LMSteps int     // optimizer steps of the language model; 0 to use Minutes
+	Head    string  // head of the language model, one of Heads
+	Out     string  // run directory of the language model; the autoencoder's is AEDir(Out)
+	Seed    uint64  // seed of weights, shuffling, noise and the text at the end
 
-	Say      io.Writer                           // what is told to the reader
-	Command  func(words ...string) string        // the line by which he starts calm with these arguments; nil: calm and the words
-	Progress func(phase run.Kind, e train.Event) // nil: nobody
-	PhaseEnd func()                              // nil, or called when a phase of training or measuring is over
-	// Measure, if not nil, is called when the last measurement begins; what it returns is told how many blocks are done.
+	Say      io.Writer                           // receives the report
+	Command  func(words ...string) string        // formats a command of calm for the report; nil for "calm" and the words
+	Progress func(phase run.Kind, e train.Event) // receives the events of training; may be nil
+	PhaseEnd func()                              // called when a training or the last measurement ends; may be nil
+	// Measure is called when the last measurement begins. The function that it returns is called with the number of blocks
+	// done and in all. Measure may be nil.
 	Measure func() func(done, total int)
 }
 
-// Figures is what was measured; all of it was. It is what `calm quickstart --json` writes. AE and LM are on the whole
-// held-out text, and under the names of `calm eval --json`; AE's noise is .3 alone.
-type Figures struct {
-	Run string                  `json:"run"` // the language model's
-	AE  autoencoder.Measurement `json:"ae"`
-	LM  lm.Measurement          `json:"lm"`
-	// The scores of models that know only how often each byte occurs, and nothing, at the same positions.
+// Result is what `calm quickstart --json` writes. AE and LM are measured on all held-out text, with the keys of
+// `calm eval --json`; AE under noise of .3 only.
+type Result struct {
+	Run string                  `json:"run"` // run directory of the language model
+	AE  autoencoder.Measurement `json:"ae"`  // of the autoencoder
+	LM  lm.Measurement          `json:"lm"`  // of the language model
+	// The scores of two simple models at the same positions: the unigram and the uniform distribution of bytes.
 	eval.BaselineResult
-	Steps      [2]int  `json:"steps"`        // of training: autoencoder, language model
-	Seconds    float64 `json:"seconds"`      // in all
-	TokensPerS float64 `json:"tokens_per_s"` // bytes a second of the language model's training
+	Steps      [2]int  `json:"steps"`        // optimizer steps: autoencoder, language model
+	Seconds    float64 `json:"seconds"`      // total time
+	TokensPerS float64 `json:"tokens_per_s"` // bytes per second in the language model's training
 }
 
 const (
-	// goal is the share of held-out tokens that the autoencoder has to give back.
+	// goal is the accuracy on held-out text that the autoencoder must reach.
 	goal = .99
-	// aeShare and aeMost are the parts of the time that the autoencoder's training gets, and may take until it reaches
-	// the goal; measureShare is kept for the last measurement.
-	aeShare, aeMost, measureShare = .15, .5, .06
+	// The shares of the time: aeShare for the autoencoder's training; aeMax for it if it has not reached the goal by then;
+	// measureShare for the last measurement.
+	aeShare, aeMax, measureShare = .15, .5, .06
 )
 
-// Heads are those that the quickstart trains, the one that learns most in its time first.
+// Heads lists the heads that the quickstart can train. The first learns fastest.
 func Heads() []string { return []string{head.FlowType, head.EnergyType} }
 
-// preset names the language model of a head.
+// preset returns the preset of the language model with a head.
 func preset(kind string) string {
 	if kind == head.EnergyType {
 		return run.DefaultPreset
@@ -76,22 +77,23 @@ func preset(kind string) string {
 	return run.DefaultPreset + "-" + head.FlowType
 }
 
-// AEDir is where the autoencoder of the quickstart in dir is trained.
+// AEDir returns the run directory of the autoencoder, given that of the language model.
 func AEDir(dir string) string { return filepath.Clean(dir) + "-ae" }
 
-// ErrGoal says that the autoencoder did not become good enough in the time it had.
-var ErrGoal = errors.New("the autoencoder gives back too few tokens")
+// ErrGoal is returned when the autoencoder did not reach an accuracy of 99 % in its time.
+var ErrGoal = errors.New("the accuracy of the autoencoder is too low")
 
-// Run does it all. When ctx ends, what is trained so far is saved, the reader is told how to go on, and the error is ctx's.
-func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
+// Run trains, measures and writes. When ctx ends, it saves what is trained so far, reports the commands that do the rest, and
+// returns the error of ctx. A directory that is taken is a *run.UsageError.
+func Run(ctx context.Context, eng *cpu.Engine, o Options) (Result, error) {
 	for _, dir := range []string{AEDir(o.Out), o.Out} {
 		_, err := os.Lstat(dir)
 		entries, errRead := os.ReadDir(dir)
 		if err == nil && (errRead != nil || len(entries) > 0) {
-			return Figures{}, &run.UsageError{Err: fmt.Errorf("quickstart: %s is there already: choose another directory with --out", dir)}
+			return Result{}, &run.UsageError{Err: fmt.Errorf("quickstart: %s exists already: choose another directory with --out", dir)}
 		}
 		if err := atomicfile.CanMake(dir); err != nil {
-			return Figures{}, &run.UsageError{Err: fmt.Errorf("quickstart: %w", err)}
+			return Result{}, &run.UsageError{Err: fmt.Errorf("quickstart: %w", err)}
 		}
 	}
 	if o.Command == nil {
@@ -100,7 +102,7 @@ func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
 	q := &quickstart{Options: o, eng: eng, started: time.Now()}
 	defer func() {
 		if q.model != nil {
-			_ = q.model.Close() // it was only read
+			_ = q.model.Close() // nothing can be lost: it was only read
 		}
 	}()
 	for _, step := range []func(context.Context) error{q.trainAE, q.trainLM, q.measure, q.write} {
@@ -112,29 +114,29 @@ func Run(ctx context.Context, eng *cpu.Engine, o Options) (Figures, error) {
 			q.stopped()
 		}
 		if err != nil {
-			return q.figures, err
+			return q.result, err
 		}
 	}
 	q.farewell()
-	return q.figures, nil
+	return q.result, nil
 }
 
 type quickstart struct {
 	Options
 	eng     *cpu.Engine
 	started time.Time
-	figures Figures
-	model   *calm.Model // the language model, trained
+	result  Result
+	model   *calm.Model // the trained language model; nil before it is measured
 }
 
 func (q *quickstart) say(format string, args ...any) { fmt.Fprintf(q.Say, format+"\n", args...) }
 
 func (q *quickstart) elapsed() float64 { return time.Since(q.started).Seconds() }
 
-// trainAE trains the autoencoder for its share of the time, and longer if it has not reached the goal.
+// trainAE trains the autoencoder for its share of the time, and longer if it has not reached the goal by then.
 func (q *quickstart) trainAE(ctx context.Context) error {
 	q.say("calm quickstart: Moby-Dick, byte by byte, on %s (%s)", plural.Count(q.eng.Threads(), "thread"), q.eng.ISA())
-	q.say("\n1. An autoencoder packs 4 bytes into one vector of 32 numbers and unpacks it.")
+	q.say("\n1. An autoencoder turns 4 bytes into one vector of 32 numbers, and back.")
 	o := run.Options{Kind: run.AE, Out: AEDir(q.Out), Seed: &q.Seed, Steps: q.AESteps}
 	if o.Steps == 0 {
 		o.Minutes = aeShare * q.Minutes
@@ -151,21 +153,21 @@ func (q *quickstart) trainAE(ctx context.Context) error {
 		return err
 	}
 	accuracy := metric.Find(out.Measured, metric.Accuracy)
-	for q.AESteps == 0 && accuracy < goal && q.elapsed() < 60*aeMost*q.Minutes {
-		q.say("   %.2f %% of the held-out bytes come back: not enough yet.", 100*accuracy)
+	for q.AESteps == 0 && accuracy < goal && q.elapsed() < 60*aeMax*q.Minutes {
+		q.say("   It reconstructs %.2f %% of the held-out bytes: it needs more training.", 100*accuracy)
 		if out, err = q.more(ctx, out.Steps+out.Steps/2); err != nil {
 			return err
 		}
 		accuracy = metric.Find(out.Measured, metric.Accuracy)
 	}
 	if q.AESteps == 0 && accuracy < goal {
-		return fmt.Errorf("%w: %.2f %% where %.0f %% are wanted; give it more time with --minutes", ErrGoal, 100*accuracy, 100*goal)
+		return fmt.Errorf("%w: %.2f %%, want %.0f %%; give it more time with --minutes", ErrGoal, 100*accuracy, 100*goal)
 	}
-	q.figures.Steps[0] = out.Steps
+	q.result.Steps[0] = out.Steps
 	return nil
 }
 
-// more trains the autoencoder on to a larger number of steps.
+// more continues the autoencoder's training to a larger number of steps.
 func (q *quickstart) more(ctx context.Context, steps int) (train.Outcome, error) {
 	t, _, err := run.Resume(ctx, q.eng, AEDir(q.Out), run.ResumeOptions{Steps: steps})
 	if err != nil {
@@ -174,7 +176,7 @@ func (q *quickstart) more(ctx context.Context, steps int) (train.Outcome, error)
 	return q.train(ctx, t)
 }
 
-// train trains to the end, or fails, with ctx's error if that ended it; and closes t.
+// train trains to the end and closes t. If ctx ends the training, it returns the error of ctx.
 func (q *quickstart) train(ctx context.Context, t *run.Training) (train.Outcome, error) {
 	if q.Progress != nil {
 		t.Loop.Progress = func(e train.Event) { q.Progress(t.Kind, e) }
@@ -194,7 +196,7 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 	if err := q.measureAE(ctx); err != nil {
 		return err
 	}
-	q.say("\n2. A language model reads vectors and predicts the next one, four bytes at a step.")
+	q.say("\n2. A language model predicts the next vector, four bytes in each step.")
 	o := run.Options{Kind: run.LM, Preset: preset(q.Head), Out: q.Out, AE: AEDir(q.Out), Seed: &q.Seed, Steps: q.LMSteps}
 	if o.Steps == 0 {
 		left := 60*q.Minutes*(1-measureShare) - q.elapsed()
@@ -205,14 +207,14 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 		return err
 	}
 	if m := t.Network.(*lm.Model); m.Config.ModelType == head.FlowType {
-		q.say("   Its head carries noise to that vector in %s; the paper's takes one and learns more slowly (--head energy).", plural.Count(m.Head.Steps(), "step"))
+		q.say("   Its flow head turns noise into that vector in %s. The paper's energy head takes one step, and learns more slowly (--head energy).", plural.Count(m.Head.Steps(), "step"))
 	}
 	out, err := q.train(ctx, t)
 	if err != nil {
 		return err
 	}
-	q.figures.Steps[1] = out.Steps
-	q.figures.TokensPerS = float64(out.Steps*t.BatchSize*t.BlockSize) / out.Seconds
+	q.result.Steps[1] = out.Steps
+	q.result.TokensPerS = float64(out.Steps*t.BatchSize*t.BlockSize) / out.Seconds
 	return nil
 }
 
@@ -228,13 +230,13 @@ func (q *quickstart) measureAE(ctx context.Context) error {
 		return err
 	}
 	ae := r.Measured.(autoencoder.Measurement)
-	q.figures.AE = ae
-	q.say("   %.2f %% of the held-out bytes come back, %.2f %% where noise of .3 is added to the vector; %d of %s collapsed.",
+	q.result.AE = ae
+	q.say("   It reconstructs %.2f %% of the held-out bytes, and %.2f %% if noise of .3 is added to the vector. %d of %s collapsed.",
 		100*ae.Accuracy, 100*ae.Noise[0].Accuracy, ae.Collapsed, plural.Count(len(ae.DimensionKL), "dimension"))
 	return nil
 }
 
-// measure scores the language model and those that know little on the held-out text.
+// measure measures the language model and two simple models on the held-out text.
 func (q *quickstart) measure(ctx context.Context) error {
 	var err error
 	if q.model, err = calm.Open(q.Out, calm.Threads(q.eng.Threads())); err != nil {
@@ -256,8 +258,8 @@ func (q *quickstart) measure(ctx context.Context) error {
 		return err
 	}
 	model := r.Measured.(lm.Measurement)
-	q.figures.LM, q.figures.BaselineResult = model, base
-	q.say("\n3. Measured on text it has not seen (%s; 100 is perfect):", plural.Count(model.Positions, "position"))
+	q.result.LM, q.result.BaselineResult = model, base
+	q.say("\n3. Measured on held-out text (%s; 100 is perfect):", plural.Count(model.Positions, "position"))
 	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows nothing", base.Uniform.Brier[0], base.Uniform.BrierLM)
 	q.say("   %-34s Brier-1 %7.3f   BrierLM %8.4f", "knows how often each byte occurs", base.Unigram.Brier[0], base.Unigram.BrierLM)
 	if model.Measurable {
@@ -268,19 +270,19 @@ func (q *quickstart) measure(ctx context.Context) error {
 	return nil
 }
 
-// samples are what the quickstart writes at the end.
+// samples are the texts that the quickstart writes at the end.
 var samples = []struct {
 	title       string
 	temperature float64
 }{
-	{"at temperature 1, what it has learned", 1},
-	{"at temperature 1/2: safer, duller", .5},
+	{"at temperature 1", 1},
+	{"at temperature 1/2 (fewer errors, less variety)", .5},
 }
 
 func (q *quickstart) write(ctx context.Context) error {
 	const prompt = "The whale "
 	for i, s := range samples {
-		q.say("\n%d. It writes, %s:", 4+i, s.title)
+		q.say("\n%d. It writes %s:", 4+i, s.title)
 		fmt.Fprintf(q.Say, "   %s", prompt)
 		g := q.model.Generate(ctx, prompt, calm.Options{Temperature: s.temperature, Seed: q.Seed})
 		for text, err := range g.Text() {
@@ -295,36 +297,36 @@ func (q *quickstart) write(ctx context.Context) error {
 }
 
 func (q *quickstart) farewell() {
-	q.figures.Seconds = q.elapsed()
-	q.figures.Run = q.Out
-	q.say("\nDone in %s: %d + %s, %.0f bytes a second. The run is %s. Next:",
-		time.Duration(q.figures.Seconds*float64(time.Second)).Round(time.Second), q.figures.Steps[0], plural.Count(q.figures.Steps[1], "step"), q.figures.TokensPerS, q.Out)
+	q.result.Seconds = q.elapsed()
+	q.result.Run = q.Out
+	q.say("\nDone in %s: %d + %s, %.0f bytes per second. The run is %s. Next:",
+		time.Duration(q.result.Seconds*float64(time.Second)).Round(time.Second), q.result.Steps[0], plural.Count(q.result.Steps[1], "step"), q.result.TokensPerS, q.Out)
 	q.sayCommand("generate", q.Out, "--prompt", "Call me ", "--seed", "7")
 	q.sayCommand("eval", q.Out)
-	q.say("  %s     (twice as long)", q.Command("train", "--resume", q.Out, "--steps", strconv.Itoa(2*q.figures.Steps[1])))
+	q.say("  %s     (twice as long)", q.Command("train", "--resume", q.Out, "--steps", strconv.Itoa(2*q.result.Steps[1])))
 	q.say("  %s && %s", q.Command("train", "ae", "--out", "runs/mine-ae", "--data", "my.txt"),
 		q.Command("train", "lm", "--preset", preset(q.Head), "--ae", "runs/mine-ae", "--out", "runs/mine", "--data", "my.txt"))
-	q.say("A model that predicts byte after byte learns faster at this size; calm's gain is in the steps that a text takes.")
+	q.say("At this size a model that predicts one byte at a time learns faster. calm's gain is that a text takes fewer steps.")
 }
 
 func (q *quickstart) sayCommand(words ...string) { q.say("  %s", q.Command(words...)) }
 
-// stopped says what there is, and which commands do the rest.
+// stopped reports what is trained so far, and the commands that do the rest.
 func (q *quickstart) stopped() {
 	ae := AEDir(q.Out)
 	switch {
-	case q.figures.Steps[1] > 0:
-		q.say("\nStopped. The language model is trained: %s. It is to be measured and to write:", q.Out)
+	case q.result.Steps[1] > 0:
+		q.say("\nStopped. The language model is trained: %s. Measure it and write with it:", q.Out)
 		q.sayCommand("eval", q.Out)
 		q.sayCommand("generate", q.Out)
 	case isRun(q.Out):
-		q.say("\nStopped. The language model is half trained, in %s. Go on with:", q.Out)
+		q.say("\nStopped. The language model in %s is partly trained. Continue with:", q.Out)
 		q.sayCommand("train", "--resume", q.Out)
-	case q.figures.Steps[0] > 0:
-		q.say("\nStopped. The autoencoder is trained: %s. Go on with the language model:", ae)
+	case q.result.Steps[0] > 0:
+		q.say("\nStopped. The autoencoder is trained: %s. Continue with the language model:", ae)
 		q.sayCommand(q.lmCommand()...)
 	case isRun(ae):
-		q.say("\nStopped. The autoencoder is half trained, in %s. Go on with it, then with the language model:", ae)
+		q.say("\nStopped. The autoencoder in %s is partly trained. Continue with it, then train the language model:", ae)
 		q.sayCommand("train", "--resume", ae)
 		q.sayCommand(q.lmCommand()...)
 	default:
@@ -337,7 +339,7 @@ func isRun(dir string) bool {
 	return err == nil
 }
 
-// lmCommand are the arguments that train the language model as the quickstart would have.
+// lmCommand returns the arguments of calm that train the language model as the quickstart would have.
 func (q *quickstart) lmCommand() []string {
 	words := []string{"train", "lm", "--preset", preset(q.Head), "--ae", AEDir(q.Out), "--out", q.Out, "--seed", strconv.FormatUint(q.Seed, 10)}
 	if q.LMSteps > 0 {
@@ -346,7 +348,7 @@ func (q *quickstart) lmCommand() []string {
 	return append(words, "--minutes", strconv.FormatFloat(q.Minutes*(1-aeShare-measureShare), 'g', 3, 64))
 }
 
-// FreeDir returns dir, or dir-2, dir-3 ..: the first at which no quickstart has been.
+// FreeDir returns the first of dir, dir-2, dir-3 .. for which neither run directory exists.
 func FreeDir(dir string) string {
 	for i := 1; ; i++ {
 		name := dir

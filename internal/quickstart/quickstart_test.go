@@ -24,7 +24,7 @@ func TestFreeDir(t *testing.T) {
 		}
 		made := got
 		if i == 1 {
-			made = quickstart.AEDir(got) // one that was stopped in its first phase
+			made = quickstart.AEDir(got) // as if stopped in the first phase
 		}
 		if err := os.Mkdir(made, 0o777); err != nil {
 			t.Fatal(err)
@@ -35,7 +35,7 @@ func TestFreeDir(t *testing.T) {
 	}
 }
 
-// TestTakenDirectory: what is there is refused before anything is trained, and stays as it is.
+// TestTakenDirectory checks that a directory that is taken is refused before any training, and does not change.
 func TestTakenDirectory(t *testing.T) {
 	eng := cpu.New(cpu.Options{Threads: 1})
 	defer eng.Close()
@@ -54,7 +54,7 @@ func TestTakenDirectory(t *testing.T) {
 	}
 }
 
-// TestStopped ends the context in the first phase: what is trained is saved, and can be resumed.
+// TestStopped ends the context in the first phase: the training so far is saved and can be resumed.
 func TestStopped(t *testing.T) {
 	eng := cpu.New(cpu.Options{Threads: 1})
 	defer eng.Close()
@@ -83,6 +83,6 @@ func TestStopped(t *testing.T) {
 		t.Errorf("%d of %d steps are saved", tr.Loop.Trainer.Steps(), tr.MaxSteps)
 	}
 	if _, err := os.Stat(out); err == nil {
-		t.Error("a language model was begun")
+		t.Error("the training of a language model began")
 	}
 }

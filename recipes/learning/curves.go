@@ -12,7 +12,8 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// curves draws, for each patch size and head, the BrierLM of the token loss's weights over the share of the time.
+// curves draws an SVG for each patch size and head: BrierLM over the share of the training time, with one line for each weight
+// and end of the token loss.
 func curves(groups []group, dir string) error {
 	type panel struct {
 		k    int
@@ -65,7 +66,7 @@ func draw(groups []group, title, file string) error {
 	return p.Save(6*vg.Inch, 4*vg.Inch, file)
 }
 
-// points is the mean curve of the seeds; all runs of a group are measured after the same steps.
+// points returns the mean curve of the seeds. All runs of a group are measured after the same steps.
 func (g group) points() plotter.XYs {
 	n := len(g.runs[0].curve)
 	for _, r := range g.runs {

@@ -19,7 +19,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// compose is the configuration that run.sh trains with keys over the preset, as calm train validates it.
+// compose returns the configuration of a model in run.sh: the preset with keys changed, validated as calm train does.
 func compose(k int, sets ...string) (run.LMConfig, error) {
 	preset, err := run.AEPreset(run.DefaultPreset, tokenizer.Bytes())
 	if err != nil {
@@ -39,7 +39,7 @@ func compose(k int, sets ...string) (run.LMConfig, error) {
 	return c, c.ValidateWith(ae.AutoencoderConfig)
 }
 
-// TestModels: every model of run.sh's list is one that calm train takes, and they are told apart.
+// TestModels checks that every model in run.sh's list has a valid configuration, and that all configurations differ.
 func TestModels(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
@@ -77,7 +77,7 @@ func TestModels(t *testing.T) {
 	}
 }
 
-// settingsOf reads a configuration as a run's is read.
+// settingsOf converts a configuration as readRun does.
 func settingsOf(t *testing.T, c run.LMConfig) trained {
 	t.Helper()
 	data, err := config.Encode(c)
@@ -91,7 +91,7 @@ func settingsOf(t *testing.T, c run.LMConfig) trained {
 	return r
 }
 
-// TestUsual: the preset has no others.
+// TestUsual checks that usual has the values of the preset.
 func TestUsual(t *testing.T) {
 	c, err := compose(4)
 	if err != nil {
@@ -102,7 +102,7 @@ func TestUsual(t *testing.T) {
 	}
 }
 
-// write makes the files of a run that the report reads.
+// write writes the files of a run that the report reads.
 func write(t *testing.T, dir string, c run.LMConfig, r lm.Measurement, metrics string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -123,8 +123,8 @@ func write(t *testing.T, dir string, c run.LMConfig, r lm.Measurement, metrics s
 	}
 }
 
-// TestReport: a row for each configuration, the mean over its seeds with its interval, and curves of those that differ in
-// the token loss alone.
+// TestReport checks the table, which has a row for each configuration with the mean and its interval, and the curves, which show
+// only configurations that differ in nothing but the token loss.
 func TestReport(t *testing.T) {
 	runs, out := t.TempDir(), filepath.Join(t.TempDir(), "report")
 	curve := `{"kind": "step", "step": 1, "loss": 3}
@@ -164,7 +164,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestNothingToReport: a directory without measured runs, and one with a damaged file, make an error that names them.
+// TestNothingToReport checks the errors of a directory without measured runs and of a run with a damaged file.
 func TestNothingToReport(t *testing.T) {
 	runs, out := t.TempDir(), t.TempDir()
 	if err := report(runs, out); err == nil || !strings.Contains(err.Error(), "no measured runs") {

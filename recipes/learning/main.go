@@ -1,5 +1,8 @@
-// Learning turns the runs that run.sh made into a table and curves: go run ./recipes/learning RUNS DIR writes
-// DIR/table.md and an SVG for each patch size and head.
+// Learning reports the runs of run.sh as a table and curves:
+//
+//	go run ./recipes/learning RUNS DIR
+//
+// writes DIR/table.md, and an SVG in DIR for each patch size and head.
 package main
 
 import (

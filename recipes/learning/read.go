@@ -13,7 +13,7 @@ import (
 	"github.com/calm-go/calm/train"
 )
 
-// settings are the keys of config.json by which runs are told apart; runs that differ in the seed only are a group.
+// settings are the keys of config.json in which the models differ. Runs with the same settings, but other seeds, are a group.
 type settings struct {
 	PatchSize        int     `json:"patch_size"`
 	ModelType        string  `json:"model_type"`
@@ -34,23 +34,23 @@ type trained struct {
 	MaxSteps int `json:"max_steps"`
 
 	result lm.Measurement
-	curve  []point // on 256 held-out blocks, during training
+	curve  []point // measurements during training, on 256 held-out blocks
 }
 
 // point is one measurement during training.
 type point struct {
-	Step        int      // steps made
-	BrierLM     float64  // percent
-	TokenBrier1 *float64 // of the auxiliary heads' own distributions, percent; nil where there are no such heads
+	Step        int      // steps made so far
+	BrierLM     float64  // in percent
+	TokenBrier1 *float64 // Brier-1 of the distributions of the auxiliary token heads, in percent; nil without such heads
 }
 
-// group is the runs of one configuration, by seed.
+// group is the runs of one configuration, sorted by seed.
 type group struct {
 	settings
 	runs []trained
 }
 
-// read collects the measured language models below dir.
+// read reads the measured language models in the subdirectories of dir.
 func read(dir string) ([]group, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*", "eval.json"))
 	if err != nil {

@@ -4,22 +4,22 @@
 #     recipes/learning/run.sh RUNS [SECONDS] [JOBS]
 #     go run ./recipes/learning RUNS docs/learning
 #
-# trains every model of the list below for what SECONDS (45) of one undisturbed core are worth, JOBS (2) at a time, one
-# thread each, and measures it on the whole held-out text (RUN/eval.json). Time is counted in steps, so that a busy machine
-# changes nothing: a step's cost is measured once for each kind of model, beside the machine's own peak, and kept in
-# RUNS/costs. What is there already is not made again; Ctrl-C and go on as you like.
+# trains every model of the list below for the equivalent of SECONDS (45) of one idle core, JOBS (2) models at a time, with one
+# thread each. It measures each model on the whole held-out text (RUN/eval.json). The time is converted into a number of steps,
+# so a busy machine does not change the result: the cost of a step is measured once for each kind of model, relative to the
+# machine's peak, and saved in RUNS/costs. Finished runs are not made again: you can stop with Ctrl-C and start again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 runs=${1:?where to put the runs} seconds=${2:-45} jobs=${3:-2}
 mkdir -p "$runs/costs"
 go build -o "$runs/calm" ./cmd/calm
 
-readonly peak=97        # GFLOP/s of the undisturbed core that SECONDS are counted on: one Zen 3 core with AVX2
-readonly samples=16     # a position of the final measurement, for K = 4; below it is 2
+readonly peak=97        # peak, in GFLOP/s, of the core that SECONDS refer to: one Zen 3 core with AVX2
+readonly samples=16     # samples at each position in the final measurement, for K = 4; 2 for smaller K
 readonly seeds=(1 2 3)
-readonly measurements=6 # a run, for the curves
+readonly measurements=6 # measurements during a training, for the curves
 
-# One line a model: K, then keys that differ from the preset.
+# One line for each model: K, then the keys that differ from the preset.
 models() {
 	local k head w until
 	for k in 4 2; do
@@ -30,7 +30,7 @@ models() {
 			done
 		done
 	done
-	# What narrows the gap between what the backbone knows and what the head's samples show?
+	# Which settings bring the Brier-1 of the head's samples closer to that of the backbone's token heads?
 	for w in num_mlp_layers=2 num_mlp_layers=4 head_learning_rate=0.4 head_learning_rate=2.5 \
 		num_samples=4 num_samples=16 num_samples=32 target_samples=8 mse_anchor=0.1 mse_anchor=1; do
 		echo "4 model_type=energy token_loss_weight=4 $w"
@@ -45,8 +45,9 @@ models() {
 sets() { for pair; do echo --set "$pair"; done; }
 name() { tr ' =' '-_' <<<"K$*"; }
 
-# cost K KEY=VALUE..: milliseconds a step on the core that seconds are counted on: the least of three measurements, between
-# which others are made. The weight of a token loss costs nothing, its end does as much as its steps are fewer.
+# cost K KEY=VALUE..: milliseconds of a step on the core that SECONDS refer to. It is the minimum of three measurements, with
+# measurements of other models between them. The weight of the token loss does not change the cost. With an end of the token
+# loss, the cost is the mean over steps with and without it.
 cost() {
 	local k=$1 with without all="$*"
 	shift
@@ -69,7 +70,7 @@ measure() {
 		awk -v peak=$peak '{printf "%.3f\n", $1 * $2 / peak}' >>"$file"
 }
 
-# kind is the name of what costs the same; keep drops keys that begin with a word.
+# kind K KEY=VALUE..: one name for all models with the same cost. keep WORD KEY=VALUE..: the keys that do not begin with WORD.
 kind() { name $(sed -E 's/token_loss_weight=(0\.5|2|16)/token_loss_weight=4/; s/ token_loss_until=[^ ]*//' <<<"$*"); }
 keep() {
 	local drop=$1
@@ -98,7 +99,7 @@ for k in 4 2; do
 	[[ -e $runs/ae$k/model.safetensors ]] ||
 		"$runs/calm" train ae --out "$runs/ae$k" --steps 700 --set patch_size=$k --set latent_size=$((8 * k))
 done
-# Costs first, one at a time: two jobs at once would share the machine's memory.
+# The costs are measured first, one at a time: two jobs at once would compete for the machine's memory.
 if [[ ! -e $runs/costs/done ]]; then
 	rm -f "$runs"/costs/*
 	for _ in 1 2 3; do

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// usual is what the list of run.sh departs from: the quickstart's preset.
+// usual has the values of the quickstart's preset, which run.sh changes.
 var usual = settings{NumMLPLayers: 1, HeadLearningRate: 1, NumSamples: 8, TargetSamples: 32, InitEmbeddings: "autoencoder"}
 
-// others names the settings besides K, head and token loss that differ from the preset.
+// others lists the settings that differ from the preset, except K, head and token loss.
 func (s settings) others() string {
 	var list []string
 	add := func(key string, value, usual any) {
@@ -28,7 +28,7 @@ func (s settings) others() string {
 	return strings.Join(list, ", ")
 }
 
-// table is one row a configuration: the mean over its seeds, and how sure it is.
+// table returns a Markdown table with one row for each configuration: means over its seeds, with the interval of BrierLM.
 func table(groups []group) string {
 	slices.SortFunc(groups, func(a, b group) int {
 		return cmp.Or(cmp.Compare(b.PatchSize, a.PatchSize), cmp.Compare(a.ModelType, b.ModelType), cmp.Compare(a.others(), b.others()),
@@ -53,8 +53,8 @@ func (g group) mean(of func(trained) float64) float64 {
 	return sum / float64(len(g.runs))
 }
 
-// interval is that of the mean of the runs' BrierLM, from each run's own bootstrap interval: what sampling and the choice
-// of the text leave open, not what another seed would change.
+// interval returns the 95 % interval of the mean BrierLM, from the bootstrap interval of each run. It covers the uncertainty from
+// sampling and from the choice of the text, but not the differences between seeds.
 func (g group) interval(mean float64) (lo, hi float64) {
 	var below, above float64
 	for _, r := range g.runs {
@@ -75,7 +75,7 @@ func (g group) seeds() string {
 	return strings.Join(list, " ")
 }
 
-// backbone is the mean of the last Brier-1 of the auxiliary heads' own distributions, if there are such heads.
+// backbone returns the mean of the last Brier-1 of the auxiliary token heads' distributions, or "" without such heads.
 func (g group) backbone() string {
 	sum := 0.0
 	for _, r := range g.runs {

@@ -1,8 +1,11 @@
 //go:build ignore
 
-// Figures checks what `calm quickstart --json FILE` measured: go run .ci/figures.go FILE AE,LM name=low:high ..
+// Metrics checks the values in a file written by `calm quickstart --json FILE`:
 //
-// A name is a path into the file's object, with dots: lm.brier.0 is the first of lm's brier.
+//	go run .ci/metrics.go FILE AE,LM name=low:high ..
+//
+// AE,LM are the numbers of steps that must have been made. A name is a path into the file's object, with dots: lm.brier.0 is
+// the first element of brier in lm. Its value must be in [low, high].
 package main
 
 import (
@@ -15,11 +18,11 @@ import (
 
 func main() {
 	if len(os.Args) < 4 {
-		fmt.Fprintln(os.Stderr, "usage: figures FILE AE,LM name=low:high ..")
+		fmt.Fprintln(os.Stderr, "usage: metrics FILE AE,LM name=low:high ..")
 		os.Exit(2)
 	}
 	if err := check(os.Args[1], os.Args[2], os.Args[3:]); err != nil {
-		fmt.Fprintln(os.Stderr, "figures:", err)
+		fmt.Fprintln(os.Stderr, "metrics:", err)
 		os.Exit(1)
 	}
 }
@@ -35,7 +38,7 @@ func check(path, steps string, bands []string) error {
 	}
 	for i, want := range strings.Split(steps, ",") {
 		if made, err := find(all, fmt.Sprintf("steps.%d", i)); err != nil || strconv.FormatFloat(made, 'f', -1, 64) != want {
-			return fmt.Errorf("%g steps were made, %s were asked for (%v)", made, want, err)
+			return fmt.Errorf("%g steps were made, want %s (%v)", made, want, err)
 		}
 	}
 	failed := false
@@ -58,12 +61,12 @@ func check(path, steps string, bands []string) error {
 		fmt.Printf("%-20s %10.4f  in [%g, %g]: %s\n", name, v, lo, hi, verdict)
 	}
 	if failed {
-		return fmt.Errorf("what the quickstart learned is not what it was")
+		return fmt.Errorf("the quickstart's metrics are out of their bands")
 	}
 	return nil
 }
 
-// find returns the number at a path.
+// find returns the number at a path with dots.
 func find(v any, path string) (float64, error) {
 	for key := range strings.SplitSeq(path, ".") {
 		switch in := v.(type) {
@@ -72,16 +75,16 @@ func find(v any, path string) (float64, error) {
 		case []any:
 			i, err := strconv.Atoi(key)
 			if err != nil || i < 0 || i >= len(in) {
-				return 0, fmt.Errorf("there is no %s", path)
+				return 0, fmt.Errorf("no value at %s", path)
 			}
 			v = in[i]
 		default:
-			return 0, fmt.Errorf("there is no %s", path)
+			return 0, fmt.Errorf("no value at %s", path)
 		}
 	}
 	n, ok := v.(float64)
 	if !ok {
-		return 0, fmt.Errorf("there is no number at %s", path)
+		return 0, fmt.Errorf("%s is not a number", path)
 	}
 	return n, nil
 }
