@@ -19,7 +19,7 @@ import (
 
 // Common is the part of a run's configuration that does not depend on the kind of model.
 type Common struct {
-	Kind Kind `json:"kind"`
+	Kind Kind `json:"kind"` // the kind of model
 	// Data lists the paths of the text. They are absolute here. In config.json the path of a text near the run is relative
 	// to the run. Data is empty for the embedded book and for text from memory.
 	Data []string `json:"data"`
