@@ -23,7 +23,7 @@ func hasty(ctx context.Context, t *testing.T, log func(string)) (string, error) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.web.silence, m.web.pause, m.log = 100*time.Millisecond, time.Millisecond, log
+	m.web.silence, m.web.pause, m.log = 300*time.Millisecond, time.Millisecond, log
 	return m.fetch(ctx)
 }
 
