@@ -15,16 +15,16 @@ import (
 // peer is a measurement by another program, a line of the file that TrainOptions.Peer names. recipes/peer writes such
 // files; docs/formats.md describes them. Keys that are not here are ignored.
 type peer struct {
-	Name      string  `json:"name"`      // as Result's: train/lm-bytes
-	Shape     string  `json:"shape"`     // as Result's: 4x128
-	Threads   int     `json:"threads"`   //
-	MSMedian  float64 `json:"ms_median"` // of a run
-	Software  string  `json:"software"`  // the program: PyTorch 2.8.0
-	Processor string  `json:"processor"` // the processor's name
-	Load      float64 `json:"load"`      // load average of the last minute, 0 where it is not known
+	Name      string  `json:"name"`      // as Result.Name: train/lm-bytes
+	Shape     string  `json:"shape"`     // as Result.Shape: 4x128
+	Threads   int     `json:"threads"`   // number of threads
+	MSMedian  float64 `json:"ms_median"` // median time of a run, in ms
+	Software  string  `json:"software"`  // the program, such as PyTorch 2.8.0
+	Processor string  `json:"processor"` // name of the processor; may be ""
+	Load      float64 `json:"load"`      // load average of the last minute; 0 where it is not known
 }
 
-// readPeers reads a file of peers, a JSON object a line. Errors name the line.
+// readPeers reads a file of peers, one JSON object in each line. Errors name the line.
 func readPeers(path string) ([]peer, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -88,14 +88,14 @@ func (p peer) String() string {
 	return p.Software + " on " + p.Processor
 }
 
-// peers finds what to compare the models with, by name: nothing for a model that the file has not. A file that has none
-// of them, or one on other threads or other shapes, is a mistake, found before anything is measured.
+// peers returns the measurements to compare the models with, by the model's name. A model that is not in the file has none. The
+// error is a *run.UsageError if the file has none of the models, or has one only with another shape or number of threads.
 func (o TrainOptions) peers(models []*model) (map[string]peer, error) {
 	if o.Peer == "" {
 		return nil, nil
 	}
 	if len(o.sets()) > 0 {
-		return nil, usage("--peer compares presets as they are: leave out --set, --batch and --tokens")
+		return nil, usage("--peer compares unchanged presets: leave out --set, --batch and --tokens")
 	}
 	list, err := readPeers(o.Peer)
 	if err != nil {
@@ -114,13 +114,13 @@ func (o TrainOptions) peers(models []*model) (map[string]peer, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, usage("--peer %s has no line for what is measured, such as %q", o.Peer, "train/"+models[0].name)
+		return nil, usage("--peer %s has no line for any of the presets, such as %q", o.Peer, "train/"+models[0].name)
 	}
 	return found, nil
 }
 
-// match returns the last line of that name and what goes with it. Where the same program measured several times its
-// median is that of all, and its load the highest.
+// match returns the last line with the name, shape and number of threads. If the same program has several such lines, MSMedian is
+// the median of theirs, and Load the maximum.
 func match(list []peer, name, shape string, threads int) (found peer, ok bool, err error) {
 	var other string
 	for _, p := range list {
@@ -134,7 +134,7 @@ func match(list []peer, name, shape string, threads int) (found peer, ok bool, e
 	}
 	if !ok {
 		if other != "" {
-			err = fmt.Errorf("%s was measured with %s, here it is %s on %s: measure both alike (--threads)",
+			err = fmt.Errorf("%s was measured with %s, but here it has %s on %s: use the same (--threads)",
 				name, other, shape, plural.Count(threads, "thread"))
 		}
 		return found, false, err
@@ -150,7 +150,7 @@ func match(list []peer, name, shape string, threads int) (found peer, ok bool, e
 	return found, true, nil
 }
 
-// compare adds the ratio to r.
+// compare adds the comparison with p to r.
 func (p peer) compare(r *Result) {
 	r.Peer, r.PeerMS, r.PeerLoad = p.String(), p.MSMedian, p.Load
 	r.OverPeer = p.MSMedian / r.MSMedian

@@ -24,7 +24,7 @@ func peerFile(t *testing.T, lines ...string) string {
 	return path
 }
 
-// TestTrainPeer compares the smallest step with a file.
+// TestTrainPeer measures the smallest preset and compares it with a file.
 func TestTrainPeer(t *testing.T) {
 	o, list := collect()
 	err := Train(t.Context(), TrainOptions{Options: o, Presets: []string{"lm-bytes"}, Peer: peerFile(t, peerLine)})
@@ -39,7 +39,7 @@ func TestTrainPeer(t *testing.T) {
 	}
 }
 
-// TestMatch: the median of what the last program measured of the same step on as many threads.
+// TestMatch checks that match returns the median of the last program's measurements of the same step on as many threads.
 func TestMatch(t *testing.T) {
 	list := []peer{
 		{Name: "train/a", Shape: "4x8", Threads: 2, MSMedian: 9, Software: "P"},
@@ -66,7 +66,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestParsePeers: errors name the line and the key.
+// TestParsePeers checks that errors name the line and the key.
 func TestParsePeers(t *testing.T) {
 	if list, err := parsePeers([]byte("\n" + peerLine + "\n\n" + peerLine)); err != nil || len(list) != 2 || list[1].MSMedian != 48 {
 		t.Errorf("%v, %v", list, err)
@@ -103,7 +103,7 @@ func FuzzParsePeers(f *testing.F) {
 	})
 }
 
-// TestPeerPresets: recipes/peer measures the steps that Train measures, with the same sizes.
+// TestPeerPresets checks that recipes/peer measures the same steps as Train, with the same sizes.
 func TestPeerPresets(t *testing.T) {
 	const dir = "../../recipes/peer"
 	data, err := os.ReadFile(filepath.Join(dir, "presets.json"))
@@ -147,7 +147,7 @@ func TestPeerPresets(t *testing.T) {
 	}
 }
 
-// sameKeys checks that what a configuration for the peer says is what calm's says.
+// sameKeys checks that the peer's configuration has the same values as calm's.
 func sameKeys(t *testing.T, name string, got map[string]any, c any) {
 	t.Helper()
 	data, err := config.Encode(c)

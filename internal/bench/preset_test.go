@@ -7,12 +7,12 @@ import (
 	"github.com/calm-go/calm/flops"
 )
 
-// documentedGFLOPs are those of docs/flops.md, of a training step.
+// documentedGFLOPs are the GFLOPs of training steps in docs/flops.md.
 var documentedGFLOPs = map[string]float64{
 	"lm-bytes": 1.42, "ae-bytes": 9.32, "lm-proto": 67.7, "ae-proto": 119, "calm-m": 617, "ae-official": 1749,
 }
 
-// TestTrainPresets: a step takes the operations that docs/flops.md says, and the presets come in order of them.
+// TestTrainPresets checks that steps have the FLOPs in docs/flops.md, and that the presets are sorted by them.
 func TestTrainPresets(t *testing.T) {
 	last := 0.
 	for _, name := range TrainPresets() {
