@@ -17,7 +17,7 @@ type Config struct {
 	KLClamp          float64 `json:"kl_clamp"`           // minimum KL of a dimension in the loss, in nats
 	KLWeight         float64 `json:"kl_weight"`          // factor of the KL term in the loss
 	RMSNormEps       float64 `json:"rms_norm_eps"`       // added to the mean square in RMSNorm
-	InitializerRange float64 `json:"initializer_range"`  // standard deviation of the first weights
+	InitializerRange float64 `json:"initializer_range"`  // standard deviation of the initial weights
 	HiddenAct        string  `json:"hidden_act"`         // activation: silu
 	MLPBias          bool    `json:"mlp_bias"`           // whether the MLPs have biases
 	BOSTokenID       int     `json:"bos_token_id"`       // id of the token that begins a document

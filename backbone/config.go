@@ -16,7 +16,7 @@ type Config struct {
 	MaxPositionEmbeddings int     `json:"max_position_embeddings"` // max positions of a context
 	RMSNormEps            float64 `json:"rms_norm_eps"`            // added to the mean square in RMSNorm
 	RopeTheta             float64 `json:"rope_theta"`              // theta of the rotary positions
-	InitializerRange      float64 `json:"initializer_range"`       // standard deviation of the first weights
+	InitializerRange      float64 `json:"initializer_range"`       // standard deviation of the initial weights
 }
 
 // Default is a backbone of the given sizes, with as many key-value heads as heads and the reference's other settings.

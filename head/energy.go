@@ -71,7 +71,7 @@ type energyBlock struct {
 // energyPrefix begins the names of the head's parameters.
 const energyPrefix = "mlp_generator."
 
-// NewEnergy declares the head's parameters in ps. std is the standard deviation of its first weights; the last layer
+// NewEnergy declares the head's parameters in ps. std is the standard deviation of its initial weights; the last layer
 // starts at zero, so all samples of an untrained head are equal.
 func NewEnergy(o EnergyOptions, hidden, latent int, std float64, ps *nn.Params) *Energy {
 	linear := func(name string, in, out int) layer.Linear {

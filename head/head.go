@@ -96,7 +96,7 @@ type Sampler interface {
 }
 
 // New declares the parameters of a valid configuration in ps, and returns the head: hidden size D, latent size Z. std is the
-// standard deviation of first weights where the reference draws them from a normal distribution.
+// standard deviation of initial weights where the reference draws them from a normal distribution.
 func New(c Config, hidden, latent int, std float64, ps *nn.Params) Head {
 	k, ok := Lookup(c.ModelType)
 	if !ok {

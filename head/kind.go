@@ -21,7 +21,7 @@ type Kind struct {
 	// Ignored names keys that this kind does not have but a file may hold; see config.Ignored.
 	Ignored config.Ignored
 	// New declares the parameters in ps and returns the head: hidden size D, latent size Z, and the standard deviation
-	// (initializer_range) of first weights. The options are of the same type as Options, and valid.
+	// (initializer_range) of initial weights. The options are of the same type as Options, and valid.
 	New func(o Options, hidden, latent int, std float64, ps *nn.Params) Head
 	// Prefix begins the names of all of the head's parameters, and of no others of the language model.
 	Prefix string
