@@ -111,6 +111,10 @@ func (d *directory) visit(path string, entry fs.DirEntry, err error) error {
 		return nil
 	}
 	info, err := os.Stat(path) // follows links to files, which download caches use
+	if errors.Is(err, fs.ErrNotExist) && entry.Type()&fs.ModeSymlink != 0 {
+		d.notes.skip(path, "links to nothing")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

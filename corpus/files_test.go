@@ -22,7 +22,7 @@ func TestReadDirectory(t *testing.T) {
 		"latin.md": "caf\xe9", "utf16.txt": "\xff\xfea\x00", "broken.gz": "plain", "pretty.json": "{\n \"text\": \"x\"\n}\n", "array.json": `[{"text":"x"}]`,
 	})
 	outside := put(t, map[string]string{"blob": "linked", "dir/more.txt": "no"})
-	for from, to := range map[string]string{"blob": "link.txt", "dir": "linked"} {
+	for from, to := range map[string]string{"blob": "link.txt", "dir": "linked", "gone": "dangling.txt"} {
 		if err := os.Symlink(filepath.Join(outside, from), filepath.Join(dir, to)); err != nil {
 			t.Skip(err)
 		}
@@ -40,6 +40,7 @@ func TestReadDirectory(t *testing.T) {
 	if diff := cmp.Diff(`skipped 2 (hidden): .git, .hidden.txt
 skipped 2 (JSON, but not one object per line): array.json, pretty.json
 skipped 1 (damaged, or not compressed as the name says): broken.gz
+skipped 1 (links to nothing): dangling.txt
 skipped 1 (not UTF-8): latin.md
 skipped 1 (links to directories): linked
 skipped 3 (binary): picture.png, x.tar.gz, zero.txt
