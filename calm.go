@@ -50,7 +50,7 @@ type Model struct {
 // Errors of a Model. Other errors are [*InputError], [*BudgetError] and [*UsageError].
 var (
 	// ErrClosed is returned by the methods of a closed model.
-	ErrClosed = errors.New("the model is closed")
+	ErrClosed = run.ErrClosed
 	// ErrKind is returned when this kind of run lacks the method: an autoencoder cannot write, and the token-level
 	// baseline has no latent vectors.
 	ErrKind = errors.New("not possible with this kind of run")
@@ -70,7 +70,7 @@ type openOptions struct {
 	set []string
 }
 
-// Threads sets the number of threads that compute, 1 or more. The default is one for each processor.
+// Threads sets the number of threads that compute. 0, the default, is one for each processor; less is a *UsageError.
 func Threads(n int) OpenOption { return func(o *openOptions) { o.Threads = n } }
 
 // DType is the number format of weight matrices in memory.
@@ -121,6 +121,12 @@ func New(m *run.Model, threads int) (*Model, error) {
 }
 
 func newModel(r *run.Model, o cpu.Options) (*Model, error) {
+	switch {
+	case r.Closed():
+		return nil, ErrClosed
+	case o.Threads < 0:
+		return nil, errors.Join(&UsageError{Err: fmt.Errorf("%d threads: want 1 or more, or 0 for one for each processor", o.Threads)}, r.Close())
+	}
 	m := &Model{run: r, eng: cpu.New(o), turn: make(chan struct{}, 1), closed: make(chan struct{})}
 	if !r.Writes() {
 		return m, nil

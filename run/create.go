@@ -50,6 +50,7 @@ type Training struct {
 	corpus    *corpus.Corpus
 	documents iter.Seq2[corpus.Document, error] // nil where the text is not from memory
 	eng       *cpu.Engine
+	closed    bool
 }
 
 // Create makes a new run directory and prepares its training, which Training.Do starts. If the options are wrong, the error
@@ -58,8 +59,8 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	if o.Preset == "" {
 		o.Preset = DefaultPreset
 	}
-	if o.Documents != nil && (len(o.Data) > 0 || o.Field != "") {
-		return nil, usage("two texts were given: documents from memory and %s: give one", corpus.Source{Paths: o.Data, Field: o.Field})
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	if err := free(o.Out); err != nil {
 		return nil, err
@@ -100,6 +101,21 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 	}
 	m.Network.Initialize(m.Seed)
 	return begin(ctx, &Training{Model: m, eng: eng, documents: o.Documents, TextFrom: textFrom}, over.autoencoder)
+}
+
+// check refuses options that no run can have.
+func (o Options) check() error {
+	switch {
+	case o.Out == "":
+		return usage("there is no run directory to make: give Options.Out (--out)")
+	case o.Steps < 0:
+		return usage("%d steps: want 1 or more, or 0 for as many as configured", o.Steps)
+	case !(o.Minutes >= 0):
+		return usage("%g minutes: want more than 0, or 0 for as many as configured", o.Minutes)
+	case o.Documents != nil && (len(o.Data) > 0 || o.Field != ""):
+		return usage("there are two texts: documents from memory and %s: give one", corpus.Source{Paths: o.Data, Field: o.Field})
+	}
+	return nil
 }
 
 // free returns a *UsageError if the run directory cannot be made. It is called before the text is read, because tokenizing a
@@ -364,6 +380,9 @@ func (t *Training) initialize() error {
 // Do trains until the run is finished or ctx ends. When ctx ends, Do saves a checkpoint and returns without an error; Resume
 // continues from there.
 func (t *Training) Do(ctx context.Context) (train.Outcome, error) {
+	if t.closed {
+		return train.Outcome{}, ErrClosed
+	}
 	out, err := t.Loop.Do(ctx)
 	return out, t.diverged(err)
 }
@@ -373,6 +392,10 @@ func (t *Training) Corpus() *corpus.Corpus { return t.corpus }
 
 // Close releases the lock of the run directory and closes the text. The model stays usable.
 func (t *Training) Close() error {
+	if t.closed {
+		return nil
+	}
+	t.closed = true
 	var errs []error
 	if t.run != nil {
 		errs = append(errs, t.run.Close())

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -119,12 +120,22 @@ func (m *Model) matches(f *checkpoint.File, err error) error {
 	return err
 }
 
-// Close closes the file that the weights are mapped from. The model cannot compute afterwards.
+// ErrClosed is returned for a model or a training that was closed.
+var ErrClosed = errors.New("the model is closed")
+
+// Close closes the file that the weights are mapped from. The model has no weights afterwards: measuring it returns
+// ErrClosed. Closing again does nothing.
 func (m *Model) Close() error {
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	m.Params.Release() // they may be in the file
 	if m.weights == nil {
 		return nil
 	}
-	f := m.weights
-	m.weights = nil
-	return f.Close()
+	return m.weights.Close()
 }
+
+// Closed reports whether the model was closed.
+func (m *Model) Closed() bool { return m.closed }

@@ -102,6 +102,9 @@ func (t Text) String() string {
 
 // Evaluate measures the model on text. If the run's own text has changed since the training, the error is a *UsageError.
 func (m *Model) Evaluate(ctx context.Context, eng *cpu.Engine, o Evaluation) (Result, error) {
+	if m.closed {
+		return Result{}, ErrClosed
+	}
 	out := Result{Run: m.Dir, Kind: m.Kind, Text: Text{Part: PartHeldOut, Data: append([]string{}, m.Data...), Field: m.Field}, DType: m.DType}
 	load, given := m.ownText, len(o.Data) > 0 || o.Documents != nil
 	if given {

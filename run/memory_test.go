@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,6 +134,48 @@ func TestBadDocuments(t *testing.T) {
 		}
 		if _, err := os.Stat(o.Out); !os.IsNotExist(err) {
 			t.Errorf("%s: the directory exists", name)
+		}
+	}
+}
+
+// TestClosed: a closed model and a closed training return ErrClosed; they do not read weights that are not mapped any more.
+func TestClosed(t *testing.T) {
+	ae := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "ae"), Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2}
+	trainTo(t, 1, 0, ae)
+	lm := run.Options{Kind: run.LM, AE: ae.Out, Out: filepath.Join(t.TempDir(), "lm"), Set: tinyLM, Steps: 2}
+	training, err := run.Create(t.Context(), engine(t, 1), lm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(training.Close(), training.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := training.Do(t.Context()); !errors.Is(err, run.ErrClosed) {
+		t.Errorf("a closed training: %v", err)
+	}
+	m, err := run.Open(ae.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(m.Close(), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Evaluate(t.Context(), engine(t, 1), run.Evaluation{}); !errors.Is(err, run.ErrClosed) || !m.Closed() {
+		t.Errorf("a closed model: %v", err)
+	}
+}
+
+// TestBadNumbers: options that no run can have are named, and nothing is made.
+func TestBadNumbers(t *testing.T) {
+	for want, change := range map[string]func(*run.Options){
+		"-1 steps": func(o *run.Options) { o.Steps = -1 }, "-1 minutes": func(o *run.Options) { o.Minutes = -1 },
+		"NaN minutes": func(o *run.Options) { o.Minutes = math.NaN() }, "no run directory": func(o *run.Options) { o.Out = "" },
+	} {
+		o := run.Options{Kind: run.AE, Out: filepath.Join(t.TempDir(), "run"), Set: tinyAE}
+		change(&o)
+		_, err := run.Create(t.Context(), engine(t, 1), o)
+		if _, usage := errors.AsType[*run.UsageError](err); !usage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
 		}
 	}
 }

@@ -30,6 +30,7 @@ type Model struct {
 
 	configFile any              // *AEConfig, *LMConfig or *ARConfig; contains Common
 	weights    *checkpoint.File // the file that parameters are mapped from; nil where all are copies
+	closed     bool
 }
 
 // Open opens the run in dir for evaluation and generation, with its newest weights and without the parameters that only
