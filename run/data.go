@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -97,12 +98,25 @@ func (m *Model) gone(err error) error {
 	return usage("%s: its text is missing (%w): put it back, or give its new place with --data", m.Dir, lost)
 }
 
-// trainedOn reports whether the run was trained on this text. The text's path does not matter.
-func (m *Model) trainedOn(text *corpus.Corpus) bool {
+// fingerprint returns that of the text which the run was trained on. known is false for a run without checkpoints, such as an
+// imported one.
+func (m *Model) fingerprint() (was corpus.Fingerprint, known bool, err error) {
 	r, err := checkpoint.OpenRun(m.Dir)
 	if err != nil {
-		return false
+		return was, false, err
 	}
-	was, err := train.TrainedOn(r)
-	return err == nil && was == text.Fingerprint()
+	was, err = train.TrainedOn(r)
+	switch {
+	case errors.Is(err, checkpoint.ErrNoCheckpoint):
+		return was, false, nil
+	case err != nil:
+		return was, false, fmt.Errorf("compare the text with what %s was trained on: %w", m.Dir, err)
+	}
+	return was, true, nil
+}
+
+// trainedOn reports whether the text is the one that the run was trained on, wherever it lies.
+func (m *Model) trainedOn(text *corpus.Corpus) bool {
+	was, known, err := m.fingerprint()
+	return err == nil && known && was == text.Fingerprint()
 }

@@ -10,10 +10,8 @@ import (
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
-	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/train"
 )
 
 // Settings of the measurements during training.
@@ -155,17 +153,13 @@ func (m *Model) ownText(ctx context.Context) (*corpus.Corpus, error) {
 	if err != nil {
 		return nil, m.gone(err)
 	}
-	r, err := checkpoint.OpenRun(m.Dir)
+	was, known, err := m.fingerprint()
+	if err == nil && known && was != text.Fingerprint() {
+		err = usage("%s has changed since %s was trained on it (fingerprint %.12s, not %.12s): its held-out part may contain training text: restore the text, or measure on other text with --data FILE",
+			m.Source(), m.Dir, text.Fingerprint(), was)
+	}
 	if err != nil {
 		return nil, errors.Join(err, text.Close())
-	}
-	switch was, err := train.TrainedOn(r); {
-	case errors.Is(err, checkpoint.ErrNoCheckpoint):
-	case err != nil:
-		return nil, errors.Join(fmt.Errorf("compare the text with what %s was trained on: %w", m.Dir, err), text.Close())
-	case was != text.Fingerprint():
-		return nil, errors.Join(usage("%s has changed since %s was trained on it (fingerprint %.12s, not %.12s): its held-out part may contain training text: restore the text, or measure on other text with --data FILE",
-			m.Source(), m.Dir, text.Fingerprint(), was), text.Close())
 	}
 	return text, nil
 }
