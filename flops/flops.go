@@ -84,32 +84,6 @@ func (c *Count) add(op nn.Op, n float64) {
 	}
 }
 
-// Unshared is Training for a program that repeats a product for each of the N samples of a position, where calm computes
-// it once for all of them. The PyTorch reference repeats it. The count is that of the model as written, by which
-// programs that share and programs that do not can be compared.
-func Unshared(g *nn.Graph) (c Count) {
-	need, times := g.NeedsGrad(), repeats(g)
-	for _, op := range g.Ops() {
-		forward, backward := Op(op, need)
-		c.add(op, (forward+backward)*times[op.Describe().Out[0]])
-	}
-	return c
-}
-
-// repeats says for the first output of every operation how many rows of a later operation's output share one of its rows.
-func repeats(g *nn.Graph) map[*nn.Tensor]float64 {
-	times := map[*nn.Tensor]float64{}
-	for _, op := range g.Ops() {
-		times[op.Describe().Out[0]] = 1
-	}
-	for _, op := range g.Ops() {
-		if d := op.Describe(); d.Shared != nil {
-			times[d.Shared.Root()] = float64(d.Out[0].Rows() / d.Shared.Rows())
-		}
-	}
-	return times
-}
-
 // Weights counts what a forward run of a graph does with parameters.
 type Weights struct {
 	Bytes float64 // of parameters read; of a table that is looked up only the rows found

@@ -26,7 +26,7 @@ func TestByHand(t *testing.T) {
 	equal(t, "forward", flops.Forward(g), flops.Count{Products: 2*4*3*5 + 2*4*5*7})
 	// The first product needs no gradient of x: 2 runs' worth instead of 3.
 	equal(t, "training", flops.Training(g), flops.Count{Products: 2*2*4*3*5 + 3*2*4*5*7})
-	equal(t, "unshared", flops.Unshared(g), flops.Training(g))
+	equal(t, "unshared", unshared(g), flops.Training(g))
 	equal(t, "weights", flops.OfWeights(g), flops.Weights{Bytes: 4 * (3*5 + 5*7), FLOPs: 2*4*3*5 + 2*4*5*7})
 	equal(t, "part's weights", flops.Part{Graph: g, Runs: 3}.Weights(), flops.Weights{Bytes: 3 * 4 * (3*5 + 5*7), FLOPs: 3 * (2*4*3*5 + 2*4*5*7)})
 	equal(t, "part", flops.Part{Graph: g, Runs: 20}.Count(), flops.Count{Products: 20 * (2*4*3*5 + 2*4*5*7)})
@@ -49,7 +49,7 @@ func TestShared(t *testing.T) {
 	y := g.Linear(g.Floats("x", 4, 3), g.Param(w), nil, nn.LinearOptions{Add: shared})
 	g.Loss(g.WeightedSum(y, g.Floats("weights", 4, 5)), 1)
 	equal(t, "training", flops.Training(g).Total(), 2.*2*(2*3*5+4*3*5))
-	equal(t, "unshared", flops.Unshared(g).Total(), 2.*2*(2*2*3*5+4*3*5))
+	equal(t, "unshared", unshared(g).Total(), 2.*2*(2*2*3*5+4*3*5))
 }
 
 // TestAttention: the lower triangle in training, all of a cache in generation, all of a shared prefix in evaluation.

@@ -194,7 +194,7 @@ func TestPaperTable(t *testing.T) {
 		{"calm-l", 7.50, 7.7, 2.7, 4.56, 4.6, .9},
 		{"calm-xl", 19.85, 19.5, 1.9, 9.71, 9.4, 3.4},
 	} {
-		var step, unshared flops.Count
+		var step, repeated flops.Count
 		var work []flops.Part
 		tokens, of, extra := float64(paperContext), 1., 0.
 		if config, ok := ar.Presets()[c.preset]; ok {
@@ -205,7 +205,7 @@ func TestPaperTable(t *testing.T) {
 			of = float64(m.Config.PatchSize)
 			tokens *= of
 			g := m.Training(1, paperContext*m.Config.PatchSize).Graph
-			step, unshared, work = flops.Training(g), flops.Unshared(g), m.Use(paperContext)
+			step, repeated, work = flops.Training(g), unshared(g), m.Use(paperContext)
 			extra = aeTraining
 		}
 		total := func(step flops.Count) float64 {
@@ -214,7 +214,7 @@ func TestPaperTable(t *testing.T) {
 		}
 		check(c.preset+" training", total(step), c.training, c.paperTraining, c.offBy)
 		if u, ok := documentedUnshared[c.preset]; ok {
-			check(c.preset+" unshared", total(unshared), u, c.paperTraining, 9)
+			check(c.preset+" unshared", total(repeated), u, c.paperTraining, 9)
 		}
 		var token float64
 		for _, part := range work {

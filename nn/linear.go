@@ -62,13 +62,12 @@ func (g *Graph) Linear(x, w, b *Tensor, o LinearOptions) *Tensor {
 func (o *Linear) Describe() Description {
 	rows, out, in := o.X.Rows(), o.Y.Cols(), o.X.Cols()
 	d := Description{
-		In:     present(o.X, o.W, o.B, o.Add),
-		Out:    []*Tensor{o.Y},
-		Grad:   present(o.X, o.W, o.B, o.Add),
-		Flops:  Product(2*float64(rows)*float64(out)*float64(in), o.X, o.W),
-		Reads:  map[*Tensor]int{o.W: in * out},
-		Shared: o.Add,
-		Sizes:  []int{rows, out, in},
+		In:    present(o.X, o.W, o.B, o.Add),
+		Out:   []*Tensor{o.Y},
+		Grad:  present(o.X, o.W, o.B, o.Add),
+		Flops: Product(2*float64(rows)*float64(out)*float64(in), o.X, o.W),
+		Reads: map[*Tensor]int{o.W: in * out},
+		Sizes: []int{rows, out, in},
 	}
 	if o.B != nil {
 		d.Reads[o.B] = out

@@ -31,9 +31,6 @@ type Description struct {
 	Flops *Flops
 	// Reads says how many elements of a parameter a forward run reads, for parameters that are not read whole.
 	Reads map[*Tensor]int
-	// Shared is an input each of whose rows is a summand of several rows of the output, nil for none. A program that
-	// does not share such rows computes them once for each; see flops.Unshared.
-	Shared *Tensor
 	// Sizes are the sizes by which a profile tells operations of one type apart, nil to take them together. For a
 	// product: rows of the result, columns of the result, length of the sums.
 	Sizes []int
