@@ -32,11 +32,7 @@ type Prefix struct {
 // NewPrefix returns a sampler of patches of that many tokens from pools of that many draws. A T outside [0, 1], or a pool
 // of less than one draw, is a *RangeError. It panics if patch is not positive.
 func NewPrefix(T float64, patch, pool int) (*Prefix, error) {
-	checkPatch(patch)
-	s, err := exponent(T)
-	if err == nil {
-		err = checkPool(T, pool)
-	}
+	s, err := pooled(T, patch, pool)
 	if err != nil {
 		return nil, err
 	}

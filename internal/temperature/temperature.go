@@ -99,13 +99,15 @@ func exponent(T float64) (float64, error) {
 	return s, nil
 }
 
-// checkPool refuses a pool that no sampler can use.
-func checkPool(T float64, pool int) error {
+// pooled returns exponent(T) for a sampler of patches of that many tokens from pools of that many draws. A pool that no
+// sampler can use is a *RangeError too. It panics if patch is not positive.
+func pooled(T float64, patch, pool int) (s float64, err error) {
+	checkPatch(patch)
 	const limit = 1 << 30
-	if pool < 1 || pool > limit {
-		return &RangeError{T, fmt.Sprintf("takes a pool of 1 to %d draws, and %d are given", limit, pool)}
+	if s, err = exponent(T); err == nil && (pool < 1 || pool > limit) {
+		err = &RangeError{T, fmt.Sprintf("takes a pool of 1 to %d draws, and %d are given", limit, pool)}
 	}
-	return nil
+	return s, err
 }
 
 func checkPatch(patch int) {
