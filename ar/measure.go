@@ -81,11 +81,7 @@ func Measure(ctx context.Context, e *cpu.Engine, m *Model, blocks *corpus.Blocks
 
 // Evaluator is NewEvaluator with the result type that package run needs.
 func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
-	v, err := NewEvaluator(e, m, blocks, o)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) (eval.Measurement, error) { return v.Run(ctx) }, nil
+	return eval.AsEvaluator(NewEvaluator(e, m, blocks, o))
 }
 
 // Unused lists the options that do not change the measurement.

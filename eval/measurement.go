@@ -24,6 +24,16 @@ type Measurement interface {
 // but not while another program of its engine runs. It returns ctx's error when ctx ends.
 type Evaluator func(ctx context.Context) (Measurement, error)
 
+// AsEvaluator returns the runs of a model's own evaluator v, or err, which came with it.
+func AsEvaluator[M Measurement](v interface {
+	Run(context.Context) (M, error)
+}, err error) (Evaluator, error) {
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (Measurement, error) { return v.Run(ctx) }, nil
+}
+
 // Unused is an option that has no effect on a model's measurement.
 type Unused struct {
 	Option string // OptionNoise, OptionSamples or OptionWindows
