@@ -226,7 +226,7 @@ func TestDotRows(t *testing.T) {
 	lengths := append(testLengths(), 512, 513, 1100)
 	forEachISA(t, func(t *testing.T, s ISA) {
 		for _, k := range lengths {
-			for m := 1; m <= 13; m++ {
+			for m := 1; m <= 17; m++ {
 				for i, p := range places() {
 					testDotRows(t, s, p, m, 1+(m+k+i)%11, k, (m+k)%2 == 0)
 				}

@@ -65,7 +65,7 @@ func benchmarkGemm(b *testing.B, m, n, k int, trans string, isa kernel.ISA, thre
 	rate := 2 * float64(m) * float64(n) * float64(k) * float64(b.N) / b.Elapsed().Seconds()
 	b.ReportMetric(rate/1e9, "GFLOP/s")
 	b.ReportMetric(rate/peak, "of-peak")
-	if m <= 8 {
+	if m <= thinRows {
 		b.ReportMetric(4*float64(n*k+m*k+m*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
 	}
 }

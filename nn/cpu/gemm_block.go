@@ -14,6 +14,10 @@ const (
 	gemmPad = 16   // elements between packed rows of A and panels of B, so that they do not compete for the same cache lines
 	gemmMR  = 1024 // rows of a block at most
 
+	// thinRows is how many rows of A are at most multiplied by rows of a transposed B as they are in memory. For more rows,
+	// packing B pays.
+	thinRows = 16
+
 	gemmPackedA = gemmMC * (gemmKC + gemmPad)
 	gemmPackedB = gemmNC*gemmKC + gemmNC/portableWidth*gemmPad
 	gemmTail    = gemmMC * 32 // a panel of C with columns beyond the matrix
@@ -38,7 +42,7 @@ type gemmPlan struct {
 func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	tileRows, tileCols := isa.GemmTile()
 	p := gemmPlan{rows: a.M, cols: a.N}
-	if p.thin = a.M <= 8 && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
+	if p.thin = a.M <= thinRows && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
 		// A block streams some 128 kB of weights, in few rows where they are long.
 		p.cols = min(a.N, max(1<<15/a.K, 8))
 		p.across = (a.N + p.cols - 1) / p.cols
