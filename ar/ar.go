@@ -10,7 +10,6 @@ import (
 
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/cpu"
 )
 
 // Model holds a baseline's parameters. Their names are the reference's.
@@ -62,46 +61,18 @@ func (m *Model) Training(rows, tokens int) *Training {
 	return t
 }
 
-// Fill writes rows of tokens, ids [B, T], into a compiled program. ints returns an input's memory, as Ints of
-// *cpu.Program does. Another number of ids is an error; the run checks their values. Fill does not allocate.
-func (t *Training) Fill(ints func(*nn.Tensor) []int32, ids []int32) error {
+// Fill writes rows of tokens, ids [B, T], into the graph's inputs. Another number of ids is an error; the run checks their
+// values. Fill does not allocate.
+func (t *Training) Fill(v nn.Values, ids []int32) error {
 	rows, tokens := t.IDs.Dim(0), t.IDs.Dim(1)
 	if len(ids) != rows*tokens {
 		return fmt.Errorf("a batch of %d ids: want %d rows of %d tokens", len(ids), rows, tokens)
 	}
-	copy(ints(t.IDs), ids)
-	labels := ints(t.Labels)
+	copy(v.Ints(t.IDs), ids)
+	labels := v.Ints(t.Labels)
 	copy(labels, ids[1:])
 	for end := tokens - 1; end < len(labels); end += tokens {
 		labels[end] = Ignored
 	}
 	return nil
-}
-
-// Session holds B contexts and gives the logits of their next tokens.
-type Session struct {
-	*backbone.Session
-	program        *cpu.Program
-	hidden, logits *nn.Tensor // [B, D], [B, V]
-}
-
-// NewSession makes empty contexts for that many rows, with memory for capacity tokens each. Its Append takes ids
-// [B, n].
-func (m *Model) NewSession(e *cpu.Engine, rows, capacity int) *Session {
-	g := nn.NewGraph()
-	s := &Session{Session: m.Backbone.NewSession(e, m.Tokens, rows, 1, capacity)}
-	s.hidden = g.Floats("hidden", rows, m.Config.HiddenSize)
-	s.logits = g.Linear(s.hidden, g.Param(m.head), nil, nn.LinearOptions{})
-	g.Output(s.logits)
-	s.program = e.Compile(g, cpu.Inference)
-	return s
-}
-
-// Logits returns the logits [B, V] of the token after each context, in memory that changes with the next call.
-func (s *Session) Logits() ([]float32, error) {
-	copy(s.program.Floats(s.hidden), s.Hidden())
-	if err := s.program.Forward(); err != nil {
-		return nil, err
-	}
-	return s.program.Floats(s.logits), nil
 }

@@ -74,7 +74,7 @@ func TestGradients(t *testing.T) {
 		m := tiny()
 		tr := m.Training(2, 9)
 		p := e.Compile(tr.Graph, cpu.Training)
-		if err := tr.Fill(p.Ints, randomIDs(18, m.Config.VocabSize)); err != nil {
+		if err := tr.Fill(p, randomIDs(18, m.Config.VocabSize)); err != nil {
 			t.Fatal(err)
 		}
 		testkit.FiniteDifferences(t, p, m.Params)
@@ -83,18 +83,17 @@ func TestGradients(t *testing.T) {
 
 func TestFill(t *testing.T) {
 	tr := tiny().Training(2, 3)
-	memory := map[*nn.Tensor][]int32{tr.IDs: make([]int32, 6), tr.Labels: make([]int32, 6)}
-	ints := func(t *nn.Tensor) []int32 { return memory[t] }
-	if err := tr.Fill(ints, []int32{1, 2, 3, 4, 5, 6}); err != nil {
+	v := testkit.NewValues()
+	if err := tr.Fill(v, []int32{1, 2, 3, 4, 5, 6}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := memory[tr.IDs], []int32{1, 2, 3, 4, 5, 6}; !slices.Equal(got, want) {
+	if got, want := v.Ints(tr.IDs), []int32{1, 2, 3, 4, 5, 6}; !slices.Equal(got, want) {
 		t.Errorf("ids %v, want %v", got, want)
 	}
-	if got, want := memory[tr.Labels], []int32{2, 3, ar.Ignored, 5, 6, ar.Ignored}; !slices.Equal(got, want) {
+	if got, want := v.Ints(tr.Labels), []int32{2, 3, ar.Ignored, 5, 6, ar.Ignored}; !slices.Equal(got, want) {
 		t.Errorf("labels %v, want %v", got, want)
 	}
-	if err := tr.Fill(ints, []int32{1, 2, 3}); err == nil {
+	if err := tr.Fill(v, []int32{1, 2, 3}); err == nil {
 		t.Error("no error for a batch of another size")
 	}
 }
@@ -108,7 +107,7 @@ func TestBrierIsExact(t *testing.T) {
 	v, ids := m.Config.VocabSize, randomIDs(tokens, m.Config.VocabSize)
 	tr := m.Training(1, tokens)
 	p := e.Compile(tr.Graph, cpu.Inference)
-	if err := tr.Fill(p.Ints, ids); err != nil {
+	if err := tr.Fill(p, ids); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Forward(); err != nil {

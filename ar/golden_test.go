@@ -26,7 +26,7 @@ func goldenTraining(t *testing.T, c testkit.Case, e *cpu.Engine) {
 	logits := tr.Graph.Linear(tr.Hidden, tr.Graph.Param(m.Params.Get("lm_head.weight")), nil, nn.LinearOptions{})
 	tr.Graph.Output(tr.Hidden, logits)
 	p := e.Compile(tr.Graph, cpu.Training)
-	if err := tr.Fill(p.Ints, c.Ints(t, "in.input_ids")); err != nil {
+	if err := tr.Fill(p, c.Ints(t, "in.input_ids")); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Step(false); err != nil {

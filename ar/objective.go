@@ -3,7 +3,7 @@ package ar
 import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/metric"
-	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
 )
@@ -25,11 +25,11 @@ func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 	t := m.Training(c.BatchSize, c.BlockSize)
 	return &train.Objective{
 		Graph: t.Graph, Params: m.Params, Layout: m.Layout(c.BlockSize),
-		Fill: func(p *cpu.Program, ids []int32) error { return t.Fill(p.Ints, ids) },
-		Metrics: func(p *cpu.Program) []metric.Metric {
+		Fill: t.Fill,
+		Metrics: func(v nn.Values) []metric.Metric {
 			return []metric.Metric{
-				{Name: metric.CrossEntropy, Value: float64(p.Scalar(t.Tokens.Loss))},
-				{Name: metric.TokenBrier(0), Value: 100 * float64(p.Scalar(t.Tokens.Brier))},
+				{Name: metric.CrossEntropy, Value: float64(v.Scalar(t.Tokens.Loss))},
+				{Name: metric.TokenBrier(0), Value: 100 * float64(v.Scalar(t.Tokens.Brier))},
 			}
 		},
 	}, nil

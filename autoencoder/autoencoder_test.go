@@ -204,7 +204,7 @@ func TestNoise(t *testing.T) {
 		ids := randomIDs(patches*4, m.Config.VocabSize)
 		ev := m.Evaluation(patches, 0, .3, 2)
 		p := e.Compile(ev.Graph, cpu.Inference)
-		ev.Prepare(p.Floats)
+		ev.Prepare(p)
 		eps := make([]float32, patches*m.Config.LatentSize)
 		rng := rand.New(rand.NewPCG(8, 9))
 		for i := range eps {

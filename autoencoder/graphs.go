@@ -97,9 +97,8 @@ func (m *Model) Evaluation(patches int, sigmas ...float64) *Evaluation {
 	return e
 }
 
-// Prepare writes the sigmas into a compiled program. Once is enough: runs do not change inputs. floats returns an
-// input's memory, as Floats of *cpu.Program does.
-func (e *Evaluation) Prepare(floats func(*nn.Tensor) []float32) {
+// Prepare writes the sigmas into the graph's inputs. Once is enough: runs do not change inputs.
+func (e *Evaluation) Prepare(v nn.Values) {
 	// exp(-200) is 0 in float32, and unlike an infinity it cannot make a NaN.
 	const zero = -200
 	for _, n := range e.Noise {
@@ -107,7 +106,7 @@ func (e *Evaluation) Prepare(floats func(*nn.Tensor) []float32) {
 		if n.Sigma > 0 {
 			log = float32(math.Log(n.Sigma))
 		}
-		memory := floats(n.LogSigma)
+		memory := v.Floats(n.LogSigma)
 		for i := range memory {
 			memory[i] = log
 		}

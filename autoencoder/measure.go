@@ -149,7 +149,7 @@ func (v *Evaluator) program(rows int) *evaluationProgram {
 	tokens := rows * v.selected.BlockSize()
 	ev := v.model.Evaluation(tokens/v.model.Config.PatchSize, v.options.Sigmas...)
 	p := &evaluationProgram{ev, v.engine.Compile(ev.Graph, cpu.Inference)}
-	ev.Prepare(p.Floats)
+	ev.Prepare(p.Program)
 	v.programs[rows] = p
 	return p
 }

@@ -3,7 +3,7 @@ package autoencoder
 import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/metric"
-	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
 )
@@ -27,15 +27,15 @@ func (m *Model) Objective(c train.Config) (*train.Objective, error) {
 	t := m.Training(patches)
 	return &train.Objective{
 		Graph: t.Graph, Params: m.Params, Layout: m.Layout(c.BlockSize),
-		Fill: func(p *cpu.Program, ids []int32) error {
-			copy(p.Ints(t.IDs), ids)
+		Fill: func(v nn.Values, ids []int32) error {
+			copy(v.Ints(t.IDs), ids)
 			return nil
 		},
-		Metrics: func(p *cpu.Program) []metric.Metric {
+		Metrics: func(v nn.Values) []metric.Metric {
 			return []metric.Metric{
-				{Name: metric.CrossEntropy, Value: float64(p.Scalar(t.Tokens.Loss))},
-				{Name: "train_accuracy", Value: float64(p.Scalar(t.Tokens.Hits)) / float64(patches*k)},
-				{Name: metric.KL, Value: float64(p.Scalar(t.KL))},
+				{Name: metric.CrossEntropy, Value: float64(v.Scalar(t.Tokens.Loss))},
+				{Name: "train_accuracy", Value: float64(v.Scalar(t.Tokens.Hits)) / float64(patches*k)},
+				{Name: metric.KL, Value: float64(v.Scalar(t.KL))},
 			}
 		},
 	}, nil

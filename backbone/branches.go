@@ -132,11 +132,11 @@ func Outputs(g *nn.Graph, caches []Cache) {
 	}
 }
 
-// MemoryOf returns the memory in which a compiled program keeps caches that are outputs of its graph.
-func MemoryOf(p *cpu.Program, caches []Cache) []CacheMemory {
+// MemoryOf returns the memory of caches that are outputs of their graph.
+func MemoryOf(v nn.Values, caches []Cache) []CacheMemory {
 	var list []CacheMemory
 	for _, c := range caches {
-		list = append(list, CacheMemory{p.Floats(c.K), p.Floats(c.V)})
+		list = append(list, CacheMemory{v.Floats(c.K), v.Floats(c.V)})
 	}
 	return list
 }

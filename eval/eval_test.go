@@ -118,7 +118,7 @@ func TestARBatches(t *testing.T) {
 	n := int(b.Len())
 	tr := m.Training(n, size)
 	p := e.Compile(tr.Graph, cpu.Inference)
-	if err := tr.Fill(p.Ints, read(t, b)); err != nil {
+	if err := tr.Fill(p, read(t, b)); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Forward(); err != nil {

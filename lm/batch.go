@@ -17,12 +17,6 @@ type Batch struct {
 	Labels  []*nn.Tensor // inputs, K of [P] int32: the targets' tokens, for auxiliary heads; none without them
 }
 
-// Memory is where a compiled program keeps its inputs: *cpu.Program, or another engine's.
-type Memory interface {
-	Ints(*nn.Tensor) []int32
-	Floats(*nn.Tensor) []float32
-}
-
 func (m *Model) batch(g *nn.Graph, rows, tokens int) Batch {
 	k := m.Config.PatchSize
 	if tokens%k != 0 || tokens < 2*k {
@@ -40,10 +34,10 @@ func (m *Model) batch(g *nn.Graph, rows, tokens int) Batch {
 	return b
 }
 
-// Fill writes rows of tokens, ids [B, T], into a program's memory. The labels [B, T] are the ids, or -100 over whole
+// Fill writes rows of tokens, ids [B, T], into the graph's inputs. The labels [B, T] are the ids, or -100 over whole
 // patches, which then are inputs but no targets; nil labels mean the ids. It fails where a patch is ignored in part;
 // the reference would shift its targets there. It does not allocate. Ids are checked by the run.
-func (b Batch) Fill(memory Memory, ids, labels []int32) error {
+func (b Batch) Fill(v nn.Values, ids, labels []int32) error {
 	if labels == nil {
 		labels = ids
 	}
@@ -52,7 +46,7 @@ func (b Batch) Fill(memory Memory, ids, labels []int32) error {
 	if len(ids) != rows*tokens || len(labels) != len(ids) {
 		return fmt.Errorf("a batch of %d ids and %d labels: want %d rows of %d tokens", len(ids), len(labels), rows, tokens)
 	}
-	inputs, targets, weight := memory.Ints(b.Inputs), memory.Ints(b.Targets), memory.Floats(b.Weight)
+	inputs, targets, weight := v.Ints(b.Inputs), v.Ints(b.Targets), v.Floats(b.Weight)
 	for row := range rows {
 		at := row * tokens
 		copy(inputs[row*l*k:(row+1)*l*k], ids[at:])
@@ -70,7 +64,7 @@ func (b Batch) Fill(memory Memory, ids, labels []int32) error {
 				weight[p] = 0
 			}
 			for j, t := range b.Labels {
-				memory.Ints(t)[p] = patch[j]
+				v.Ints(t)[p] = patch[j]
 			}
 		}
 	}
@@ -79,9 +73,9 @@ func (b Batch) Fill(memory Memory, ids, labels []int32) error {
 
 // IgnoreLabels switches the auxiliary loss off for the next run: it overwrites the labels of the auxiliary heads, which
 // Fill wrote, with Ignored. Their losses are then 0, have no gradient and take no time.
-func (b Batch) IgnoreLabels(memory Memory) {
+func (b Batch) IgnoreLabels(v nn.Values) {
 	for _, t := range b.Labels {
-		labels := memory.Ints(t)
+		labels := v.Ints(t)
 		for i := range labels {
 			labels[i] = Ignored
 		}

@@ -5,33 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
 )
-
-// memory is a program's inputs without a program.
-type memory struct {
-	ints   map[*nn.Tensor][]int32
-	floats map[*nn.Tensor][]float32
-}
-
-func newMemory() *memory {
-	return &memory{map[*nn.Tensor][]int32{}, map[*nn.Tensor][]float32{}}
-}
-
-func (m *memory) Ints(t *nn.Tensor) []int32 {
-	if m.ints[t] == nil {
-		m.ints[t] = make([]int32, t.Size())
-	}
-	return m.ints[t]
-}
-
-func (m *memory) Floats(t *nn.Tensor) []float32 {
-	if m.floats[t] == nil {
-		m.floats[t] = make([]float32, t.Size())
-	}
-	return m.floats[t]
-}
 
 func TestFill(t *testing.T) {
 	tr := tiny(func(c *lm.Config) { c.TokenLossWeight = 1 }).Training(2, 12)
@@ -43,7 +19,7 @@ func TestFill(t *testing.T) {
 	for _, i := range []int{0, 1, 2, 16, 17, 18, 19} { // in a row's first patch it has no effect
 		labels[i] = lm.Ignored
 	}
-	m := newMemory()
+	m := testkit.NewValues()
 	if err := tr.Fill(m, ids, labels); err != nil {
 		t.Fatal(err)
 	}
@@ -69,9 +45,9 @@ func TestFillRefuses(t *testing.T) {
 	part := slices.Clone(ids)
 	part[17] = lm.Ignored
 	for want, err := range map[string]error{
-		"row 1, patch 1: 1 of 4 labels are -100": tr.Fill(newMemory(), ids, part),
-		"23 ids":                                 tr.Fill(newMemory(), ids[1:], nil),
-		"3 labels":                               tr.Fill(newMemory(), ids, part[:3]),
+		"row 1, patch 1: 1 of 4 labels are -100": tr.Fill(testkit.NewValues(), ids, part),
+		"23 ids":                                 tr.Fill(testkit.NewValues(), ids[1:], nil),
+		"3 labels":                               tr.Fill(testkit.NewValues(), ids, part[:3]),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)

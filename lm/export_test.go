@@ -7,12 +7,15 @@ import (
 	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/nn/cpu"
 )
 
 // Further and NewFurther let tests draw further patches themselves.
 type Further = further
 
-var NewFurther = newFurther
+func NewFurther(e *cpu.Engine, m *Model, x eval.Extent, graph *Evaluation, p *cpu.Program) *Further {
+	return newFurther(x, graph, p, m.NewBranches(e, graph, p), func(rows, draws int) *Sampler { return m.NewSampler(e, rows, draws) })
+}
 
 // Score exports score.
 func (f *Further) Score(ctx context.Context, scores *brier.Accumulator, first, rows int, tokens []int32, d eval.Draw) error {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/cpu"
 )
 
 // HeadMetrics are the metrics of the head that was measured, the loss first; head.Kind documents what they mean.
@@ -51,10 +50,10 @@ type tokenScores struct {
 }
 
 // add adds the means of the last run, which are over that many positions.
-func (s *tokenScores) add(p *cpu.Program, heads []*nn.CrossEntropy, positions float64) {
+func (s *tokenScores) add(v nn.Values, heads []*nn.CrossEntropy, positions float64) {
 	for i, h := range heads {
-		s.loss += positions * float64(p.Scalar(h.Loss)) / float64(len(heads))
-		s.briers[i] += positions * float64(p.Scalar(h.Brier))
+		s.loss += positions * float64(v.Scalar(h.Loss)) / float64(len(heads))
+		s.briers[i] += positions * float64(v.Scalar(h.Brier))
 	}
 }
 

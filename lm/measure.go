@@ -117,9 +117,10 @@ func NewEvaluator(e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options
 		backbone.Outputs(v.graph.Graph, v.graph.Caches)
 	}
 	v.program = e.Compile(v.graph.Graph, cpu.Inference)
-	v.drawn = newDrawn(e, m, v.graph, samples, short)
+	sampler := func(rows, draws int) *Sampler { return m.NewSampler(e, rows, draws) }
+	v.drawn = newDrawn(m, v.graph, samples, short, sampler)
 	if short {
-		v.further = newFurther(e, m, v.extent, v.graph, v.program)
+		v.further = newFurther(v.extent, v.graph, v.program, m.NewBranches(e, v.graph, v.program), sampler)
 		return v, nil
 	}
 	var err error

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/calm-go/calm/head"
-	"github.com/calm-go/calm/nn/cpu"
 )
 
 // drawn holds the samples of a batch: n samples of K tokens for each position. If the loss scores samples, they come
@@ -25,12 +24,15 @@ type drawn struct {
 // limits the memory of their noise.
 const stepsAtOnce = 1 << 14
 
-func newDrawn(e *cpu.Engine, m *Model, graph *Evaluation, samples int, bySample bool) *drawn {
+// newSampler makes a sampler of that many draws for each of that many rows at a time.
+type newSampler func(rows, draws int) *Sampler
+
+func newDrawn(m *Model, graph *Evaluation, samples int, bySample bool, sampler newSampler) *drawn {
 	d := &drawn{n: samples, k: m.Config.PatchSize, positions: graph.Weight.Size(), bySample: bySample}
 	d.tokens = make([]int32, d.positions*d.n*d.k)
 	if graph.Tokens == nil {
 		d.atOnce = max(1, min(d.positions, decodedAtOnce/(d.k*samples), stepsAtOnce/(m.Head.Steps()*samples)))
-		d.sampler = m.NewSampler(e, d.atOnce, samples)
+		d.sampler = sampler(d.atOnce, samples)
 		d.hidden = make([]float32, d.atOnce*m.Config.HiddenSize)
 	}
 	return d

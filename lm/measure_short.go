@@ -3,9 +3,10 @@ package lm
 import (
 	"context"
 
+	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
-	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/nn"
 )
 
 // further scores a language model whose patches have fewer than the 4 tokens that BrierLM takes: two samples a
@@ -14,14 +15,14 @@ type further struct {
 	*eval.Rollout
 	*eval.Pairs
 	graph    *Evaluation
-	program  *cpu.Program
-	diverged int // diverged draws since the measurement began
+	values   nn.Values // of graph
+	diverged int       // diverged draws since the measurement began
 }
 
-func newFurther(e *cpu.Engine, m *Model, x eval.Extent, graph *Evaluation, p *cpu.Program) *further {
-	f := &further{Rollout: eval.NewRollout(x, m.NewBranches(e, graph, p), graph.Inputs.Dim(0)), graph: graph, program: p}
-	f.Pairs = eval.NewPairs(m.Config.HiddenSize, func(size int) eval.PairSampler {
-		s := m.NewSampler(e, size, 2)
+func newFurther(x eval.Extent, graph *Evaluation, v nn.Values, branches *backbone.Branches, sampler newSampler) *further {
+	f := &further{Rollout: eval.NewRollout(x, branches, graph.Inputs.Dim(0)), graph: graph, values: v}
+	f.Pairs = eval.NewPairs(graph.Hidden.Cols(), func(size int) eval.PairSampler {
+		s := sampler(size, 2)
 		return func(_ int, windows []int, hidden []float32, seed, step uint64) ([]int32, error) {
 			tokens, err := s.Draw(hidden, seed, step)
 			if err = withoutDivergence(err); err != nil {
@@ -40,7 +41,7 @@ func newFurther(e *cpu.Engine, m *Model, x eval.Extent, graph *Evaluation, p *cp
 // . d draws the further patches.
 func (f *further) score(ctx context.Context, scores *brier.Accumulator, first, rows int, tokens []int32, d eval.Draw) error {
 	k, perRow := f.Patch, f.graph.Inputs.Dim(1)
-	targets := f.program.Ints(f.graph.Targets)
+	targets := f.values.Ints(f.graph.Targets)
 	a, b := tokens[:len(targets)], tokens[len(targets):]
 	position := func(window int) int { return (window/f.Windows*perRow + window%f.Windows) * k } // of its first token
 	f.Begin()

@@ -4,7 +4,6 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
 )
@@ -48,38 +47,38 @@ type objective struct {
 	tokens bool // whether the token loss is on
 }
 
-func (o *objective) fill(p *cpu.Program, ids []int32) error {
-	if err := o.Fill(p, ids, nil); err != nil || o.tokens {
+func (o *objective) fill(v nn.Values, ids []int32) error {
+	if err := o.Fill(v, ids, nil); err != nil || o.tokens {
 		return err
 	}
-	o.IgnoreLabels(p)
+	o.IgnoreLabels(v)
 	return nil
 }
 
-func (o *objective) metrics(p *cpu.Program) []metric.Metric {
+func (o *objective) metrics(v nn.Values) []metric.Metric {
 	var list []metric.Metric
 	for _, f := range o.Head.Metrics {
-		list = append(list, metric.Metric{Name: f.Name, Value: float64(p.Scalar(f.Value))})
+		list = append(list, metric.Metric{Name: f.Name, Value: float64(v.Scalar(f.Value))})
 	}
 	if o.Anchor != nil {
-		list = append(list, metric.Metric{Name: metric.Anchor, Value: float64(p.Scalar(o.Anchor))})
+		list = append(list, metric.Metric{Name: metric.Anchor, Value: float64(v.Scalar(o.Anchor))})
 	}
 	if !o.tokens {
 		return list
 	}
-	return append(list, tokenMetrics(p, o.Tokens)...)
+	return append(list, tokenMetrics(v, o.Tokens)...)
 }
 
 // tokenMetrics are the mean cross entropy of the auxiliary heads and the Brier score of each; none without heads.
-func tokenMetrics(p *cpu.Program, heads []*nn.CrossEntropy) []metric.Metric {
+func tokenMetrics(v nn.Values, heads []*nn.CrossEntropy) []metric.Metric {
 	if len(heads) == 0 {
 		return nil
 	}
 	var loss float64
 	var briers []metric.Metric
 	for i, h := range heads {
-		loss += float64(p.Scalar(h.Loss)) / float64(len(heads))
-		briers = append(briers, metric.Metric{Name: metric.TokenBrier(i), Value: 100 * float64(p.Scalar(h.Brier))})
+		loss += float64(v.Scalar(h.Loss)) / float64(len(heads))
+		briers = append(briers, metric.Metric{Name: metric.TokenBrier(i), Value: 100 * float64(v.Scalar(h.Brier))})
 	}
 	return append([]metric.Metric{{Name: metric.TokenLoss, Value: loss}}, briers...)
 }

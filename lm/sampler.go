@@ -18,10 +18,10 @@ func (m *Model) NewSession(e *cpu.Engine, rows, capacity int) *backbone.Session 
 	return m.Backbone.NewSession(e, m.Patches, rows, m.Config.PatchSize, capacity)
 }
 
-// NewBranches makes branches of the contexts that an evaluation's program has left; its graph's Caches must be outputs.
-// Ids are [branches, n, K].
-func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, p *cpu.Program) *backbone.Branches {
-	return m.Backbone.NewBranches(e, m.Patches, m.Config.PatchSize, ev.Inputs.Dim(0), ev.Inputs.Dim(1), backbone.MemoryOf(p, ev.Caches))
+// NewBranches makes branches of the contexts of an evaluation, whose keys and values are in v after a run: the graph's Caches
+// must be outputs. Ids are [branches, n, K].
+func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, v nn.Values) *backbone.Branches {
+	return m.Backbone.NewBranches(e, m.Patches, m.Config.PatchSize, ev.Inputs.Dim(0), ev.Inputs.Dim(1), backbone.MemoryOf(v, ev.Caches))
 }
 
 // Diverged is the token of a draw that diverged, see Sampler.Draw.

@@ -6,7 +6,6 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/cpu"
 )
 
 // Objective is what a Trainer trains: a graph with a loss, and how a batch of tokens enters it. Each model has its own, from
@@ -16,10 +15,10 @@ type Objective struct {
 	Params *nn.Params // the graph's parameters, trained and frozen
 	// Layout says how the text is cut into rows of Config.BlockSize tokens.
 	Layout corpus.Layout
-	// Fill writes a batch of ids [B, T] into the compiled graph's inputs.
-	Fill func(p *cpu.Program, ids []int32) error
+	// Fill writes a batch of ids [B, T] into the graph's inputs.
+	Fill func(v nn.Values, ids []int32) error
 	// Metrics returns the metrics of the last batch, without the loss.
-	Metrics func(p *cpu.Program) []metric.Metric
+	Metrics func(v nn.Values) []metric.Metric
 	// Auxiliary is the part of the objective that only training needs; nil: there is none.
 	Auxiliary *Auxiliary
 }

@@ -154,7 +154,7 @@ func (g *golden) baseline() {
 	logits := tr.Graph.Linear(tr.Hidden, tr.Graph.Param(g.m.Params.Get("lm_head.weight")), nil, nn.LinearOptions{})
 	tr.Graph.Output(logits)
 	p := g.e.Compile(tr.Graph, cpu.Inference)
-	g.step(p, tr.Fill(p.Ints, ids))
+	g.step(p, tr.Fill(p, ids))
 	g.check("ar", p, map[string]*nn.Tensor{"logits": logits, "loss": tr.Tokens.Loss})
 }
 
