@@ -70,15 +70,6 @@ func NewEvaluator(e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options
 	return v, nil
 }
 
-// Measure measures a token-level baseline on text in the language model's layout.
-func Measure(ctx context.Context, e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options) (Measurement, error) {
-	v, err := NewEvaluator(e, m, blocks, o)
-	if err != nil {
-		return Measurement{}, err
-	}
-	return v.Run(ctx)
-}
-
 // Evaluator is NewEvaluator with the result type that package run needs.
 func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
 	return eval.AsEvaluator(NewEvaluator(e, m, blocks, o))

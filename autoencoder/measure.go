@@ -91,15 +91,6 @@ func NewEvaluator(e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options
 	return &Evaluator{engine: e, model: m, options: o, selected: eval.Select(blocks, o, measuredAtOnce), programs: map[int]*evaluationProgram{}}, nil
 }
 
-// Measure measures an autoencoder on text in its layout.
-func Measure(ctx context.Context, e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options) (Measurement, error) {
-	v, err := NewEvaluator(e, m, blocks, o)
-	if err != nil {
-		return Measurement{}, err
-	}
-	return v.Run(ctx)
-}
-
 // Evaluator is NewEvaluator with the result type that package run needs.
 func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
 	return eval.AsEvaluator(NewEvaluator(e, m, blocks, o))

@@ -44,7 +44,7 @@ func TestAEBatches(t *testing.T) {
 		total += kl[d]
 	}
 	for _, rows := range []int{0, 1, 5, 7, int(b.Len())} {
-		got, err := autoencoder.Measure(t.Context(), e, m, b, eval.Options{Rows: rows, Sigmas: []float64{0, 1e9}})
+		got, err := measureAE(t.Context(), e, m, b, eval.Options{Rows: rows, Sigmas: []float64{0, 1e9}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestAESample(t *testing.T) {
 		bias.Data[z+i] = -30
 	}
 	b := blocks(t, corpus.Autoencoder, 4, 16)
-	got, err := autoencoder.Measure(t.Context(), engine(t, 1), m, b, eval.Options{Sigmas: []float64{0}})
+	got, err := measureAE(t.Context(), engine(t, 1), m, b, eval.Options{Sigmas: []float64{0}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestAESample(t *testing.T) {
 		clear(w.Data[i*d : (i+1)*d])
 		bias.Data[i], bias.Data[z+i] = 0, 0
 	}
-	if got, err = autoencoder.Measure(t.Context(), engine(t, 1), m, b, eval.Options{}); err != nil || got.Collapsed != 2 || got.DimensionKL[1] != 0 {
+	if got, err = measureAE(t.Context(), engine(t, 1), m, b, eval.Options{}); err != nil || got.Collapsed != 2 || got.DimensionKL[1] != 0 {
 		t.Errorf("%d collapsed, KL %v, %v; want 2", got.Collapsed, got.DimensionKL, err)
 	}
 }

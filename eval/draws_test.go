@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/lm"
@@ -30,7 +29,7 @@ func certain(m *lm.Model) *lm.Model {
 func TestLMRows(t *testing.T) {
 	e, m, b := engine(t, 2), certain(tinyLM(4)), blocks(t, corpus.Language, 4, 24)
 	n := int(b.Len())
-	want, err := lm.Measure(t.Context(), e, m, b, eval.Options{Rows: n})
+	want, err := measureLM(t.Context(), e, m, b, eval.Options{Rows: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +37,7 @@ func TestLMRows(t *testing.T) {
 		t.Fatalf("%d blocks: too few for this test", n)
 	}
 	for _, rows := range []int{1, 4, 8, n - 1} {
-		got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Rows: rows})
+		got, err := measureLM(t.Context(), e, m, b, eval.Options{Rows: rows})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,11 +72,11 @@ func TestDrawsOfBatches(t *testing.T) {
 	language, ae := same(t, corpus.Language), same(t, corpus.Autoencoder)
 	for name, loss := range map[string]func(n int) (float64, error){
 		"language model": func(n int) (float64, error) {
-			r, err := lm.Measure(t.Context(), e, tinyLM(4), language, eval.Options{Rows: 1, MaxBlocks: n})
+			r, err := measureLM(t.Context(), e, tinyLM(4), language, eval.Options{Rows: 1, MaxBlocks: n})
 			return r.Head.Value("energy_loss"), err
 		},
 		"autoencoder": func(n int) (float64, error) {
-			r, err := autoencoder.Measure(t.Context(), e, tinyAE(4), ae, eval.Options{Rows: 1, MaxBlocks: n})
+			r, err := measureAE(t.Context(), e, tinyAE(4), ae, eval.Options{Rows: 1, MaxBlocks: n})
 			return r.CrossEntropy, err
 		},
 	} {
@@ -101,7 +100,7 @@ func TestDrawsOfPasses(t *testing.T) {
 	const fit = 1 << 15 / 24
 	var losses []float64
 	for _, samples := range []int{fit, 2 * fit} {
-		r, err := lm.Measure(t.Context(), e, m, b, eval.Options{MaxBlocks: 1, Samples: samples})
+		r, err := measureLM(t.Context(), e, m, b, eval.Options{MaxBlocks: 1, Samples: samples})
 		if err != nil || r.Samples != samples {
 			t.Fatalf("%+v, %v", r, err)
 		}

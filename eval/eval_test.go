@@ -26,6 +26,32 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
+// measureLM, measureAR and measureAE make an evaluator and run it once.
+
+func measureLM(ctx context.Context, e *cpu.Engine, m *lm.Model, b *corpus.Blocks, o eval.Options) (lm.Measurement, error) {
+	v, err := lm.NewEvaluator(e, m, b, o)
+	if err != nil {
+		return lm.Measurement{}, err
+	}
+	return v.Run(ctx)
+}
+
+func measureAR(ctx context.Context, e *cpu.Engine, m *ar.Model, b *corpus.Blocks, o eval.Options) (ar.Measurement, error) {
+	v, err := ar.NewEvaluator(e, m, b, o)
+	if err != nil {
+		return ar.Measurement{}, err
+	}
+	return v.Run(ctx)
+}
+
+func measureAE(ctx context.Context, e *cpu.Engine, m *autoencoder.Model, b *corpus.Blocks, o eval.Options) (autoencoder.Measurement, error) {
+	v, err := autoencoder.NewEvaluator(e, m, b, o)
+	if err != nil {
+		return autoencoder.Measurement{}, err
+	}
+	return v.Run(ctx)
+}
+
 // text returns seven documents of letters that are not entirely random.
 func text(t *testing.T) *corpus.Corpus {
 	t.Helper()
@@ -133,7 +159,7 @@ func TestARBatches(t *testing.T) {
 		t.Fatalf("%d blocks, accuracy %v: not suited to this test", n, want.Accuracy)
 	}
 	for _, rows := range []int{0, 1, 4, 8, n, n + 1} {
-		got, err := ar.Measure(t.Context(), e, m, b, eval.Options{Rows: rows})
+		got, err := measureAR(t.Context(), e, m, b, eval.Options{Rows: rows})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +242,7 @@ func TestUnigram(t *testing.T) {
 	if want := 100 * math.Pow(259, -2.5); math.Abs(r.Uniform.BrierLM-want) > 1e-12 || r.Uniform.Positions != 25 {
 		t.Errorf("BrierLM of the uniform model %v, want %v", r.Uniform.BrierLM, want)
 	}
-	l, err := lm.Measure(t.Context(), engine(t, 1), tinyLM(4), held, o)
+	l, err := measureLM(t.Context(), engine(t, 1), tinyLM(4), held, o)
 	if err != nil || l.Positions != r.Unigram.Positions || l.Blocks != r.Unigram.Blocks {
 		t.Errorf("the language model has %d positions, %v", l.Positions, err)
 	}
@@ -249,7 +275,7 @@ func TestBadInput(t *testing.T) {
 		{"weights", "diverged", func() error {
 			m := tinyLM(4)
 			m.Params.Get("transformer.norm.weight").Data[0] = float32(math.NaN())
-			_, err := lm.Measure(t.Context(), e, m, language, eval.Options{})
+			_, err := measureLM(t.Context(), e, m, language, eval.Options{})
 			return err
 		}},
 	} {
@@ -272,7 +298,7 @@ func TestProgressAndCancel(t *testing.T) {
 			t.Errorf("a total of %d, want 10", total)
 		}
 	}}
-	r, err := ar.Measure(ctx, engine(t, 1), tinyAR(), b, o)
+	r, err := measureAR(ctx, engine(t, 1), tinyAR(), b, o)
 	if err != nil || !slices.Equal(told, []int{4, 8, 10}) {
 		t.Errorf("told %v, %v", told, err)
 	}
@@ -280,7 +306,7 @@ func TestProgressAndCancel(t *testing.T) {
 		t.Error(err)
 	}
 	o.Progress = func(int, int) { cancel() }
-	if _, err := ar.Measure(ctx, engine(t, 1), tinyAR(), b, o); !errors.Is(err, context.Canceled) {
+	if _, err := measureAR(ctx, engine(t, 1), tinyAR(), b, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want context.Canceled", err)
 	}
 }

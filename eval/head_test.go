@@ -51,7 +51,7 @@ func TestFlow(t *testing.T) {
 	}
 	want := lm.Measurement{Result: acc.Result(9), Head: lm.HeadMetrics{{Name: "flow_loss", Value: float64(p.Scalar(ev.Head.Loss))}},
 		Samples: samples, BlockSize: size, Tokens: n * per * 4, Drawn: n * per * samples}
-	got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
+	got, err := measureLM(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +65,12 @@ func TestSamplesOfEveryHead(t *testing.T) {
 	e, b := engine(t, 2), blocks(t, corpus.Language, 4, 24)
 	for _, kind := range head.Names() {
 		m := testkit.WithHead(kind)
-		best, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: 600})
+		best, err := measureLM(t.Context(), e, m, b, eval.Options{Samples: 600})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, samples := range []int{2, 3, 8} {
-			r, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: samples})
+			r, err := measureLM(t.Context(), e, m, b, eval.Options{Samples: samples})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +86,7 @@ func TestFlowInPieces(t *testing.T) {
 	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), blocks(t, corpus.Language, 4, 24)
 	var brier1 []float64
 	for _, samples := range []int{1500, 2500} { // 3 or 2 of the 10 positions at a time
-		r, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
+		r, err := measureLM(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestFlowInPieces(t *testing.T) {
 // TestDiverged: a draw that diverges counts as an outcome that never occurs in the text.
 func TestDiverged(t *testing.T) {
 	e, m, b := engine(t, 2), testkit.WithHead(head.DiffusionType), blocks(t, corpus.Language, 4, 24)
-	r, err := lm.Measure(t.Context(), e, m, b, eval.Options{})
+	r, err := measureLM(t.Context(), e, m, b, eval.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestSomeDiverge(t *testing.T) {
 		clear(m.Params.Get("ae_model.encoder.embed_tokens.weight").Data) // all tokens are equally likely
 		clear(m.Params.Get("generative_head.net.final_layer.linear.weight").Data)
 		m.Params.Get("generative_head.net.final_layer.linear.bias").Data[0] = 100
-		r, err := lm.Measure(t.Context(), e, m, repeated(t, k, 6*k, 16000), eval.Options{})
+		r, err := measureLM(t.Context(), e, m, repeated(t, k, 6*k, 16000), eval.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

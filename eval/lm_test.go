@@ -27,7 +27,7 @@ func TestLM(t *testing.T) {
 	if err := ev.Fill(p, ids, nil); err != nil {
 		t.Fatal(err)
 	}
-	got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
+	got, err := measureLM(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,8 +35,7 @@ func TestLM(t *testing.T) {
 	if err := p.Forward(); err != nil {
 		t.Fatal(err)
 	}
-	drawn := make([]int32, ev.Tokens.Size())
-	ev.ByPosition(drawn, p.Ints(ev.Tokens))
+	drawn := testkit.ByPosition(p.Ints(ev.Tokens), samples, 4)
 	est, err := brier.NewEstimator(samples, 4)
 	if err != nil {
 		t.Fatal(err)
@@ -63,12 +62,12 @@ func TestLM(t *testing.T) {
 func TestLMBatches(t *testing.T) {
 	e, m, b := engine(t, 2), tinyLM(5), blocks(t, corpus.Language, 5, 25)
 	n := int(b.Len())
-	base, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: 80})
+	base, err := measureLM(t.Context(), e, m, b, eval.Options{Samples: 80})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range []eval.Options{{Rows: 1, Samples: 20}, {Rows: 7, Samples: 50}, {Rows: n - 1, Samples: 50, Seed: 4}} {
-		got, err := lm.Measure(t.Context(), e, m, b, o)
+		got, err := measureLM(t.Context(), e, m, b, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +111,7 @@ func TestLMTokenHeads(t *testing.T) {
 		t.Fatalf("Brier scores %v", briers)
 	}
 	for _, rows := range []int{0, 1, 7, n} {
-		got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Rows: rows})
+		got, err := measureLM(t.Context(), e, m, b, eval.Options{Rows: rows})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +119,7 @@ func TestLMTokenHeads(t *testing.T) {
 			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
 		}
 	}
-	got, err := lm.Measure(t.Context(), e, tinyLM(4), b, eval.Options{})
+	got, err := measureLM(t.Context(), e, tinyLM(4), b, eval.Options{})
 	if err != nil || got.TokenLoss != 0 || got.TokenBrier != nil {
 		t.Errorf("without heads: %v, %v, %v", got.TokenLoss, got.TokenBrier, err)
 	}
@@ -158,7 +157,7 @@ func TestLMConstant(t *testing.T) {
 	for j := range want {
 		want[j] = 100 * (2*want[j]/float64(positions) - 1)
 	}
-	got, err := lm.Measure(t.Context(), e, m, b, eval.Options{Samples: 5})
+	got, err := measureLM(t.Context(), e, m, b, eval.Options{Samples: 5})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,7 @@ func TestShortPatchesAreUnbiased(t *testing.T) {
 			runs := 12
 			var sum, squares brier.Score
 			for seed := range runs {
-				r, err := lm.Measure(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 40, Samples: 7})
+				r, err := measureLM(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 40, Samples: 7})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -238,7 +238,7 @@ func TestShortPatchesConstant(t *testing.T) {
 				want[j] -= 100
 			}
 			o := eval.Options{ReferenceWindows: reference, Rows: 9}
-			got, err := lm.Measure(t.Context(), e, m, b, o)
+			got, err := measureLM(t.Context(), e, m, b, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -322,7 +322,7 @@ func TestARScores(t *testing.T) {
 	const runs = 40
 	var sum, squares brier.Score
 	for seed := range runs {
-		r, err := ar.Measure(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 7})
+		r, err := measureAR(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 7})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -383,11 +383,11 @@ func TestFurtherDraws(t *testing.T) {
 		}
 	}
 	o.Seed++
-	l, err := lm.Measure(t.Context(), engine(t, 1), m, b, o)
+	l, err := measureLM(t.Context(), engine(t, 1), m, b, o)
 	if err != nil || l.Brier == firstLM.Brier {
 		t.Errorf("another seed, the same scores (%v)", err)
 	}
-	r, err := ar.Measure(t.Context(), engine(t, 1), baseline, text, o)
+	r, err := measureAR(t.Context(), engine(t, 1), baseline, text, o)
 	if err != nil || r.Brier == firstAR.Brier {
 		t.Errorf("another seed, the same scores of the baseline (%v)", err)
 	}

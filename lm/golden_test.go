@@ -239,8 +239,7 @@ func goldenBrier(t *testing.T, c testkit.Case, m *lm.Model, e *cpu.Engine) {
 // goldenScore compares BrierLM of the first two samples of each position.
 func goldenScore(t *testing.T, c testkit.Case, ev *lm.Evaluation, p *cpu.Program, tokens []int32) {
 	n, k := ev.Tokens.Dim(0), ev.Tokens.Dim(2)
-	byPosition := make([]int32, len(tokens))
-	ev.ByPosition(byPosition, tokens)
+	byPosition := testkit.ByPosition(tokens, n, k)
 	estimator, err := brier.NewEstimator(2, k)
 	if err != nil {
 		t.Fatal(err)

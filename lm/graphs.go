@@ -104,17 +104,3 @@ func (m *Model) Evaluation(rows, tokens, samples int) *Evaluation {
 	}
 	return e
 }
-
-// ByPosition reorders decoded samples [N, P, K] to [P, N, K], the order that brier.Estimator takes, into dst of the
-// same size. It needs Tokens.
-func (e *Evaluation) ByPosition(dst, tokens []int32) {
-	n, p, k := e.Tokens.Dim(0), e.Tokens.Dim(1), e.Tokens.Dim(2)
-	if len(dst) != n*p*k || len(tokens) != n*p*k {
-		panic(fmt.Sprintf("lm: %d and %d decoded ids, want those of %v", len(dst), len(tokens), e.Tokens))
-	}
-	for s := range n {
-		for i := range p {
-			copy(dst[(i*n+s)*k:][:k], tokens[(s*p+i)*k:])
-		}
-	}
-}

@@ -141,15 +141,6 @@ func (v *Evaluator) describe(m *Model, t, samples int) {
 	v.graph = m.Evaluation(v.selected.Rows, t, perPass)
 }
 
-// Measure measures a language model on text in its layout.
-func Measure(ctx context.Context, e *cpu.Engine, m *Model, blocks *corpus.Blocks, o eval.Options) (Measurement, error) {
-	v, err := NewEvaluator(e, m, blocks, o)
-	if err != nil {
-		return Measurement{}, err
-	}
-	return v.Run(ctx)
-}
-
 // Evaluator is NewEvaluator with the result type that package run needs.
 func (m *Model) Evaluator(e *cpu.Engine, blocks *corpus.Blocks, o eval.Options) (eval.Evaluator, error) {
 	return eval.AsEvaluator(NewEvaluator(e, m, blocks, o))

@@ -289,19 +289,6 @@ func uniform(t *nn.Tensor) []float32 {
 	return out
 }
 
-func TestByPosition(t *testing.T) {
-	m := tiny(nil)
-	ev := m.Evaluation(1, 12, 2) // 2 positions
-	k := m.Config.PatchSize
-	var tokens []int32
-	for _, id := range []int32{0, 1, 10, 11} { // 10 * sample + position
-		tokens = append(tokens, slices.Repeat([]int32{id}, k)...)
-	}
-	got := make([]int32, len(tokens))
-	ev.ByPosition(got, tokens)
-	equal(t, "tokens", got, []int32{0, 0, 0, 0, 10, 10, 10, 10, 1, 1, 1, 1, 11, 11, 11, 11})
-}
-
 // TestBF16: contexts and draws of a model of bfloat16 are bit for bit those of the same numbers in float32.
 func TestBF16(t *testing.T) {
 	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
