@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/internal/bench"
-	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/run"
 )
 
@@ -70,16 +69,9 @@ func quickFlag(cmd *cobra.Command, f *benchFlags) {
 // options returns the options that all measurements share. seconds is the default of --seconds. The options print results as
 // JSON, or as a table with the machine's description above it.
 func (f *benchFlags) options(cmd *cobra.Command, seconds float64) (bench.Options, error) {
-	o := bench.Options{Threads: f.threads, Seconds: seconds}
+	o := bench.Options{Threads: f.threads, ISA: f.isa, Seconds: seconds}
 	if cmd.Flags().Changed("seconds") {
 		o.Seconds = f.seconds
-	}
-	if f.isa != "" {
-		isa, err := f.instructionSet()
-		if err != nil {
-			return o, err
-		}
-		o.ISA = &isa
 	}
 	if err := o.Validate(); err != nil {
 		return o, err
@@ -104,20 +96,6 @@ func (f *benchFlags) options(cmd *cobra.Command, seconds float64) (bench.Options
 		table.Print(r)
 	}
 	return o, nil
-}
-
-func (f *benchFlags) instructionSet() (kernel.ISA, error) {
-	isa, err := kernel.ParseISA(f.isa)
-	if err != nil {
-		return 0, badUsage("--isa: %w", err)
-	}
-	have := kernel.Available()
-	for _, s := range have {
-		if s == isa {
-			return isa, nil
-		}
-	}
-	return 0, badUsage("--isa %s: this machine has %v", f.isa, have)
 }
 
 func newBenchGemm(f *benchFlags) *cobra.Command {

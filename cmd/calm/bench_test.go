@@ -128,7 +128,7 @@ func TestBenchBadInput(t *testing.T) {
 		{"--seconds", []string{"train", "--seconds", "-2"}},
 		{"--seconds", []string{"tokenizer", "--seconds", "nan"}},
 		{"--seconds", []string{"train", "--seconds", "soon"}},
-		{"unknown instruction set", []string{"gemm", "--isa", "sse9"}},
+		{"--isa sse9: this machine has", []string{"gemm", "--isa", "sse9"}},
 		{"lm-huge", []string{"train", "--preset", "lm-huge"}},
 		{"ae, lm or ar", []string{"train", "--model", "vae"}},
 		{"--model", []string{"train", "--preset", "quickstart"}},

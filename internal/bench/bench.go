@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
 )
@@ -74,20 +73,34 @@ type Result struct {
 // Options are common to all measurements.
 type Options struct {
 	Threads int          // number of threads; 0 for all processors
-	ISA     *kernel.ISA  // instruction set; nil for the best of this machine
+	ISA     string       // name of an instruction set, as cpu.ISAs lists them; "" for the best of this machine
 	Seconds float64      // time for each measurement, more than 0; at least one run is made
 	Emit    func(Result) // receives each result
 }
 
 func (o Options) engine(threads int) *cpu.Engine {
-	return cpu.New(cpu.Options{Threads: threads, ISA: o.ISA})
+	isa, _ := o.instructionSet() // Validate has checked it
+	return cpu.New(cpu.Options{Threads: threads, ISA: isa})
+}
+
+// instructionSet returns the instruction set that the options name, and whether this machine has it.
+func (o Options) instructionSet() (cpu.ISA, bool) {
+	for _, isa := range cpu.ISAs() {
+		if isa.String() == o.ISA {
+			return isa, true
+		}
+	}
+	return cpu.ISA{}, o.ISA == ""
 }
 
 func (o Options) duration() time.Duration { return time.Duration(o.Seconds * float64(time.Second)) }
 
 // Validate returns a *run.UsageError for options out of range.
 func (o Options) Validate() error {
+	_, known := o.instructionSet()
 	switch {
+	case !known:
+		return usage("--isa %s: this machine has %v", o.ISA, cpu.ISAs())
 	case o.Threads < 0 || o.Threads > cpu.MaxThreads:
 		return usage("--threads %d: want 0 for all processors, or up to %d", o.Threads, cpu.MaxThreads)
 	case !(o.Seconds > 0 && o.Seconds <= 1e6):

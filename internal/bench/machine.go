@@ -17,17 +17,27 @@ import (
 	"github.com/calm-go/calm/nn/cpu"
 )
 
+// kernelsOf returns the kernels of an instruction set of the engine.
+func kernelsOf(isa cpu.ISA) kernel.ISA {
+	k, err := kernel.ParseISA(isa.String())
+	if err != nil {
+		panic(err) // not reached: both packages have the same names
+	}
+	return k
+}
+
 // fmaPeak returns a function that measures for a duration the rate of multiply-adds on registers, in FLOP/s over all threads.
-func fmaPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
+func fmaPeak(isa cpu.ISA, threads int) func(time.Duration) float64 {
+	kernels := kernelsOf(isa)
 	const chunk = 2000 // iterations: 10 to 50 µs on vectors
 	return func(d time.Duration) float64 {
 		return onThreads(threads, func(int) float64 {
 			start, n := time.Now(), 0
 			for time.Since(start) < d || n == 0 {
-				isa.FMAPeak(chunk)
+				kernels.FMAPeak(chunk)
 				n += chunk
 			}
-			return float64(n) * float64(isa.FMAPeakFLOPs()) / time.Since(start).Seconds()
+			return float64(n) * float64(kernels.FMAPeakFLOPs()) / time.Since(start).Seconds()
 		})
 	}
 }
@@ -37,7 +47,8 @@ const readBytes = 256 << 20
 
 // readPeak returns a function that measures for a duration the rate of reading memory, in bytes/s over all threads. Each call
 // continues where the last one ended, so that it does not read from the caches.
-func readPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
+func readPeak(isa cpu.ISA, threads int) func(time.Duration) float64 {
+	kernels := kernelsOf(isa)
 	const chunk = 1 << 16 // elements
 	memory := cpu.AlignedFloats(readBytes / 4)
 	for i := range memory {
@@ -53,7 +64,7 @@ func readPeak(isa kernel.ISA, threads int) func(time.Duration) float64 {
 					at[w] = 0
 				}
 				part := mine[at[w]:min(at[w]+chunk, len(mine))]
-				isa.ReadSum(part)
+				kernels.ReadSum(part)
 				n += 4 * len(part)
 				at[w] += chunk
 			}

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/eval/brier"
-	"github.com/calm-go/calm/internal/kernel"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -90,9 +89,9 @@ func (c Case) CompareGradients(t testing.TB, p *cpu.Program, ps *nn.Params, tole
 // EachEngine runs f as a subtest on an engine of every instruction set that the machine has.
 func EachEngine(t *testing.T, f func(t *testing.T, e *cpu.Engine)) {
 	t.Helper()
-	for _, isa := range kernel.Available() {
+	for _, isa := range cpu.ISAs() {
 		t.Run(isa.String(), func(t *testing.T) {
-			e := cpu.New(cpu.Options{ISA: &isa})
+			e := cpu.New(cpu.Options{ISA: isa})
 			defer e.Close()
 			f(t, e)
 		})

@@ -15,8 +15,8 @@ import (
 
 // Options say what an engine runs on. The zero value takes all processors and the best instruction set.
 type Options struct {
-	Threads int         // number of threads, the caller's included, at most MaxThreads; 0 for GOMAXPROCS
-	ISA     *kernel.ISA // nil for the best this machine has
+	Threads int // number of threads, the caller's included, at most MaxThreads; 0 for GOMAXPROCS
+	ISA     ISA // instruction set, one of ISAs; the zero value for the best
 }
 
 // MaxThreads is the largest number of threads. No machine has use for more, so a larger number is a typing error.
@@ -35,10 +35,7 @@ type Engine struct {
 
 // New starts an engine. Close it to stop its threads.
 func New(o Options) *Engine {
-	e := &Engine{isa: kernel.Best(), threads: o.Threads, ropes: map[ropeKey]*rope{}, sinusoids: map[int]*sinusoids{}}
-	if o.ISA != nil {
-		e.isa = *o.ISA
-	}
+	e := &Engine{isa: o.ISA.set(), threads: o.Threads, ropes: map[ropeKey]*rope{}, sinusoids: map[int]*sinusoids{}}
 	if e.threads <= 0 {
 		e.threads = runtime.GOMAXPROCS(0)
 	}
@@ -60,5 +57,5 @@ func (e *Engine) Close() {
 // Threads returns the number of threads, the caller's included.
 func (e *Engine) Threads() int { return e.threads }
 
-// ISA returns the instruction set the engine's kernels run on.
-func (e *Engine) ISA() kernel.ISA { return e.isa }
+// ISA returns the instruction set that the engine computes with. It is never the zero value.
+func (e *Engine) ISA() ISA { return ISA{e.isa.String()} }

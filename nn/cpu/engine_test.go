@@ -31,7 +31,7 @@ func eachISA(t *testing.T, f func(t *testing.T, isa kernel.ISA)) {
 }
 
 func engine(t testing.TB, isa kernel.ISA, threads int) *cpu.Engine {
-	e := cpu.New(cpu.Options{ISA: &isa, Threads: threads})
+	e := cpu.New(cpu.Options{ISA: cpu.ISAOf(isa), Threads: threads})
 	t.Cleanup(e.Close)
 	return e
 }

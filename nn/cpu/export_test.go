@@ -1,6 +1,13 @@
 package cpu
 
-import "math"
+import (
+	"math"
+
+	"github.com/calm-go/calm/internal/kernel"
+)
+
+// ISAOf returns the instruction set of kernels.
+func ISAOf(set kernel.ISA) ISA { return ISA{set.String()} }
 
 // Implemented lists the operations in the engine's table.
 func Implemented() (names []string) {
