@@ -11,13 +11,13 @@ import (
 // Memory returns how many bytes of memory a process can have here: what the machine has, or what its control group (that
 // of a container) allows; infinity where the system does not report it.
 var Memory = sync.OnceValue(func() float64 {
-	most := math.Inf(1)
+	have := math.Inf(1)
 	for _, ask := range []func() (uint64, error){memlimit.FromSystem, memlimit.FromCgroup} {
 		if n, err := ask(); err == nil {
-			most = min(most, float64(n))
+			have = min(have, float64(n))
 		}
 	}
-	return most
+	return have
 })
 
 // MemoryError is returned where something needs more memory than the process can have. Nothing was allocated.
@@ -26,6 +26,7 @@ type MemoryError struct {
 	Need, Have float64 // bytes
 }
 
+// Error says what needs how much memory, and how much there is, in 10^9 bytes.
 func (e *MemoryError) Error() string {
 	return fmt.Sprintf("%s: needs %.3g GB of memory, and this process can have %.3g GB", e.What, e.Need/1e9, e.Have/1e9)
 }
