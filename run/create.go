@@ -8,7 +8,6 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/checkpoint"
@@ -164,23 +163,7 @@ func tokenizerFor(o Options) (*tokenizer.Tokenizer, error) {
 	if text := (corpus.Source{Paths: o.Data}); o.Tokenizer == "" && text.Prepared() {
 		return corpus.PreparedTokenizer(o.Data[0])
 	}
-	return ChooseTokenizer(o.Tokenizer)
-}
-
-// ChooseTokenizer returns the tokenizer named by a --tokenizer flag: bytes (also ""), llama3:FILE or the path of a
-// tokenizer.json. A file that cannot be read is a *UsageError.
-func ChooseTokenizer(name string) (*tokenizer.Tokenizer, error) {
-	file, llama := strings.CutPrefix(name, "llama3:")
-	var tok *tokenizer.Tokenizer
-	var err error
-	switch {
-	case name == "" || name == "bytes":
-		return tokenizer.Bytes(), nil
-	case llama:
-		tok, err = tokenizer.LoadLlama3(file)
-	default:
-		tok, err = tokenizer.Load(name)
-	}
+	tok, err := tokenizer.Named(o.Tokenizer)
 	if err != nil {
 		return nil, usage("--tokenizer: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/tokenizer"
 )
 
 // TestCreateLeavesNothing checks that wrong options make no directory, and are reported as a mistake in the user's input.
@@ -63,10 +64,7 @@ func TestOneTrainer(t *testing.T) {
 
 // TestPresets checks that the presets of every kind are valid for the byte tokenizer.
 func TestPresets(t *testing.T) {
-	tok, err := run.ChooseTokenizer("bytes")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tok := tokenizer.Bytes()
 	checked := 0
 	for _, name := range []string{"quickstart", "ae-bytes", "ae-proto", "ae-official", "autoencoder"} {
 		ae, err := run.AEPreset(name, tok)

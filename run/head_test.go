@@ -15,6 +15,7 @@ import (
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
+	"github.com/calm-go/calm/tokenizer"
 )
 
 // tinyHead trains a language model with the named head for two steps.
@@ -55,10 +56,7 @@ func TestOpenWithSteps(t *testing.T) {
 
 // TestPartsOfHeads checks that every parameter of a model, with any head, belongs to a named part.
 func TestPartsOfHeads(t *testing.T) {
-	tok, err := run.ChooseTokenizer("bytes")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tok := tokenizer.Bytes()
 	ae, err := run.AEPreset("quickstart", tok)
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,6 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/plural"
-	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
 )
 
@@ -104,6 +103,15 @@ func (f *tokenizerFlag) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.name, "tokenizer", "bytes", "`TOKENIZER`: bytes, llama3:FILE or a tokenizer.json")
 }
 
+// open returns the tokenizer that the flag names.
+func (f *tokenizerFlag) open() (*tokenizer.Tokenizer, error) {
+	tok, err := tokenizer.Named(f.name)
+	if err != nil {
+		return nil, badUsage("--tokenizer: %w", err)
+	}
+	return tok, nil
+}
+
 func newTokenizerEncode() *cobra.Command {
 	var (
 		f        tokenizerFlag
@@ -115,7 +123,7 @@ func newTokenizerEncode() *cobra.Command {
 		Example: "  echo -n 'Call me Ishmael.' | calm tokenizer encode --tokenizer bpe.json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tok, err := run.ChooseTokenizer(f.name)
+			tok, err := f.open()
 			if err != nil {
 				return err
 			}
@@ -145,7 +153,7 @@ generate --ids print them, or as a JSON array.`,
 		Example: "  echo 67 97 108 108 | calm tokenizer decode",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tok, err := run.ChooseTokenizer(f.name)
+			tok, err := f.open()
 			if err != nil {
 				return err
 			}
@@ -228,7 +236,7 @@ and calm lists the others. --data - reads standard input: one document of plain 
 			if out == "" || len(text.paths) == 0 {
 				return badUsage("data prepare needs --data PATH and --out DIR")
 			}
-			tok, err := run.ChooseTokenizer(f.name)
+			tok, err := f.open()
 			if err != nil {
 				return err
 			}
@@ -288,7 +296,7 @@ func newDataInfo() *cobra.Command {
 				return badUsage("--tokenizer: %s is prepared, with a tokenizer of its own: leave it out", args[0])
 			}
 			var c *corpus.Corpus
-			tok, err := run.ChooseTokenizer(f.name)
+			tok, err := f.open()
 			if err != nil {
 				return err
 			}

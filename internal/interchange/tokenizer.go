@@ -26,7 +26,9 @@ func chooseTokenizer(dir, asked string, vocab *int) (tok *tokenizer.Tokenizer, e
 		if err := readable(strings.TrimPrefix(asked, "llama3:")); err != nil {
 			return nil, fmt.Errorf("--tokenizer: %w", err)
 		}
-		tok, err = run.ChooseTokenizer(asked)
+		if tok, err = tokenizer.Named(asked); err != nil {
+			err = &run.UsageError{Err: fmt.Errorf("--tokenizer: %w", err)}
+		}
 	}
 	if err != nil || tok == nil || vocab == nil {
 		return tok, err
