@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/loop"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/train"
 )
@@ -43,8 +44,8 @@ func changesOf(t *testing.T, dir string) []train.Change {
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved, err := train.Changes(r)
-	if d := cmp.Diff(list, saved); err != nil || d != "" {
+	state, err := loop.ReadState(r)
+	if d := cmp.Diff(list, state.Changes); err != nil || d != "" {
 		t.Errorf("the checkpoint's changes (+) are not those of metrics.jsonl: %s, %v", d, err)
 	}
 	return list

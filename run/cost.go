@@ -5,6 +5,7 @@ import (
 
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/loop"
 	"github.com/calm-go/calm/train"
 )
 
@@ -91,7 +92,8 @@ func (m *Model) stepsMade(c *Cost, o *train.Objective) (without int, err error) 
 	if o.Auxiliary == nil || o.Auxiliary.Until >= 1 {
 		return 0, nil
 	}
-	return train.WithoutAuxiliary(r)
+	state, err := loop.ReadState(r)
+	return state.Without, err
 }
 
 // countWriting counts the FLOPs of a generated token, or with an autoencoder those of a token encoded and decoded.

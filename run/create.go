@@ -11,7 +11,6 @@ import (
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/checkpoint"
-	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
 	"github.com/calm-go/calm/train"
 )
@@ -35,71 +34,6 @@ type Options struct {
 	// Documents is text in memory, in place of Data. Create reads it once; its tokens stay in memory during training. The
 	// run does not save them: Resume and Evaluate need the documents again.
 	Documents iter.Seq2[corpus.Document, error]
-}
-
-// Training is a run in training. The caller must call Close.
-type Training struct {
-	*Model
-	Loop *train.Loop // makes the steps; Do calls it
-	// TextFrom is the directory of the autoencoder's run, where a language model trains on its autoencoder's text. Else it
-	// is "".
-	TextFrom string
-
-	run       *checkpoint.Run
-	corpus    *corpus.Corpus
-	documents iter.Seq2[corpus.Document, error] // nil where the text is not from memory
-	eng       *cpu.Engine
-	closed    bool
-}
-
-// Create makes a new run directory and prepares its training, which Training.Do starts. If the options are wrong, the error
-// is a *UsageError or a *config.Error, and no directory is made. The engine must stay open during the training.
-func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) {
-	if o.Preset == "" {
-		o.Preset = DefaultPreset
-	}
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	if err := free(o.Out); err != nil {
-		return nil, err
-	}
-	k, ok := kindNamed(o.Kind)
-	if !ok {
-		return nil, usage("cannot train %q: want ae, lm or ar", o.Kind)
-	}
-	over, err := k.foundation(o)
-	if err != nil {
-		return nil, err
-	}
-	if over.autoencoder != nil {
-		defer over.autoencoder.Close()
-	}
-	textFrom := ""
-	if over.autoencoder != nil && len(o.Data) == 0 && o.Documents == nil {
-		textFrom = o.AE
-		if err := over.autoencoder.giveText(&o); err != nil {
-			return nil, err
-		}
-	}
-	p, err := k.compose(o, over)
-	if err != nil {
-		return nil, err
-	}
-	m := newModel(o.Out, over.tokenizer, p, true)
-	if err := train.Enough(m.Params); err != nil {
-		return nil, &UsageError{err}
-	}
-	if ae := over.autoencoder; ae != nil {
-		for _, p := range ae.Params.All() {
-			// A copy: the training lasts longer than the mapped file.
-			if err := m.Params.SetData(k.inside+p.Name, p.Shape, slices.Clone(p.Data)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	m.Network.Initialize(m.Seed)
-	return begin(ctx, &Training{Model: m, eng: eng, documents: o.Documents, TextFrom: textFrom}, over.autoencoder)
 }
 
 // check refuses options that no run can have.
@@ -170,12 +104,26 @@ func tokenizerFor(o Options) (*tokenizer.Tokenizer, error) {
 	return tok, nil
 }
 
-// begin prepares the training, and closes it on an error. ae is the autoencoder of a language model, else nil.
-func begin(ctx context.Context, t *Training, ae *Model) (*Training, error) {
-	if err := t.prepare(ctx, ae); err != nil {
-		return nil, errors.Join(err, t.Close())
+// create composes the configuration of a new run and makes its model, with initial weights.
+func (k kind) create(o Options, over foundation) (*Model, error) {
+	p, err := k.compose(o, over)
+	if err != nil {
+		return nil, err
 	}
-	return t, nil
+	m := newModel(o.Out, over.tokenizer, p, true)
+	if err := train.Enough(m.Params); err != nil {
+		return nil, &UsageError{err}
+	}
+	if ae := over.autoencoder; ae != nil {
+		for _, p := range ae.Params.All() {
+			// A copy: the training lasts longer than the mapped file.
+			if err := m.Params.SetData(k.inside+p.Name, p.Shape, slices.Clone(p.Data)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	m.Network.Initialize(m.Seed)
+	return m, nil
 }
 
 // prepare loads the text, writes the files that a run has before its first step, and sets up the loop.
@@ -206,7 +154,7 @@ func (t *Training) prepare(ctx context.Context, ae *Model) error {
 			return err
 		}
 	}
-	t.Loop.Run = t.run
+	t.loop.Run = t.run
 	return t.writeConfig(t.run)
 }
 
@@ -237,154 +185,4 @@ func (t *Training) addAutoencoder(ae *Model) error {
 		_, err := ae.weights.WriteTo(w)
 		return err
 	})
-}
-
-// open loads the text and compiles the training program.
-func (t *Training) open(ctx context.Context) error {
-	var err error
-	if t.FromMemory && t.documents == nil {
-		return usage("%s was trained on text from memory: only a program that has the text can resume it", t.Dir)
-	}
-	src := t.Source()
-	src.Documents = t.documents
-	if t.corpus, err = corpus.Load(ctx, t.Tokenizer, src); err != nil {
-		return badText(ctx, src, err)
-	}
-	objective, err := t.Objective()
-	if err != nil {
-		return err
-	}
-	blocks, err := t.corpus.Train().Blocks(objective.Layout)
-	if err != nil {
-		return &UsageError{err}
-	}
-	batches, err := blocks.Shuffled(t.Seed, t.BatchSize)
-	if err != nil {
-		return &UsageError{err}
-	}
-	measure, err := t.measure(objective.Layout)
-	if err != nil {
-		return err
-	}
-	trainer, err := train.New(t.eng, objective, t.TrainConfig)
-	if err != nil {
-		return &UsageError{err}
-	}
-	t.Loop = &train.Loop{Trainer: trainer, Batches: batches, Data: t.corpus.Fingerprint(), Evaluate: measure}
-	return nil
-}
-
-// Resume opens the run in dir to continue its training from its newest checkpoint, or from the beginning if it has none yet.
-// The zero value of o continues as configured: the run then ends as if it had never stopped. What o changes applies from the
-// next step on and is written to config.json. Fewer steps than are made, keys that cannot change and another text are a
-// *UsageError; they leave the run as it was. The warnings list damaged parts of the run.
-func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (t *Training, warnings []string, err error) {
-	m, err := describe(dir, true)
-	if err != nil {
-		return nil, nil, err
-	}
-	if o.Kind != "" && o.Kind != m.Kind {
-		return nil, nil, usage("train %s --resume %s: it is a run of kind %s: leave out %s, or write %s", o.Kind, dir, m.Kind, o.Kind, m.Kind)
-	}
-	if m.Imported != "" {
-		return nil, nil, usage("--resume %s: the run was imported from %s: it can be measured and can write, but it has no training state to resume from", dir, m.Imported)
-	}
-	t = &Training{Model: m, eng: eng, documents: o.Documents}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, t.Close())
-			t = nil
-		}
-	}()
-	was := t.TrainConfig
-	if err := t.change(o.Set); err != nil {
-		return t, nil, err
-	}
-	if t.run, err = checkpoint.ResumeRun(dir); err != nil {
-		return t, nil, err
-	}
-	if err = train.Enough(t.Params); err != nil {
-		return t, nil, &UsageError{err}
-	}
-	if err := t.initialize(); err != nil {
-		return t, nil, err
-	}
-	if o.text() {
-		t.Data, t.FromMemory = absolute(o.Data), o.Documents != nil
-	}
-	if err := t.open(ctx); err != nil {
-		if !o.text() {
-			err = t.gone(err)
-		}
-		return t, nil, err
-	}
-	t.Loop.Run = t.run
-	warnings, err = t.Loop.Resume(train.More{Steps: o.Steps, Minutes: o.Minutes, From: o.From, Was: &was})
-	if err != nil {
-		return t, warnings, limits(o, dir, err)
-	}
-	if len(o.Set) > 0 && t.Loop.Finished() {
-		return t, warnings, usage("--set %s: %s is finished after %d steps: add --steps or --minutes to train it further", o.Set[0], dir, t.Loop.Trainer.Steps())
-	}
-	t.TrainConfig = t.Loop.Trainer.Config
-	if !o.text() && t.TrainConfig == was {
-		return t, warnings, nil
-	}
-	return t, warnings, t.writeConfig(t.run)
-}
-
-// initialize sets the parameters to the values of a new run, for a run that was killed before its first checkpoint.
-func (t *Training) initialize() error {
-	k, _ := kindNamed(t.Kind)
-	if k.inside == "" {
-		t.Network.Initialize(t.Seed)
-		return nil
-	}
-	f, err := checkpoint.Open(filepath.Join(t.Dir, checkpoint.AutoencoderIn, checkpoint.ModelFile))
-	if err != nil {
-		return err
-	}
-	if err := f.Verify(); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	for _, name := range f.Names() {
-		tensor, err := f.Tensor(name)
-		if err == nil {
-			err = t.Params.SetData(k.inside+name, tensor.Shape, tensor.Data)
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", f.Path(), err), f.Close())
-		}
-	}
-	t.Network.Initialize(t.Seed)
-	return f.Close()
-}
-
-// Do trains until the run is finished or ctx ends. When ctx ends, Do saves a checkpoint and returns without an error; Resume
-// continues from there.
-func (t *Training) Do(ctx context.Context) (train.Outcome, error) {
-	if t.closed {
-		return train.Outcome{}, ErrClosed
-	}
-	out, err := t.Loop.Do(ctx)
-	return out, t.diverged(err)
-}
-
-// Corpus returns the text of the run. It is closed by Close.
-func (t *Training) Corpus() *corpus.Corpus { return t.corpus }
-
-// Close releases the lock of the run directory and closes the text. The model stays usable.
-func (t *Training) Close() error {
-	if t.closed {
-		return nil
-	}
-	t.closed = true
-	var errs []error
-	if t.run != nil {
-		errs = append(errs, t.run.Close())
-	}
-	if t.corpus != nil {
-		errs = append(errs, t.corpus.Close())
-	}
-	return errors.Join(errs...)
 }

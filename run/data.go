@@ -9,7 +9,7 @@ import (
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/checkpoint"
-	"github.com/calm-go/calm/train"
+	"github.com/calm-go/calm/internal/loop"
 )
 
 // maxUp is how many levels above a run the lowest directory that contains the run and its text may be. Up to there, the path
@@ -105,14 +105,14 @@ func (m *Model) fingerprint() (was corpus.Fingerprint, known bool, err error) {
 	if err != nil {
 		return was, false, err
 	}
-	was, err = train.TrainedOn(r)
+	state, err := loop.ReadState(r)
 	switch {
 	case errors.Is(err, checkpoint.ErrNoCheckpoint):
 		return was, false, nil
 	case err != nil:
 		return was, false, fmt.Errorf("compare the text with what %s was trained on: %w", m.Dir, err)
 	}
-	return was, true, nil
+	return state.Data, true, nil
 }
 
 // trainedOn reports whether the text is the one that the run was trained on, wherever it lies.

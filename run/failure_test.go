@@ -46,19 +46,19 @@ var failures = map[string]struct {
 	"metrics of a measurement": {6, []string{"logging_steps=7", "eval_steps=6"}, breakMetrics},
 	"the last metrics":         {8, []string{"logging_steps=9", "eval_steps=0"}, breakMetrics},
 	"a measurement": {6, []string{"eval_steps=6"}, func(t *testing.T, tr *run.Training) func() {
-		tr.Loop.Evaluate = func(context.Context) ([]metric.Metric, error) { return nil, errBroken }
+		tr.Loop().Evaluate = func(context.Context) ([]metric.Metric, error) { return nil, errBroken }
 		return func() {}
 	}},
 	"the last measurement": {8, []string{"eval_steps=0"}, func(t *testing.T, tr *run.Training) func() {
-		tr.Loop.Evaluate = func(context.Context) ([]metric.Metric, error) { return nil, errBroken }
+		tr.Loop().Evaluate = func(context.Context) ([]metric.Metric, error) { return nil, errBroken }
 		return func() {}
 	}},
 	"a measurement panics": {6, []string{"eval_steps=6"}, func(t *testing.T, tr *run.Training) func() {
-		tr.Loop.Evaluate = func(context.Context) ([]metric.Metric, error) { panic(errBroken) }
+		tr.Loop().Evaluate = func(context.Context) ([]metric.Metric, error) { panic(errBroken) }
 		return func() {}
 	}},
 	"Progress panics": {6, []string{"eval_steps=0"}, func(t *testing.T, tr *run.Training) func() {
-		tr.Loop.Progress = func(e train.Event) {
+		tr.Progress = func(e train.Event) {
 			if e.Step == 6 {
 				panic(errBroken)
 			}
@@ -66,7 +66,7 @@ var failures = map[string]struct {
 		return func() {}
 	}},
 	"a step": {6, []string{"eval_steps=0"}, func(t *testing.T, tr *run.Training) func() {
-		o := tr.Loop.Trainer.Objective
+		o := tr.Loop().Trainer.Objective
 		o.Fill = failAt(3, o.Fill, errBroken)
 		return func() {}
 	}},

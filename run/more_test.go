@@ -32,7 +32,7 @@ func TestFurtherMinutes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tr.Loop.Finished() || tr.MaxSteps != 0 || tr.MaxMinutes < further || tr.MaxMinutes > further+before.Seconds/60 {
+		if tr.Finished() || tr.MaxSteps != 0 || tr.MaxMinutes < further || tr.MaxMinutes > further+before.Seconds/60 {
 			t.Errorf("max_steps %d and max_minutes %g after %g s", tr.MaxSteps, tr.MaxMinutes, before.Seconds)
 		}
 		if err := tr.Close(); err != nil { // as if killed before the first step: the minutes must not be lost
@@ -42,7 +42,7 @@ func TestFurtherMinutes(t *testing.T) {
 		if tr, _, err = run.Resume(t.Context(), engine(t, 1), o.Out, run.ResumeOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if tr.Loop.Finished() || tr.MaxMinutes != limit {
+		if tr.Finished() || tr.MaxMinutes != limit {
 			t.Errorf("resumed before its first step: max_minutes %g, want %g", tr.MaxMinutes, limit)
 		}
 		out := stopWhenDecided(t, tr)
@@ -69,7 +69,7 @@ func TestFurtherMinutes(t *testing.T) {
 func stopWhenDecided(t *testing.T, tr *run.Training) train.Outcome {
 	t.Helper()
 	ctx := &endsAfter{t.Context(), 1 << 60}
-	tr.Loop.Progress = func(e train.Event) {
+	tr.Progress = func(e train.Event) {
 		if e.Kind == train.EventDecided {
 			ctx.left = 0
 		}

@@ -1,16 +1,19 @@
 package run
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/loop"
 	"github.com/calm-go/calm/train"
 )
 
@@ -28,6 +31,72 @@ type ResumeOptions struct {
 
 // text reports whether the options give the run's text.
 func (o ResumeOptions) text() bool { return len(o.Data) > 0 || o.Documents != nil }
+
+// resume locks the run, restores its checkpoint and changes what the options ask for.
+func (t *Training) resume(ctx context.Context, o ResumeOptions) (warnings []string, err error) {
+	was := t.TrainConfig
+	if err := t.change(o.Set); err != nil {
+		return nil, err
+	}
+	if t.run, err = checkpoint.ResumeRun(t.Dir); err != nil {
+		return nil, err
+	}
+	if err := train.Enough(t.Params); err != nil {
+		return nil, &UsageError{err}
+	}
+	if err := t.initialize(); err != nil {
+		return nil, err
+	}
+	if o.text() {
+		t.Data, t.FromMemory = absolute(o.Data), o.Documents != nil
+	}
+	if err := t.open(ctx); err != nil {
+		if !o.text() {
+			err = t.gone(err)
+		}
+		return nil, err
+	}
+	t.loop.Run = t.run
+	warnings, err = t.loop.Resume(loop.More{Steps: o.Steps, Minutes: o.Minutes, From: o.From, Was: &was})
+	if err != nil {
+		return warnings, limits(o, t.Dir, err)
+	}
+	if len(o.Set) > 0 && t.Finished() {
+		return warnings, usage("--set %s: %s is finished after %d steps: add --steps or --minutes to train it further", o.Set[0], t.Dir, t.Steps())
+	}
+	t.TrainConfig = t.loop.Trainer.Config
+	if !o.text() && t.TrainConfig == was {
+		return warnings, nil
+	}
+	return warnings, t.writeConfig(t.run)
+}
+
+// initialize sets the parameters to the values of a new run, for a run that was killed before its first checkpoint.
+func (t *Training) initialize() error {
+	k, _ := kindNamed(t.Kind)
+	if k.inside == "" {
+		t.Network.Initialize(t.Seed)
+		return nil
+	}
+	f, err := checkpoint.Open(filepath.Join(t.Dir, checkpoint.AutoencoderIn, checkpoint.ModelFile))
+	if err != nil {
+		return err
+	}
+	if err := f.Verify(); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	for _, name := range f.Names() {
+		tensor, err := f.Tensor(name)
+		if err == nil {
+			err = t.Params.SetData(k.inside+name, tensor.Shape, tensor.Data)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", f.Path(), err), f.Close())
+		}
+	}
+	t.Network.Initialize(t.Seed)
+	return f.Close()
+}
 
 // changeable lists the keys that may change in the middle of a run. They change neither the model nor the order of the text.
 var changeable = []string{"learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay", "max_grad_norm", "lr_scheduler_type",
@@ -84,15 +153,15 @@ func (t *Training) unchangeable(key string) string {
 	return "it is part of the model"
 }
 
-// limits turns an error of Loop.Resume into a *UsageError where the options caused it.
+// limits turns an error of loop.Loop.Resume into a *UsageError where the options caused it.
 func limits(o ResumeOptions, dir string, err error) error {
-	if errors.Is(err, train.ErrData) {
+	if errors.Is(err, loop.ErrData) {
 		return usage("--resume %s: %w", dir, err)
 	}
 	if o.From != nil && errors.Is(err, checkpoint.ErrNoCheckpoint) {
 		return usage("--from %d: no such checkpoint: %w", *o.From, err)
 	}
-	if few, ok := errors.AsType[*train.FewerStepsError](err); ok {
+	if few, ok := errors.AsType[*loop.FewerStepsError](err); ok {
 		want := fmt.Sprintf("more than %d", few.Made)
 		if !few.Finished {
 			want = fmt.Sprintf("%d to end it there, or more", few.Made)
@@ -109,17 +178,9 @@ func (m *Model) Changes() ([]train.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := train.Changes(r)
+	state, err := loop.ReadState(r)
 	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
 		return nil, nil
 	}
-	return list, err
-}
-
-// diverged adds to the error of a diverged training how to continue it.
-func (t *Training) diverged(err error) error {
-	if _, ok := errors.AsType[*train.DivergedError](err); !ok || t.run == nil {
-		return err
-	}
-	return fmt.Errorf("%w; `calm train --resume %s --set learning_rate=%g` continues from the checkpoint before it", err, t.Dir, t.LearningRate/2)
+	return state.Changes, err
 }

@@ -31,9 +31,9 @@ func TestStoppedWhileMeasuring(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
-		evaluate := tr.Loop.Evaluate
-		tr.Loop.Evaluate = func(ctx context.Context) ([]metric.Metric, error) {
-			if tr.Loop.Trainer.Steps() == steps {
+		evaluate := tr.Loop().Evaluate
+		tr.Loop().Evaluate = func(ctx context.Context) ([]metric.Metric, error) {
+			if tr.Steps() == steps {
 				stop()
 				return nil, ctx.Err()
 			}
@@ -80,7 +80,7 @@ func TestStoppedInStep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := tr.Loop.Trainer.Steps()
+		before := tr.Steps()
 		out, err2 := tr.Do(&endsAfter{t.Context(), n})
 		if err = errors.Join(err2, tr.Close()); err != nil || out.Finished || out.Steps > before+1 {
 			t.Fatalf("stopped after %d calls of Err: %+v, %v", n, out, err)
@@ -136,7 +136,7 @@ func TestMinutes(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	decided := 0
-	tr.Loop.Progress = func(e train.Event) {
+	tr.Progress = func(e train.Event) {
 		if decided == 0 && e.Kind == train.EventStep && e.Total > 0 {
 			decided = e.Total
 			stop()
@@ -207,8 +207,8 @@ func TestFailedStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken, fill := errors.New("broken"), tr.Loop.Trainer.Objective.Fill
-	tr.Loop.Trainer.Objective.Fill = failAt(2, fill, broken)
+	broken, fill := errors.New("broken"), tr.Loop().Trainer.Objective.Fill
+	tr.Loop().Trainer.Objective.Fill = failAt(2, fill, broken)
 	out, err := tr.Do(t.Context())
 	if err2 := tr.Close(); !errors.Is(err, broken) || err2 != nil || out.Finished || out.Steps != 1 {
 		t.Fatalf("%+v, %v, %v", out, err, err2)

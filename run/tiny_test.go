@@ -77,7 +77,7 @@ func stopAfter(t testing.TB, stopAt int, tr *run.Training) train.Outcome {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	tr.Loop.Progress = func(e train.Event) {
+	tr.Progress = func(e train.Event) {
 		if e.Kind == train.EventStep && e.Step == stopAt {
 			stop()
 		}

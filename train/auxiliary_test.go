@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
@@ -56,19 +55,15 @@ func metricNames(r train.Report) string {
 // state copies the tensors that a checkpoint would hold, by name.
 func state(trainer *train.Trainer) map[string][]float32 {
 	out := map[string][]float32{}
-	model, optimizer := trainer.Tensors()
-	for _, tensor := range slices.Concat(model, optimizer) {
+	for _, tensor := range trainer.State() {
 		out[tensor.Name] = slices.Clone(tensor.Data)
 	}
 	return out
 }
 
 func put(trainer *train.Trainer, values map[string][]float32) {
-	model, optimizer := trainer.Tensors()
-	for _, list := range [][]checkpoint.Tensor{model, optimizer} {
-		for _, tensor := range list {
-			copy(tensor.Data, values[tensor.Name])
-		}
+	for _, tensor := range trainer.State() {
+		copy(tensor.Data, values[tensor.Name])
 	}
 }
 

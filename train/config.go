@@ -1,5 +1,5 @@
-// Package train runs training: the learning-rate schedule, the optimizer's step, checkpoints and resuming. A run that was
-// stopped and resumed equals one that was not stopped, bit for bit.
+// Package train trains a model: the configuration and its learning-rate schedule, the optimizer's step, the events of a training
+// and the metrics that a run records. Package run trains whole runs, with measurements and checkpoints.
 package train
 
 import (
@@ -119,16 +119,4 @@ func (c Config) LearningRateAt(step, total int) float64 {
 		return c.LearningRate * max(0, min(1, float64(total-s)/max(length, 1)))
 	}
 	return c.LearningRate
-}
-
-// decideAt returns the part of a time budget, in (0, 1), after which the number of steps must be known: where the learning
-// rate begins to depend on it. If it never does, that is shortly before the end.
-func (c Config) decideAt() float64 {
-	switch c.LRSchedulerType {
-	case Cosine:
-		return .1
-	case WarmupStableDecay:
-		return min(.95, 1-c.DecayFraction)
-	}
-	return .95
 }

@@ -3,6 +3,8 @@ package train
 import (
 	"math"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/calm-go/calm/metric"
 )
 
@@ -33,56 +35,14 @@ type Event struct {
 	Changed      *Change         // for EventChanged; else nil
 }
 
-func (l *Loop) event(kind EventKind, r Report, rate float64) Event {
-	e := Event{Kind: kind, Report: r, Total: l.total(), Seconds: l.seconds(), TokensPerSec: rate}
-	switch done := float64(l.Trainer.Steps()); {
-	case e.Total > 0 && done > 0:
-		e.Remaining = max(0, e.Seconds/done*(float64(e.Total)-done))
-	case l.Trainer.Config.MaxMinutes > 0:
-		e.Remaining = max(0, 60*l.Trainer.Config.MaxMinutes-e.Seconds)
-	}
-	return e
-}
-
-// tell reports an event to Progress.
-func (l *Loop) tell(e Event) {
-	if l.Progress != nil {
-		l.guard(func() { l.Progress(e) })
-	}
-}
-
-// guard calls a function that the caller provided. If it panics, the steps made are saved before the panic goes on.
-func (l *Loop) guard(call func()) {
-	returned := false
-	defer func() {
-		if !returned && l.Trainer.Steps() > 0 {
-			_ = l.save() // the panic matters more than an error here
-		}
-	}()
-	call()
-	returned = true
-}
-
-// record writes an event to metrics.jsonl and reports it to Progress.
-func (l *Loop) record(e Event) error {
-	if l.Run != nil && (e.Kind != EventStep || l.logs(e.Step)) {
-		if err := l.Run.AppendMetrics(e.line()); err != nil {
-			return err
-		}
-	}
-	l.tell(e)
-	return nil
-}
-
-// logs reports whether a step has a line of metrics: the first step and multiples of logging_steps do.
-func (l *Loop) logs(step int) bool { return step == 1 || step%l.Trainer.Config.LoggingSteps == 0 }
-
-// line returns the event's line in metrics.jsonl, by key.
-func (e Event) line() map[string]any {
+// MarshalJSON writes the event as its line in metrics.jsonl, which ReadMetrics reads. A number that is not finite becomes null,
+// since JSON has no infinities.
+func (e Event) MarshalJSON() ([]byte, error) {
 	line := map[string]any{"kind": e.Kind, "step": e.Step}
 	switch e.Kind {
 	case EventStep:
-		line["loss"], line["grad_norm"], line["learning_rate"] = e.Loss, e.GradNorm, e.LearningRate
+		addMetrics(line, []metric.Metric{{Name: "loss", Value: e.Loss}, {Name: "grad_norm", Value: e.GradNorm}})
+		line["learning_rate"] = e.LearningRate
 		line["tokens_per_s"], line["seconds"] = math.Round(e.TokensPerSec), math.Round(e.Seconds*100)/100
 		addMetrics(line, e.Metrics)
 	case EventMeasured:
@@ -92,7 +52,7 @@ func (e Event) line() map[string]any {
 	case EventChanged:
 		line["key"], line["old"], line["new"] = e.Changed.Key, e.Changed.Old, e.Changed.New
 	}
-	return line
+	return json.Marshal(line, json.Deterministic(true))
 }
 
 // addMetrics adds metrics to a line. A value that is not finite becomes null, since JSON has no infinities.
@@ -104,23 +64,10 @@ func addMetrics(line map[string]any, list []metric.Metric) {
 	}
 }
 
-// meter measures tokens per second, as an exponential moving average over steps.
-type meter struct {
-	tokens int     // of a step
-	last   float64 // seconds of training after the last step; 0: there was none
-	rate   float64 // tokens per second
-}
-
-// step returns the rate after a step that ended after now seconds of training.
-func (m *meter) step(now float64) float64 {
-	if took := now - m.last; m.last > 0 && took > 0 {
-		const weight = .05
-		rate := float64(m.tokens) / took
-		if m.rate == 0 {
-			m.rate = rate
-		}
-		m.rate += weight * (rate - m.rate)
-	}
-	m.last = now
-	return m.rate
+// Outcome says how the training of a run ended (run.Training.Do).
+type Outcome struct {
+	Steps    int             // steps made since the run began
+	Seconds  float64         // seconds of training since the run began, without measurements
+	Finished bool            // all steps were made; false where the context or an error ended the training
+	Measured []metric.Metric // the last measurement of this call on held-out text; nil: there was none
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/corpus"
-	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
@@ -31,8 +30,9 @@ func documents() iter.Seq2[corpus.Document, error] {
 	}
 }
 
-// This trains an autoencoder on documents in memory, without a run directory, and prints its progress.
-func ExampleLoop() {
+// This trains an autoencoder on documents in memory, step by step. Package run trains whole runs, with measurements and
+// checkpoints.
+func ExampleTrainer() {
 	ctx := context.Background()
 	text, err := corpus.Tokenize(ctx, documents(), tokenizer.Bytes())
 	if err != nil {
@@ -62,18 +62,18 @@ func ExampleLoop() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	loop := train.Loop{Trainer: trainer, Batches: batches, Data: text.Fingerprint()}
-	loop.Progress = func(e train.Event) {
-		if e.Kind == train.EventStep && e.Step%10 == 0 {
-			fmt.Printf("step %d of %d\n", e.Step, e.Total)
+	for range c.MaxSteps {
+		r, err := trainer.Step(c.MaxSteps, batches.Next)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if r.Step%10 == 0 {
+			fmt.Printf("step %d of %d, learning rate %g\n", r.Step, c.MaxSteps, r.LearningRate)
 		}
 	}
-	out, err := loop.Do(ctx) // loop.Run keeps checkpoints and metrics, loop.Evaluate measures
-	fmt.Println(out.Steps, out.Finished, err)
 	// Output:
-	// step 10 of 20
-	// step 20 of 20
-	// 20 true <nil>
+	// step 10 of 20, learning rate 0.0003
+	// step 20 of 20, learning rate 0.0003
 }
 
 // This reads a run's metrics line by line. The run may be training meanwhile: the last line is incomplete here.
@@ -86,7 +86,7 @@ func ExampleReadMetrics() {
 	metrics := `{"kind":"step","step":10,"loss":2.5,"learning_rate":0.001}
 {"kind":"measured","step":10,"cross_entropy":2.75}
 {"kind":"step","step":20,"lo`
-	if err := os.WriteFile(filepath.Join(dir, checkpoint.MetricsFile), []byte(metrics), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "metrics.jsonl"), []byte(metrics), 0o666); err != nil {
 		log.Fatal(err)
 	}
 	for line, err := range train.ReadMetrics(dir) {

@@ -1,18 +1,16 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
-	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/metric"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )
 
 // Trainer makes optimizer steps. Its results depend only on the objective's parameters, the optimizer's moments, the
-// configuration, the batches and the number of the step. So Tensors and Steps are all a checkpoint needs.
+// configuration, the batches and the number of the step. So State and Steps are all that a checkpoint needs.
 type Trainer struct {
 	Config    Config       // may change between steps, except the sizes of a batch and the seed
 	Objective *Objective   // what is trained
@@ -108,8 +106,9 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // DivergedError is returned when a step's loss or gradient is not finite. The step was not made: it changed no parameter.
 type DivergedError struct {
-	Step           int     // the step's number, from 1
-	Loss, GradNorm float64 // as in Report
+	Step     int     // the step's number, from 1
+	Loss     float64 // the loss, mean over accumulated batches
+	GradNorm float64 // L2 norm of the gradients before clipping; it or the loss is NaN or infinite
 }
 
 // Error names the step, its loss and gradient norm, and says what to do.
@@ -118,59 +117,34 @@ func (e *DivergedError) Error() string {
 		e.Step, e.Loss, e.GradNorm)
 }
 
-// Prefixes of the names that a parameter's moments have in optimizer.safetensors.
+// Prefixes of the names that a parameter's moments have.
 const (
 	firstMoment  = "exp_avg."
 	secondMoment = "exp_avg_sq."
 )
 
-// Tensors returns the model's parameters, and what only training needs: the parameters of the auxiliary loss and the
-// optimizer's moments. The tensors share memory with the trainer.
-func (t *Trainer) Tensors() (model, optimizer []checkpoint.Tensor) {
-	for _, p := range t.Objective.Params.All() {
-		tensor := checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
-		if t.auxiliary[p] {
-			optimizer = append(optimizer, tensor)
-		} else {
-			model = append(model, tensor)
-		}
-	}
-	t.optimizer.Moments(func(p *nn.Param, m, v []float32) {
-		optimizer = append(optimizer,
-			checkpoint.Tensor{Name: firstMoment + p.Name, Shape: p.Shape, Data: m},
-			checkpoint.Tensor{Name: secondMoment + p.Name, Shape: p.Shape, Data: v})
-	})
-	return model, optimizer
+// Tensor is a tensor of a trainer's state.
+type Tensor struct {
+	Name  string    // a parameter's name; with the prefix exp_avg. or exp_avg_sq. one of its moments
+	Shape []int     // that of the parameter
+	Data  []float32 // the trainer's own memory, row-major
+	// TrainingOnly is true where the trained model does not need the tensor: for parameters of the auxiliary loss, and for
+	// moments.
+	TrainingOnly bool
 }
 
-// Restore puts back the parameters and moments of a checkpoint that was written after that many steps. A tensor that the
-// trainer does not know is an error: the checkpoint belongs to another model, and training would drop that tensor.
-func (t *Trainer) Restore(step int, model, optimizer *checkpoint.File) error {
-	known := map[string]bool{}
+// State lists the tensors that training continues from: all parameters, and the optimizer's moments. With the number of steps
+// made they are the trainer's whole state. To restore a state, write to the tensors and call SetSteps.
+func (t *Trainer) State() []Tensor {
+	var list []Tensor
 	for _, p := range t.Objective.Params.All() {
-		known[p.Name] = true
-		from := model
-		if t.auxiliary[p] {
-			from = optimizer
-		}
-		if err := from.ReadFloat32(p.Name, p.Data); err != nil {
-			return err
-		}
+		list = append(list, Tensor{p.Name, p.Shape, p.Data, t.auxiliary[p]})
 	}
-	var failed error
 	t.optimizer.Moments(func(p *nn.Param, m, v []float32) {
-		known[firstMoment+p.Name], known[secondMoment+p.Name] = true, true
-		if failed == nil {
-			failed = optimizer.ReadFloat32(firstMoment+p.Name, m)
-		}
-		if failed == nil {
-			failed = optimizer.ReadFloat32(secondMoment+p.Name, v)
-		}
+		list = append(list, Tensor{firstMoment + p.Name, p.Shape, m, true}, Tensor{secondMoment + p.Name, p.Shape, v, true})
 	})
-	t.step = step
-	if failed != nil {
-		return failed
-	}
-	isKnown := func(name string) bool { return known[name] }
-	return errors.Join(model.Only(isKnown), optimizer.Only(isKnown))
+	return list
 }
+
+// SetSteps sets the number of steps made, 0 or more, after a state was restored.
+func (t *Trainer) SetSteps(n int) { t.step = n }

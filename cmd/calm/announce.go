@@ -23,7 +23,7 @@ func announce(w io.Writer, t *run.Training, eng *cpu.Engine) error {
 		return err
 	}
 	doing := "training " + t.Kind.Title()
-	if done := t.Loop.Trainer.Steps(); done > 0 {
+	if done := t.Steps(); done > 0 {
 		doing = fmt.Sprintf("continuing %s after step %d", t.Kind.Title(), done)
 	}
 	fmt.Fprintf(w, "%s: %s on %s\n", t.Dir, doing, textOf(t))

@@ -198,8 +198,8 @@ func (f *trainFlags) train(cmd *cobra.Command, open func(context.Context, *cpu.E
 	}
 	defer func() { err = joinClose(err, t.Close) }()
 	w := cmd.OutOrStdout()
-	if t.Loop.Finished() {
-		fmt.Fprintf(w, "%s is finished after %s: nothing to do; --steps or --minutes train it further\n", t.Dir, plural.Count(t.Loop.Trainer.Steps(), "step"))
+	if t.Finished() {
+		fmt.Fprintf(w, "%s is finished after %s: nothing to do; --steps or --minutes train it further\n", t.Dir, plural.Count(t.Steps(), "step"))
 		return nil
 	}
 	tellNotes(cmd, t.Corpus().Notes())
@@ -207,7 +207,7 @@ func (f *trainFlags) train(cmd *cobra.Command, open func(context.Context, *cpu.E
 		return err
 	}
 	p := newProgress(cmd.ErrOrStderr(), string(t.Kind))
-	t.Loop.Progress = p.event
+	t.Progress = p.event
 	out, err := t.Do(cmd.Context())
 	p.End()
 	if err != nil {

@@ -179,7 +179,7 @@ func (q *quickstart) more(ctx context.Context, steps int) (train.Outcome, error)
 // train trains to the end and closes t. If ctx ends the training, it returns the error of ctx.
 func (q *quickstart) train(ctx context.Context, t *run.Training) (train.Outcome, error) {
 	if q.Progress != nil {
-		t.Loop.Progress = func(e train.Event) { q.Progress(t.Kind, e) }
+		t.Progress = func(e train.Event) { q.Progress(t.Kind, e) }
 	}
 	out, err := t.Do(ctx)
 	if q.PhaseEnd != nil {

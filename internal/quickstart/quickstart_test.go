@@ -79,8 +79,8 @@ func TestStopped(t *testing.T) {
 		t.Fatal(err, warnings)
 	}
 	defer tr.Close()
-	if tr.Loop.Trainer.Steps() != 2 || tr.MaxSteps != 5 {
-		t.Errorf("%d of %d steps are saved", tr.Loop.Trainer.Steps(), tr.MaxSteps)
+	if tr.Steps() != 2 || tr.MaxSteps != 5 {
+		t.Errorf("%d of %d steps are saved", tr.Steps(), tr.MaxSteps)
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("the training of a language model began")

@@ -1,4 +1,6 @@
-package train
+// Package loop trains in a run directory: steps, measurements, checkpoints and metrics, until the run is finished or is stopped.
+// A run that was stopped and resumed equals one that was not stopped, bit for bit.
+package loop
 
 import (
 	"context"
@@ -10,11 +12,12 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/metric"
+	"github.com/calm-go/calm/train"
 )
 
 // Loop trains in a run directory until max_steps or max_minutes are reached or the context ends.
 type Loop struct {
-	Trainer *Trainer           // makes the steps
+	Trainer *train.Trainer     // makes the steps
 	Batches *corpus.Batches    // the training text
 	Run     *checkpoint.Run    // where checkpoints and metrics are written; nil: nowhere
 	Data    corpus.Fingerprint // fingerprint of the text that Batches come from
@@ -22,23 +25,15 @@ type Loop struct {
 	// Evaluate measures the model on held-out text; nil: no measurements. Its random draws must not depend on training's.
 	Evaluate func(ctx context.Context) ([]metric.Metric, error)
 	// Progress is called with every event, on the goroutine that trains; nil: not called.
-	Progress func(Event)
+	Progress func(train.Event)
 
-	state    loopState
+	state    State
 	started  time.Time
 	spent    float64         // seconds of training before this process
 	measured []metric.Metric // the last measurement
 	meter    meter
 	noted    bool // what changed on resuming is in metrics.jsonl
 	unsaved  bool // a checkpoint could not be written: a second attempt would fail too
-}
-
-// Outcome says how a Loop ended.
-type Outcome struct {
-	Steps    int             // steps made since the run began
-	Seconds  float64         // seconds of training since the run began, without measurements
-	Finished bool            // all steps were made; false where the context or an error ended the loop
-	Measured []metric.Metric // the last measurement of this call; nil: there was none
 }
 
 // total returns the number of steps of the whole run, or 0 where it is not known yet.
@@ -57,12 +52,13 @@ func (l *Loop) seconds() float64 { return l.spent + time.Since(l.started).Second
 
 // Do trains to the end. It changes nothing in a finished run. The steps made are saved however training ends: by the end of
 // the context (the error is nil then, and Outcome.Finished is false), by an error of a step, a measurement or writing
-// metrics, or by a panic of Progress or Evaluate. After a *DivergedError the weights before the failed step are saved. They
+// metrics, or by a panic of Progress or Evaluate. After a *train.DivergedError the weights before the failed step are saved. They
 // are usually bad already, so Resume continues from the checkpoint before them.
-func (l *Loop) Do(ctx context.Context) (Outcome, error) {
+func (l *Loop) Do(ctx context.Context) (train.Outcome, error) {
 	l.started, l.measured, l.unsaved = time.Now(), nil, false
 	l.state.Data, l.state.MaxSteps = l.Data, l.Trainer.Config.MaxSteps
-	l.meter = meter{tokens: len(l.Trainer.batch) * l.Trainer.Config.GradientAccumulationSteps}
+	c := l.Trainer.Config
+	l.meter = meter{tokens: c.BatchSize * c.BlockSize * c.GradientAccumulationSteps}
 	if l.complete() {
 		l.state.Finished = true
 		return l.outcome(), nil
@@ -71,12 +67,12 @@ func (l *Loop) Do(ctx context.Context) (Outcome, error) {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil
 	}
-	_, l.state.Diverged = errors.AsType[*DivergedError](err)
+	_, l.state.Diverged = errors.AsType[*train.DivergedError](err)
 	if !l.unsaved {
 		err = errors.Join(err, l.save())
 	}
 	if err == nil {
-		l.tell(l.event(EventSaved, Report{Step: l.Trainer.Steps()}, 0))
+		l.tell(l.event(train.EventSaved, train.Report{Step: l.Trainer.Steps()}, 0))
 	}
 	return l.outcome(), err
 }
@@ -130,7 +126,7 @@ func (l *Loop) note() error {
 	var errs []error
 	for _, c := range l.state.Changes {
 		if c.Step == next {
-			e := l.event(EventChanged, Report{Step: next}, 0)
+			e := l.event(train.EventChanged, train.Report{Step: next}, 0)
 			e.Changed = &c
 			errs = append(errs, l.record(e))
 		}
@@ -176,7 +172,7 @@ func (l *Loop) step(ctx context.Context) error {
 	if report.Without {
 		l.state.Without++
 	}
-	return l.record(l.event(EventStep, report, l.meter.step(l.seconds())))
+	return l.record(l.event(train.EventStep, report, l.meter.step(l.seconds())))
 }
 
 // measure evaluates the model and records the result. The time it takes does not count as training.
@@ -193,7 +189,7 @@ func (l *Loop) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e := l.event(EventMeasured, Report{Step: l.Trainer.Steps()}, 0)
+	e := l.event(train.EventMeasured, train.Report{Step: l.Trainer.Steps()}, 0)
 	e.Measured = metrics
 	if err := l.record(e); err != nil {
 		return err
@@ -207,7 +203,7 @@ func (l *Loop) checkpoint() error {
 	if err := l.save(); err != nil {
 		return err
 	}
-	l.tell(l.event(EventSaved, Report{Step: l.Trainer.Steps()}, 0))
+	l.tell(l.event(train.EventSaved, train.Report{Step: l.Trainer.Steps()}, 0))
 	return nil
 }
 
@@ -217,14 +213,22 @@ func (l *Loop) save() error {
 		return nil
 	}
 	l.state.Position, l.state.Seconds, l.state.Config = l.Batches.Position(), l.seconds(), byKey(l.Trainer.Config)
-	model, optimizer := l.Trainer.Tensors()
-	err := l.Run.Save(l.Trainer.Steps(), checkpoint.State{Model: model, Optimizer: optimizer, Trainer: l.state})
+	files := checkpoint.State{Trainer: l.state}
+	for _, t := range l.Trainer.State() {
+		tensor := checkpoint.Tensor{Name: t.Name, Shape: t.Shape, Data: t.Data}
+		if t.TrainingOnly {
+			files.Optimizer = append(files.Optimizer, tensor)
+		} else {
+			files.Model = append(files.Model, tensor)
+		}
+	}
+	err := l.Run.Save(l.Trainer.Steps(), files)
 	l.unsaved = err != nil
 	return err
 }
 
-func (l *Loop) outcome() Outcome {
-	return Outcome{Steps: l.Trainer.Steps(), Seconds: l.seconds(), Finished: l.state.Finished, Measured: l.measured}
+func (l *Loop) outcome() train.Outcome {
+	return train.Outcome{Steps: l.Trainer.Steps(), Seconds: l.seconds(), Finished: l.state.Finished, Measured: l.measured}
 }
 
 func (l *Loop) due(every int) bool { return every > 0 && l.Trainer.Steps()%every == 0 }
@@ -268,7 +272,7 @@ func (l *Loop) decide() error {
 		return nil
 	}
 	further := float64(step-since.Step) * (budget - seconds) / (seconds - since.Seconds)
-	d := Decision{Step: step, Total: step + max(1, int(math.Round(further))), Seconds: seconds}
+	d := train.Decision{Step: step, Total: step + max(1, int(math.Round(further))), Seconds: seconds}
 	if err := l.recordDecision(d); err != nil {
 		return err
 	}
@@ -277,16 +281,23 @@ func (l *Loop) decide() error {
 }
 
 // recordDecision records a decision under the first step that it applies to.
-func (l *Loop) recordDecision(d Decision) error {
-	e := l.event(EventDecided, Report{Step: d.Step + 1}, 0)
+func (l *Loop) recordDecision(d train.Decision) error {
+	e := l.event(train.EventDecided, train.Report{Step: d.Step + 1}, 0)
 	e.Total, e.Decided = d.Total, &d
 	return l.record(e)
 }
 
-// decideAt returns the part of a time budget after which the number of steps must be known, for the learning rate or for
-// the end of auxiliary losses. It is a tenth or more, since the speed over less is a poor estimate.
+// decideAt returns the part of a time budget, in [0, 1), after which the number of steps must be known: where the learning rate
+// begins to depend on it, or where auxiliary losses end. For the latter it is at least a tenth, since the speed over less is a
+// poor estimate. Where nothing depends on the number of steps, it is shortly before the end.
 func (l *Loop) decideAt() float64 {
-	at := l.Trainer.Config.decideAt()
+	at, c := .95, l.Trainer.Config
+	switch c.LRSchedulerType {
+	case train.Cosine:
+		at = .1
+	case train.WarmupStableDecay:
+		at = min(at, 1-c.DecayFraction)
+	}
 	if a := l.Trainer.Objective.Auxiliary; a != nil {
 		at = min(at, max(.1, a.Until))
 	}

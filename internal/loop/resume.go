@@ -1,4 +1,4 @@
-package train
+package loop
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/train"
 )
 
 // ErrData is returned when a run is resumed on another text than it began with.
@@ -39,13 +40,13 @@ type More struct {
 	From *int
 	// Was is the configuration before the caller changed Trainer.Config; nil: nothing was changed. It is needed for older
 	// checkpoints, which do not hold the configuration that they were made with.
-	Was *Config
+	Was *train.Config
 }
 
 // Resume restores a checkpoint of the run, if there is one: the newest, or the one that More asks for. It sets max_steps and
 // max_minutes of Trainer.Config as asked. If the newest checkpoint was written after a step diverged, it restores the one
 // before. Later checkpoints and lines of metrics are removed. Other keys of Trainer.Config may differ from the checkpoint's:
-// Do writes each difference to metrics.jsonl as a Change. The warnings name damaged checkpoints that were skipped, and a
+// Do writes each difference to metrics.jsonl as a train.Change. The warnings name damaged checkpoints that were skipped, and a
 // step that diverged. The errors are ErrData, a *FewerStepsError, checkpoint.ErrNoCheckpoint for a checkpoint that was asked
 // for, and a *config.Error for steps or minutes out of range; nothing is removed then.
 func (l *Loop) Resume(more More) (warnings []string, err error) {
@@ -88,7 +89,7 @@ func (l *Loop) pick(more More) (saved *checkpoint.Saved, warnings []string, err 
 		return nil, nil, err
 	}
 	warnings = saved.Warnings
-	var state loopState
+	var state State
 	if err := saved.Trainer(&state); err != nil || !state.Diverged {
 		return saved, warnings, nil // restore returns this error
 	}
@@ -130,11 +131,30 @@ func (l *Loop) restore(saved *checkpoint.Saved) error {
 	if err := l.Batches.Seek(l.state.Position); err != nil {
 		return err
 	}
-	if err := l.Trainer.Restore(saved.Step, saved.Model, saved.Optimizer); err != nil {
+	if err := restoreTensors(l.Trainer.State(), saved); err != nil {
 		return err
 	}
+	l.Trainer.SetSteps(saved.Step)
 	l.spent, l.state.Diverged = l.state.Seconds, false
 	return nil
+}
+
+// restoreTensors reads the trainer's tensors from a checkpoint. A tensor that the trainer does not know is an error: the
+// checkpoint belongs to another model, and training would drop that tensor.
+func restoreTensors(state []train.Tensor, saved *checkpoint.Saved) error {
+	known := map[string]bool{}
+	for _, t := range state {
+		known[t.Name] = true
+		from := saved.Model
+		if t.TrainingOnly {
+			from = saved.Optimizer
+		}
+		if err := from.ReadFloat32(t.Name, t.Data); err != nil {
+			return err
+		}
+	}
+	isKnown := func(name string) bool { return known[name] }
+	return errors.Join(saved.Model.Only(isKnown), saved.Optimizer.Only(isKnown))
 }
 
 // Finished reports whether the run has nothing left to do, after Resume set how long it trains.
@@ -158,7 +178,7 @@ func (l *Loop) goOn(more More) error {
 	if c.MaxMinutes == 0 {
 		l.state.Decisions = nil // max_steps decides now
 	} else if minutes {
-		l.state.Decisions, l.state.Since = nil, Moment{Step: l.Trainer.Steps(), Seconds: l.spent}
+		l.state.Decisions, l.state.Since = nil, moment{Step: l.Trainer.Steps(), Seconds: l.spent}
 	}
 	return nil
 }
