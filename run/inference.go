@@ -22,36 +22,31 @@ const (
 	BFloat16 DType = "bfloat16" // half the memory, and half of it to read
 )
 
-// Inference is how Open loads a run. Its keys are not part of a run's configuration: Open takes them as assignments.
-type Inference struct {
-	DType DType `json:"dtype"` // number format of weight matrices in memory
-}
-
-// DefaultInference returns the settings of Open without assignments: weights in float32.
-func DefaultInference() Inference { return Inference{DType: Float32} }
-
-// Validate reports everything that is wrong, as a *config.Error.
-func (c Inference) Validate() error {
-	var p config.Problems
-	config.OneOf(&p, "dtype", string(c.DType), string(Float32), string(BFloat16))
-	return p.Err()
-}
-
-// ParseInference returns DefaultInference changed by key=value assignments. Unknown keys and wrong values are a *config.Error.
-func ParseInference(sets []string) (Inference, error) {
-	return config.Compose(DefaultInference(), "", sets)
-}
-
-// SplitSets separates the key=value assignments that ParseInference takes from all others.
-func SplitSets(sets []string) (inference, others []string) {
-	for _, s := range sets {
+// SplitDType separates the assignments to dtype from all others. It returns the format that they set, Float32 where there are
+// none. A wrong value is a *config.Error.
+func SplitDType(set []string) (d DType, others []string, err error) {
+	var own []string
+	for _, s := range set {
 		if key, _, _ := strings.Cut(s, "="); strings.TrimSpace(key) == "dtype" {
-			inference = append(inference, s)
+			own = append(own, s)
 		} else {
 			others = append(others, s)
 		}
 	}
-	return inference, others
+	c, err := config.Compose(inference{Float32}, "", own)
+	return c.DType, others, err
+}
+
+// inference holds the keys that Open takes as assignments. They are not part of a run's configuration.
+type inference struct {
+	DType DType `json:"dtype"`
+}
+
+// Validate reports everything that is wrong, as a *config.Error.
+func (c inference) Validate() error {
+	var p config.Problems
+	config.OneOf(&p, "dtype", string(c.DType), string(Float32), string(BFloat16))
+	return p.Err()
 }
 
 // load gives every parameter its values from a file. The file must have all parameters in their shapes, and no others. Where

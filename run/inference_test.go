@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,11 +102,14 @@ func writeBF16(t *testing.T, path string, m *run.Model, align int) {
 }
 
 func TestDType(t *testing.T) {
-	if c, err := run.ParseInference([]string{"dtype=bfloat16"}); err != nil || c.DType != run.BFloat16 {
-		t.Errorf("%v, %v", c, err)
+	if d, others, err := run.SplitDType([]string{"solver=euler", "dtype=bfloat16"}); err != nil || d != run.BFloat16 || !slices.Equal(others, []string{"solver=euler"}) {
+		t.Errorf("%v, %v, %v", d, others, err)
 	}
-	for _, set := range []string{"dtype=float16", "dtypes=bfloat16", "dtype"} {
-		_, err := run.ParseInference([]string{set})
+	if d, _, err := run.SplitDType(nil); err != nil || d != run.Float32 {
+		t.Errorf("without assignments: %v, %v", d, err)
+	}
+	for _, set := range []string{"dtype=float16", "dtype"} {
+		_, _, err := run.SplitDType([]string{set})
 		if _, ok := errors.AsType[*config.Error](err); !ok {
 			t.Errorf("%s: %v, want a *config.Error", set, err)
 		}

@@ -89,35 +89,36 @@ func (k Kind) Presets() []string {
 	return of.presets
 }
 
-// KindOf returns the kind of a preset. asked is the kind that the user named; if it is "", the preset's name must belong to
+// kindOf returns the kind of a preset. asked is the kind that the user named; if it is "", the preset's name must belong to
 // one kind only. Unknown names are a *UsageError.
-func KindOf(preset string, asked Kind) (Kind, error) {
+func kindOf(preset string, asked Kind) (kind, error) {
 	if asked != "" {
 		k, ok := kindNamed(asked)
 		switch {
 		case !ok:
-			return "", usage("--model %q: want ae, lm or ar", asked)
+			return kind{}, usage("--model %q: want ae, lm or ar", asked)
 		case !slices.Contains(k.presets, preset):
-			return "", usage("--preset %q: no such preset of kind %s: want one of %v", preset, asked, k.presets)
+			return kind{}, usage("--preset %q: no such preset of kind %s: want one of %v", preset, asked, k.presets)
 		}
-		return asked, nil
+		return k, nil
 	}
-	var found []Kind
+	var found []kind
+	var names []Kind
 	var have []string
 	for _, k := range kinds() {
 		if slices.Contains(k.presets, preset) {
-			found = append(found, k.name)
+			found, names = append(found, k), append(names, k.name)
 		}
 		have = append(have, fmt.Sprint(k.presets))
 	}
 	switch len(found) {
 	case 0:
 		last := len(have) - 1
-		return "", usage("--preset %q: no such preset: want one of %s or %s", preset, strings.Join(have[:last], ", "), have[last])
+		return kind{}, usage("--preset %q: no such preset: want one of %s or %s", preset, strings.Join(have[:last], ", "), have[last])
 	case 1:
 		return found[0], nil
 	}
-	return "", usage("--preset %q: the kinds %v have presets of that name: choose one with --model", preset, found)
+	return kind{}, usage("--preset %q: the kinds %v have presets of that name: choose one with --model", preset, names)
 }
 
 func (c AEConfig) plan() plan {

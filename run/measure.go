@@ -178,7 +178,7 @@ func (m *Model) text(ctx context.Context, src corpus.Source) (*corpus.Corpus, er
 	}
 	text, err := corpus.Open(src.Paths[0])
 	if err != nil {
-		return nil, BadText(ctx, "--data: ", err)
+		return nil, badText(ctx, src, err)
 	}
 	if v := m.Network.Vocabulary(); text.VocabSize() > v.Size || text.BOS() != v.BOS {
 		return nil, errors.Join(text.Close(), usage("--data: %s was prepared with %d tokens and BOS %d, but the model has %d tokens and BOS %d: use the model's tokenizer",
@@ -208,13 +208,4 @@ func (m *Model) Baselines(ctx context.Context, o eval.Options) (eval.BaselineRes
 		return eval.BaselineResult{}, err
 	}
 	return eval.Unigram(ctx, trained, held, m.VocabSize(), layout.PatchSize, o)
-}
-
-// BadText turns an error from reading text into a *UsageError: the text is the user's input. The message begins with where. A
-// nil error stays nil. If ctx has ended, the error stays as it is.
-func BadText(ctx context.Context, where string, err error) error {
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	return usage("%s%w", where, err)
 }

@@ -37,11 +37,10 @@ type Model struct {
 // training needs. Weights that the file has in the requested format are mapped into memory, which processes share; they must
 // not be written to.
 //
-// The assignments key=value set how weights are held (see [Inference]) and, for a language model, how its head samples
+// The assignments key=value set how weights are held (dtype, see [DType]) and, for a language model, how its head samples
 // (head.SamplingKeys). Other keys are a *UsageError. The caller must call Close.
 func Open(dir string, set ...string) (*Model, error) {
-	inference, sampling := SplitSets(set)
-	c, err := ParseInference(inference)
+	dtype, sampling, err := SplitDType(set)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +61,8 @@ func Open(dir string, set ...string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.DType = c.DType
-	views, err := m.load(weights, c.DType)
+	m.DType = dtype
+	views, err := m.load(weights, dtype)
 	if views {
 		m.weights = weights
 		return m, nil

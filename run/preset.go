@@ -12,20 +12,15 @@ import (
 )
 
 // Shape returns the model of a preset without a run: it has no tokenizer, and its parameters have no values. It has the
-// preset's own vocabulary. sets are key=value assignments to keys of the model and its training. kind may be "" if the preset
-// belongs to one kind only. If training is true, the parameters include those that only training needs.
+// preset's own vocabulary. sets are key=value assignments to keys of the model and its training; of several for the same key
+// the last one counts. kind may be "" if the preset belongs to one kind only. If training is true, the parameters include those
+// that only training needs. Unknown names are a *UsageError, wrong assignments a *config.Error.
 func Shape(preset string, kind Kind, training bool, sets []string) (*Model, error) {
-	kind, err := KindOf(preset, kind)
+	k, err := kindOf(preset, kind)
 	if err != nil {
 		return nil, err
 	}
-	return ShapeWith(preset, common(kind, preset), training, sets)
-}
-
-// ShapeWith is Shape with the kind and the training settings of c.
-func ShapeWith(preset string, c Common, training bool, sets []string) (*Model, error) {
-	k, _ := kindNamed(c.Kind)
-	p, err := k.shape(preset, c, sets)
+	p, err := k.shape(preset, common(k.name, preset), sets)
 	if err != nil {
 		return nil, err
 	}

@@ -11,10 +11,14 @@ func (c Common) Source() corpus.Source {
 	return corpus.Source{Paths: c.Data, Field: c.Field, Memory: c.FromMemory}
 }
 
-// badText turns an error from reading a source into a *UsageError that names the source.
+// badText turns an error from reading a source into a *UsageError that names the source: the text is the user's input. If ctx
+// has ended, the error stays as it is.
 func badText(ctx context.Context, src corpus.Source, err error) error {
-	if src.Documents != nil {
-		return BadText(ctx, "text from memory: ", err)
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case src.Documents != nil:
+		return usage("text from memory: %w", err)
 	}
-	return BadText(ctx, "--data: ", err)
+	return usage("--data: %w", err)
 }

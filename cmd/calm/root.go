@@ -178,8 +178,14 @@ func hint(cmd *cobra.Command, before, name string, candidates []string) string {
 	return fmt.Sprintf(": see %s --help", cmd.CommandPath())
 }
 
-// badText turns an error from reading text, which names its file, into a *run.UsageError.
-func badText(ctx context.Context, err error) error { return run.BadText(ctx, "", err) }
+// badText turns an error from reading text, which names its file, into a *run.UsageError: the text is the user's input. A nil
+// error stays nil. If ctx has ended, the error stays as it is.
+func badText(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return badUsage("%w", err)
+}
 
 // exactly checks that there are n positional arguments. usage describes them.
 func exactly(n int, usage string) cobra.PositionalArgs {

@@ -42,7 +42,7 @@ var defaultGenerate = []string{"lm-bytes", "lm-proto"}
 //
 // Below temperature 1 the work depends on how alike a model's draws are: see typical for random weights.
 func Generate(ctx context.Context, o GenerateOptions) error {
-	inference, err := o.validate()
+	dtype, err := o.validate()
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 	peak := readPeak(eng.ISA(), eng.Threads())
 	if o.Run != "" {
 		for _, v := range o.variants() {
-			if err := o.measureRun(ctx, eng, inference.DType, v, peak); err != nil {
+			if err := o.measureRun(ctx, eng, dtype, v, peak); err != nil {
 				return err
 			}
 		}
@@ -65,12 +65,12 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 			}
 			m.randomize()
 			if o.Load {
-				if err := o.measureLoad(ctx, eng, m, inference.DType, v, peak); err != nil {
+				if err := o.measureLoad(ctx, eng, m, dtype, v, peak); err != nil {
 					return err
 				}
 				continue
 			}
-			if inference.DType == run.BFloat16 {
+			if dtype == run.BFloat16 {
 				m.Params.RoundToBF16()
 			}
 			if err := o.measure(ctx, eng, name, v, m.Network.(*lm.Model), peak); err != nil {
@@ -141,11 +141,10 @@ func (o GenerateOptions) names() []string {
 }
 
 // validate takes what says how weights are held out of Set.
-func (o *GenerateOptions) validate() (run.Inference, error) {
-	sets, others := run.SplitSets(o.Set)
+func (o *GenerateOptions) validate() (run.DType, error) {
+	dtype, others, err := run.SplitDType(o.Set)
 	o.Set = others
-	inference, err := run.ParseInference(sets)
-	return inference, errors.Join(err, o.check())
+	return dtype, errors.Join(err, o.check())
 }
 
 func (o GenerateOptions) check() error {

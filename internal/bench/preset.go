@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/calm-go/calm/run"
-	"github.com/calm-go/calm/train"
 )
 
 // trainPreset is a training step to measure: a preset of package autoencoder or lm, and the size of its batch.
@@ -45,21 +44,14 @@ type model struct {
 // newModel returns the model of a preset changed by assignments. With training, a preset of trainPresets has its batch from
 // there.
 func newModel(preset string, kind run.Kind, training bool, sets []string) (*model, error) {
-	kind, err := run.KindOf(preset, kind)
-	if err != nil {
-		return nil, err
-	}
-	c := run.Common{Kind: kind, TrainConfig: train.Default()}
-	c.WarmupSteps, c.BatchSize, c.BlockSize = 0, 4, 512
+	own := []string{"warmup_steps=0", "batch_size=4", "block_size=512"}
 	for _, p := range trainPresets {
-		if training && p.name == preset && p.kind == kind {
-			c.BatchSize, c.BlockSize = p.batch, p.tokens
-			sets = append(vocabulary(p.vocab), sets...)
+		if training && p.name == preset && (p.kind == kind || kind == "") {
+			own = append(vocabulary(p.vocab), "warmup_steps=0", assign("batch_size", p.batch), assign("block_size", p.tokens))
 		}
 	}
-	m := &model{name: preset}
-	m.Model, err = run.ShapeWith(preset, c, training, sets)
-	return m, err
+	m, err := run.Shape(preset, kind, training, append(own, sets...))
+	return &model{m, preset}, err
 }
 
 // vocabulary returns assignments for a vocabulary whose last tokens are the special ones. Size 0 keeps the preset's vocabulary.
@@ -67,9 +59,10 @@ func vocabulary(size int) []string {
 	if size == 0 {
 		return nil
 	}
-	set := func(key string, value int) string { return fmt.Sprintf("%s=%d", key, value) }
-	return []string{set("vocab_size", size), set("bos_token_id", size-3), set("eos_token_id", size-2), set("pad_token_id", size-1)}
+	return []string{assign("vocab_size", size), assign("bos_token_id", size-3), assign("eos_token_id", size-2), assign("pad_token_id", size-1)}
 }
+
+func assign(key string, value int) string { return fmt.Sprintf("%s=%d", key, value) }
 
 // randomize initializes the parameters.
 func (m *model) randomize() {
