@@ -252,5 +252,5 @@ func TestNew(t *testing.T) {
 // sameScores reports whether two measurements of a language model have the same scores.
 func sameScores(a, b run.Result) bool {
 	x, y := a.Measured.(lm.Measurement), b.Measured.(lm.Measurement)
-	return x.BrierLM == y.BrierLM && x.Head[0] == y.Head[0]
+	return x.Brier == y.Brier && x.Head[0] == y.Head[0]
 }

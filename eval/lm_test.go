@@ -164,7 +164,7 @@ func TestLMConstant(t *testing.T) {
 	if diff := cmp.Diff(want, got.Brier, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got.Measurable || got.BrierLM != 0 {
+	if got.Measurable || !math.IsNaN(float64(got.BrierLM)) {
 		t.Errorf("BrierLM %v of a model that repeats itself", got.BrierLM)
 	}
 }

@@ -55,9 +55,10 @@ var (
 	UnusedWindows = Unused{OptionWindows, "windows differ for a language model whose patches have fewer than 4 tokens"}
 )
 
-// Scores lists the Brier scores of r as metrics, in percent: BrierLM, then Brier-1 to Brier-4.
+// Scores lists the Brier scores of r as metrics, in percent: BrierLM, which is NaN where it is not measurable, then Brier-1
+// to Brier-4.
 func Scores(r brier.Result) []metric.Metric {
-	list := []metric.Metric{{Name: metric.BrierLM, Value: r.BrierLM}}
+	list := []metric.Metric{{Name: metric.BrierLM, Value: float64(r.BrierLM)}}
 	for i, b := range r.Brier {
 		list = append(list, metric.Metric{Name: metric.Brier(i + 1), Value: b})
 	}

@@ -377,7 +377,7 @@ func TestFurtherDraws(t *testing.T) {
 			if threads == 1 && again == 0 {
 				firstLM, firstAR = l, r
 			}
-			if diff := cmp.Diff(firstLM, l) + cmp.Diff(firstAR, r); diff != "" {
+			if diff := cmp.Diff(firstLM, l, exact) + cmp.Diff(firstAR, r, exact); diff != "" {
 				t.Errorf("%d threads, run %d (-first +this):\n%s", threads, again+1, diff)
 			}
 		}

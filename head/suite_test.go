@@ -58,7 +58,7 @@ func TestHeadOfAnotherModule(t *testing.T) {
 	}
 	best := measured[2]
 	for _, r := range measured[:2] {
-		if iv := r.BrierLMInterval; best.BrierLM < iv.Lo || best.BrierLM > iv.Hi {
+		if iv, lm := r.BrierLMInterval, float64(best.BrierLM); lm < iv.Lo || lm > iv.Hi {
 			t.Errorf("BrierLM %v with %d samples, %v in [%v, %v] with %d", best.BrierLM, best.Samples, r.BrierLM, iv.Lo, iv.Hi, r.Samples)
 		}
 		for n, iv := range r.BrierInterval {

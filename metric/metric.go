@@ -10,7 +10,7 @@ import (
 // Metric is one measured number.
 type Metric struct {
 	Name  string  // a constant below, a result of a function below, or the name of a head's loss
-	Value float64 // its unit and range are given with the name
+	Value float64 // unit and range are given with the name; NaN: not measurable, written as null in metrics.jsonl
 }
 
 // Names of metrics. The names of the heads' losses are in package head.
@@ -20,7 +20,7 @@ const (
 	Perplexity   = "perplexity"       // exp(cross entropy), 1 or more
 	KL           = "kl"               // nats per patch, summed over latent dimensions; clamped in training only
 	Collapsed    = "collapsed"        // number of latent dimensions that carry no information
-	BrierLM      = "brier_lm"         // percent, in [0, 100]; 0 where it cannot be measured (docs/spec.md, section 4)
+	BrierLM      = "brier_lm"         // percent, in [0, 100]; NaN where it is not measurable (docs/spec.md, section 4)
 	Anchor       = "anchor_loss"      // mean squared distance of samples from the posterior's mean (docs/spec.md, section 7)
 	TokenLoss    = "token_loss"       // cross entropy of the auxiliary token heads, nats per token (docs/spec.md, section 7)
 	Diverged     = "sampler_diverged" // part of a head's draws that diverged, in [0, 1]

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/calm-go/calm/train"
 )
 
 // object parses one JSON object.
@@ -48,6 +50,9 @@ func TestEvalJSON(t *testing.T) {
 		got := object(t, must(t, args...).out)
 		wantKeys(t, "eval", got, "run", "text", "dtype", c.kind)
 		metrics, _ := got[c.kind].(map[string]any)
+		if c.kind != "ae" {
+			checkMeasurable(t, "eval of "+c.kind, metrics)
+		}
 		wantKeys(t, "eval of "+c.kind, metrics, c.keys...)
 		checkDocumented(t, "calm eval --json", got)
 		if len(got) != 4 || got["dtype"] != "float32" {
@@ -137,6 +142,42 @@ func checkArithmetic(t *testing.T, kind string, info map[string]any) {
 	same("a token", sum(flops["token_by_part"]), number(flops, "token"))
 	if number(flops, "context") == 0 {
 		t.Errorf("%s: no context in %v", kind, flops)
+	}
+}
+
+// checkMeasurable checks that BrierLM is null in scores exactly if they are not measurable, and reports whether it has a value.
+func checkMeasurable(t *testing.T, what string, scores any) bool {
+	t.Helper()
+	m, _ := scores.(map[string]any)
+	value, present := m["brier_lm"]
+	measurable, ok := m["measurable"].(bool)
+	if !ok || !present || measurable != (value != nil) {
+		t.Errorf("%s: measurable is %v, brier_lm %v", what, m["measurable"], value)
+	}
+	return measurable
+}
+
+// TestBrierLMIsNull: where BrierLM has no value, metrics.jsonl and eval --json have null. (TestNotMeasurable checks what people see.)
+func TestBrierLMIsNull(t *testing.T) {
+	r, dir := tinyRuns(t), filepath.Join(t.TempDir(), "lm")
+	// The first step has the rate 0, so all samples of this model are equal: Brier-1 is below 0.
+	must(t, trainTiny("lm", dir, r.text, "--ae", r.ae, "--steps", "1")...)
+	measured := 0
+	for line, err := range train.ReadMetrics(dir) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, ok := line.Values["brier_lm"]; line.Kind == train.EventMeasured {
+			if measured++; !ok || !math.IsNaN(v) {
+				t.Errorf("metrics.jsonl has brier_lm %v, %t; want NaN", v, ok)
+			}
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl")); err != nil || measured == 0 || !strings.Contains(string(text), `"brier_lm":null`) {
+		t.Errorf("%d measurements, %v, in\n%s", measured, err, text)
+	}
+	if checkMeasurable(t, "eval --json", object(t, must(t, "eval", dir, "--json").out)["lm"]) {
+		t.Error("eval --json has a BrierLM")
 	}
 }
 
@@ -232,6 +273,11 @@ func TestQuickstart(t *testing.T) {
 	ae["seconds"] = kept["seconds"]
 	if len(ae) < 8 || !cmp.Equal(kept, ae) {
 		t.Errorf("the quickstart measured the autoencoder as\n%v, eval as\n%v", kept, ae)
+	}
+	for _, name := range []string{"lm", "unigram", "uniform"} {
+		if measurable := checkMeasurable(t, "quickstart: "+name, m[name]); name != "lm" && !measurable {
+			t.Errorf("the quickstart has no BrierLM of %s", name)
+		}
 	}
 	lm, _ := object(t, must(t, "eval", out, "--blocks", "2", "--json").out)["lm"].(map[string]any)
 	kept, _ = m["lm"].(map[string]any)

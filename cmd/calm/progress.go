@@ -110,7 +110,7 @@ const (
 
 // value formats a metric's value.
 func value(f metric.Metric) string {
-	if f.Name == metric.BrierLM && f.Value == 0 {
+	if f.Name == metric.BrierLM && math.IsNaN(f.Value) {
 		return notMeasurable
 	}
 	return number(f.Value)

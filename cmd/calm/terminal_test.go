@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,7 +199,7 @@ func TestProgressOnTerminal(t *testing.T) {
 			}
 		}
 	}
-	p.event(train.Event{Kind: train.EventMeasured, Report: train.Report{Step: 10}, Measured: []metric.Metric{{Name: metric.BrierLM}, {Name: "brier_1", Value: 3}}})
+	p.event(train.Event{Kind: train.EventMeasured, Report: train.Report{Step: 10}, Measured: []metric.Metric{{Name: metric.BrierLM, Value: math.NaN()}, {Name: "brier_1", Value: 3}}})
 	read("\n")
 	p.shown = time.Time{}
 	p.event(event(10))

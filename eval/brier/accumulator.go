@@ -1,6 +1,8 @@
 package brier
 
 import (
+	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"slices"
 )
@@ -18,17 +20,41 @@ const (
 	Resamples = 2000
 )
 
-// Interval is a 95 % confidence interval, in percent.
+// Percent is a score in percent. NaN means that the score is not measurable. As
+// JSON it is a number, or null for NaN.
+type Percent float64
+
+// MarshalJSON writes the number, or null for NaN.
+func (p Percent) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(p)) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(p))
+}
+
+// UnmarshalJSON reads a number. null becomes NaN.
+func (p *Percent) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*p = Percent(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(text, (*float64)(p))
+}
+
+// Interval is a 95 % confidence interval of a score in percent: Lo <= Hi. The
+// ends of an interval of Brier-n are in [-100, 200], those of BrierLM in
+// [0, 200]. (Estimates can exceed 100, where exact scores and expectations
+// cannot: see [Score].)
 type Interval struct {
-	Lo float64 `json:"lo"` // the lower end
-	Hi float64 `json:"hi"` // the upper end
+	Lo float64 `json:"lo"` // the lower end, in percent
+	Hi float64 `json:"hi"` // the upper end, in percent
 }
 
 // Result holds measured scores, in percent: a perfect model has 100.
 type Result struct {
 	Brier           [N]float64  `json:"brier"`             // Brier-1..4, means over all positions; expected in [-100, 100]
 	BrierInterval   [N]Interval `json:"brier_interval"`    // intervals of Brier
-	BrierLM         float64     `json:"brier_lm"`          // expected in [0, 100]; 0 if not measurable
+	BrierLM         Percent     `json:"brier_lm"`          // expected in [0, 100]; NaN if not Measurable, null as JSON
 	BrierLMInterval Interval    `json:"brier_lm_interval"` // interval of BrierLM
 	Measurable      bool        `json:"measurable"`        // every Brier-n is positive
 	Positions       int         `json:"positions"`         // number of positions scored
@@ -36,15 +62,20 @@ type Result struct {
 }
 
 // Result returns an exact score as a Result: in percent, with intervals of zero
-// width, and Positions and Blocks 0.
+// width, and Positions and Blocks 0. Where BrierLM is not measurable, its
+// interval is [0, 0].
 func (s Score) Result() Result {
 	var r Result
 	for j, b := range s {
 		r.Brier[j] = 100 * b
 		r.BrierInterval[j] = Interval{r.Brier[j], r.Brier[j]}
 	}
-	r.BrierLM, r.Measurable = s.LM()
-	r.BrierLMInterval = Interval{r.BrierLM, r.BrierLM}
+	percent, measurable := s.LM()
+	r.BrierLM, r.Measurable = Percent(percent), measurable
+	if !measurable {
+		r.BrierLM = Percent(math.NaN())
+	}
+	r.BrierLMInterval = Interval{percent, percent}
 	return r
 }
 

@@ -2,6 +2,8 @@ package brier
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -23,7 +25,7 @@ func TestAccumulatorMean(t *testing.T) {
 			t.Errorf("Brier-%d %v, want 30", n+1, b)
 		}
 	}
-	if math.Abs(r.BrierLM-30) > 1e-12 || !r.Measurable || r.Positions != 5 || r.Blocks != 2 {
+	if math.Abs(float64(r.BrierLM)-30) > 1e-12 || !r.Measurable || r.Positions != 5 || r.Blocks != 2 {
 		t.Errorf("%+v: want BrierLM 30, measurable, 5 positions in 2 blocks", r)
 	}
 }
@@ -34,8 +36,8 @@ func TestAccumulatorNotMeasurable(t *testing.T) {
 		a.Add(i, Score{.5, .3, .1, float64(i%2)*2 - 1.02})
 	}
 	r := a.Result(1)
-	if r.BrierLM != 0 || r.Measurable {
-		t.Errorf("Brier-4 is %v, BrierLM %v, measurable %v: want 0, false", r.Brier[3], r.BrierLM, r.Measurable)
+	if !math.IsNaN(float64(r.BrierLM)) || r.Measurable {
+		t.Errorf("Brier-4 is %v, BrierLM %v, measurable %v: want NaN, false", r.Brier[3], r.BrierLM, r.Measurable)
 	}
 	if in := r.BrierLMInterval; in.Lo != 0 || in.Hi <= 0 {
 		t.Errorf("interval %v: want it to start at 0 and to allow for a positive score", in)
@@ -56,6 +58,28 @@ func TestAccumulatorWithoutEvidence(t *testing.T) {
 			t.Error(err)
 		}
 		a.Add(0, Score{.5, .5, .5, .5})
+	}
+}
+
+// A BrierLM that is not measurable is NaN, and null as JSON. Both directions keep it apart from a measured 0.
+func TestPercentJSON(t *testing.T) {
+	for _, c := range []struct {
+		value Percent
+		text  string
+	}{{12.5, "12.5"}, {0, "0"}, {Percent(math.NaN()), "null"}} {
+		text, err := json.Marshal(Result{BrierLM: c.value})
+		var m map[string]json.RawMessage
+		if err = errors.Join(err, json.Unmarshal(text, &m)); err != nil || string(m["brier_lm"]) != c.text {
+			t.Errorf("%v is written as %s, %v; want %s", c.value, m["brier_lm"], err, c.text)
+		}
+		back := Result{BrierLM: 7}
+		if err := json.Unmarshal(text, &back); err != nil || fmt.Sprint(back.BrierLM) != fmt.Sprint(c.value) {
+			t.Errorf("%s is read as %v, %v", text, back.BrierLM, err)
+		}
+	}
+	var p Percent
+	if err := json.Unmarshal([]byte(`"high"`), &p); err == nil {
+		t.Error("a string is read as a score")
 	}
 }
 
@@ -117,7 +141,7 @@ func TestIntervalsCover(t *testing.T) {
 			if in := r.BrierInterval[0]; in.Lo <= truth.Brier[0] && truth.Brier[0] <= in.Hi {
 				brier++
 			}
-			if in := r.BrierLMInterval; in.Lo <= truth.BrierLM && truth.BrierLM <= in.Hi {
+			if in := r.BrierLMInterval; in.Lo <= float64(truth.BrierLM) && float64(truth.BrierLM) <= in.Hi {
 				lm++
 			}
 		}

@@ -42,7 +42,7 @@ func TestUniform(t *testing.T) {
 	for _, vocab := range []int{1, 2, 257, 128257} {
 		r := Uniform(vocab).Result()
 		want := 100 * math.Pow(float64(vocab), -2.5)
-		if math.Abs(r.BrierLM-want) > 1e-12*want || !r.Measurable {
+		if math.Abs(float64(r.BrierLM)-want) > 1e-12*want || !r.Measurable {
 			t.Errorf("uniform over %d: BrierLM %v, want %v", vocab, r.BrierLM, want)
 		}
 		if v := 100 / float64(vocab); math.Abs(r.Brier[0]-v) > 1e-12*v {

@@ -40,7 +40,7 @@ type trained struct {
 // point is one measurement during training.
 type point struct {
 	Step        int      // steps made so far
-	BrierLM     float64  // in percent
+	BrierLM     float64  // in percent; 0 where it was not measurable
 	TokenBrier1 *float64 // Brier-1 of the distributions of the auxiliary token heads, in percent; nil without such heads
 }
 
@@ -105,6 +105,14 @@ func readJSON(path string, into any) error {
 	return nil
 }
 
+// score returns a BrierLM in percent. One that is not measurable counts as 0, as in a measurement's intervals.
+func score[F ~float64](lm F) float64 {
+	if lm != lm {
+		return 0
+	}
+	return float64(lm)
+}
+
 func readCurve(dir string) (curve []point, err error) {
 	for line, err := range train.ReadMetrics(dir) {
 		if err != nil {
@@ -113,7 +121,7 @@ func readCurve(dir string) (curve []point, err error) {
 		if line.Kind != train.EventMeasured {
 			continue
 		}
-		p := point{Step: line.Step, BrierLM: line.Values["brier_lm"]}
+		p := point{Step: line.Step, BrierLM: score(line.Values["brier_lm"])}
 		if b, ok := line.Values[metric.TokenBrier(0)]; ok {
 			p.TokenBrier1 = &b
 		}

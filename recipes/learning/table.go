@@ -37,7 +37,7 @@ func table(groups []group) string {
 	var b strings.Builder
 	b.WriteString("| K | head | token loss | until | else | steps | Brier-1 | BrierLM [95 %] | seeds | backbone's Brier-1 |\n|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, g := range groups {
-		brier1, lm := g.mean(func(r trained) float64 { return r.result.Brier[0] }), g.mean(func(r trained) float64 { return r.result.BrierLM })
+		brier1, lm := g.mean(func(r trained) float64 { return r.result.Brier[0] }), g.mean(func(r trained) float64 { return score(r.result.BrierLM) })
 		lo, hi := g.interval(lm)
 		fmt.Fprintf(&b, "| %d | %s | %g | %g | %s | %.0f | %.1f | %.2f [%.2f, %.2f] | %s | %s |\n", g.PatchSize, g.ModelType, g.TokenLossWeight,
 			g.TokenLossUntil, g.others(), g.mean(func(r trained) float64 { return float64(r.MaxSteps) }), brier1, lm, lo, hi, g.seeds(), g.backbone())
@@ -58,9 +58,9 @@ func (g group) mean(of func(trained) float64) float64 {
 func (g group) interval(mean float64) (lo, hi float64) {
 	var below, above float64
 	for _, r := range g.runs {
-		i := r.result.BrierLMInterval
-		below += (r.result.BrierLM - i.Lo) * (r.result.BrierLM - i.Lo)
-		above += (i.Hi - r.result.BrierLM) * (i.Hi - r.result.BrierLM)
+		i, lm := r.result.BrierLMInterval, score(r.result.BrierLM)
+		below += (lm - i.Lo) * (lm - i.Lo)
+		above += (i.Hi - lm) * (i.Hi - lm)
 	}
 	n := float64(len(g.runs))
 	return mean - math.Sqrt(below)/n, mean + math.Sqrt(above)/n
@@ -70,7 +70,7 @@ func (g group) interval(mean float64) (lo, hi float64) {
 func (g group) seeds() string {
 	var list []string
 	for _, r := range g.runs {
-		list = append(list, fmt.Sprintf("%.2f", r.result.BrierLM))
+		list = append(list, fmt.Sprintf("%.2f", score(r.result.BrierLM)))
 	}
 	return strings.Join(list, " ")
 }
