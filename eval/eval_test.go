@@ -2,229 +2,32 @@ package eval_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/ar"
-	"github.com/calm-go/calm/autoencoder"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/eval/brier"
 	"github.com/calm-go/calm/internal/testkit"
-	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/nn"
-	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/tokenizer"
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/calm-go/calm/metric"
 )
 
-// measureLM, measureAR and measureAE make an evaluator and run it once.
-
-func measureLM(ctx context.Context, e *cpu.Engine, m *lm.Model, b *corpus.Blocks, o eval.Options) (lm.Measurement, error) {
-	v, err := lm.NewEvaluator(e, m, b, o)
-	if err != nil {
-		return lm.Measurement{}, err
-	}
-	return v.Run(ctx)
-}
-
-func measureAR(ctx context.Context, e *cpu.Engine, m *ar.Model, b *corpus.Blocks, o eval.Options) (ar.Measurement, error) {
-	v, err := ar.NewEvaluator(e, m, b, o)
-	if err != nil {
-		return ar.Measurement{}, err
-	}
-	return v.Run(ctx)
-}
-
-func measureAE(ctx context.Context, e *cpu.Engine, m *autoencoder.Model, b *corpus.Blocks, o eval.Options) (autoencoder.Measurement, error) {
-	v, err := autoencoder.NewEvaluator(e, m, b, o)
-	if err != nil {
-		return autoencoder.Measurement{}, err
-	}
-	return v.Run(ctx)
-}
-
-// text returns seven documents of letters that are not entirely random.
-func text(t *testing.T) *corpus.Corpus {
-	t.Helper()
-	rng := rand.New(rand.NewPCG(1, 2))
-	docs := func(yield func(corpus.Document, error) bool) {
-		for i := range 7 {
-			b := make([]byte, 90+10*i)
-			for j := range b {
-				b[j] = 'a' + byte(min(rng.IntN(9), rng.IntN(9)))
-			}
-			if !yield(corpus.Document{Text: b, Source: fmt.Sprint(i)}, nil) {
-				return
-			}
-		}
-	}
-	c, err := corpus.Tokenize(t.Context(), iter.Seq2[corpus.Document, error](docs), tokenizer.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func blocks(t *testing.T, kind corpus.Kind, patch, size int) *corpus.Blocks {
-	t.Helper()
-	b, err := text(t).All().Blocks(corpus.Layout{Kind: kind, PatchSize: patch, BlockSize: size})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-// read returns all whole blocks.
-func read(t *testing.T, b *corpus.Blocks) []int32 {
-	t.Helper()
-	ids := make([]int32, int(b.Len())*b.Layout().BlockSize)
-	if _, err := b.Fill(0, ids); err != nil {
-		t.Fatal(err)
-	}
-	return ids
-}
-
-func engine(t *testing.T, threads int) *cpu.Engine {
-	e := cpu.New(cpu.Options{Threads: threads})
-	t.Cleanup(e.Close)
-	return e
-}
-
-// tinyLM returns a model whose samples differ. (The last layer of a newly made head is zero, so its samples are equal.)
-func tinyLM(patch int) *lm.Model {
-	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
-	c.PatchSize, ae.PatchSize = patch, patch
-	c.InitializerRange, ae.InitializerRange = .3, .3
-	m := lm.New(c, ae, nn.NewParams())
-	m.Initialize(3)
-	testkit.Perturb(m.Params, 5, .3)
-	return m
-}
-
-func tinyAE(patch int) *autoencoder.Model {
-	c := testkit.TinyAutoencoder()
-	c.PatchSize, c.InitializerRange = patch, .3
-	m := autoencoder.New(c, nn.NewParams(), "")
-	m.Params.Initialize(3)
-	testkit.Perturb(m.Params, 5, .3)
-	return m
-}
-
-func tinyAR() *ar.Model {
-	c := testkit.TinyAR()
-	c.InitializerRange = .3
-	m := ar.New(c, nn.NewParams())
-	m.Params.Initialize(3)
-	head := m.Params.Get("lm_head.weight").Data // the most likely token is a letter, so that some are right
-	clear(head[:'a'*c.HiddenSize])
-	clear(head['h'*c.HiddenSize:])
-	return m
-}
-
-// untimed compares results without their times, and up to rounding.
-var untimed = cmp.Options{
-	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Seconds" }, cmp.Ignore()),
-	cmpopts.EquateApprox(1e-5, 1e-6),
-	exact,
-}
-
-// exact makes scores that are not measurable equal.
-var exact = cmp.Options{cmp.Transformer("percent", func(p brier.Percent) float64 { return float64(p) }), cmpopts.EquateNaNs()}
-
-// TestARBatches compares the baseline's metrics with those of one program over all blocks: every position counts once and
-// with the same weight, for every size of batches.
-func TestARBatches(t *testing.T) {
-	const size = 24
-	e, m, b := engine(t, 2), tinyAR(), blocks(t, corpus.Language, 1, size)
-	n := int(b.Len())
-	tr := m.Training(n, size)
-	p := e.Compile(tr.Graph, cpu.Inference)
-	if err := tr.Fill(p, read(t, b)); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Forward(); err != nil {
-		t.Fatal(err)
-	}
-	tokens := n * (size - 1)
-	want := ar.Measurement{
-		CrossEntropy: float64(p.Scalar(tr.Tokens.Loss)), Perplexity: math.Exp(float64(p.Scalar(tr.Tokens.Loss))),
-		Accuracy: float64(p.Scalar(tr.Tokens.Hits)) / float64(tokens), BlockSize: size, Tokens: tokens,
-	}
-	if want.Accuracy == 0 || n%4 == 0 || n%8 == 0 {
-		t.Fatalf("%d blocks, accuracy %v: not suited to this test", n, want.Accuracy)
-	}
-	for _, rows := range []int{0, 1, 4, 8, n, n + 1} {
-		got, err := measureAR(t.Context(), e, m, b, eval.Options{Rows: rows})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.Blocks != n || got.Positions != n*(size-4) || len(got.Rollouts) != 3 || got.Rollouts[0] == 0 {
-			t.Errorf("%d rows at a time: %d positions in %d blocks, rollouts %v", rows, got.Positions, got.Blocks, got.Rollouts)
-		}
-		got.Result, got.Rollouts = brier.Result{}, nil // their draws depend on the batches: TestARScores checks them
-		if diff := cmp.Diff(want, got, untimed); diff != "" {
-			t.Errorf("%d rows at a time (-want +got):\n%s", rows, diff)
-		}
-	}
-}
-
-// TestRunAgain: an evaluator gives the same metrics on the same weights and on any number of threads, and others on changed
-// weights.
-func TestRunAgain(t *testing.T) {
-	m, b := tinyLM(4), blocks(t, corpus.Language, 4, 24)
-	o := eval.Options{Rows: 5, MaxBlocks: 13, Samples: 3, Seed: 2}
-	v, err := lm.NewEvaluator(engine(t, 1), m, b, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	run := func(v *lm.Evaluator) lm.Measurement {
-		r, err := v.Run(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Seconds = 0
-		return r
-	}
-	first := run(v)
-	if diff := cmp.Diff(first, run(v), exact); diff != "" {
-		t.Errorf("the second run (-first +second):\n%s", diff)
-	}
-	other, err := lm.NewEvaluator(engine(t, 3), m, b, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(first, run(other), exact); diff != "" {
-		t.Errorf("three threads (-one +three):\n%s", diff)
-	}
-	m.Params.Get("transformer.norm.weight").Data[0] += 1
-	if changed := run(v); changed.Head[0] == first.Head[0] {
-		t.Error("other weights, the same energy loss")
-	}
-	o.Seed++
-	if v, err = lm.NewEvaluator(engine(t, 1), m, b, o); err != nil || run(v).Head[0] == run(other).Head[0] {
-		t.Errorf("another seed, the same energy loss (%v)", err)
-	}
-}
-
-// TestUnigram: the baselines are scored at the positions of the language model's evaluation.
+// TestUnigram compares the baselines with scores computed here, at the first token of every patch but the first of a block.
 func TestUnigram(t *testing.T) {
-	train, held := blocks(t, corpus.Language, 4, 8), blocks(t, corpus.Language, 4, 24)
+	train, held := testkit.Letters(t, corpus.Language, 4, 8), testkit.Letters(t, corpus.Language, 4, 24)
 	o := eval.Options{MaxBlocks: 5}
 	r, err := eval.Unigram(t.Context(), train, held, 259, 4, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	counts := map[int32]float64{}
-	all := read(t, train)
+	all := testkit.IDs(t, train)
 	for _, id := range all {
 		counts[id] += 1 / float64(len(all))
 	}
@@ -232,7 +35,7 @@ func TestUnigram(t *testing.T) {
 	for _, p := range counts {
 		collision += p * p
 	}
-	ids, want := read(t, held), 0.0
+	ids, want := testkit.IDs(t, held), 0.0
 	n := int(held.Len())
 	for i := range 5 {
 		block := ids[i*n/5*24:][:24]
@@ -246,71 +49,144 @@ func TestUnigram(t *testing.T) {
 	if want := 100 * math.Pow(259, -2.5); math.Abs(float64(r.Uniform.BrierLM)-want) > 1e-12 || r.Uniform.Positions != 25 {
 		t.Errorf("BrierLM of the uniform model %v, want %v", r.Uniform.BrierLM, want)
 	}
-	l, err := measureLM(t.Context(), engine(t, 1), tinyLM(4), held, o)
-	if err != nil || l.Positions != r.Unigram.Positions || l.Blocks != r.Unigram.Blocks {
-		t.Errorf("the language model has %d positions, %v", l.Positions, err)
-	}
 	if _, err := eval.Unigram(t.Context(), train, held, 100, 4, o); err == nil || !strings.Contains(err.Error(), "another tokenizer") {
 		t.Errorf("a vocabulary of 100: %v", err)
 	}
 }
 
-func TestBadInput(t *testing.T) {
-	e, language, ae := engine(t, 1), blocks(t, corpus.Language, 4, 24), blocks(t, corpus.Autoencoder, 4, 24)
-	short := blocks(t, corpus.Language, 4, 4)
-	for _, c := range []struct {
-		name, want string
-		run        func() error
-	}{
-		{"layout of another kind", "laid out for the autoencoder", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), ae, eval.Options{}); return err }},
-		{"blocks of one patch", "want 8 or more", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), short, eval.Options{}); return err }},
-		{"no multiple", "want a multiple of the patch size, 5", func() error { _, err := lm.NewEvaluator(e, tinyLM(5), language, eval.Options{}); return err }},
-		{"one sample", "1 samples", func() error { _, err := lm.NewEvaluator(e, tinyLM(4), language, eval.Options{Samples: 1}); return err }},
-		{"other patches", "patches of 4", func() error { _, err := autoencoder.NewEvaluator(e, tinyAE(6), ae, eval.Options{}); return err }},
-		{"sigma", "deviation -1", func() error {
-			_, err := autoencoder.NewEvaluator(e, tinyAE(4), ae, eval.Options{Sigmas: []float64{-1}})
-			return err
-		}},
-		{"rows", "-1 blocks at a time", func() error { _, err := ar.NewEvaluator(e, tinyAR(), language, eval.Options{Rows: -1}); return err }},
-		{"blocks", "at most -1 blocks", func() error {
-			_, err := ar.NewEvaluator(e, tinyAR(), language, eval.Options{MaxBlocks: -1})
-			return err
-		}},
-		{"weights", "diverged", func() error {
-			m := tinyLM(4)
-			m.Params.Get("transformer.norm.weight").Data[0] = float32(math.NaN())
-			_, err := measureLM(t.Context(), e, m, language, eval.Options{})
-			return err
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if err := c.run(); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%v, want %q", err, c.want)
-			}
-		})
+// TestCheck: negative numbers are errors, and so is a number that is not finite.
+func TestCheck(t *testing.T) {
+	for want, o := range map[string]eval.Options{"": {MaxBlocks: 3, Rows: 2}, "-1 blocks at a time": {Rows: -1}, "at most -2 blocks": {MaxBlocks: -2}} {
+		if err := o.Check(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", o, err, want)
+		}
+	}
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if err := eval.Finite("loss", v); err == nil || !strings.Contains(err.Error(), "the loss is "+fmt.Sprint(v)) {
+			t.Errorf("%v: %v", v, err)
+		}
+	}
+	if err := eval.Finite("loss", 3); err != nil {
+		t.Error(err)
 	}
 }
 
-// TestProgressAndCancel: Progress reaches the total, a cancelled evaluation stops, and results can be written as JSON.
-func TestProgressAndCancel(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	b := blocks(t, corpus.Language, 1, 24)
-	var told []int
-	o := eval.Options{Rows: 4, MaxBlocks: 10, Progress: func(done, total int) {
-		told = append(told, done)
-		if total != 10 {
-			t.Errorf("a total of %d, want 10", total)
+// TestCheckLayout: a layout of another kind or patch size, and blocks that are no whole patches or too short, are errors.
+func TestCheckLayout(t *testing.T) {
+	language, ae := testkit.Letters(t, corpus.Language, 4, 24), testkit.Letters(t, corpus.Autoencoder, 4, 24)
+	for _, c := range []struct {
+		blocks       *corpus.Blocks
+		kind         corpus.Kind
+		patch, least int
+		want         string
+	}{
+		{language, corpus.Language, 4, 6, ""}, {language, corpus.Language, 8, 2, ""}, {ae, corpus.Autoencoder, 4, 1, ""},
+		{ae, corpus.Language, 4, 1, "laid out for the autoencoder"}, {language, corpus.Autoencoder, 4, 1, "laid out for the language"},
+		{language, corpus.Language, 5, 1, "want a multiple of the patch size, 5"}, {language, corpus.Language, 4, 7, "want 28 or more"},
+		{ae, corpus.Autoencoder, 6, 1, "patches of 4"},
+	} {
+		err := eval.CheckLayout(c.blocks, c.kind, c.patch, c.least)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("patches of %d, %d at least: %v, want %q", c.patch, c.least, err, c.want)
 		}
-	}}
-	r, err := measureAR(ctx, engine(t, 1), tinyAR(), b, o)
-	if err != nil || !slices.Equal(told, []int{4, 8, 10}) {
-		t.Errorf("told %v, %v", told, err)
+		if short := c.least == 7; errors.Is(err, eval.ErrShortBlock) != short {
+			t.Errorf("%v is ErrShortBlock: %t", err, !short)
+		}
 	}
-	if _, err := json.Marshal(r); err != nil {
-		t.Error(err)
+}
+
+// TestSelect: the chosen blocks are spread evenly over the text, in batches of about equal size.
+func TestSelect(t *testing.T) {
+	b := testkit.Letters(t, corpus.Language, 1, 24)
+	ids, n := testkit.IDs(t, b), int(b.Len())
+	for _, c := range []struct {
+		o             eval.Options
+		atOnce        int
+		total, rows   int
+		batches, last int // the last batch's rows
+	}{
+		{eval.Options{}, 24 * 1000, n, n, 1, n},
+		{eval.Options{MaxBlocks: 10, Rows: 4}, 1, 10, 4, 3, 2},
+		{eval.Options{MaxBlocks: 10}, 24 * 4, 10, 4, 3, 2},
+		{eval.Options{MaxBlocks: 9}, 24 * 5, 9, 5, 2, 4},
+		{eval.Options{MaxBlocks: 3}, 1, 3, 1, 3, 1},
+		{eval.Options{MaxBlocks: n + 1, Rows: n + 1}, 1, n, n, 1, n},
+	} {
+		s := eval.Select(b, c.o, c.atOnce)
+		if s.Total != c.total || s.Rows != c.rows || s.BlockSize() != 24 {
+			t.Errorf("%+v: %d blocks of %d, %d at a time; want %d, %d at a time", c.o, s.Total, s.BlockSize(), s.Rows, c.total, c.rows)
+			continue
+		}
+		batches, rows, blocks := 0, 0, 0
+		var done []int
+		err := s.Each(t.Context(), func(n, total int) {
+			if done = append(done, n); total != c.total {
+				t.Errorf("%+v: a total of %d, want %d", c.o, total, c.total)
+			}
+		}, func(batch, r int, got []int32) error {
+			if batch != batches || len(got) != r*24 {
+				t.Errorf("%+v: batch %d of %d rows has number %d and %d ids", c.o, batches, r, batch, len(got))
+			}
+			for i := range r {
+				at := (blocks + i) * n / c.total * 24
+				if !slices.Equal(got[i*24:][:24], ids[at:at+24]) {
+					t.Errorf("%+v: block %d is another than block %d of the text", c.o, blocks+i, at/24)
+				}
+			}
+			batches, rows, blocks = batches+1, r, blocks+r
+			return nil
+		})
+		if err != nil || batches != c.batches || rows != c.last || blocks != c.total || len(done) != batches || done[batches-1] != c.total {
+			t.Errorf("%+v: %d batches, the last of %d rows, %d blocks, done %v, %v", c.o, batches, rows, blocks, done, err)
+		}
 	}
-	o.Progress = func(int, int) { cancel() }
-	if _, err := measureAR(ctx, engine(t, 1), tinyAR(), b, o); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, want context.Canceled", err)
+}
+
+// TestEachStops: a cancelled context ends the batches, and so does an error, which names the batch.
+func TestEachStops(t *testing.T) {
+	s := eval.Select(testkit.Letters(t, corpus.Language, 1, 24), eval.Options{Rows: 4, MaxBlocks: 10}, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	batches := 0
+	err := s.Each(ctx, nil, func(int, int, []int32) error {
+		batches++
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || batches != 1 {
+		t.Errorf("%d batches, %v; want one, context.Canceled", batches, err)
+	}
+	failed := errors.New("failed")
+	err = s.Each(t.Context(), nil, func(batch, _ int, _ []int32) error {
+		if batch == 1 {
+			return failed
+		}
+		return nil
+	})
+	if !errors.Is(err, failed) || !strings.Contains(err.Error(), "batch 2 of 3") {
+		t.Errorf("%v, want one that names batch 2 of 3", err)
+	}
+}
+
+// TestScores: BrierLM comes first, and is NaN where it is not measurable. People get a sentence instead.
+func TestScores(t *testing.T) {
+	for _, c := range []struct {
+		score brier.Score
+		lm    float64
+		line  string
+	}{
+		{brier.Score{.5, .5, .5, .5}, 50, "BrierLM        50.000  [50.000, 50.000]"},
+		{brier.Score{.5, .5, .5, 0}, math.NaN(), "BrierLM        not measurable: a Brier score is not above 0"},
+	} {
+		r := c.score.Result()
+		got, want := eval.Scores(r), []metric.Metric{{Name: "brier_lm", Value: c.lm}, {Name: "brier_1", Value: 50}, {Name: "brier_2", Value: 50},
+			{Name: "brier_3", Value: 50}, {Name: "brier_4", Value: 100 * c.score[3]}}
+		if diff := cmp.Diff(want, got, testkit.Untimed); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		var b strings.Builder
+		eval.PrintScores(&b, r, []int{7, 3})
+		if !strings.Contains(b.String(), c.line) || !strings.Contains(b.String(), "rollouts       7 3 of 0 positions") {
+			t.Errorf("prints %q, want %q", b.String(), c.line)
+		}
 	}
 }

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/calm-go/calm/ar"
+	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/eval"
-	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 )
@@ -36,11 +35,19 @@ func TestExtent(t *testing.T) {
 func TestRolloutStops(t *testing.T) {
 	e := cpu.New(cpu.Options{Threads: 1})
 	defer e.Close()
-	m := ar.New(testkit.TinyAR(), nn.NewParams())
-	m.Params.Initialize(1)
-	ev := m.Evaluation(1, 6, 2)
-	p := e.Compile(ev.Graph, cpu.Inference)
-	r := eval.NewRollout(eval.ExtentOf(1, 6, false), m.NewBranches(e, ev, p), 1)
+	ps, g := nn.NewParams(), nn.NewGraph()
+	m := backbone.New(backbone.Default(1, 8, 8, 2), ps, "")
+	table := ps.Matrix("table", nn.Gaussian(1), 9, 8)
+	ps.Initialize(1)
+	embed := func(g *nn.Graph, ids *nn.Tensor) *nn.Tensor {
+		return g.Reshape(g.Embedding(g.Param(table), ids, -1), ids.Dim(0), ids.Dim(1), 8)
+	}
+	hidden, caches := m.ForwardCaches(g, embed(g, g.Ints("ids", 1, 5)))
+	g.Output(hidden)
+	backbone.Outputs(g, caches)
+	p := e.Compile(g, cpu.Inference)
+	branches := m.NewBranches(e, embed, 1, 1, 5, backbone.MemoryOf(p, caches))
+	r := eval.NewRollout(eval.ExtentOf(1, 6, false), branches, 1)
 	begin := func() {
 		r.Begin()
 		for w := range 2 {
@@ -53,7 +60,7 @@ func TestRolloutStops(t *testing.T) {
 	err := r.Run(ctx, func(round int, windows []int, hidden []float32) ([]int32, error) {
 		rounds++
 		cancel()
-		return make([]int32, 2*len(hidden)/m.Config.HiddenSize), nil
+		return make([]int32, 2*len(hidden)/8), nil
 	})
 	if !errors.Is(err, context.Canceled) || rounds != 1 {
 		t.Errorf("%d rounds, %v; want context.Canceled after one", rounds, err)

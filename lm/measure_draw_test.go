@@ -1,15 +1,15 @@
-package eval_test
+package lm_test
 
 import (
 	"math"
-	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/lm"
-	"github.com/calm-go/calm/tokenizer"
-	"github.com/google/go-cmp/cmp"
 )
 
 // certain makes all draws of a model equal: its noise has no effect and its posteriors have zero width.
@@ -27,9 +27,9 @@ func certain(m *lm.Model) *lm.Model {
 // TestLMRows: without randomness in the model, no metric depends on the size of the batches. Every position counts once,
 // and the unused rows of an incomplete last batch do not count.
 func TestLMRows(t *testing.T) {
-	e, m, b := engine(t, 2), certain(tinyLM(4)), blocks(t, corpus.Language, 4, 24)
+	e, m, b := engine(t, 2), certain(varied(4)), testkit.Letters(t, corpus.Language, 4, 24)
 	n := int(b.Len())
-	want, err := measureLM(t.Context(), e, m, b, eval.Options{Rows: n})
+	want, err := measure(t.Context(), e, m, b, eval.Options{Rows: n})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,70 +37,47 @@ func TestLMRows(t *testing.T) {
 		t.Fatalf("%d blocks: too few for this test", n)
 	}
 	for _, rows := range []int{1, 4, 8, n - 1} {
-		got, err := measureLM(t.Context(), e, m, b, eval.Options{Rows: rows})
+		got, err := measure(t.Context(), e, m, b, eval.Options{Rows: rows})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got, untimed); diff != "" {
+		if diff := cmp.Diff(want, got, testkit.Untimed); diff != "" {
 			t.Errorf("%d rows at a time (-all at a time +got):\n%s", rows, diff)
 		}
 	}
 }
 
 // same returns blocks that are all equal except the first.
-func same(t *testing.T, kind corpus.Kind) *corpus.Blocks {
+func same(t *testing.T) *corpus.Blocks {
 	t.Helper()
-	docs := func(yield func(corpus.Document, error) bool) {
-		yield(corpus.Document{Text: []byte(strings.Repeat("abcd", 300)), Source: "same"}, nil)
-	}
-	c, err := corpus.Tokenize(t.Context(), docs, tokenizer.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := c.All().Blocks(corpus.Layout{Kind: kind, PatchSize: 4, BlockSize: 24})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return testkit.Repeated(t, "abcd", 300, corpus.Language, 4, 24)
 }
 
 // TestDrawsOfBatches: every batch has different draws. The test measures one, two and three blocks, one in a batch. All
 // blocks but the first are equal. If their draws were equal too, the sums of their losses would grow evenly:
 // s3 - s2 = s2 - s1.
 func TestDrawsOfBatches(t *testing.T) {
-	e := engine(t, 1)
-	language, ae := same(t, corpus.Language), same(t, corpus.Autoencoder)
-	for name, loss := range map[string]func(n int) (float64, error){
-		"language model": func(n int) (float64, error) {
-			r, err := measureLM(t.Context(), e, tinyLM(4), language, eval.Options{Rows: 1, MaxBlocks: n})
-			return r.Head.Value("energy_loss"), err
-		},
-		"autoencoder": func(n int) (float64, error) {
-			r, err := measureAE(t.Context(), e, tinyAE(4), ae, eval.Options{Rows: 1, MaxBlocks: n})
-			return r.CrossEntropy, err
-		},
-	} {
-		var sums [4]float64
-		for n := 1; n <= 3; n++ {
-			mean, err := loss(n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sums[n] = float64(n) * mean
+	e, b := engine(t, 1), same(t)
+	var sums [4]float64
+	for n := 1; n <= 3; n++ {
+		r, err := measure(t.Context(), e, varied(4), b, eval.Options{Rows: 1, MaxBlocks: n})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if a, b := sums[2]-sums[1], sums[3]-sums[2]; math.Abs(a-b) < 1e-4*math.Abs(a) {
-			t.Errorf("%s: the second block has the loss %v, the third %v: the same draws", name, a, b)
-		}
+		sums[n] = float64(n) * r.Head.Value("energy_loss")
+	}
+	if a, b := sums[2]-sums[1], sums[3]-sums[2]; math.Abs(a-b) < 1e-4*math.Abs(a) {
+		t.Errorf("the second block has the loss %v, the third %v: the same draws", a, b)
 	}
 }
 
 // TestDrawsOfPasses: samples that do not fit into one run are drawn in several, each with different draws.
 func TestDrawsOfPasses(t *testing.T) {
-	e, m, b := engine(t, 1), tinyLM(4), same(t, corpus.Language)
+	e, m, b := engine(t, 1), varied(4), same(t)
 	const fit = 1 << 15 / 24
 	var losses []float64
 	for _, samples := range []int{fit, 2 * fit} {
-		r, err := measureLM(t.Context(), e, m, b, eval.Options{MaxBlocks: 1, Samples: samples})
+		r, err := measure(t.Context(), e, m, b, eval.Options{MaxBlocks: 1, Samples: samples})
 		if err != nil || r.Samples != samples {
 			t.Fatalf("%+v, %v", r, err)
 		}

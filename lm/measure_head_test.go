@@ -1,8 +1,10 @@
-package eval_test
+package lm_test
 
 import (
 	"math"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
@@ -12,15 +14,14 @@ import (
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/google/go-cmp/cmp"
 )
 
-// TestFlow compares the evaluator's loss and scores with those computed here from the graph's hidden states.
-func TestFlow(t *testing.T) {
+// TestMeasuredFlow compares the evaluator's loss and scores with those computed here from the graph's hidden states.
+func TestMeasuredFlow(t *testing.T) {
 	const size, samples = 24, 3
-	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), blocks(t, corpus.Language, 4, size)
+	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), testkit.Letters(t, corpus.Language, 4, size)
 	n, per := int(b.Len()), size/4-1
-	ids := read(t, b)
+	ids := testkit.IDs(t, b)
 	ev := m.Evaluation(n, size, m.Config.NumSamples)
 	p := e.Compile(ev.Graph, cpu.Inference)
 	if err := ev.Fill(p, ids, nil); err != nil {
@@ -51,26 +52,26 @@ func TestFlow(t *testing.T) {
 	}
 	want := lm.Measurement{Result: acc.Result(9), Head: lm.HeadMetrics{{Name: "flow_loss", Value: float64(p.Scalar(ev.Head.Loss))}},
 		Samples: samples, BlockSize: size, Tokens: n * per * 4, Drawn: n * per * samples}
-	got, err := measureLM(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
+	got, err := measure(t.Context(), e, m, b, eval.Options{Seed: 9, Samples: samples, Rows: n})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got, untimed); diff != "" || want.Brier[0] == 0 {
+	if diff := cmp.Diff(want, got, testkit.Untimed); diff != "" || want.Brier[0] == 0 {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
 // TestSamplesOfEveryHead: the number of samples changes the width of the intervals, but not the expectation.
 func TestSamplesOfEveryHead(t *testing.T) {
-	e, b := engine(t, 2), blocks(t, corpus.Language, 4, 24)
+	e, b := engine(t, 2), testkit.Letters(t, corpus.Language, 4, 24)
 	for _, kind := range head.Names() {
 		m := testkit.WithHead(kind)
-		best, err := measureLM(t.Context(), e, m, b, eval.Options{Samples: 600})
+		best, err := measure(t.Context(), e, m, b, eval.Options{Samples: 600})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, samples := range []int{2, 3, 8} {
-			r, err := measureLM(t.Context(), e, m, b, eval.Options{Samples: samples})
+			r, err := measure(t.Context(), e, m, b, eval.Options{Samples: samples})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,10 +84,10 @@ func TestSamplesOfEveryHead(t *testing.T) {
 
 // TestFlowInPieces: with so many samples that only few positions are drawn at a time, each position gets its own draws.
 func TestFlowInPieces(t *testing.T) {
-	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), blocks(t, corpus.Language, 4, 24)
+	e, m, b := engine(t, 2), testkit.WithHead(head.FlowType), testkit.Letters(t, corpus.Language, 4, 24)
 	var brier1 []float64
 	for _, samples := range []int{1500, 2500} { // 3 or 2 of the 10 positions at a time
-		r, err := measureLM(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
+		r, err := measure(t.Context(), e, m, b, eval.Options{Samples: samples, MaxBlocks: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,10 +99,10 @@ func TestFlowInPieces(t *testing.T) {
 	}
 }
 
-// TestDiverged: a draw that diverges counts as an outcome that never occurs in the text.
-func TestDiverged(t *testing.T) {
-	e, m, b := engine(t, 2), testkit.WithHead(head.DiffusionType), blocks(t, corpus.Language, 4, 24)
-	r, err := measureLM(t.Context(), e, m, b, eval.Options{})
+// TestMeasuredDiverged: a draw that diverges counts as an outcome that never occurs in the text.
+func TestMeasuredDiverged(t *testing.T) {
+	e, m, b := engine(t, 2), testkit.WithHead(head.DiffusionType), testkit.Letters(t, corpus.Language, 4, 24)
+	r, err := measure(t.Context(), e, m, b, eval.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +128,7 @@ func TestSomeDiverge(t *testing.T) {
 		clear(m.Params.Get("ae_model.encoder.embed_tokens.weight").Data) // all tokens are equally likely
 		clear(m.Params.Get("generative_head.net.final_layer.linear.weight").Data)
 		m.Params.Get("generative_head.net.final_layer.linear.bias").Data[0] = 100
-		r, err := measureLM(t.Context(), e, m, repeated(t, k, 6*k, 16000), eval.Options{})
+		r, err := measure(t.Context(), e, m, testkit.Repeated(t, "abcb", 4000, corpus.Language, k, 6*k), eval.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

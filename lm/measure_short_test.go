@@ -1,4 +1,4 @@
-package eval_test
+package lm_test
 
 import (
 	"fmt"
@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/calm-go/calm/ar"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
@@ -16,33 +18,13 @@ import (
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/tokenizer"
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 )
-
-// repeated returns blocks of a text that repeats itself, so that most are equal.
-func repeated(t *testing.T, patch, size, letters int) *corpus.Blocks {
-	t.Helper()
-	docs := func(yield func(corpus.Document, error) bool) {
-		yield(corpus.Document{Text: []byte(strings.Repeat("abcb", letters/4)), Source: "repeated"}, nil)
-	}
-	c, err := corpus.Tokenize(t.Context(), docs, tokenizer.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := c.All().Blocks(corpus.Layout{Kind: corpus.Language, PatchSize: patch, BlockSize: size})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // distinct maps each different block to the number of times it occurs.
 func distinct(t *testing.T, b *corpus.Blocks) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
-	ids, size := read(t, b), b.Layout().BlockSize
+	ids, size := testkit.IDs(t, b), b.Layout().BlockSize
 	for ; len(ids) > 0; ids = ids[size:] {
 		counts[key(ids[:size])]++
 	}
@@ -147,7 +129,7 @@ func TestShortPatchesAreUnbiased(t *testing.T) {
 	for patch, size := range map[int]int{1: 6, 2: 8, 3: 9} {
 		t.Run(fmt.Sprintf("K=%d", patch), func(t *testing.T) {
 			m := writesLetters(patch)
-			b := repeated(t, patch, size, 1200)
+			b := testkit.Repeated(t, "abcb", 300, corpus.Language, patch, size)
 			windows := size/patch - (brier.N+patch-1)/patch
 			x := enumerate(t, e, m, size/patch+3)
 			var want brier.Score
@@ -164,7 +146,7 @@ func TestShortPatchesAreUnbiased(t *testing.T) {
 			runs := 12
 			var sum, squares brier.Score
 			for seed := range runs {
-				r, err := measureLM(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 40, Samples: 7})
+				r, err := measure(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 40, Samples: 7})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -216,8 +198,8 @@ func TestShortPatchesConstant(t *testing.T) {
 			t.Fatal(err)
 		}
 		constant = slices.Repeat(slices.Clone(constant), 4)
-		b := blocks(t, corpus.Language, patch, size)
-		ids := read(t, b)
+		b := testkit.Letters(t, corpus.Language, patch, size)
+		ids := testkit.IDs(t, b)
 		for _, reference := range []bool{false, true} {
 			windows := size/patch - (brier.N+patch-1)/patch
 			if reference && patch < 4 {
@@ -238,7 +220,7 @@ func TestShortPatchesConstant(t *testing.T) {
 				want[j] -= 100
 			}
 			o := eval.Options{ReferenceWindows: reference, Rows: 9}
-			got, err := measureLM(t.Context(), e, m, b, o)
+			got, err := measure(t.Context(), e, m, b, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -260,135 +242,33 @@ func TestShortPatchesConstant(t *testing.T) {
 	}
 }
 
-// markov returns a baseline without attention: its predictions depend on the last token only.
-func markov() *ar.Model {
-	m := tinyAR()
-	for i := range m.Config.NumHiddenLayers {
-		clear(m.Params.Get(fmt.Sprintf("model.layers.%d.self_attn.o_proj.weight", i)).Data)
-	}
-	head := m.Params.Get("lm_head.weight").Data
-	for i := range head {
-		head[i] *= 4 // so that draws are equal often enough
-	}
-	return m
-}
-
-// TestARScores compares the scores of a Markov chain with exact ones: likelihoods are products of transition probabilities,
-// and collisions sums over them. Brier-1 needs no samples, so it must be equal.
-func TestARScores(t *testing.T) {
-	e, m, b := engine(t, 2), markov(), blocks(t, corpus.Language, 1, 12)
-	v := m.Config.VocabSize
-	s, next := m.NewSession(e, 1, 1), make([][]float64, v)
-	for i := range next {
-		s.Truncate(0)
-		if err := s.Append([]int32{int32(i)}); err != nil {
-			t.Fatal(err)
-		}
-		logits, err := s.Logits()
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum := 0.0
-		for _, l := range logits[:v] {
-			next[i] = append(next[i], math.Exp(float64(l)))
-			sum += math.Exp(float64(l))
-		}
-		for j := range next[i] {
-			next[i][j] /= sum
-		}
-	}
-	collision := make([][brier.N + 1]float64, v)
-	for i := range collision {
-		collision[i][0] = 1
-	}
-	for n := 1; n <= brier.N; n++ {
-		for i := range collision {
-			for j, p := range next[i] {
-				collision[i][n] += p * p * collision[j][n-1]
-			}
-		}
-	}
-	var want brier.Score
-	ids := read(t, b)
-	for at := 0; at < len(ids); at += 12 {
-		for i := at; i < at+8; i++ {
-			p := 1.0
-			for j := range want {
-				p *= next[ids[i+j]][ids[i+j+1]]
-				want[j] += 100 * (2*p - collision[ids[i]][j+1]) / float64(int(b.Len())*8)
-			}
-		}
-	}
-	const runs = 40
-	var sum, squares brier.Score
-	for seed := range runs {
-		r, err := measureAR(t.Context(), e, m, b, eval.Options{Seed: uint64(seed + 1), Rows: 7})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if math.Abs(r.Brier[0]-want[0]) > 1e-3 {
-			t.Fatalf("Brier-1 %v, want %v exactly", r.Brier[0], want[0])
-		}
-		if r.Rollouts[2] == 0 || r.Rollouts[0] >= r.Positions {
-			t.Fatalf("rollouts %v: not suited to this test", r.Rollouts)
-		}
-		for j, v := range r.Brier {
-			sum[j] += v
-			squares[j] += v * v
-		}
-	}
-	for j := 1; j < brier.N; j++ {
-		mean := sum[j] / runs
-		sigma := math.Sqrt((squares[j]/runs - mean*mean) / (runs - 1))
-		if sigma == 0 || sigma > .5 || math.Abs(mean-want[j]) > 4*sigma {
-			t.Errorf("Brier-%d %.4f +- %.4f, want %.4f", j+1, mean, sigma, want[j])
-		}
-	}
-}
-
-// TestFurtherDraws: the same weights, seed and batches give the same metrics on any number of threads and when measured
-// again; another seed gives others.
-func TestFurtherDraws(t *testing.T) {
-	m, b, baseline := writesLetters(2), repeated(t, 2, 10, 400), markov()
-	text := blocks(t, corpus.Language, 1, 12)
+// TestMeasuredThreads: with further patches, the same weights, seed and batches give the same metrics on any number of threads and
+// when measured again; another seed gives others.
+func TestMeasuredThreads(t *testing.T) {
+	m, b := writesLetters(2), testkit.Repeated(t, "abcb", 100, corpus.Language, 2, 10)
 	o := eval.Options{Rows: 7, Seed: 3}
-	var firstLM lm.Measurement
-	var firstAR ar.Measurement
+	var first lm.Measurement
 	for threads := 1; threads <= 3; threads++ {
-		e := engine(t, threads)
-		v, err := lm.NewEvaluator(e, m, b, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := ar.NewEvaluator(e, baseline, text, o)
+		v, err := lm.NewEvaluator(engine(t, threads), m, b, o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for again := range 2 {
-			l, err := v.Run(t.Context())
+			r, err := v.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := a.Run(t.Context())
-			if err != nil {
-				t.Fatal(err)
+			if r.Seconds = 0; threads == 1 && again == 0 {
+				first = r
 			}
-			l.Seconds, r.Seconds = 0, 0
-			if threads == 1 && again == 0 {
-				firstLM, firstAR = l, r
-			}
-			if diff := cmp.Diff(firstLM, l, exact) + cmp.Diff(firstAR, r, exact); diff != "" {
+			if diff := cmp.Diff(first, r, testkit.Exact); diff != "" {
 				t.Errorf("%d threads, run %d (-first +this):\n%s", threads, again+1, diff)
 			}
 		}
 	}
 	o.Seed++
-	l, err := measureLM(t.Context(), engine(t, 1), m, b, o)
-	if err != nil || l.Brier == firstLM.Brier {
+	r, err := measure(t.Context(), engine(t, 1), m, b, o)
+	if err != nil || r.Brier == first.Brier {
 		t.Errorf("another seed, the same scores (%v)", err)
-	}
-	r, err := measureAR(t.Context(), engine(t, 1), baseline, text, o)
-	if err != nil || r.Brier == firstAR.Brier {
-		t.Errorf("another seed, the same scores of the baseline (%v)", err)
 	}
 }
