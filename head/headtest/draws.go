@@ -123,9 +123,17 @@ func draws(s *subject) error {
 	if diff := same(again, latents); diff != "" {
 		wrong.add("the same draws again differ: %s", diff)
 	}
+	s.dependence(many, ps, hidden, noise, latents, &wrong)
+	return wrong.err()
+}
+
+// dependence: draws change with their row's hidden state and with the parameters. latents are what many draws from hidden
+// and noise.
+func (s *subject) dependence(many head.Sampler, ps *nn.Params, hidden, noise, latents []float32, wrong *collected) {
 	others := normal(9, rows*hiddenSize)
 	copy(others, hidden[:hiddenSize])
 	if changed, err := many.Sample(others, noise); err == nil {
+		n := len(latents) / (rows * latentSize)
 		for i := range n * rows {
 			equal := slices.Equal(changed[i*latentSize:][:latentSize], latents[i*latentSize:][:latentSize])
 			if equal != (i%rows == 0) {
@@ -141,7 +149,6 @@ func draws(s *subject) error {
 	if other, err := many.Sample(hidden, noise); err == nil && slices.Equal(other, latents) {
 		wrong.add("a sampler does not read parameters that have changed since it was made")
 	}
-	return wrong.err()
 }
 
 // diverging: draws that are NaN are reported and set to zero; the others are kept.

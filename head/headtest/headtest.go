@@ -9,7 +9,7 @@
 //
 // It builds the head with its default options at tiny sizes and checks what the interfaces of package head promise:
 // gradients against finite differences, that positions without weight do not count, samples, metrics, noise, draws,
-// cost, configuration, and that training resumed from saved weights and moments gives the same bits as training without
+// the tokens of every sample, cost, configuration, and that training resumed from saved weights and moments gives the same bits as training without
 // a stop.
 package headtest
 
@@ -58,6 +58,7 @@ var checks = []check{
 	{"resume", resume},
 	{"noise", noise},
 	{"draws", draws},
+	{"sample slots", sampleSlots},
 	{"diverging", diverging},
 	{"allocations", allocations},
 	{"cost", cost},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/testkit"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/random"
@@ -151,6 +152,31 @@ func TestSuiteFails(t *testing.T) {
 				latents, err := inner.Sample(hidden, noise)
 				if n := len(latents); n > latentSize {
 					clear(latents[n-latentSize:])
+				}
+				return latents, err
+			}}},
+		"samples that stay empty": {base: "flow", check: "sample slots", want: "sample slot 5 has the same tokens at every position", how: broken{
+			sample: func(inner head.Sampler, hidden, noise []float32) ([]float32, error) {
+				latents, err := inner.Sample(hidden, noise)
+				c := testkit.TinyLM()
+				if full := 5 * len(hidden) / c.HiddenSize * c.LatentSize; len(latents) > full {
+					clear(latents[full:])
+				}
+				return latents, err
+			}}},
+		"samples of the loss that stay empty": {base: "energy", check: "sample slots", want: "sample slot 1 has the same tokens at every position", how: broken{
+			loss: func(inner head.Head, g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *head.Loss {
+				l := inner.Loss(g, hidden, mean, logStd, weight, samples)
+				l.Samples = g.Floats("never filled", l.Samples.Shape()...)
+				return l
+			}}},
+		"one sample for all": {base: "flow", check: "sample slots", want: "sample slot 7 has the tokens of slot 0", how: broken{
+			sample: func(inner head.Sampler, hidden, noise []float32) ([]float32, error) {
+				latents, err := inner.Sample(hidden, noise)
+				c := testkit.TinyLM()
+				size := len(hidden) / c.HiddenSize * c.LatentSize
+				for i := size; i < len(latents); i += size {
+					copy(latents[i:], latents[:size])
 				}
 				return latents, err
 			}}},
