@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/bench"
 	"github.com/calm-go/calm/run"
 )
@@ -185,10 +186,10 @@ draws have the same token with probability 3/8.`,
 	}
 	fl := cmd.Flags()
 	fl.StringSliceVar(&o.Presets, "preset", nil, "presets `NAMES` of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16; for a run only dtype, sampling_steps and solver; may be repeated")
+	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16; for a run only dtype, "+strings.Join(head.SamplingKeys(), ", ")+"; may be repeated")
 	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
-	fl.StringSliceVar(&o.Heads, "head", nil, "`HEADS` to measure, with commas: energy, diffusion, flow (default: the preset's)")
-	fl.IntSliceVar(&o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with the diffusion and flow heads (default: 100 and 10)")
+	fl.StringSliceVar(&o.Heads, "head", nil, "`HEADS` to measure, with commas: "+strings.Join(head.Names(), ", ")+" (default: the preset's)")
+	fl.IntSliceVar(&o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with heads that draw in steps: "+strings.Join(kindsWith(head.SamplingSteps), ", ")+" (default: the preset's)")
 	fl.IntVar(&o.Prompt, "prompt", 256, "`N` tokens of the prompt")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "`T` from 0 to 1; 0 takes the most frequent token at each place")
 	fl.StringVar((*string)(&o.Sampler), "sampler", "", "`NAME` of the way to choose below temperature 1: prefix, batch or exact (default prefix)")

@@ -20,6 +20,7 @@ import (
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/internal/terminal"
 	"github.com/calm-go/calm/nn/cpu"
@@ -218,7 +219,22 @@ func readInput(cmd *cobra.Command) ([]byte, error) {
 
 // samplingFlag adds --set for the keys that can be set for a trained model.
 func samplingFlag(cmd *cobra.Command, set *[]string) {
-	cmd.Flags().StringArrayVar(set, "set", nil, "`KEY=VALUE`: dtype=bfloat16, or how a diffusion or flow head samples: sampling_steps=N, solver=midpoint or euler; may be repeated")
+	var keys []string
+	for _, key := range head.SamplingKeys() {
+		keys = append(keys, key+" ("+strings.Join(kindsWith(key), ", ")+")")
+	}
+	cmd.Flags().StringArrayVar(set, "set", nil, "`KEY=VALUE`: dtype=bfloat16, or how the head samples: "+strings.Join(keys, ", ")+"; may be repeated")
+}
+
+// kindsWith lists the kinds of heads that have a sampling key.
+func kindsWith(key string) []string {
+	var names []string
+	for _, k := range head.Kinds() {
+		if slices.Contains(k.SamplingKeys, key) {
+			names = append(names, k.Name)
+		}
+	}
+	return names
 }
 
 // engineFlags are the flags of every command that computes.

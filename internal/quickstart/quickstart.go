@@ -66,15 +66,29 @@ const (
 	aeShare, aeMax, measureShare = .15, .5, .06
 )
 
-// Heads lists the heads that the quickstart can train. The first learns fastest.
-func Heads() []string { return []string{head.FlowType, head.EnergyType} }
+// presets are the language models that the quickstart can train, by head. The first learns fastest.
+var presets = []struct{ head, name string }{
+	{head.FlowType, run.DefaultPreset + "-flow"},
+	{head.EnergyType, run.DefaultPreset},
+}
 
-// preset returns the preset of the language model with a head.
-func preset(kind string) string {
-	if kind == head.EnergyType {
-		return run.DefaultPreset
+// Heads lists the heads that the quickstart can train. The first learns fastest.
+func Heads() []string {
+	var names []string
+	for _, p := range presets {
+		names = append(names, p.head)
 	}
-	return run.DefaultPreset + "-" + head.FlowType
+	return names
+}
+
+// preset returns the preset of the language model with a head: one of Heads.
+func preset(kind string) string {
+	for _, p := range presets {
+		if p.head == kind {
+			return p.name
+		}
+	}
+	return presets[0].name
 }
 
 // AEDir returns the run directory of the autoencoder, given that of the language model.
@@ -206,9 +220,12 @@ func (q *quickstart) trainLM(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m := t.Network.(*lm.Model); m.Config.ModelType == head.FlowType {
-		q.say("   Its flow head turns noise into that vector in %s. The paper's energy head takes one step, and learns more slowly (--head energy).", plural.Count(m.Head.Steps(), "step"))
+	m := t.Network.(*lm.Model)
+	text := fmt.Sprintf("   Its %s head turns noise into that vector in %s.", m.HeadKind.Name, plural.Count(m.Head.Steps(), "step"))
+	if m.HeadKind.TakesSteps() {
+		text += " The paper's energy head takes one step, and learns more slowly (--head energy)."
 	}
+	q.say("%s", text)
 	out, err := q.train(ctx, t)
 	if err != nil {
 		return err
