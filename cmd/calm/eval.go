@@ -13,15 +13,17 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
+// evalFlags are the flags of calm eval.
+type evalFlags struct {
+	engineFlags
+	run.Evaluation
+	noise, windows string
+	set            []string
+	asJSON         bool
+}
+
 func newEval() *cobra.Command {
-	var (
-		f       engineFlags
-		o       run.Evaluation
-		noise   string
-		windows string
-		set     []string
-		asJSON  bool
-	)
+	var f evalFlags
 	cmd := &cobra.Command{
 		Use:   "eval RUN",
 		Short: "Measure a run: reconstruction, BrierLM, or cross entropy",
@@ -41,65 +43,75 @@ samples while the two are equal. "rollouts" counts the positions where it did.`,
   calm eval runs/lm --data test.jsonl --block 1024 --samples 8 --json
   calm eval runs/lm-k2 --windows reference`,
 		Args: exactly(1, "one run directory"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var err error
-			if o.Sigmas, err = parseSigmas(noise); err != nil {
-				return err
-			}
-			if o.Samples < 2 || o.Samples > eval.MaxSamples || o.Block < 0 || o.MaxBlocks < 0 {
-				return badUsage("want --samples 2 to %d, --block and --blocks 0 or more", eval.MaxSamples)
-			}
-			switch windows {
-			case "all", "reference":
-				o.ReferenceWindows = windows == "reference"
-			default:
-				return badUsage("--windows %q: want all or reference", windows)
-			}
-			if o.Field != "" && len(o.Data) == 0 {
-				return badUsage("--field is for --data: a run's own text is read as it was for training")
-			}
-			m, err := run.Open(args[0], set...)
-			if err != nil {
-				return err
-			}
-			defer m.Close()
-			if err := withoutEffect(cmd, m, o); err != nil {
-				return err
-			}
-			eng, err := f.engine()
-			if err != nil {
-				return err
-			}
-			defer eng.Close()
-			o.Stdin = cmd.InOrStdin()
-			line := newProgress(cmd.ErrOrStderr(), "eval")
-			o.Progress = line.blocks()
-			r, err := m.Evaluate(cmd.Context(), eng, o)
-			line.End()
-			if err != nil {
-				return err
-			}
-			tellNotes(cmd, r.Notes)
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
-			}
-			printResult(cmd.OutOrStdout(), r)
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return f.measure(cmd, args[0]) },
 	}
 	f.add(cmd)
-	fl := cmd.Flags()
-	fl.StringArrayVar(&o.Data, "data", nil, "measure on the text at `PATH`: a file, a directory, a prepared corpus, or - for standard input; may be repeated (default: the run's own)")
-	addField(fl, &o.Field)
-	fl.IntVar(&o.Block, "block", 0, "tokens of a block (default: the run's block_size)")
-	fl.IntVar(&o.MaxBlocks, "blocks", 0, "measure at most `N` blocks, spread evenly over the text; 0 for all")
-	fl.IntVar(&o.Samples, "samples", 8, "samples at each position of a language model; always 2 for patches of fewer than 4 tokens")
-	fl.StringVar(&windows, "windows", "all", "windows of a block to score, for patches of fewer than 4 tokens: all, or reference for one fewer, as the reference does")
-	fl.StringVar(&noise, "noise", "0.1,0.3", "standard deviations of the noise added to an autoencoder's latent vectors, with commas")
-	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws; 0 for the run's")
-	samplingFlag(cmd, &set)
-	fl.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+func (f *evalFlags) add(cmd *cobra.Command) {
+	f.engineFlags.add(cmd)
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.Data, "data", nil, "measure on the text at `PATH`: a file, a directory, a prepared corpus, or - for standard input; may be repeated (default: the run's own)")
+	addField(fl, &f.Field)
+	fl.IntVar(&f.Block, "block", 0, "tokens of a block (default: the run's block_size)")
+	fl.IntVar(&f.MaxBlocks, "blocks", 0, "measure at most `N` blocks, spread evenly over the text; 0 for all")
+	fl.IntVar(&f.Samples, "samples", 8, "samples at each position of a language model; always 2 for patches of fewer than 4 tokens")
+	fl.StringVar(&f.windows, "windows", "all", "windows of a block to score, for patches of fewer than 4 tokens: all, or reference for one fewer, as the reference does")
+	fl.StringVar(&f.noise, "noise", "0.1,0.3", "standard deviations of the noise added to an autoencoder's latent vectors, with commas")
+	fl.Uint64Var(&f.Seed, "seed", 0, "seed of the random draws; 0 for the run's")
+	samplingFlag(cmd, &f.set)
+	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object")
+}
+
+// check sets the options that flags give as text, and returns an error for flags that are wrong whatever the run is.
+func (f *evalFlags) check() (err error) {
+	if f.Sigmas, err = parseSigmas(f.noise); err != nil {
+		return err
+	}
+	switch f.ReferenceWindows = f.windows == "reference"; {
+	case f.Samples < 2 || f.Samples > eval.MaxSamples || f.Block < 0 || f.MaxBlocks < 0:
+		return badUsage("want --samples 2 to %d, --block and --blocks 0 or more", eval.MaxSamples)
+	case f.windows != "all" && !f.ReferenceWindows:
+		return badUsage("--windows %q: want all or reference", f.windows)
+	case f.Field != "" && len(f.Data) == 0:
+		return badUsage("--field is for --data: a run's own text is read as it was for training")
+	}
+	return nil
+}
+
+// measure measures the run in dir and prints the result.
+func (f *evalFlags) measure(cmd *cobra.Command, dir string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	m, err := run.Open(dir, f.set...)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := withoutEffect(cmd, m, f.Evaluation); err != nil {
+		return err
+	}
+	eng, err := f.engine()
+	if err != nil {
+		return err
+	}
+	defer eng.Close()
+	f.Stdin = cmd.InOrStdin()
+	line := newProgress(cmd.ErrOrStderr(), "eval")
+	f.Progress = line.blocks()
+	r, err := m.Evaluate(cmd.Context(), eng, f.Evaluation)
+	line.End()
+	if err != nil {
+		return err
+	}
+	tellNotes(cmd, r.Notes)
+	if f.asJSON {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+	}
+	printResult(cmd.OutOrStdout(), r)
+	return nil
 }
 
 // withoutEffect returns an error for flags that have no effect on the measurement of the run.

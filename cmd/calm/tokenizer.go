@@ -243,42 +243,48 @@ and calm lists the others. --data - reads standard input: one document of plain 
 			if err := corpus.Free(out); err != nil {
 				return badUsage("%w", err)
 			}
-			r, err := corpus.NewReader(text.source(cmd)) // before a directory is made
-			if err != nil {
-				return badUsage("--data: %w", err)
-			}
-			shown := false
-			share, line := newShare(r.Size()), newProgress(cmd.ErrOrStderr(), "")
-			progress := func(p corpus.Progress) {
-				done := share.line(p.Read, p.Kept == p.Documents)
-				if line.due(!shown) {
-					line.show(done, plural.Count(p.Documents, "document"), fmt.Sprintf("%d MB of text", p.Bytes>>20), plural.Count(p.Tokens, "token"))
-				}
-				shown = true
-			}
-			c, err := corpus.Prepare(cmd.Context(), userText(cmd.Context(), r.Documents(cmd.Context())), tok, out, corpus.PrepareOptions{Progress: progress})
-			line.End()
-			if errors.Is(err, context.Canceled) && corpus.Begun(out) {
-				return errInterrupted
-			}
-			if errors.Is(err, context.Canceled) {
-				return errStopped
-			}
-			if _, system := errors.AsType[*fs.PathError](err); err != nil && !system {
-				err = badText(cmd.Context(), err)
-			}
-			if err != nil {
-				return err
-			}
-			tellNotes(cmd, r.Notes())
-			describeCorpus(cmd.OutOrStdout(), out, c)
-			return c.Close()
+			return prepare(cmd, text.source(cmd), tok, out)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "the directory `DIR` to make")
 	text.add(cmd.Flags(), "text at `PATH`: a file, a directory, or - for standard input; may be repeated")
 	return cmd
+}
+
+// prepare tokenizes a source into the directory out, shows its progress, and describes the result.
+func prepare(cmd *cobra.Command, source corpus.Source, tok *tokenizer.Tokenizer, out string) error {
+	r, err := corpus.NewReader(source) // before a directory is made
+	if err != nil {
+		return badUsage("--data: %w", err)
+	}
+	shown := false
+	share, line := newShare(r.Size()), newProgress(cmd.ErrOrStderr(), "")
+	progress := func(p corpus.Progress) {
+		done := share.line(p.Read, p.Kept == p.Documents)
+		if line.due(!shown) {
+			line.show(done, plural.Count(p.Documents, "document"), fmt.Sprintf("%d MB of text", p.Bytes>>20), plural.Count(p.Tokens, "token"))
+		}
+		shown = true
+	}
+	docs := userText(cmd.Context(), r.Documents(cmd.Context()))
+	c, err := corpus.Prepare(cmd.Context(), docs, tok, out, corpus.PrepareOptions{Progress: progress})
+	line.End()
+	if errors.Is(err, context.Canceled) && corpus.Begun(out) {
+		return errInterrupted
+	}
+	if errors.Is(err, context.Canceled) {
+		return errStopped
+	}
+	if _, system := errors.AsType[*fs.PathError](err); err != nil && !system {
+		err = badText(cmd.Context(), err)
+	}
+	if err != nil {
+		return err
+	}
+	tellNotes(cmd, r.Notes())
+	describeCorpus(cmd.OutOrStdout(), out, c)
+	return c.Close()
 }
 
 func newDataInfo() *cobra.Command {

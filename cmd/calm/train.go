@@ -71,32 +71,37 @@ continues from an earlier checkpoint. --data gives the new place of the run's te
 		hide(cmd, name)
 	}
 	for _, t := range trained {
-		below := &cobra.Command{
-			Use: string(t.kind) + " --out RUN", Short: t.short,
-			Long: t.long + `
+		cmd.AddCommand(f.newKind(cmd, t.kind, t.short, t.long, t.examples))
+	}
+	return cmd
+}
+
+// newKind returns the command that trains a new run of a kind. Its help ends with the keys of the kind's configuration.
+func (f *trainFlags) newKind(train *cobra.Command, kind run.Kind, short, long string, examples []string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: string(kind) + " --out RUN", Short: short,
+		Long: long + `
 
 The configuration is a preset. A JSON file (--config) overrides keys of the preset, and --set overrides keys of both. The
 run directory contains the result as config.json.`,
-			Example: "  calm " + strings.Join(t.examples, "\n  calm "),
-			Args:    exactly(0, "flags but no arguments"),
-			RunE:    func(cmd *cobra.Command, _ []string) error { return f.begin(cmd, t.kind) },
+		Example: "  calm " + strings.Join(examples, "\n  calm "),
+		Args:    exactly(0, "flags but no arguments"),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return f.begin(cmd, kind) },
+	}
+	help := train.HelpFunc()
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		help(cmd, args)
+		if err := writeKeys(cmd.OutOrStdout(), kind, cmp.Or(f.Preset, run.DefaultPreset), f.Set); err != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "\nThe keys of the configuration cannot be listed: %v\n", err)
 		}
-		help := cmd.HelpFunc()
-		below.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-			help(cmd, args)
-			if err := writeKeys(cmd.OutOrStdout(), t.kind, cmp.Or(f.Preset, run.DefaultPreset), f.Set); err != nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "\nThe keys of the configuration cannot be listed: %v\n", err)
-			}
-		})
-		f.add(below)
-		hide(below, "resume")
-		hide(below, "from")
-		if t.kind == run.LM {
-			hide(below, "tokenizer")
-		} else {
-			hide(below, "ae")
-		}
-		cmd.AddCommand(below)
+	})
+	f.add(cmd)
+	hide(cmd, "resume")
+	hide(cmd, "from")
+	if kind == run.LM {
+		hide(cmd, "tokenizer")
+	} else {
+		hide(cmd, "ae")
 	}
 	return cmd
 }
