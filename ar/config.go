@@ -9,9 +9,9 @@ import (
 type Config struct {
 	backbone.Config
 
-	VocabSize  int `json:"vocab_size"`   // V
-	BOSTokenID int `json:"bos_token_id"` // id of the token that begins a document
-	EOSTokenID int `json:"eos_token_id"` // id of the token that ends a document
+	VocabSize  int `json:"vocab_size"`   // tokens of the vocabulary, V, 2 to config.MaxTokens
+	BOSTokenID int `json:"bos_token_id"` // id of the token that begins a document, in [0, V)
+	EOSTokenID int `json:"eos_token_id"` // id of the token that ends a document, in [0, V)
 }
 
 // Default is the smallest published baseline: 12 layers of width 768, 282M parameters.

@@ -6,23 +6,23 @@ import (
 
 // Config holds the keys of the reference's config.json.
 type Config struct {
-	PatchSize        int     `json:"patch_size"`         // K, tokens a patch
-	LatentSize       int     `json:"latent_size"`        // Z
-	HiddenSize       int     `json:"hidden_size"`        // D
-	IntermediateSize int     `json:"intermediate_size"`  // F
-	NumEncoderLayers int     `json:"num_encoder_layers"` // half of them on tokens, half on the patch
-	NumDecoderLayers int     `json:"num_decoder_layers"` // half of them on the patch, half on tokens
-	VocabSize        int     `json:"vocab_size"`         // V
+	PatchSize        int     `json:"patch_size"`         // tokens of a patch, K, 1 to config.MaxPatch
+	LatentSize       int     `json:"latent_size"`        // dimensions of a latent vector, Z, 1 to config.MaxWidth
+	HiddenSize       int     `json:"hidden_size"`        // D, 1 to config.MaxWidth
+	IntermediateSize int     `json:"intermediate_size"`  // F, 1 to config.MaxWidth
+	NumEncoderLayers int     `json:"num_encoder_layers"` // 0 or more; half of them on tokens, half on the patch
+	NumDecoderLayers int     `json:"num_decoder_layers"` // 0 or more; half of them on the patch, half on tokens
+	VocabSize        int     `json:"vocab_size"`         // tokens of the vocabulary, V, 2 to config.MaxTokens
 	AEDropout        float64 `json:"ae_dropout"`         // dropout rate of ids and of latent dimensions, in [0, 1)
-	KLClamp          float64 `json:"kl_clamp"`           // minimum KL of a dimension in the loss, in nats
-	KLWeight         float64 `json:"kl_weight"`          // factor of the KL term in the loss
-	RMSNormEps       float64 `json:"rms_norm_eps"`       // added to the mean square in RMSNorm
-	InitializerRange float64 `json:"initializer_range"`  // standard deviation of the initial weights
-	HiddenAct        string  `json:"hidden_act"`         // activation: silu
+	KLClamp          float64 `json:"kl_clamp"`           // minimum KL of a dimension in the loss, in nats, 0 or more
+	KLWeight         float64 `json:"kl_weight"`          // factor of the KL term in the loss, 0 or more
+	RMSNormEps       float64 `json:"rms_norm_eps"`       // added to the mean square in RMSNorm, above 0 to 1
+	InitializerRange float64 `json:"initializer_range"`  // standard deviation of the initial weights, above 0
+	HiddenAct        string  `json:"hidden_act"`         // activation function of the MLPs: silu
 	MLPBias          bool    `json:"mlp_bias"`           // whether the MLPs have biases
-	BOSTokenID       int     `json:"bos_token_id"`       // id of the token that begins a document
-	EOSTokenID       int     `json:"eos_token_id"`       // id of the token that ends a document
-	PadTokenID       int     `json:"pad_token_id"`       // id of padding, an ordinary label
+	BOSTokenID       int     `json:"bos_token_id"`       // id of the token that begins a document, in [0, V)
+	EOSTokenID       int     `json:"eos_token_id"`       // id of the token that ends a document, in [0, V)
+	PadTokenID       int     `json:"pad_token_id"`       // id of padding, in [0, V), an ordinary label
 
 	// TokenDropout and LatentDropout, calm's own keys, set the two rates apart, in [0, 1). nil takes AEDropout.
 	TokenDropout  *float64 `json:"token_dropout,omitzero"`

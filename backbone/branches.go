@@ -11,9 +11,11 @@ import (
 // branchSizes are the numbers of branches that one run takes, smallest first.
 var branchSizes = []int{8, 32, 128, 512}
 
-// Branch says what a branch continues: the first Length positions of the context with index Context. Several branches
-// may share them.
-type Branch struct{ Context, Length int }
+// Branch says what a branch continues. Several branches may continue the same positions.
+type Branch struct {
+	Context int // index of a context, from 0
+	Length  int // the branch continues this many first positions of the context
+}
 
 // Branches does shared-prefix decoding: it continues many prefixes of the same contexts at once, each with positions of
 // its own. All read the same keys and values. It is not safe for concurrent use: one program of an engine runs at a

@@ -6,17 +6,18 @@ import (
 	"github.com/calm-go/calm/config"
 )
 
-// Config holds the keys of a Llama config.json that concern the layers. Models embed it in their own Config.
+// Config holds the keys of a Llama config.json that concern the layers. Models embed it in their own Config. docs/formats.md
+// has the ranges.
 type Config struct {
-	HiddenSize            int     `json:"hidden_size"`             // D
-	IntermediateSize      int     `json:"intermediate_size"`       // F
-	NumHiddenLayers       int     `json:"num_hidden_layers"`       // layers, at least 1
-	NumAttentionHeads     int     `json:"num_attention_heads"`     // query heads, of size D / heads
-	NumKeyValueHeads      int     `json:"num_key_value_heads"`     // key-value heads; each serves heads / key-value heads query heads
-	MaxPositionEmbeddings int     `json:"max_position_embeddings"` // max positions of a context
-	RMSNormEps            float64 `json:"rms_norm_eps"`            // added to the mean square in RMSNorm
-	RopeTheta             float64 `json:"rope_theta"`              // theta of the rotary positions
-	InitializerRange      float64 `json:"initializer_range"`       // standard deviation of the initial weights
+	HiddenSize            int     `json:"hidden_size"`             // D, 1 to config.MaxWidth
+	IntermediateSize      int     `json:"intermediate_size"`       // F, 1 to config.MaxWidth
+	NumHiddenLayers       int     `json:"num_hidden_layers"`       // layers, 1 to config.MaxLayers
+	NumAttentionHeads     int     `json:"num_attention_heads"`     // query heads; divides D into heads of even size
+	NumKeyValueHeads      int     `json:"num_key_value_heads"`     // key-value heads, a divisor of the query heads; each serves equally many
+	MaxPositionEmbeddings int     `json:"max_position_embeddings"` // max positions of a context, 1 to config.MaxTokens
+	RMSNormEps            float64 `json:"rms_norm_eps"`            // added to the mean square in RMSNorm, above 0 to 1
+	RopeTheta             float64 `json:"rope_theta"`              // theta of the rotary positions, above 0
+	InitializerRange      float64 `json:"initializer_range"`       // standard deviation of the initial weights, above 0
 }
 
 // Default is a backbone of the given sizes, with as many key-value heads as heads and the reference's other settings.

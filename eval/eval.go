@@ -20,15 +20,15 @@ var ErrShortBlock = errors.New("blocks are too short")
 
 // Options say what is measured. The zero value measures all blocks.
 type Options struct {
-	// Seed is the seed of the random draws, and of the bootstrap behind the intervals.
+	// Seed is the seed of the random draws, and of the bootstrap that gives the intervals. Any value.
 	Seed uint64
-	// MaxBlocks is the largest number of blocks measured, spread evenly over the text; 0: all.
+	// MaxBlocks is the largest number of blocks measured, 0 or more, spread evenly over the text; 0: all.
 	MaxBlocks int
-	// Rows is the number of blocks in a batch; 0: chosen by the shapes. The random draws depend on it, but not their
+	// Rows is the number of blocks in a batch, 0 or more; 0: chosen by the shapes. The random draws depend on it, but not their
 	// expectations.
 	Rows int
-	// Sigmas are standard deviations of noise on the latent vectors, 0 or more. An autoencoder's accuracy is measured under
-	// each.
+	// Sigmas are standard deviations of noise added to the latent vectors, each 0 or more and finite. An autoencoder's
+	// accuracy is measured under each.
 	Sigmas []float64
 	// Samples is the number of patches drawn at each position of a language model, 2 to MaxSamples; 0: 2, as in the paper's
 	// estimator. More samples give narrower intervals and take longer. Models with patches of fewer than 4 tokens always use
@@ -44,7 +44,7 @@ type Options struct {
 // MaxSamples is the largest number of samples at a position. More are not worth their cost.
 const MaxSamples = 10_000
 
-// Check validates the options that every evaluator uses: MaxBlocks and Rows.
+// Check returns an error for a negative MaxBlocks or Rows, the options that every evaluator uses.
 func (o Options) Check() error {
 	switch {
 	case o.MaxBlocks < 0:

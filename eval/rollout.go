@@ -12,9 +12,9 @@ import (
 // Extent says at which positions of a block n-grams are scored, and how many patches each n-gram needs. Window i begins with
 // patch i+1, which position i of the block predicts.
 type Extent struct {
-	Patch   int // tokens of a patch, K
-	Further int // patches after the first that an n-gram of brier.N tokens reaches into; 0 where K is brier.N or more
-	Windows int // n-grams scored in a block
+	Patch   int // tokens of a patch, K, 1 or more
+	Further int // patches after the first that an n-gram of brier.N tokens reaches into, 0 to 3; 0 where K is brier.N or more
+	Windows int // n-grams scored in a block, 1 or more for a block of LeastPatches
 }
 
 // ExtentOf returns the extent of blocks of that many tokens, with patches of patch tokens. reference is
@@ -99,8 +99,8 @@ func (r *Rollout) Add(window, round int, a, b []int32) {
 	}
 }
 
-// Draw draws two patches for each of the hidden states [size, D] in a round. Row i of hidden belongs to windows[i]; rows from
-// len(windows) on are unused. It returns tokens [2, size, K].
+// Draw draws two patches for each of the hidden states [size, D] in a round, 1 to Extent.Further. Row i of hidden belongs to
+// windows[i]; rows from len(windows) on are unused. It returns tokens [2, size, K], which it may overwrite in the next call.
 type Draw func(round int, windows []int, hidden []float32) ([]int32, error)
 
 // Run makes the rounds after round 0, whose samples were added before. It returns ctx's error when ctx ends, or the first

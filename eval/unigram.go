@@ -12,7 +12,7 @@ import (
 // countedAtOnce is the number of tokens that are read at a time.
 const countedAtOnce = 1 << 13
 
-// BaselineResult holds the scores of two trivial models, for comparison with a language model's.
+// BaselineResult holds the scores of two trivial models in percent, for comparison with a language model's.
 type BaselineResult struct {
 	Unigram brier.Result `json:"unigram"` // predicts each token with its frequency in the training text
 	Uniform brier.Result `json:"uniform"` // predicts every token of the vocabulary with the same probability
@@ -20,7 +20,8 @@ type BaselineResult struct {
 
 // Unigram scores the unigram model of the training text and the uniform model. It scores them at the positions of heldOut at
 // which a language model with patches of patch tokens is scored under the same options. Both texts must be in the language
-// model's layout. The frequencies are those of all blocks of train.
+// model's layout. The frequencies are those of all blocks of train. Errors: options or a layout that cannot be measured, a
+// token outside the vocabulary of vocab tokens, and ctx's error when ctx ends.
 func Unigram(ctx context.Context, train, heldOut *corpus.Blocks, vocab, patch int, o Options) (BaselineResult, error) {
 	err := errors.Join(o.Check(), CheckLayout(heldOut, corpus.Language, patch, LeastPatches(patch, o.ReferenceWindows)),
 		CheckLayout(train, corpus.Language, 1, 1))

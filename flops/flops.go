@@ -16,8 +16,8 @@ import (
 // Count is a number of multiplications and additions. Those of attention are kept apart: they grow with the context, and
 // others count all of the scores where calm counts the lower triangle, which is what it computes.
 type Count struct {
-	Products  float64 // linear maps and products with the vocabulary
-	Attention float64 // queries by keys, and weights by values
+	Products  float64 // FLOPs of linear maps and products with the vocabulary
+	Attention float64 // FLOPs of queries by keys, and weights by values
 }
 
 // Total returns all operations.

@@ -10,8 +10,8 @@ import (
 // Config holds the keys of config.json that concern the head. The language model's Config embeds it. In JSON the keys
 // of Options are in the same object as the others. config.Set and config.Decode change ModelType and Options together.
 type Config struct {
-	ModelType  string  `json:"model_type"`  // Kind.Name
-	NumSamples int     `json:"num_samples"` // N: in training, samples (energy) or targets a position
+	ModelType  string  `json:"model_type"`  // name of the head's kind, Kind.Name
+	NumSamples int     `json:"num_samples"` // N, samples (energy) or targets a position in training, Kind.MinSamples to 4,096
 	Options    Options // the kind's own keys
 }
 

@@ -33,7 +33,7 @@ var diffusionKind = Kind{
 
 // DiffusionOptions are the keys of the diffusion head.
 type DiffusionOptions struct {
-	NumMLPLayers  int `json:"num_mlp_layers"` // number of blocks
+	NumMLPLayers  int `json:"num_mlp_layers"` // number of blocks, 1 to config.MaxLayers
 	SamplingSteps int `json:"sampling_steps"` // reverse steps of a draw, 2 to 1000; 0 for the paper's 100
 }
 

@@ -28,10 +28,10 @@ var energyKind = Kind{
 
 // EnergyOptions are the keys of the energy head.
 type EnergyOptions struct {
-	NumMLPLayers  int     `json:"num_mlp_layers"` // number of blocks
+	NumMLPLayers  int     `json:"num_mlp_layers"` // number of blocks, 1 to config.MaxLayers
 	Beta          float64 `json:"beta"`           // the score's exponent, in (0, 2]
-	NoiseSize     int     `json:"noise_size"`     // S, random numbers of a sample
-	TargetSamples int     `json:"target_samples"` // M, posterior samples a position; always 100 in the reference
+	NoiseSize     int     `json:"noise_size"`     // S, random numbers of a sample, 1 to config.MaxWidth
+	TargetSamples int     `json:"target_samples"` // M, posterior samples a position, 1 to 65,536; always 100 in the reference
 }
 
 // maxTargets limits the time and the memory that a typing error can cost.

@@ -25,8 +25,8 @@ var flowKind = Kind{
 
 // FlowOptions are the keys of the flow head.
 type FlowOptions struct {
-	NumMLPLayers  int    `json:"num_mlp_layers"` // number of blocks
-	SamplingSteps int    `json:"sampling_steps"` // solver steps of a draw; 0 for the paper's 10
+	NumMLPLayers  int    `json:"num_mlp_layers"` // number of blocks, 1 to config.MaxLayers
+	SamplingSteps int    `json:"sampling_steps"` // solver steps of a draw, 1 or more; 0 for the paper's 10
 	Solver        string `json:"solver"`         // midpoint, of two evaluations a step, or euler, of one
 }
 

@@ -17,23 +17,23 @@ type Config struct {
 	backbone.Config
 	HeadConfig
 
-	PatchSize  int    `json:"patch_size"`   // K, as the autoencoder's
-	LatentSize int    `json:"latent_size"`  // Z, as the autoencoder's
-	VocabSize  int    `json:"vocab_size"`   // V, as the autoencoder's
-	BOSTokenID int    `json:"bos_token_id"` // id of the token that begins a document
-	EOSTokenID int    `json:"eos_token_id"` // id of the token that ends a document
-	PadTokenID int    `json:"pad_token_id"` // its embedding is zero and stays zero
+	PatchSize  int    `json:"patch_size"`   // tokens of a patch, K, as the autoencoder's
+	LatentSize int    `json:"latent_size"`  // dimensions of a latent vector, Z, as the autoencoder's
+	VocabSize  int    `json:"vocab_size"`   // tokens of the vocabulary, V, as the autoencoder's
+	BOSTokenID int    `json:"bos_token_id"` // id of the token that begins a document, in [0, V)
+	EOSTokenID int    `json:"eos_token_id"` // id of the token that ends a document, in [0, V)
+	PadTokenID int    `json:"pad_token_id"` // id of padding, in [0, V): its embedding is zero and stays zero
 	AEPath     string `json:"ae_path"`      // where training found the autoencoder; the model holds a copy of it
 
 	// Input is what the backbone reads of a patch: Tokens, Latents or Both; see Model.Patches.
 	Input string `json:"input"`
 
-	// TokenLossWeight is the weight of an auxiliary loss, used in training only: K linear heads on the backbone's
+	// TokenLossWeight is the weight of an auxiliary loss, 0 or more, used in training only: K linear heads on the backbone's
 	// hidden state predict the tokens of the next patch. Samples never pass through them. 0: off. Not in the paper.
 	TokenLossWeight float64 `json:"token_loss_weight"`
 	// TokenLossUntil is the fraction of a run's steps after which that loss is switched off, in (0, 1]; 1: never.
 	TokenLossUntil float64 `json:"token_loss_until"`
-	// MSEAnchor is the weight of an auxiliary loss for heads whose loss scores samples (energy): the mean squared error of
+	// MSEAnchor is the weight, 0 or more, of an auxiliary loss for heads whose loss scores samples (energy): the mean squared error of
 	// the samples to the mean of the next patch's posterior, averaged over samples and dimensions. 0: off. Not in the
 	// paper.
 	MSEAnchor float64 `json:"mse_anchor"`

@@ -33,9 +33,9 @@ type Measurement struct {
 	TokenLoss  float64   `json:"token_loss,omitzero"`
 	TokenBrier []float64 `json:"token_brier,omitempty"` // exact Brier scores of the auxiliary heads, in percent, [K]
 
-	Samples   int `json:"samples"`    // patches drawn a position; 2 where patches have fewer than 4 tokens
-	BlockSize int `json:"block_size"` // tokens; BrierLM depends on it
-	Tokens    int `json:"tokens"`     // predicted: all but each block's first patch
+	Samples   int `json:"samples"`    // number of patches drawn a position, 2 or more; 2 where patches have fewer than 4 tokens
+	BlockSize int `json:"block_size"` // tokens of a block; BrierLM depends on it
+	Tokens    int `json:"tokens"`     // number of tokens predicted: all but each block's first patch
 	// Rollouts counts the further patches that a model with patches of fewer than 4 tokens draws. A position gets two
 	// of them, one for each of its two samples, while these are still equal. Element i is the number of positions with
 	// at least i+1 pairs of further patches.

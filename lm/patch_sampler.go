@@ -7,8 +7,10 @@ import (
 	"github.com/calm-go/calm/internal/temperature"
 )
 
-// PatchSampler chooses a patch from draws; looked is how many of them it looked at. Those of package temperature are such.
+// PatchSampler chooses a patch from draws. The samplers of package temperature implement it.
 type PatchSampler interface {
+	// Sample writes the tokens of the chosen patch to dst, [K], and returns how many of the draws it looked at. uniform
+	// returns random numbers in [0, 1). The error is that of draws, or says that the budget of draws is used up.
 	Sample(dst []int32, draws temperature.Draws, uniform func() float64) (looked int, err error)
 }
 

@@ -53,13 +53,13 @@ type row struct{ draw, k int }
 
 // Work counts what a pool did since it was made, without compiling its programs.
 type Work struct {
-	Draws  int     // latent vectors that were drawn
-	Tokens int     // of these that were decoded
-	Bytes  float64 // of weights that were read
+	Draws  int     // number of latent vectors drawn
+	Tokens int     // number of tokens decoded from them
+	Bytes  float64 // bytes of weights read
 
-	Head     time.Duration // drawing noise and latent vectors
-	PerPatch time.Duration // in the part of the decoder that runs once a draw
-	PerToken time.Duration // in the part of the decoder that runs once a token, with the product with the vocabulary
+	Head     time.Duration // time to draw noise and latent vectors
+	PerPatch time.Duration // time in the part of the decoder that runs once a draw
+	PerToken time.Duration // time in the part of the decoder that runs once a token, with the product with the vocabulary
 }
 
 // maxInputs bounds the memory of the inputs that a pool keeps to decode later, in numbers: 64 MiB. Draws beyond are decoded
