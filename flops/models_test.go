@@ -167,7 +167,7 @@ var documentedUnshared = map[string]float64{"calm-m": 3.78, "calm-l": 7.99, "cal
 
 // TestPaperTable compares with the paper's table 1 as docs/flops.md explains: attention counts the whole square, and
 // training includes the autoencoder's. Each cell has what calm counts (to half a unit of its last digit), and how far
-// from the paper's figure that is, in percent.
+// from the paper's number that is, in percent.
 func TestPaperTable(t *testing.T) {
 	ae := autoencoder.New(autoencoder.Default(), nn.NewParams(), "")
 	const patches = 16

@@ -7,10 +7,10 @@ import (
 	"github.com/calm-go/calm/nn/random"
 )
 
-// typical are draws of random weights for measurements below temperature 1. Random weights draw the same patch again and
-// again, which no trained model does, and a sampler's work depends on how alike draws are. So all that it asks for is
-// computed, and then answered with tokens that are as alike as those of a trained model: two draws with the same tokens
-// before place k have the same token there with probability agreement.
+// typical are draws of random weights for measurements below temperature 1. A sampler's work depends on how many draws are
+// equal. Those of random weights are all equal; those of a trained model are not. So typical computes what the sampler asks for,
+// but returns other tokens, which are equal as often as a trained model's: two draws with the same tokens before place k have
+// the same token there with probability agreement.
 type typical struct {
 	temperature.Draws
 	step uint64

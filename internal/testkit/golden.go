@@ -46,8 +46,7 @@ func Root(t testing.TB) string {
 	}
 }
 
-// Data returns the path of a file in the data directory: $CALM_DATA, or by default ../shared/data relative to go.mod. It skips
-// the test if the file is absent.
+// Data returns the path of a file in the directory that the variable CALM_DATA names. It skips the test if the file is absent.
 func Data(t testing.TB, name string) string {
 	t.Helper()
 	path := filepath.Join(external(t, "CALM_DATA", "data"), name)
@@ -57,6 +56,7 @@ func Data(t testing.TB, name string) string {
 	return path
 }
 
+// external returns the directory that a variable names. Unset, it is a directory beside the repository, which need not exist.
 func external(t testing.TB, env, name string) string {
 	if dir := os.Getenv(env); dir != "" {
 		return dir
@@ -64,8 +64,8 @@ func external(t testing.TB, env, name string) string {
 	return filepath.Join(Root(t), "..", "shared", name)
 }
 
-// Golden returns the golden cases of the given kinds: those in testdata/golden, and those in the directory $CALM_GOLDEN, or by
-// default ../shared/golden relative to go.mod. If there are none, it skips the test.
+// Golden returns the golden cases of the given kinds: those in testdata/golden, and those in the directory that the variable
+// CALM_GOLDEN names. If there are none, it skips the test.
 func Golden(t testing.TB, kinds ...string) []Case {
 	t.Helper()
 	found := map[string]Case{}
