@@ -69,6 +69,6 @@ func ExampleLoad() {
 	defer c.Close()
 	fmt.Println(c.All().Documents(), c.All().Tokens(), c.Notes().Empty)
 	// Output:
-	// pages.jsonl:1: the object has no field "text"; it has "url", "page.content": choose one with --field NAME
+	// pages.jsonl:1: the object has no field "text"; it has "url", "page.content": choose one with --field NAME, or leave the file out
 	// 1 15 1
 }

@@ -16,7 +16,7 @@ type field string
 func (f field) path() []string { return strings.Split(string(f), ".") }
 
 // chooseField ends a message that lists the fields.
-const chooseField = ": choose one with --field NAME"
+const chooseField = ": choose one with --field NAME, or leave the file out"
 
 // maxListed is the largest number of names that a message lists.
 const maxListed = 20

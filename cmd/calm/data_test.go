@@ -33,7 +33,7 @@ func TestField(t *testing.T) {
 		if got.status != exitUsage {
 			t.Errorf("want status 2: %v", got)
 		}
-		checkSentence(t, got, `text.jsonl:1: the object has no field "text"; it has "meta.content": choose one with --field NAME`)
+		checkSentence(t, got, `text.jsonl:1: the object has no field "text"; it has "meta.content": choose one with --field NAME, or leave the file out`)
 		if got = must(t, append(args, "--field", "meta.content")...); !strings.Contains(got.errOut, oneEmpty+text+":2\n") {
 			t.Errorf("%v: %v", args, got)
 		}
@@ -54,6 +54,23 @@ func TestField(t *testing.T) {
 			t.Errorf("want status 2 and %q: %v", want, got)
 		}
 	}
+}
+
+// TestFieldMissingInDirectory checks that a file of a directory without the field is an error, which names the file: it may be text
+// under another name.
+func TestFieldMissingInDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{"a.jsonl": `{"text": "some text"}`, "b.jsonl": `{"url": "x", "body": "more text"}`, "c.txt": "plain text"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := calmRun("data", "info", dir)
+	if got.status != exitUsage || got.out != "" {
+		t.Errorf("want status 2 and no output: %v", got)
+	}
+	checkSentence(t, got, filepath.Join(dir, "b.jsonl")+`:1: the object has no field "text"; it has "url", "body": choose one with --field NAME, or leave the file out`)
+	must(t, "data", "info", filepath.Join(dir, "a.jsonl"))
 }
 
 // TestStandardInput checks that --data - gives the same result as a file with the same text, for all commands that read the text
