@@ -40,11 +40,11 @@ const Greedy = generate.Greedy
 
 // Reasons why a text ends.
 const (
-	StopEnd         = generate.StopEnd
-	StopMaxTokens   = generate.StopMaxTokens
-	StopContext     = generate.StopContext
-	StopInterrupted = generate.StopInterrupted
-	StopError       = generate.StopError
+	StopEnd         = generate.StopEnd         // the model wrote the end of the text
+	StopMaxTokens   = generate.StopMaxTokens   // Options.MaxTokens are written
+	StopContext     = generate.StopContext     // the context is full
+	StopInterrupted = generate.StopInterrupted // the context was cancelled, or the caller left the loop
+	StopError       = generate.StopError       // an error, which the loop yields
 )
 
 // Generation is a text that is written while it is read, once, by Text or by Chunks.
