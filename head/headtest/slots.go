@@ -142,7 +142,11 @@ func (s *subject) scores() error {
 	var wrong collected
 	var most lm.Measurement
 	for _, samples := range []int{100, slots, 2} {
-		r, err := lm.Measure(context.Background(), s.engine, m, blocks, eval.Options{Samples: samples})
+		ev, err := lm.NewEvaluator(s.engine, m, blocks, eval.Options{Samples: samples})
+		if err != nil {
+			return err
+		}
+		r, err := ev.Run(context.Background())
 		if err != nil {
 			return err
 		}
