@@ -20,7 +20,8 @@ func TestGenerate(t *testing.T) {
 		tokens      [2]float64 // of a draw, at least and at most
 	}{{1, "", "T=1, after 12 tokens", 1, [2]float64{4, 4}}, {.5, "", "T=0.5 prefix, after 12 tokens", 64, [2]float64{1.3, 2.3}},
 		{0, "", "T=0 prefix, after 12 tokens", 64, [2]float64{1.3, 2.5}}, {.5, generate.Batch, "T=0.5 batch, after 12 tokens", 200, [2]float64{3, 3.95}},
-		{.7, generate.Exact, "T=0.7 exact, after 12 tokens", 0, [2]float64{1.001, 3}}} {
+		// Draws are made many at a time, so the last ones may not be looked at: on a slow machine only one patch is measured.
+		{.7, generate.Exact, "T=0.7 exact, after 12 tokens", 0, [2]float64{.5, 3}}} {
 		o, list := collect()
 		o.Seconds = .05 // long enough for contexts to be full
 		err := Generate(t.Context(), GenerateOptions{Options: o, Presets: []string{"lm-bytes"}, Set: tinySets(run.LM), Prompt: 10,
