@@ -43,7 +43,7 @@ func asked(path string, answer http.HandlerFunc) func(http.ResponseWriter, *http
 func TestRefused(t *testing.T) {
 	hang := func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	stall := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", "1000")
+		w.Header().Set("Content-Length", "18") // as config.json
 		io.WriteString(w, "{")
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
@@ -64,7 +64,7 @@ func TestRefused(t *testing.T) {
 		"500":         {status(500), "500 Internal Server Error", patience},
 		"cut":         {cut, "EOF", 2 * patience}, // net/http repeats the request
 		"silent":      {hang, "does not answer any more", patience},
-		"stalled":     {stall, "does not answer any more", patience + 1},
+		"stalled":     {stall, "does not answer any more", patience},
 		"redirecting": {again, "stopped after 10 redirects", 10 * patience},
 	} {
 		for _, path := range []string{list, small, large} {

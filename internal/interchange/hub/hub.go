@@ -63,7 +63,7 @@ func parse(s string) (m model, err error) {
 	if parts == nil || !IsName(s) {
 		return m, fmt.Errorf("%q is not a name on the hub: want org/name or org/name@revision", s)
 	}
-	m = model{id: parts[1], revision: parts[2], root: cacheDir(), web: web{os.Getenv("HF_TOKEN"), silence, pause}}
+	m = model{id: parts[1], revision: parts[2], root: cacheDir(), web: web{token: os.Getenv("HF_TOKEN"), silence: silence, pause: pause}}
 	if m.revision == "" {
 		m.revision = "main"
 	}
@@ -158,7 +158,9 @@ const maxList = 16 << 20
 
 // list asks the hub which commit the revision is, and which of its files an import reads.
 func (m model) list(ctx context.Context) (sha string, files []*hf.FileInfo, err error) {
-	body, _, err := m.web.get(ctx, fmt.Sprintf("%s/api/models/%s/revision/%s?blobs=true", endpoint(), m.id, url.PathEscape(m.revision)), 0)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience*m.web.silence, errSlow)
+	defer cancel()
+	body, err := m.web.get(ctx, fmt.Sprintf("%s/api/models/%s/revision/%s?blobs=true", endpoint(), m.id, url.PathEscape(m.revision)), 0)
 	if err != nil {
 		return "", nil, err
 	}
@@ -176,6 +178,9 @@ func (m model) list(ctx context.Context) (sha string, files []*hf.FileInfo, err 
 	files, err = choose(answer.Files)
 	return answer.Commit, files, err
 }
+
+// maxFiles is the largest number of files of a model.
+const maxFiles = 1000
 
 // choose returns the files that an import reads. If there are weights in several formats, it prefers safetensors to pickles.
 func choose(all []*hf.FileInfo) (files []*hf.FileInfo, err error) {
@@ -203,11 +208,14 @@ func choose(all []*hf.FileInfo) (files []*hf.FileInfo, err error) {
 			return files, nil
 		}
 		if add(form.single + form.ext + ".index.json") {
-			shard := regexp.MustCompile(`^` + form.single + `-\d+-of-\d+\` + form.ext + `$`)
+			shard := regexp.MustCompile(`^` + form.single + `-\d{1,9}-of-\d{1,9}\` + form.ext + `$`)
 			for _, f := range all {
 				if f != nil && shard.MatchString(f.Name) {
 					files = append(files, f)
 				}
+			}
+			if len(files) > maxFiles {
+				return nil, fmt.Errorf("the hub lists %d files of weights: want at most %d", len(files), maxFiles)
 			}
 			return files, nil
 		}
