@@ -219,7 +219,7 @@ func (v *Evaluator) batch(ctx context.Context, batch, rows int, ids []int32, los
 			v.drawn.collect(v.program.Ints(v.graph.Tokens), pass*v.graph.Tokens.Dim(0))
 		}
 	}
-	if err := v.drawn.sample(ctx, v.program.Floats(v.graph.Hidden), v.options.Stream(), batch); err != nil {
+	if err := v.drawn.sample(ctx, v.program.Floats(v.graph.Hidden), v.options.Stream(), batch, rows*v.perBlock()); err != nil {
 		return err
 	}
 	return v.score(ctx, batch, rows)

@@ -58,8 +58,9 @@ func (d *drawn) collect(tokens []int32, first int) {
 	}
 }
 
-// sample draws from hidden states [P, D], a group of positions at a time.
-func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch int) error {
+// sample draws from hidden states [P, D], a group of positions at a time. Only the first positions count: those after them belong
+// to rows that fill up the last batch.
+func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch, positions int) error {
 	if d.sampler == nil {
 		return nil
 	}
@@ -70,7 +71,10 @@ func (d *drawn) sample(ctx context.Context, hidden []float32, seed uint64, batch
 			return err
 		}
 		first := chunk * d.atOnce
-		n := min(d.atOnce, d.positions-first)
+		n := min(d.atOnce, positions-first)
+		if n <= 0 {
+			return nil
+		}
 		copy(d.hidden, hidden[first*width:(first+n)*width]) // the remaining rows are stale; their results are ignored
 		tokens, err := d.sampler.Draw(d.hidden, seed, uint64(batch*chunks+chunk))
 		if err = withoutDivergence(err); err != nil {

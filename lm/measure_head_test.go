@@ -116,6 +116,34 @@ func TestMeasuredDiverged(t *testing.T) {
 	}
 }
 
+// TestDivergedInPartialBatch: rows that fill up the last batch are no draws, whatever the number of rows in a batch and the size of
+// patches.
+func TestDivergedInPartialBatch(t *testing.T) {
+	e, checked := engine(t, 2), 0
+	for _, k := range []int{2, 4} {
+		c, ae := testkit.Set(testkit.TinyLM(), "model_type=diffusion"), testkit.TinyAutoencoder()
+		c.PatchSize, ae.PatchSize = k, k
+		m := lm.New(c, ae, nn.NewParams())
+		m.Initialize(3)
+		b := testkit.Letters(t, corpus.Language, k, 24)
+		for rows := 1; rows <= int(b.Len()); rows++ {
+			r, err := measure(t.Context(), e, m, b, eval.Options{Rows: rows})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := 2 * int(b.Len()) * (24/k - 1); r.Diverged != want || r.Drawn != want {
+				t.Errorf("K = %d, %d rows in a batch of %d: %d of %d draws diverged; want all %d", k, rows, b.Len(), r.Diverged, r.Drawn, want)
+			}
+			if int(b.Len())%rows != 0 {
+				checked++
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("no batch was partial")
+	}
+}
+
 // TestSomeDiverge uses a velocity with which half of the draws diverge, and a decoder that gives the same patch for all
 // others. Two draws are equal if both diverge or neither does. Diverged draws are not continued.
 func TestSomeDiverge(t *testing.T) {
