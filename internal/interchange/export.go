@@ -257,7 +257,8 @@ func tokenizerFiles(tok *tokenizer.Tokenizer) map[string]any {
 			special[role] = string(tok.Token(id))
 		}
 	}
-	all := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false}
+	all := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false,
+		"model_input_names": []string{"input_ids", "attention_mask"}} // without it, transformers adds token_type_ids, which no model here takes
 	for role, literal := range special {
 		all[role] = literal
 	}
@@ -305,6 +306,7 @@ func (e *exporter) config() map[string]any {
 	}
 	c := e.model.Network.(*lm.Model).Config
 	out := e.backboneConfig(c.Config)
+	out["model_type"] = c.ModelType // the reference's evaluation takes the class of the head from it, and energy without it
 	out["vocab_size"], out["bos_token_id"], out["eos_token_id"], out["pad_token_id"] = c.VocabSize, c.BOSTokenID, c.EOSTokenID, c.PadTokenID
 	out["ae_path"] = aePath
 	out["patch_size"], out["latent_size"] = c.PatchSize, c.LatentSize
