@@ -1,6 +1,7 @@
 package interchange
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -48,7 +49,7 @@ func (d *describer) autoencoder() (run.AEConfig, error) {
 }
 
 // autoencoder describes the autoencoder of a language model. If its tensors are not among the model's, it adds them.
-func (m *model) autoencoder(d *describer, over lm.Config, asked string) (run.AEConfig, error) {
+func (m *model) autoencoder(ctx context.Context, d *describer, over lm.Config, asked string) (run.AEConfig, error) {
 	inside := false
 	for name := range m.tensors {
 		inside = inside || strings.HasPrefix(name, lm.AEPrefix)
@@ -78,7 +79,7 @@ func (m *model) autoencoder(d *describer, over lm.Config, asked string) (run.AEC
 			return run.AEConfig{}, fmt.Errorf("its autoencoder: %w", err)
 		}
 	}
-	a := &describer{dir: beside, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: d.imported}
+	a := &describer{dir: beside, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: d.imported, notes: ref.notes}
 	c, err := a.autoencoder()
 	if err != nil {
 		return c, fmt.Errorf("its autoencoder: %w", err)

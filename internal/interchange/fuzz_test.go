@@ -1,10 +1,10 @@
 package interchange
 
 import (
+	"maps"
 	"path/filepath"
 	"testing"
 
-	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/internal/memtest"
 	"github.com/calm-go/calm/nn"
@@ -40,43 +40,59 @@ func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"architectures": ["Autoencoder"], "patch_size": 4, "latent_size": 8, "hidden_size": 12, "intermediate_size": 32, "num_encoder_layers": 2, "num_decoder_layers": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 63}`))
 	f.Add([]byte(`{"architectures": ["LlamaForCausalLM"], "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 64, "bos_token_id": 1, "eos_token_id": 2}`))
 	f.Add([]byte(`{"architectures": ["EnergyTransformer"], "hidden_size": 16, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 64, "patch_size": 4, "latent_size": 8, "num_mlp_layers": 1000000000, "bos_token_id": 1, "eos_token_id": 2}`))
-	few := map[string]source{}
-	for _, s := range []checkpoint.Stream{
-		{Name: "ae_model.encoder.norm.weight", Shape: []int{12}}, {Name: "ae_model.decoder.latent_to_hidden.weight", Shape: []int{12, 8}},
-		{Name: "ae_model.encoder.squeeze_layer.weight", Shape: []int{12, 48}}, {Name: "transformer.embed_tokens.weight", Shape: []int{64, 16}},
+	f.Add([]byte(`{"architectures": ["Transformer"]}`))
+	f.Add([]byte(`{"architectures": ["", null, "x"], "eos_token_id": [1, 2], "rope_parameters": {"rope_theta": 1e4}, "layer_types": [3]}`))
+	sets := []map[string]source{{}}
+	for _, list := range [][]checkpoint.Stream{
+		{{Name: "ae_model.encoder.norm.weight", Shape: []int{12}}, {Name: "ae_model.decoder.latent_to_hidden.weight", Shape: []int{12, 8}},
+			{Name: "ae_model.encoder.squeeze_layer.weight", Shape: []int{12, 48}}, {Name: "transformer.embed_tokens.weight", Shape: []int{64, 16}}},
+		{{Name: "transformer.embed_tokens.weight"}, {Name: "ae_model.encoder.norm.weight"}},
+		{{Name: aeHead, Shape: []int{64, 12}}, {Name: aeTable}},
+		{{Name: "model.embed_tokens.weight", Shape: []int{64, 16}}, {Name: "lm_head.weight"}},
 	} {
-		few[s.Name] = source{Stream: s}
+		set := map[string]source{}
+		for _, s := range list {
+			set[s.Name] = source{Stream: s}
+		}
+		sets = append(sets, set)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		defer memtest.Within(t, len(data), 1<<20)()
-		ref, err := config.Decode(reference{}, "config.json", data, config.Reference())
-		if err != nil || ref.bounded("config.json") != nil {
-			return
-		}
-		kind, head, err := ref.kindOf(few)
-		if err != nil {
-			return
-		}
-		ref.AEPath = nil // would be looked up on this machine
-		m := &model{tensors: few, params: nn.NewParams()}
-		if m.describe(&describer{dir: "x", reference: &ref, tensors: few}, kind, head, "") != nil {
-			return
-		}
-		layers := 0
-		switch c := m.config.(type) {
-		case *run.AEConfig:
-			layers = max(c.NumEncoderLayers, c.NumDecoderLayers)
-		case *run.ARConfig:
-			layers = c.NumHiddenLayers
-		case *run.LMConfig:
-			keys, err := headKeysOf(c.Options)
-			if err != nil {
-				t.Fatal(err)
-			}
-			layers = max(c.NumHiddenLayers, keys.NumMLPLayers)
-		}
-		if layers > len(few) {
-			t.Errorf("%d layers of %d tensors", layers, len(few))
+		for _, few := range sets {
+			describeFuzzed(t, data, few)
 		}
 	})
+}
+
+// describeFuzzed describes the model that a config.json and some tensors have.
+func describeFuzzed(t *testing.T, data []byte, few map[string]source) {
+	ref, err := parseReference("config.json", data)
+	if err != nil {
+		return
+	}
+	kind, head, err := ref.kindOf(few)
+	if err != nil {
+		return
+	}
+	ref.AEPath = nil // would be looked up on this machine
+	m := &model{tensors: maps.Clone(few), params: nn.NewParams()}
+	if m.describe(t.Context(), &describer{dir: "x", reference: ref, tensors: few}, kind, head, "") != nil {
+		return
+	}
+	layers := 0
+	switch c := m.config.(type) {
+	case *run.AEConfig:
+		layers = max(c.NumEncoderLayers, c.NumDecoderLayers)
+	case *run.ARConfig:
+		layers = c.NumHiddenLayers
+	case *run.LMConfig:
+		keys, err := headKeysOf(c.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers = max(c.NumHiddenLayers, keys.NumMLPLayers)
+	}
+	if layers > len(few) {
+		t.Errorf("%d layers of %d tensors", layers, len(few))
+	}
 }

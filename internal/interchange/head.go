@@ -64,7 +64,7 @@ func (d *describer) head(name string) (head.Config, error) {
 }
 
 // headNamed returns the kind of head that a class of the reference has. For a kind that calm lacks it returns the name in the
-// class. It returns false for a class that is not a language model.
+// class. It returns false for a class that is not a language model, such as Transformer, which names no head.
 func headNamed(class string) (name string, ok bool) {
 	for _, k := range head.Kinds() {
 		if class != "" && k.Reference.Class == class {
@@ -72,7 +72,7 @@ func headNamed(class string) (name string, ok bool) {
 		}
 	}
 	name, ok = strings.CutSuffix(class, "Transformer")
-	return strings.ToLower(name), ok
+	return shortened(strings.ToLower(name)), ok && name != ""
 }
 
 // classOf returns the reference's class of a language model with that head, or "" if it has none.

@@ -62,7 +62,7 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 		name, _ = filepath.Abs(src) // "" if the working directory is unknown
 	}
 	m := &model{params: nn.NewParams()}
-	if err = m.open(src, name, o); err == nil {
+	if err = m.open(ctx, src, name, o); err == nil {
 		err = m.check(ctx)
 	}
 	switch {
@@ -106,7 +106,7 @@ func (m *model) Close() error {
 
 // open reads the files that describe a model and declares its parameters. The run's configuration will have name as the model's
 // source.
-func (m *model) open(src, name string, o Options) error {
+func (m *model) open(ctx context.Context, src, name string, o Options) error {
 	if info, err := os.Stat(src); err != nil {
 		return err
 	} else if !info.IsDir() {
@@ -134,14 +134,14 @@ func (m *model) open(src, name string, o Options) error {
 	if m.tokenizer, err = chooseTokenizer(src, o.Tokenizer, ref.VocabSize); err != nil {
 		return err
 	}
-	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name}
-	err = m.describe(d, kind, head, o.AE)
+	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name, notes: ref.notes}
+	err = m.describe(ctx, d, kind, head, o.AE)
 	m.tokenizer, m.report.Notes = d.tokenizer, d.notes
 	return err
 }
 
 // describe makes the run's configuration and declares the parameters.
-func (m *model) describe(d *describer, kind run.Kind, head, ae string) error {
+func (m *model) describe(ctx context.Context, d *describer, kind run.Kind, head, ae string) error {
 	var block int
 	var err error
 	switch m.report.Kind = kind; kind {
@@ -153,7 +153,7 @@ func (m *model) describe(d *describer, kind run.Kind, head, ae string) error {
 		block, err = m.describeAR(d)
 	default:
 		m.report.Model = classOf(head)
-		block, err = m.describeLM(d, head, ae)
+		block, err = m.describeLM(ctx, d, head, ae)
 	}
 	if err == nil {
 		d.note("config.json does not say block_size: taking %d", block)
@@ -200,12 +200,12 @@ func (m *model) describeAR(d *describer) (block int, err error) {
 	return c.BlockSize, nil
 }
 
-func (m *model) describeLM(d *describer, head, asked string) (block int, err error) {
+func (m *model) describeLM(ctx context.Context, d *describer, head, asked string) (block int, err error) {
 	language, err := d.languageModel(head)
 	if err != nil {
 		return 0, err
 	}
-	ae, err := m.autoencoder(d, language, asked)
+	ae, err := m.autoencoder(ctx, d, language, asked)
 	if err != nil {
 		return 0, err
 	}
