@@ -3,8 +3,10 @@ package interchange
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/calm-go/calm/autoencoder"
@@ -50,13 +52,17 @@ func (d *describer) autoencoder() (run.AEConfig, error) {
 
 // autoencoder describes the autoencoder of a language model. If its tensors are not among the model's, it adds them.
 func (m *model) autoencoder(ctx context.Context, d *describer, over lm.Config, asked string) (run.AEConfig, error) {
-	inside := false
-	for name := range m.tensors {
-		inside = inside || strings.HasPrefix(name, lm.AEPrefix)
-	}
 	beside, err := findAutoencoder(d.dir, asked, d.reference.AEPath)
 	if err != nil {
 		return run.AEConfig{}, err
+	}
+	before, err := m.untrainedTable(ctx, d, asked)
+	if err != nil {
+		return run.AEConfig{}, err
+	}
+	inside := false
+	for name := range m.tensors {
+		inside = inside || strings.HasPrefix(name, lm.AEPrefix)
 	}
 	if beside == "" && !inside {
 		path := "nothing"
@@ -79,6 +85,13 @@ func (m *model) autoencoder(ctx context.Context, d *describer, over lm.Config, a
 			return run.AEConfig{}, fmt.Errorf("its autoencoder: %w", err)
 		}
 	}
+	if after, ok := m.tensors[lm.AEPrefix+aeTable]; before != nil && ok {
+		if same, err := equal(ctx, *before, after); err != nil {
+			return run.AEConfig{}, err
+		} else if !same {
+			d.note("%s is not that of --ae: was the model trained over this autoencoder?", before.Name)
+		}
+	}
 	a := &describer{dir: beside, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: d.imported, notes: ref.notes}
 	c, err := a.autoencoder()
 	if err != nil {
@@ -89,6 +102,32 @@ func (m *model) autoencoder(ctx context.Context, d *describer, over lm.Config, a
 	}
 	d.note("the autoencoder: weights %s, configuration in %s", from, beside)
 	return c, nil
+}
+
+// untrainedTable removes a table that the decoder inside a language model should share with its encoder and does not. The reference
+// makes such a model over an autoencoder that was saved as safetensors: that file has the table by the encoder's name alone, and
+// from_pretrained then gives the decoder a random one. The model's transformer and head do not use the decoder, so they are sound.
+// If an autoencoder was asked for, all of the one inside is removed, and that one takes its place. Then the result is the encoder's
+// table inside.
+func (m *model) untrainedTable(ctx context.Context, d *describer, asked string) (*source, error) {
+	table, hasTable := m.tensors[lm.AEPrefix+aeTable]
+	head, hasHead := m.tensors[lm.AEPrefix+aeHead]
+	if !hasTable || !hasHead || !slices.Equal(table.Shape, head.Shape) {
+		return nil, nil // account reports shapes
+	}
+	same, err := equal(ctx, table, head)
+	if err != nil || same {
+		return nil, err
+	}
+	if asked == "" {
+		delete(m.tensors, head.Name)
+		d.note("%s is not %s, as it should be: the reference gave the decoder an untrained table, with which it evaluated this model; "+
+			"here the decoder has the encoder's table (--ae DIR takes another autoencoder)", head.Name, table.Name)
+		return nil, nil
+	}
+	maps.DeleteFunc(m.tensors, func(name string, _ source) bool { return strings.HasPrefix(name, lm.AEPrefix) })
+	d.note("%s is not %s, as it should be: the reference gave the decoder an untrained table; all weights of the autoencoder are from --ae", head.Name, table.Name)
+	return &table, nil
 }
 
 // insideOnly describes an autoencoder that has only tensors inside the language model, and no configuration.

@@ -75,16 +75,88 @@ func TestTensorsThatDoNotFit(t *testing.T) {
 		s = all["embed_proj.3.weight"]
 		s.DType = checkpoint.I32
 		all["embed_proj.3.weight"] = s
-		s = all["ae_model.decoder.lm_head_weight"]
-		data := bytesOf(t, s)
-		data[5] ^= 1
-		s.Each = func(use func([]byte) error) error { return use(data) }
-		all["ae_model.decoder.lm_head_weight"] = s
+		all["generative_head.norm_hidden.weight"] = changed(t, all["generative_head.norm_hidden.weight"])
 	})
 	refused(t, src, Options{}, "6 tensors do not fit",
 		"missing: embed_proj.0.bias [48]", "missing: mlp_generator.norm_noise.weight or generative_head.norm_noise.weight [24]",
 		"surplus: strange.weight [24]", "wrong shape: transformer.norm.weight is [2 12], want [24]",
-		"wrong type: embed_proj.3.weight is I32", "contradiction: ae_model.encoder.embed_tokens.weight and ae_model.decoder.lm_head_weight")
+		"wrong type: embed_proj.3.weight is I32", "contradiction: mlp_generator.norm_hidden.weight and generative_head.norm_hidden.weight")
+
+	src = exported(t, run.AE, "")
+	rewrite(t, filepath.Join(src, "model.safetensors"), func(all map[string]checkpoint.Stream) { all[aeHead] = changed(t, all[aeHead]) })
+	refused(t, src, Options{}, "contradiction: encoder.embed_tokens.weight and decoder.lm_head_weight")
+}
+
+// changed returns a tensor with one bit changed.
+func changed(t *testing.T, s checkpoint.Stream) checkpoint.Stream {
+	data := bytesOf(t, s)
+	data[5] ^= 1
+	s.Each = func(use func([]byte) error) error { return use(data) }
+	return s
+}
+
+// TestUntrainedTable: in a language model that the reference trained over an autoencoder saved as safetensors, the decoder inside has
+// a random table. The decoder's weights are then the encoder's table, or all weights of the autoencoder are those of --ae.
+func TestUntrainedTable(t *testing.T) {
+	t.Parallel()
+	for _, beside := range []bool{true, false} {
+		src := exported(t, run.LM, "")
+		want, _, err := bring(t, src, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ae, table := filepath.Join(src, "autoencoder"), lm.AEPrefix+aeTable
+		other := filepath.Join(t.TempDir(), "other")
+		if err := os.CopyFS(other, os.DirFS(ae)); err != nil {
+			t.Fatal(err)
+		}
+		rewrite(t, filepath.Join(other, "model.safetensors"), func(all map[string]checkpoint.Stream) {
+			all[aeTable] = changed(t, all[aeTable])
+			delete(all, aeHead) // as the reference saves it
+		})
+		if !beside {
+			if err := os.RemoveAll(ae); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rewrite(t, filepath.Join(src, "model.safetensors"), func(all map[string]checkpoint.Stream) {
+			all[lm.AEPrefix+aeHead] = changed(t, all[lm.AEPrefix+aeHead])
+		})
+		for asked, same := range map[string]bool{"": true, other: false} {
+			dir, r, err := bring(t, src, Options{AE: asked})
+			if err != nil || !strings.Contains(strings.Join(r.Notes, "\n"), "ae_model.decoder.lm_head_weight is not ae_model.encoder.embed_tokens.weight") {
+				t.Fatalf("--ae %q: %+v, %v", asked, r, err)
+			}
+			if strings.Contains(strings.Join(r.Notes, "\n"), "is not that of --ae") == same {
+				t.Errorf("--ae %q: %v", asked, r.Notes)
+			}
+			for _, at := range []struct{ file, table string }{{"model.safetensors", table}, {"autoencoder/model.safetensors", aeTable}} {
+				before, after := tensorOf(t, filepath.Join(want, at.file), at.table), tensorOf(t, filepath.Join(dir, at.file), at.table)
+				if bytes.Equal(before, after) != same {
+					t.Errorf("--ae %q: the table in %s is the encoder's: %v", asked, at.file, !same)
+				}
+			}
+			norm := "transformer.norm.weight"
+			if !bytes.Equal(tensorOf(t, filepath.Join(want, "model.safetensors"), norm), tensorOf(t, filepath.Join(dir, "model.safetensors"), norm)) {
+				t.Errorf("--ae %q changes the transformer", asked)
+			}
+		}
+	}
+}
+
+// tensorOf returns the bytes of a tensor in a file.
+func tensorOf(t *testing.T, path, name string) []byte {
+	t.Helper()
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s, err := f.Stream(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytesOf(t, s)
 }
 
 // TestOneName: a tensor is found under either of its names.
