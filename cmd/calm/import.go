@@ -39,6 +39,7 @@ on a prepared corpus. If config.json lacks a setting, calm takes it from another
 	fl := cmd.Flags()
 	fl.StringVar(&o.AE, "ae", "", "the autoencoder, as `SRC`, if ae_path in config.json does not name it")
 	fl.StringVar(&o.Tokenizer, "tokenizer", "", "`TOKENIZER`: bytes, llama3:FILE, a tokenizer.json, or none (default: the one in SRC)")
+	fl.BoolVar(&o.AllowNaN, "allow-nan", false, "import weights with NaN or infinity, which are an error otherwise")
 	return cmd
 }
 

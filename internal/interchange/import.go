@@ -29,6 +29,7 @@ import (
 type Options struct {
 	AE        string       // directory or name of a language model's autoencoder; "": inside the model, or where ae_path says
 	Tokenizer string       // bytes, llama3:FILE, a tokenizer.json, or NoTokenizer; "": the one in the model's directory, if any
+	AllowNaN  bool         // import weights with NaN or infinity, which are an error otherwise
 	Log       func(string) // called with a line about each download; nil: not called
 }
 
@@ -67,7 +68,7 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 	}
 	switch {
 	case err == nil:
-		err = m.write(ctx, dir)
+		err = m.write(ctx, dir, o.AllowNaN)
 	case ctx.Err() == nil:
 		err = badSource(src, err, m.report.Notes)
 	}
@@ -245,7 +246,7 @@ func countFormats(streams []checkpoint.Stream) map[string]int {
 }
 
 // write makes the run. config.json is written last, since it makes the directory a run.
-func (m *model) write(ctx context.Context, dir string) (err error) {
+func (m *model) write(ctx context.Context, dir string, allowNaN bool) (err error) {
 	r, err := checkpoint.CreateRun(dir)
 	if err != nil {
 		return err
@@ -263,9 +264,10 @@ func (m *model) write(ctx context.Context, dir string) (err error) {
 		}
 	}
 	var ae, all []checkpoint.Stream
+	notFinite := notFinite{}
 	for _, s := range m.streams {
 		s = cancelled(ctx, s)
-		all = append(all, s)
+		all = append(all, notFinite.watch(s))
 		if name, ok := strings.CutPrefix(s.Name, lm.AEPrefix); ok {
 			s.Name = name
 			ae = append(ae, s)
@@ -285,6 +287,12 @@ func (m *model) write(ctx context.Context, dir string) (err error) {
 	}
 	if err := r.AddWeights(checkpoint.ModelFile, all); err != nil {
 		return err
+	}
+	if found := notFinite.among(len(all)); found != "" {
+		if !allowNaN {
+			return &run.UsageError{Err: fmt.Errorf("%s: the training that made them diverged, or they are damaged; --allow-nan imports them all the same", found)}
+		}
+		m.report.Notes = append(m.report.Notes, found)
 	}
 	return r.WriteConfig(m.config)
 }
