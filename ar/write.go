@@ -17,9 +17,8 @@ func (m *Model) Shape() generate.Shape {
 	return generate.Shape{PatchSize: 1, VocabSize: v.Size, BOS: v.BOS, EOS: v.EOS, MaxPatches: m.Config.MaxPositionEmbeddings}
 }
 
-// NewSource implements [generate.Model]. The baseline divides its logits by the temperature. So it samples exactly and takes
-// one draw a token. For patches of one token the prefix and the exact sampler mean the same, and it takes both. It refuses
-// the batch sampler and a number of draws.
+// NewSource implements [generate.Model]. The baseline divides its logits by the temperature. So it samples exactly, with
+// one draw a token. It refuses a sampler and a number of draws.
 func (m *Model) NewSource(e *cpu.Engine) generate.Source {
 	return &source{engine: e, model: m, weights: make([]float64, m.Config.VocabSize)}
 }
@@ -38,8 +37,8 @@ type source struct {
 // Check implements [generate.Source].
 func (s *source) Check(o generate.Options) error {
 	switch T := o.Limit(); {
-	case o.Sampler == generate.Batch:
-		return &generate.InputError{Err: errors.New("generate: the batch sampler is for models that can only draw; the token-level baseline divides its logits: leave the sampler out")}
+	case o.Sampler != "":
+		return &generate.InputError{Err: fmt.Errorf("generate: the %s sampler is for models that can only draw; the token-level baseline divides its logits: leave the sampler out", o.Sampler)}
 	case o.Draws > 0:
 		return &generate.InputError{Err: fmt.Errorf("generate: %d draws: the token-level baseline takes one draw a token at any temperature: leave the draws out", o.Draws)}
 	case !(T >= 0 && T <= 1):

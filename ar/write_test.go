@@ -150,9 +150,10 @@ func TestBadOptions(t *testing.T) {
 			t.Errorf("T = %v: %v", T, err)
 		}
 	}
-	o := generate.Options{}
-	o.Sampler, o.Temperature = generate.Batch, .5
-	if err := testkit.NewWriting(t, e, m, o).Check(nil, o); err == nil {
-		t.Error("the baseline takes the batch sampler")
+	for _, o := range []generate.Options{{Sampler: generate.Batch, Temperature: .5}, {Sampler: generate.Prefix}, {Sampler: generate.Exact}, {Draws: 2}} {
+		err := testkit.NewWriting(t, e, m, o).Check(nil, o)
+		if _, ok := errors.AsType[*generate.InputError](err); !ok {
+			t.Errorf("the baseline takes %+v: %v", o, err)
+		}
 	}
 }

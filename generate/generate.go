@@ -68,14 +68,13 @@ func New(e *cpu.Engine, m Model, tok *tokenizer.Tokenizer) (*Generator, error) {
 // Check reports what cannot be done of a text with these options after a prompt of ids, as an *InputError. It computes
 // nothing, and may be called at any time.
 func (g *Generator) Check(prompt []int32, o Options) error {
-	o = o.WithDefaults()
 	if o.MaxTokens < 0 || o.Context < 0 {
 		return inputError("generate: max tokens %d, context %d: want 0 or more", o.MaxTokens, o.Context)
 	}
 	if o.Draws < 0 || o.Draws > MaxDraws {
 		return inputError("generate: %d draws: want 0 to %d", o.Draws, MaxDraws)
 	}
-	if !slices.Contains(Samplers(), o.Sampler) {
+	if o.Sampler != "" && !slices.Contains(Samplers(), o.Sampler) {
 		return inputError("generate: sampler %q: want %q, %q or %q", o.Sampler, Prefix, Batch, Exact)
 	}
 	patches := g.patches(o)

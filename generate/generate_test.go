@@ -308,15 +308,11 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
-// TestDefaults: zero values stand for temperature 1 and the prefix sampler; the temperature 0 has a name.
-func TestDefaults(t *testing.T) {
-	if o := (Options{}).WithDefaults(); o.Temperature != 1 || o.Limit() != 1 || o.Sampler != Prefix || o.Sampler != Samplers()[0] {
-		t.Errorf("%+v", o)
-	}
-	if o := (Options{Temperature: Greedy, Sampler: Batch}).WithDefaults(); o.Limit() != 0 || o.Sampler != Batch {
-		t.Errorf("%+v stands for temperature %v", o, o.Limit())
-	}
-	if o := (Options{Temperature: .3}).WithDefaults(); o.Limit() != .3 {
-		t.Errorf("%+v stands for temperature %v", o, o.Limit())
+// TestLimit: the zero value is temperature 1; the temperature 0 has a name.
+func TestLimit(t *testing.T) {
+	for T, want := range map[float64]float64{0: 1, 1: 1, Greedy: 0, .3: .3, -1: -1} {
+		if got := (Options{Temperature: T}).Limit(); got != want {
+			t.Errorf("%v stands for temperature %v", T, got)
+		}
 	}
 }

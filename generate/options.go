@@ -6,7 +6,7 @@ import (
 )
 
 // Sampler is a way to sample below temperature 1 from a model that can only draw (docs/spec.md, section 5). The baseline
-// has logits and needs none.
+// has logits and takes none.
 type Sampler string
 
 // The samplers.
@@ -29,12 +29,14 @@ func Samplers() []Sampler { return []Sampler{Prefix, Batch, Exact} }
 // most frequent patch with the Batch sampler; of several the seed decides. The baseline writes the likeliest token.
 const Greedy = math.SmallestNonzeroFloat64
 
-// Options say how to write a text. The zero value writes at temperature 1, with seed 0, as much as the context holds.
+// Options say how to write a text. Zero values are defaults: temperature 1, seed 0, as much as the context holds.
 type Options struct {
 	Temperature float64 // in (0, 1]; Greedy for 0, and 0 for 1
-	Sampler     Sampler // "" for Prefix; at temperature 1 all are the same
+	// Sampler is used below temperature 1; "" stands for Prefix. The baseline takes none.
+	Sampler Sampler
 	// Draws is the number of draws a patch: of the pool with the prefix and batch samplers, at most with the exact one. It
-	// is 1 to MaxDraws; 0 stands for 64 (prefix), 200 (batch) and 10,000 (exact). At temperature 1 a patch takes one.
+	// is 1 to MaxDraws; 0 stands for 64 (prefix), 200 (batch) and 10,000 (exact). At temperature 1 a patch takes one. The
+	// baseline takes none.
 	Draws     int
 	Seed      uint64 // of all random numbers
 	MaxTokens int    // tokens to write at most; 0 for as many as the context holds
@@ -49,21 +51,13 @@ type Options struct {
 // MaxDraws bounds the draws of a patch, and with them the memory that a sampler takes.
 const MaxDraws = 1_000_000
 
-// WithDefaults returns the options with the values that zero stands for, except those that depend on the model.
-func (o Options) WithDefaults() Options {
-	if o.Temperature == 0 {
-		o.Temperature = 1
-	}
-	if o.Sampler == "" {
-		o.Sampler = Prefix
-	}
-	return o
-}
-
-// Limit returns the temperature that the options with their defaults stand for, in [0, 1]: 0 for Greedy.
+// Limit returns the temperature that the options stand for: 0 for Greedy, and 1 for the zero value.
 func (o Options) Limit() float64 {
-	if o.Temperature == Greedy {
+	switch o.Temperature {
+	case Greedy:
 		return 0
+	case 0:
+		return 1
 	}
 	return o.Temperature
 }

@@ -42,7 +42,6 @@ type Text struct {
 // Text begins a text after a prompt of ids, without BOS. It computes nothing yet. What Check reports is its error. The
 // generator's text before it cannot go on.
 func (g *Generator) Text(prompt []int32, o Options) (*Text, error) {
-	o = o.WithDefaults()
 	if err := g.Check(prompt, o); err != nil {
 		return nil, err
 	}

@@ -14,15 +14,14 @@ type PatchSampler interface {
 	Sample(dst []int32, draws temperature.Draws, uniform func() float64) (looked int, err error)
 }
 
-// NewPatchSampler returns the sampler of patches of that many tokens for options that have their defaults, and how many
-// draws to make at once, see Pool.DrawAtOnce: the weights are read once for a few draws as for one, so for a large model a
+// NewPatchSampler returns the sampler of patches of that many tokens for some options, and how many draws to make at once, see Pool.DrawAtOnce: the weights are read once for a few draws as for one, so for a large model a
 // few cost little more. What cannot be sampled is a *generate.InputError.
 func NewPatchSampler(o generate.Options, patch int) (s PatchSampler, atOnce []int, err error) {
 	switch T := o.Limit(); {
 	case T == 1: // the first draw that did not diverge
 		atOnce = []int{1}
 		s, err = temperature.NewExact(T, patch, temperature.DefaultBudget)
-	case o.Sampler == generate.Prefix:
+	case o.Sampler == generate.Prefix, o.Sampler == "":
 		pool := cmp.Or(o.Draws, temperature.DefaultPrefixPool)
 		atOnce = []int{share(pool)}
 		s, err = temperature.NewPrefix(T, patch, pool)

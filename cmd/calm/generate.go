@@ -94,7 +94,7 @@ The token-level baseline has likelihoods. It takes no sampler.`,
 	fl.StringVar(&ids, "ids", "", "the prompt as token `IDS` with commas, without BOS; the output is ids too")
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "write at most `N` tokens; 0 for as many as the context holds")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "`T` from 0 to 1; 0 takes the most frequent token at each place")
-	fl.StringVar(&sampler, "sampler", string(calm.Prefix), "`NAME` of the way to choose below temperature 1: prefix, batch or exact")
+	fl.StringVar(&sampler, "sampler", "", "`NAME` of the way to choose below temperature 1: prefix, batch or exact (default prefix)")
 	fl.IntVar(&o.Draws, "draws", 0, "draw each patch `N` times below temperature 1 (default: prefix 64, batch 200), at most N times with exact (default 10000)")
 	fl.Uint64Var(&o.Seed, "seed", 0, "seed of the random draws")
 	samplingFlag(cmd, &set)

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -19,7 +20,7 @@ func (o GenerateOptions) options() generate.Options {
 	if g.Temperature == 0 {
 		g.Temperature = generate.Greedy
 	}
-	return g.WithDefaults()
+	return g
 }
 
 // text is one stream of text, of a language model or of a baseline.
@@ -47,7 +48,7 @@ func (o GenerateOptions) measure(ctx context.Context, eng *cpu.Engine, name stri
 	} else if kind.Name != head.Default().ModelType { // whose name is left out
 		t.decoded += "/" + kind.Name
 	}
-	return o.measureText(ctx, eng, v, t, string(o.options().Sampler), peak)
+	return o.measureText(ctx, eng, v, t, string(cmp.Or(o.Sampler, generate.Prefix)), peak)
 }
 
 // measureBaseline measures a token-level baseline's prefill and decode.
