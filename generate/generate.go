@@ -29,9 +29,9 @@ type Model interface {
 type Source interface {
 	// Check reports options that the model cannot meet, as an *InputError. It computes nothing and changes nothing.
 	Check(o Options) error
-	// Begin forgets the context and prepares for a text with options that Check accepts. Prompt and text together will
-	// have at most length patches.
-	Begin(o Options, length int)
+	// Begin forgets the context and prepares for a text with options that Check accepts. Fewer than Shape.MaxPatches
+	// patches will be read.
+	Begin(o Options)
 	// Read appends whole patches to the context.
 	Read(ids []int32) error
 	// Write puts the next patch, number step of the text from 0, into dst [K] without reading it, and returns how many
@@ -44,7 +44,7 @@ type Shape struct {
 	PatchSize  int   // K, tokens a patch
 	VocabSize  int   // V
 	BOS, EOS   int32 // ids that begin and end a text
-	MaxPatches int   // that prompt and text can have together
+	MaxPatches int   // of a context
 }
 
 // Generator writes texts with one model, one text at a time. It keeps what was compiled for the next text. It is not safe
@@ -78,8 +78,9 @@ func (g *Generator) Check(prompt []int32, o Options) error {
 		return inputError("generate: sampler %q: want %q, %q or %q", o.Sampler, Prefix, Batch, Exact)
 	}
 	patches := g.patches(o)
-	if patches < 2 {
-		return inputError("generate: a context of %d tokens: want two patches of %d or more", o.Context, g.shape.PatchSize)
+	if limit := g.shape.MaxPatches; patches < 2 || o.Context > limit*g.shape.PatchSize {
+		return inputError("generate: a context of %d tokens: want two patches of %d or more, and at most the model's %d patches: %d to %d tokens",
+			g.context(o), g.shape.PatchSize, limit, 2*g.shape.PatchSize, limit*g.shape.PatchSize)
 	}
 	for _, id := range o.Tail {
 		if id < 0 || int(id) >= g.shape.VocabSize {

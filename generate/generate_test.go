@@ -29,7 +29,7 @@ func (s *script) NewSource(*cpu.Engine) Source { return s }
 
 func (s *script) Check(Options) error { return nil }
 
-func (s *script) Begin(Options, int) { s.has = nil }
+func (s *script) Begin(Options) { s.has = nil }
 
 func (s *script) Read(ids []int32) error {
 	if len(ids) == 0 || len(ids)%s.patch != 0 {
@@ -155,7 +155,7 @@ func TestAligned(t *testing.T) {
 		prompt := rapid.StringN(0, 20, 30).Draw(t, "prompt")
 		tail := rapid.SliceOfN(rapid.Int32Range(0, 255), 0, 12).Draw(t, "tail")
 		o := Options{}
-		o.Context, o.Tail, o.MaxTokens = 100*k, tail, 1
+		o.Context, o.Tail, o.MaxTokens = 64*k, tail, 1
 		s := &script{patch: k}
 		g, err := New(nil, s, byteTok)
 		if err != nil {
@@ -297,6 +297,8 @@ func TestBadOptions(t *testing.T) {
 		{"draws", "-1", func(o *Options) { o.Draws = -1 }},
 		{"too many draws", "1000001", func(o *Options) { o.Draws = MaxDraws + 1 }},
 		{"context", "two patches", func(o *Options) { o.Context = 7 }},
+		{"context beyond the model's", "8 to 256 tokens", func(o *Options) { o.Context = 257 }},
+		{"negative context", "-4", func(o *Options) { o.Context = -4 }},
 		{"tail", "token 259", func(o *Options) { o.Tail = []int32{1, 259} }},
 	} {
 		var o Options

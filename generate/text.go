@@ -112,7 +112,7 @@ const readAtOnce = 256
 // prefill reads the prompt.
 func (t *Text) prefill(ctx context.Context) error {
 	if !t.begun {
-		t.g.source.Begin(t.options, t.patches)
+		t.g.source.Begin(t.options)
 		t.begun = true
 	}
 	for len(t.unread) > 0 {

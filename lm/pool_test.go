@@ -106,7 +106,7 @@ func TestTextEqualsWholePatches(t *testing.T) {
 			for seed := range uint64(3) {
 				o := generate.Options{Temperature: c.T, Sampler: c.sampler, Draws: c.draws, Seed: seed}
 				s := m.NewSource(e)
-				s.Begin(o, 10)
+				s.Begin(o)
 				read(t, s, 256, 'a', 'b', 'c')
 				patch := make([]int32, 4)
 				for step := range 6 {

@@ -40,7 +40,7 @@ func (s *source) Check(o generate.Options) error {
 }
 
 // Begin implements [generate.Source].
-func (s *source) Begin(o generate.Options, length int) {
+func (s *source) Begin(o generate.Options) {
 	s.seed = o.Seed
 	sampler, sizes, err := NewPatchSampler(o, s.model.Config.PatchSize)
 	if err != nil {
@@ -48,9 +48,8 @@ func (s *source) Begin(o generate.Options, length int) {
 	}
 	s.sampler = sampler
 	s.pool.DrawAtOnce(sizes...)
-	// The last patch of a context is written and never read.
-	if capacity := length - 1; s.session == nil || s.session.Capacity() < capacity {
-		s.session = s.model.NewSession(s.engine, 1, max(capacity, s.model.Config.MaxPositionEmbeddings-1))
+	if s.session == nil { // the last patch of a context is written and never read
+		s.session = s.model.NewSession(s.engine, 1, s.model.Config.MaxPositionEmbeddings-1)
 	}
 	s.session.Truncate(0)
 }

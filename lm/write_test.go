@@ -49,8 +49,8 @@ func (r resized) NewSource(e *cpu.Engine) generate.Source {
 
 type otherSizes struct{ generate.Source }
 
-func (s otherSizes) Begin(o generate.Options, length int) {
-	s.Source.Begin(o, length)
+func (s otherSizes) Begin(o generate.Options) {
+	s.Source.Begin(o)
 	lm.SetSizes(s.Source, 3, 7)
 }
 
@@ -106,12 +106,22 @@ func TestPromptOfEveryLength(t *testing.T) {
 	}
 }
 
+// long is a tinyLM for contexts of more patches than are read at once.
+func long(patch int) *lm.Model {
+	c, ae := testkit.TinyLM(), testkit.TinyAutoencoder()
+	c.PatchSize, ae.PatchSize, c.MaxPositionEmbeddings = patch, patch, 1000
+	c.InitializerRange, ae.InitializerRange = .3, .3
+	m := lm.New(c, ae, nn.NewParams())
+	m.Initialize(3)
+	testkit.Perturb(m.Params, 5, .3)
+	return m
+}
+
 // TestLongPrompt: a long prompt is read in chunks and gives the same.
 func TestLongPrompt(t *testing.T) {
-	e, m := engine(t, 2), tinyLM(2, 3)
-	o := generate.Options{}
-	o.Context, o.MaxTokens = 1000, 6
-	prompt := strings.Repeat("Whenever I find myself ", 17) // 391 bytes: more patches than are read at once
+	e, m := engine(t, 2), long(2)
+	o := generate.Options{MaxTokens: 6}
+	prompt := strings.Repeat("Whenever I find myself ", 33) // 759 bytes: more patches than are read at once
 	want := oracle(t, e, m, append([]int32{256}, byteTok.Encode(prompt)...), 3, o.Seed)
 	if got, err := testkit.NewWriting(t, e, m, o).Write(prompt); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
@@ -188,7 +198,7 @@ func TestTemperature(t *testing.T) {
 			o.Draws = 200 // for a bias as small as that of the others
 		}
 		s := m.NewSource(e)
-		s.Begin(o, 10)
+		s.Begin(o)
 		if err := s.Read(prompt); err != nil {
 			t.Fatal(err)
 		}

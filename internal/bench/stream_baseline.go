@@ -32,7 +32,7 @@ func newBaselineStream(eng *cpu.Engine, m *ar.Model, o GenerateOptions) (*baseli
 
 // prefill reads the prompt.
 func (s *baselineStream) prefill() error {
-	s.source.Begin(s.options, len(s.prompt)+beyond)
+	s.source.Begin(s.options)
 	s.read = len(s.prompt)
 	return s.source.Read(s.prompt)
 }
