@@ -41,8 +41,9 @@ const Greedy = generate.Greedy
 // Reasons why a text ends.
 const (
 	StopEnd         = generate.StopEnd         // the model wrote the end of the text
-	StopMaxTokens   = generate.StopMaxTokens   // Options.MaxTokens are written
-	StopContext     = generate.StopContext     // the context is full
+	StopText        = generate.StopText        // the text came to one of Options.StopTexts
+	StopMaxTokens   = generate.StopMaxTokens   // as many tokens are written as may be
+	StopContext     = generate.StopContext     // prompt and text fill the context, with StopWhenFull
 	StopInterrupted = generate.StopInterrupted // the context was cancelled, or the caller left the loop
 	StopError       = generate.StopError       // an error, which the loop yields
 )

@@ -12,6 +12,7 @@ package generate
 import (
 	"context"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
@@ -82,6 +83,9 @@ func (g *Generator) Check(prompt []int32, o Options) error {
 		return inputError("generate: a context of %d tokens: want two patches of %d or more, and at most the model's %d patches: %d to %d tokens",
 			g.context(o), g.shape.PatchSize, limit, 2*g.shape.PatchSize, limit*g.shape.PatchSize)
 	}
+	if err := g.checkStopTexts(o.StopTexts); err != nil {
+		return err
+	}
 	for _, id := range o.Tail {
 		if id < 0 || int(id) >= g.shape.VocabSize {
 			return inputError("generate: the tail has the token %d, the model has 0 to %d", id, g.shape.VocabSize-1)
@@ -98,6 +102,18 @@ func (g *Generator) Check(prompt []int32, o Options) error {
 		}
 	}
 	return g.source.Check(o)
+}
+
+func (g *Generator) checkStopTexts(texts []string) error {
+	if g.tok == nil && len(texts) > 0 {
+		return inputError("generate: the model has no tokenizer, so what it writes is ids: no stop text can be found in them")
+	}
+	for _, text := range texts {
+		if text == "" || !utf8.ValidString(text) {
+			return inputError("generate: the stop text %q: want text in UTF-8, not empty", text)
+		}
+	}
+	return nil
 }
 
 // context returns how many tokens prompt and text can have together.

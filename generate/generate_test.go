@@ -299,6 +299,8 @@ func TestBadOptions(t *testing.T) {
 		{"context", "two patches", func(o *Options) { o.Context = 7 }},
 		{"context beyond the model's", "8 to 256 tokens", func(o *Options) { o.Context = 257 }},
 		{"negative context", "-4", func(o *Options) { o.Context = -4 }},
+		{"empty stop text", "not empty", func(o *Options) { o.StopTexts = []string{"a", ""} }},
+		{"stop text of bytes", "UTF-8", func(o *Options) { o.StopTexts = []string{"\xe2"} }},
 		{"tail", "token 259", func(o *Options) { o.Tail = []int32{1, 259} }},
 	} {
 		var o Options
@@ -307,6 +309,18 @@ func TestBadOptions(t *testing.T) {
 		if _, ok := errors.AsType[*InputError](err); !ok || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.name, err, c.want)
 		}
+	}
+}
+
+// TestStopTextsOfIDs: ids have no stop texts.
+func TestStopTextsOfIDs(t *testing.T) {
+	g, err := New(nil, &script{patch: 4}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = g.Check(nil, Options{StopTexts: []string{"a"}})
+	if _, ok := errors.AsType[*InputError](err); !ok || !strings.Contains(err.Error(), "no tokenizer") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -43,6 +43,9 @@ type Options struct {
 	// Context is the number of tokens that prompt and text can have together: the block size that the model was trained
 	// on. 0 for the max that the model's configuration allows.
 	Context int
+	// StopTexts end the text where it contains one of them. They are not part of the text. Text that may be the beginning
+	// of one is held back until that is certain. They are valid UTF-8 and not empty, and need a tokenizer.
+	StopTexts []string
 	// Tail is the end of a text that stood in front of another in training. Its last tokens fill up the first patch.
 	// Where it is too short, newlines stand before it.
 	Tail []int32

@@ -11,6 +11,7 @@ type Stop string
 
 const (
 	StopEnd         Stop = "end of text"  // the model wrote EOS or BOS, which are not part of the text
+	StopText        Stop = "stop text"    // the text came to one of Options.StopTexts, which is not part of it
 	StopMaxTokens   Stop = "max tokens"   // Options.MaxTokens are written
 	StopContext     Stop = "context full" // the model was not trained to go on
 	StopInterrupted Stop = "interrupted"  // the context was cancelled, or the caller left the loop
@@ -21,7 +22,7 @@ const (
 type Result struct {
 	Stop         Stop    `json:"stop"`          // "" while it is being written
 	PromptTokens int     `json:"prompt_tokens"` // without BOS and what stands in front of it
-	Tokens       int     `json:"tokens"`        // written, without the one that ended the text
+	Tokens       int     `json:"tokens"`        // written, without the one that ended the text, or a stop text
 	Patches      int     `json:"patches"`       // made, the last one included even if it was cut; tokens for the baseline
 	Draws        int     `json:"draws"`         // of all patches, those that the sampler looked at
 	Seconds      float64 `json:"seconds"`       // from the beginning to the latest chunk

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/calm-go/calm/internal/temperature"
-	"github.com/calm-go/calm/tokenizer"
 )
 
 // Chunk is a piece of text as it comes: the tokens of a patch, or of the part that counts, and the text that is certain
 // by now. A character that is not complete is held back until its other bytes come; so the text of a chunk may lag
-// behind its tokens, and a last chunk may have text only.
+// behind its tokens, and a last chunk may have text only. With Options.StopTexts both are held back where they may be the
+// beginning of a stop text, and a token that is in part is held back as a whole.
 type Chunk struct {
 	Tokens []int32 // the caller's to keep
 	Text   string  // "" without a tokenizer
@@ -28,11 +28,12 @@ func (c Chunk) empty() bool { return len(c.Tokens) == 0 && c.Text == "" }
 type Text struct {
 	g       *Generator
 	options Options
-	unread  []int32           // of the prompt, whole patches
-	stream  *tokenizer.Stream // nil without a tokenizer
-	patch   []int32           // written last [K]
-	read    int               // patches that the source has read, or will have before it writes
-	patches int               // that prompt and text can have together
+	unread  []int32 // of the prompt, whole patches
+	held    *held
+	made    int     // tokens that count, those held back included
+	patch   []int32 // written last [K]
+	read    int     // patches that the source has read, or will have before it writes
+	patches int     // that prompt and text can have together
 	started time.Time
 	begun   bool
 	err     error // that ended the text, still to be returned
@@ -45,12 +46,10 @@ func (g *Generator) Text(prompt []int32, o Options) (*Text, error) {
 	if err := g.Check(prompt, o); err != nil {
 		return nil, err
 	}
-	t := &Text{g: g, options: o, unread: g.aligned(prompt, o.Tail), patch: make([]int32, g.shape.PatchSize), patches: g.patches(o),
+	o.StopTexts = slices.Clone(o.StopTexts)
+	t := &Text{g: g, options: o, held: newHeld(g.tok, o.StopTexts), unread: g.aligned(prompt, o.Tail), patch: make([]int32, g.shape.PatchSize), patches: g.patches(o),
 		started: time.Now(), result: Result{PromptTokens: len(prompt), Context: g.context(o)}}
 	t.read = len(t.unread) / g.shape.PatchSize
-	if g.tok != nil {
-		t.stream = g.tok.NewStream()
-	}
 	return t, nil
 }
 
@@ -128,37 +127,32 @@ func (t *Text) prefill(ctx context.Context) error {
 	return nil
 }
 
-// write writes a patch. With an error it returns the text that was held back.
+// write writes a patch. With an error it returns what was held back.
 func (t *Text) write(ctx context.Context) (Chunk, error) {
+	r := &t.result
 	err := t.prefill(ctx)
 	if err == nil {
 		err = t.step(ctx)
 	}
 	if err != nil {
-		return Chunk{Text: t.flush(nil)}, err
+		chunk := t.held.flush()
+		r.Tokens += len(chunk.Tokens)
+		return chunk, err
 	}
-	r := &t.result
 	tokens := t.cut()
-	r.Tokens += len(tokens)
+	t.made += len(tokens)
 	if r.Stop == "" && t.read+1 == t.patches {
 		r.Stop = StopContext
 	}
-	if t.stream == nil {
-		return Chunk{Tokens: tokens}, nil
+	chunk, stopped := t.held.add(tokens)
+	if stopped {
+		r.Stop = StopText
+	} else if r.Stop != "" {
+		rest := t.held.flush()
+		chunk = Chunk{append(chunk.Tokens, rest.Tokens...), chunk.Text + rest.Text}
 	}
-	text := t.stream.Append(nil, tokens...)
-	if r.Stop != "" {
-		return Chunk{Tokens: tokens, Text: t.flush(text)}, nil
-	}
-	return Chunk{Tokens: tokens, Text: string(text)}, nil
-}
-
-// flush returns text with what was held back.
-func (t *Text) flush(text []byte) string {
-	if t.stream == nil {
-		return ""
-	}
-	return string(t.stream.Flush(text))
+	r.Tokens += len(chunk.Tokens)
+	return chunk, nil
 }
 
 // step reads the patch written before, if there is one, and writes another.
@@ -193,7 +187,7 @@ func (t *Text) cut() []int32 {
 			r.Stop = StopEnd
 			return slices.Clone(t.patch[:i])
 		}
-		if t.options.MaxTokens > 0 && r.Tokens+i+1 == t.options.MaxTokens {
+		if t.options.MaxTokens > 0 && t.made+i+1 == t.options.MaxTokens {
 			r.Stop = StopMaxTokens
 			return slices.Clone(t.patch[:i+1])
 		}

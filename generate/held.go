@@ -1,0 +1,124 @@
+package generate
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/calm-go/calm/tokenizer"
+)
+
+// held turns tokens into text, and holds back what is not certain: the bytes of a character that is not complete, and with
+// stop texts what may be the beginning of one.
+type held struct {
+	tok    *tokenizer.Tokenizer
+	stream *tokenizer.Stream // nil without a tokenizer
+	stops  [][]byte
+
+	// With stop texts:
+	text   []byte  // held back, whole characters
+	tokens []int32 // held back
+	ends   []int   // of each of these tokens: where its bytes end, counted from the beginning of text
+	begin  int     // where the bytes of the first of these tokens begin; below 0 if some of them are not held back
+	end    int     // where the bytes of the last token end that was added
+	token  []byte  // the bytes of a token
+}
+
+// newHeld holds back nothing yet. tok is nil where text is ids.
+func newHeld(tok *tokenizer.Tokenizer, stops []string) *held {
+	h := &held{tok: tok}
+	for _, stop := range stops {
+		h.stops = append(h.stops, []byte(stop))
+	}
+	if tok != nil {
+		h.stream = tok.NewStream()
+	}
+	return h
+}
+
+// add takes further tokens, and returns what is certain by now. It reports whether a stop text ends the text; then what is
+// returned is the last of it.
+func (h *held) add(tokens []int32) (c Chunk, stopped bool) {
+	if h.stream == nil {
+		return Chunk{Tokens: tokens}, false
+	}
+	if len(h.stops) == 0 {
+		return Chunk{tokens, string(h.stream.Append(nil, tokens...))}, false
+	}
+	for _, id := range tokens {
+		h.token = h.tok.AppendDecode(h.token[:0], []int32{id})
+		h.end += len(h.token)
+		h.tokens, h.ends = append(h.tokens, id), append(h.ends, h.end)
+	}
+	seen := len(h.text)
+	h.text = h.stream.Append(h.text, tokens...)
+	if at, found := h.find(seen); found {
+		return h.cut(at), true
+	}
+	certain, n := len(h.text)-h.beginning(), 0
+	for n < len(h.ends) && h.ends[n] <= certain {
+		n++
+	}
+	return h.take(certain, n), false
+}
+
+// flush returns all that is held back.
+func (h *held) flush() Chunk {
+	if h.stream == nil {
+		return Chunk{}
+	}
+	h.text = h.stream.Flush(h.text)
+	return h.take(len(h.text), len(h.tokens))
+}
+
+// cut returns the text before a stop text that begins at a byte, with all tokens that have a part in it.
+func (h *held) cut(at int) Chunk {
+	n := 0
+	for begin := h.begin; n < len(h.ends) && begin < at; n++ {
+		begin = h.ends[n]
+	}
+	return h.take(at, n)
+}
+
+// take returns the first size bytes of the text, and the first n tokens. They are held back no longer.
+func (h *held) take(size, n int) Chunk {
+	c := Chunk{slices.Clone(h.tokens[:n]), string(h.text[:size])}
+	if n > 0 {
+		h.begin = h.ends[n-1]
+	}
+	h.text, h.tokens, h.ends = slices.Delete(h.text, 0, size), slices.Delete(h.tokens, 0, n), slices.Delete(h.ends, 0, n)
+	for i := range h.ends {
+		h.ends[i] -= size
+	}
+	h.begin -= size
+	h.end -= size
+	return c
+}
+
+// find returns where the stop text begins that ends first behind the first seen bytes; of several that end there, the
+// longest. So it does not matter in which pieces the text comes.
+func (h *held) find(seen int) (at int, found bool) {
+	for end := seen + 1; end <= len(h.text); end++ {
+		longest := 0
+		for _, stop := range h.stops {
+			if len(stop) > longest && bytes.HasSuffix(h.text[:end], stop) {
+				longest = len(stop)
+			}
+		}
+		if longest > 0 {
+			return end - longest, true
+		}
+	}
+	return 0, false
+}
+
+// beginning returns how many bytes at the end of the text may be the beginning of a stop text.
+func (h *held) beginning() (n int) {
+	for _, stop := range h.stops {
+		for l := min(len(stop)-1, len(h.text)); l > n; l-- {
+			if bytes.HasSuffix(h.text, stop[:l]) {
+				n = l
+			}
+		}
+	}
+	return n
+}
