@@ -90,7 +90,7 @@ func TestGenerate(t *testing.T) {
 			break // the next call must not hang
 		}
 		var input *calm.InputError
-		if _, err := text(m, strings.Repeat("long", 30), calm.Options{}); !errors.As(err, &input) {
+		if _, err := text(m, strings.Repeat("long", 30), calm.Options{ContextFull: calm.StopWhenFull}); !errors.As(err, &input) {
 			t.Errorf("a prompt that is too long: %v", err)
 		}
 		g := m.Generate(t.Context(), "Call", calm.Options{MaxTokens: 5})
@@ -104,6 +104,52 @@ func TestGenerate(t *testing.T) {
 		}
 		for piece, err := range g.Text() {
 			t.Errorf("read again, the text has %q, %v", piece, err)
+		}
+	}
+}
+
+// TestLongText checks that a text goes on beyond the block of 32 tokens that a run was trained on, after a prompt of any
+// length, and that without a limit it has as many tokens as the block.
+func TestLongText(t *testing.T) {
+	_, lm, ar := tiny(t)
+	for _, dir := range []string{lm, ar} {
+		m := open(t, dir)
+		for _, c := range []struct {
+			prompt  string
+			o       calm.Options
+			tokens  int
+			dropped bool
+			slides  bool
+		}{
+			{"Call", calm.Options{MaxTokens: 100}, 100, false, true},
+			{"Call", calm.Options{}, 32, false, true},
+			{strings.Repeat("Call me Ishmael. ", 10), calm.Options{MaxTokens: 1}, 1, true, false},
+			{strings.Repeat("Call me Ishmael. ", 10), calm.Options{MaxTokens: 50, Context: 16}, 50, true, true},
+		} {
+			g := m.Generate(t.Context(), c.prompt, c.o)
+			dropped := g.Result().PromptDropped
+			for _, err := range g.Text() {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := g.Result()
+			if r.Stop == calm.StopEnd {
+				t.Fatalf("the text ends after %d tokens: the test needs another seed", r.Tokens)
+			}
+			if r.Stop != calm.StopMaxTokens || r.Tokens != c.tokens || r.PromptTokens != len(c.prompt) || (r.Slides > 0) != c.slides ||
+				(r.PromptDropped > 0) != c.dropped || r.PromptDropped != dropped {
+				t.Errorf("%s, a prompt of %d, %+v: %+v", filepath.Base(dir), len(c.prompt), c.o, r)
+			}
+		}
+		stop := m.Generate(t.Context(), "Call", calm.Options{MaxTokens: 100, ContextFull: calm.StopWhenFull})
+		for _, err := range stop.Text() {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r := stop.Result(); r.Stop != calm.StopContext || r.Tokens+r.PromptTokens > 32 || r.Slides != 0 {
+			t.Errorf("%s, not to slide: %+v", filepath.Base(dir), r)
 		}
 	}
 }
@@ -251,8 +297,8 @@ func TestLiterals(t *testing.T) {
 		if got, err := text(m, piece, calm.Options{}); got != want || err != nil {
 			t.Errorf("%s continues %q with %q, and its ids with %q, %v", dir, piece, got, want, err)
 		}
-		if got, err := text(own, piece, calm.Options{}); got == want || err != nil {
-			t.Errorf("%s, not imported, reads the literal in %q as a token, %v", dir, piece, err)
+		if n := own.Generate(t.Context(), piece, calm.Options{}).Result().PromptTokens; n != len(piece) {
+			t.Errorf("%s, not imported, reads %q as %d tokens", dir, piece, n)
 		}
 	}
 }

@@ -114,6 +114,28 @@ func ExampleGeneration_Result() {
 	// Output: 8 tokens in 2 patches: max tokens
 }
 
+// A text may be longer than the context that the model was trained on, and end before a text of your choice.
+func ExampleModel_Generate_long() {
+	m, err := calm.Open(exampleRun()) // trained on blocks of 32 tokens
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer m.Close()
+	g := m.Generate(context.Background(), "Call me ", calm.Options{MaxTokens: 100, StopTexts: []string{"THE END"}})
+	for _, err := range g.Text() {
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+	r := g.Result()
+	fmt.Println(r.Tokens, "tokens:", r.Stop)
+	fmt.Println("the context was full", r.Slides, "times")
+	// Output:
+	// 100 tokens: max tokens
+	// the context was full 5 times
+}
+
 func ExampleModel_Encode() {
 	m, err := calm.Open(exampleRun())
 	if err != nil {

@@ -11,20 +11,22 @@ import (
 
 // What a text is asked for and what comes of it.
 type (
-	// Options say how to write. The zero value writes at temperature 1, with seed 0, as much as the context holds. Context
-	// and Tail are the run's own unless they are set.
+	// Options say how to write. Zero values are defaults: temperature 1, seed 0, at most as many tokens as the context has.
+	// Context and Tail are the run's own unless they are set.
 	Options = generate.Options
 	// Sampler is a way to sample below temperature 1.
 	Sampler = generate.Sampler
+	// ContextFull is what happens to a text that has filled the context.
+	ContextFull = generate.ContextFull
 	// Chunk is a piece of text as it becomes certain, with its tokens.
 	Chunk = generate.Chunk
 	// Result says how a text was written.
 	Result = generate.Result
 	// Stop is why a text ended.
 	Stop = generate.Stop
-	// InputError says that a text was asked for which cannot be written: a prompt too long, a temperature out of range.
+	// InputError says that a text was asked for which cannot be written, such as one at a temperature out of range.
 	InputError = generate.InputError
-	// BudgetError says that a patch was not accepted within the budget of draws.
+	// BudgetError says that the exact sampler accepted no patch within its number of draws.
 	BudgetError = generate.BudgetError
 )
 
@@ -33,6 +35,12 @@ const (
 	Prefix = generate.Prefix // the default: the temperature token by token
 	Batch  = generate.Batch  // of whole patches
 	Exact  = generate.Exact  // of whole patches, without bias, with a random number of draws
+)
+
+// What happens to a text that has filled the context.
+const (
+	Slide        = generate.Slide        // the default: the newest half is read again, and the text goes on
+	StopWhenFull = generate.StopWhenFull // the text ends, and a prompt that is too long is refused
 )
 
 // Greedy is the temperature 0 of Options, whose zero value is temperature 1.
@@ -62,8 +70,9 @@ type Generation struct {
 }
 
 // Generate writes what follows the prompt. The text comes from the loop over Generation.Text; nothing is computed before
-// it. The same model, prompt and options give the same text. What is wrong with prompt or options is an *InputError, as
-// the loop's first round.
+// it. The same model, prompt and options give the same text. Prompt and text may be longer than the blocks that the model
+// was trained on, see Options.ContextFull. What is wrong with prompt or options is an *InputError, as the
+// loop's first round.
 func (m *Model) Generate(ctx context.Context, prompt string, o Options) *Generation {
 	if m.checker == nil || m.run.Tokenizer == nil {
 		return m.generation(ctx, nil, o, m.cannotRead())
@@ -100,7 +109,11 @@ func (m *Model) generation(ctx context.Context, prompt []int32, o Options, err e
 	if err == nil {
 		err = m.checker.Check(prompt, o)
 	}
-	return &Generation{model: m, ctx: ctx, prompt: prompt, options: o, err: err, result: Result{PromptTokens: len(prompt), Context: o.Context}}
+	g := &Generation{model: m, ctx: ctx, prompt: prompt, options: o, err: err, result: Result{PromptTokens: len(prompt), Context: o.Context}}
+	if err == nil {
+		g.result.PromptDropped = m.checker.Dropped(len(prompt), o)
+	}
+	return g
 }
 
 // Text returns the text piece by piece, each as it becomes certain. The second value of the last round may be an error;

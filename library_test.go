@@ -181,7 +181,7 @@ func TestWaiting(t *testing.T) {
 			}
 		}
 	}
-	for _, err := range m.Generate(t.Context(), strings.Repeat("long", 30), calm.Options{}).Text() {
+	for _, err := range m.Generate(t.Context(), strings.Repeat("long", 30), calm.Options{ContextFull: calm.StopWhenFull}).Text() {
 		if _, input := errors.AsType[*calm.InputError](err); !input {
 			t.Errorf("prompt: %v", err)
 		}

@@ -86,6 +86,34 @@ func TestARText(t *testing.T) {
 	}
 }
 
+// TestSlide: beyond its context the baseline attends to BOS and the newest half of it.
+func TestSlide(t *testing.T) {
+	e, m := engine(t, 2), tinyAR()
+	const window = 9
+	o := generate.Options{Temperature: generate.Greedy, MaxTokens: 40, Context: window}
+	g := testkit.NewWriting(t, e, m, o)
+	got, err := g.Write("Call me Ishmael.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	context := append([]int32{256}, tokenizer.Bytes().Encode("shmael.")...) // and a token to write
+	slides := 0
+	for step, id := range got {
+		if len(context) == window {
+			context = append([]int32{256}, context[window-3:]...)
+			slides++
+		}
+		logits := fullLogits(t, e, m, context)
+		if peak := slices.Max(logits); logits[id] < peak-1e-5 {
+			t.Fatalf("token %d is %d with the logit %v, the largest is %v", step, id, logits[id], peak)
+		}
+		context = append(context, id)
+	}
+	if r := g.Result; r.Slides != slides || slides < 2 || r.PromptTokens != 16 || r.PromptDropped != 9 {
+		t.Errorf("%+v, want %d slides", r, slides)
+	}
+}
+
 // TestARGreedy: at temperature 0 every token is the likeliest.
 func TestARGreedy(t *testing.T) {
 	e, m := engine(t, 1), tinyAR()

@@ -5,11 +5,15 @@
 // patches; then comes BOS, where in training a document began; then the prompt (docs/spec.md, section 5). So a prompt of any
 // length, none included, is followed by a whole patch.
 //
+// A text may be longer than the context. Where the context is full, it becomes BOS and its newest half, which the model
+// reads in one pass before it goes on. So no position is beyond those of the context.
+//
 // A text follows from the model, the prompt, the options and the seed alone: never from the number of threads, nor from
 // what was written before.
 package generate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"unicode/utf8"
@@ -28,10 +32,11 @@ type Model interface {
 
 // Source is a model that writes, with the context it has read so far: one row of patches of K tokens.
 type Source interface {
-	// Check reports options that the model cannot meet, as an *InputError. It computes nothing and changes nothing.
+	// Check reports options that the model cannot meet, as an *InputError: of Temperature, Sampler and Draws. It computes
+	// nothing and changes nothing.
 	Check(o Options) error
-	// Begin forgets the context and prepares for a text with options that Check accepts. Fewer than Shape.MaxPatches
-	// patches will be read.
+	// Begin forgets the context and prepares to write with options that Check accepts. It is called again where the
+	// context is full. Fewer than Shape.MaxPatches patches are read before the next call.
 	Begin(o Options)
 	// Read appends whole patches to the context.
 	Read(ids []int32) error
@@ -69,19 +74,18 @@ func New(e *cpu.Engine, m Model, tok *tokenizer.Tokenizer) (*Generator, error) {
 // Check reports what cannot be done of a text with these options after a prompt of ids, as an *InputError. It computes
 // nothing, and may be called at any time.
 func (g *Generator) Check(prompt []int32, o Options) error {
-	if o.MaxTokens < 0 || o.Context < 0 {
+	switch {
+	case o.MaxTokens < 0 || o.Context < 0:
 		return inputError("generate: max tokens %d, context %d: want 0 or more", o.MaxTokens, o.Context)
-	}
-	if o.Draws < 0 || o.Draws > MaxDraws {
+	case o.Draws < 0 || o.Draws > MaxDraws:
 		return inputError("generate: %d draws: want 0 to %d", o.Draws, MaxDraws)
-	}
-	if o.Sampler != "" && !slices.Contains(Samplers(), o.Sampler) {
+	case o.Sampler != "" && !slices.Contains(Samplers(), o.Sampler):
 		return inputError("generate: sampler %q: want %q, %q or %q", o.Sampler, Prefix, Batch, Exact)
+	case o.ContextFull != "" && !slices.Contains(ContextFulls(), o.ContextFull):
+		return inputError("generate: where the context is full, %q: want %q or %q", o.ContextFull, Slide, StopWhenFull)
 	}
-	patches := g.patches(o)
-	if limit := g.shape.MaxPatches; patches < 2 || o.Context > limit*g.shape.PatchSize {
-		return inputError("generate: a context of %d tokens: want two patches of %d or more, and at most the model's %d patches: %d to %d tokens",
-			g.context(o), g.shape.PatchSize, limit, 2*g.shape.PatchSize, limit*g.shape.PatchSize)
+	if err := g.checkContext(prompt, o); err != nil {
+		return err
 	}
 	if err := g.checkStopTexts(o.StopTexts); err != nil {
 		return err
@@ -91,17 +95,25 @@ func (g *Generator) Check(prompt []int32, o Options) error {
 			return inputError("generate: the tail has the token %d, the model has 0 to %d", id, g.shape.VocabSize-1)
 		}
 	}
-	if len(g.aligned(prompt, o.Tail))/g.shape.PatchSize >= patches {
-		// BOS and a patch to write need room too.
-		return inputError("the prompt has %d tokens, and with a context of %d tokens it can have %d: shorten it",
-			len(prompt), g.context(o), (patches-1)*g.shape.PatchSize-1)
-	}
 	for _, id := range prompt {
 		if id < 0 || int(id) >= g.shape.VocabSize {
 			return inputError("the prompt has the token %d, the model has 0 to %d", id, g.shape.VocabSize-1)
 		}
 	}
 	return g.source.Check(o)
+}
+
+// checkContext checks the size of the context, and whether the prompt fits if it must.
+func (g *Generator) checkContext(prompt []int32, o Options) error {
+	if patches, limit := g.patches(o), g.shape.MaxPatches; patches < 2 || o.Context > limit*g.shape.PatchSize {
+		return inputError("generate: a context of %d tokens: want two patches of %d or more, and at most the model's %d patches: %d to %d tokens",
+			g.context(o), g.shape.PatchSize, limit, 2*g.shape.PatchSize, limit*g.shape.PatchSize)
+	}
+	if n := g.longestPrompt(o); o.ContextFull == StopWhenFull && len(prompt) > n {
+		return inputError("the prompt has %d tokens, and with a context of %d tokens that does not slide it can have %d: shorten it",
+			len(prompt), g.context(o), n)
+	}
+	return nil
 }
 
 func (g *Generator) checkStopTexts(texts []string) error {
@@ -116,16 +128,20 @@ func (g *Generator) checkStopTexts(texts []string) error {
 	return nil
 }
 
-// context returns how many tokens prompt and text can have together.
+// context returns how many tokens the model attends to at most.
 func (g *Generator) context(o Options) int {
-	if o.Context == 0 {
-		return g.shape.MaxPatches * g.shape.PatchSize
-	}
-	return o.Context
+	return cmp.Or(o.Context, g.shape.MaxPatches*g.shape.PatchSize)
 }
 
-// patches returns how many whole patches prompt and text can have together.
+// patches returns how many whole patches the model attends to at most, the one that it writes included.
 func (g *Generator) patches(o Options) int { return g.context(o) / g.shape.PatchSize }
+
+// longestPrompt returns how many tokens of a prompt fit into the context, with BOS and a patch to write.
+func (g *Generator) longestPrompt(o Options) int { return (g.patches(o)-1)*g.shape.PatchSize - 1 }
+
+// Dropped returns how many tokens at the beginning of a prompt of that many are not read, because the context has no room
+// for them. Options are such that Check accepts.
+func (g *Generator) Dropped(prompt int, o Options) int { return max(0, prompt-g.longestPrompt(o)) }
 
 // Encode turns a prompt into ids. Literals of special tokens in it are ordinary text, unless the tokenizer takes them
 // (Tokenizer.TakingLiterals). Without a tokenizer it returns an *InputError.

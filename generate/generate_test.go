@@ -131,7 +131,7 @@ func TestStop(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := Options{}
-			o.MaxTokens, o.Context = c.max, c.context
+			o.MaxTokens, o.Context, o.ContextFull = c.max, c.context, StopWhenFull
 			g := scripted(t, &script{patch: 4, tokens: c.tokens}, o)
 			for range 2 { // the second is not the first's continuation
 				text, tokens, _, err := collect(g, "")
@@ -267,10 +267,9 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// The longest prompt leaves room for one patch.
+// A context that may not slide takes a prompt that leaves room for one patch.
 func TestPromptLength(t *testing.T) {
-	o := Options{}
-	o.Context = 16
+	o := Options{Context: 16, ContextFull: StopWhenFull}
 	g := scripted(t, &script{patch: 4}, o)
 	for n := range 20 {
 		text, _, _, err := collect(g, strings.Repeat("p", n))
@@ -299,6 +298,7 @@ func TestBadOptions(t *testing.T) {
 		{"context", "two patches", func(o *Options) { o.Context = 7 }},
 		{"context beyond the model's", "8 to 256 tokens", func(o *Options) { o.Context = 257 }},
 		{"negative context", "-4", func(o *Options) { o.Context = -4 }},
+		{"context full", `"slide" or "stop"`, func(o *Options) { o.ContextFull = "halt" }},
 		{"empty stop text", "not empty", func(o *Options) { o.StopTexts = []string{"a", ""} }},
 		{"stop text of bytes", "UTF-8", func(o *Options) { o.StopTexts = []string{"\xe2"} }},
 		{"tail", "token 259", func(o *Options) { o.Tail = []int32{1, 259} }},

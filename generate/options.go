@@ -25,11 +25,27 @@ const (
 // Samplers lists the samplers, the default first.
 func Samplers() []Sampler { return []Sampler{Prefix, Batch, Exact} }
 
+// ContextFull is what happens to a text that has filled the context.
+type ContextFull string
+
+// What can happen.
+const (
+	// Slide goes on: the model reads the newest half of the context again, with BOS in front of it, and writes on. A
+	// prompt that is longer than the context keeps its end. It is the default.
+	Slide ContextFull = "slide"
+	// StopWhenFull ends the text, and refuses a prompt that is too long.
+	StopWhenFull ContextFull = "stop"
+)
+
+// ContextFulls lists what can happen, the default first.
+func ContextFulls() []ContextFull { return []ContextFull{Slide, StopWhenFull} }
+
 // Greedy is the temperature 0 of Options, whose zero value is temperature 1: the most frequent token at each place, or the
 // most frequent patch with the Batch sampler; of several the seed decides. The baseline writes the likeliest token.
 const Greedy = math.SmallestNonzeroFloat64
 
-// Options say how to write a text. Zero values are defaults: temperature 1, seed 0, as much as the context holds.
+// Options say how to write a text. Zero values are defaults: temperature 1, seed 0, at most as many tokens as the context
+// has.
 type Options struct {
 	Temperature float64 // in (0, 1]; Greedy for 0, and 0 for 1
 	// Sampler is used below temperature 1; "" stands for Prefix. The baseline takes none.
@@ -37,12 +53,17 @@ type Options struct {
 	// Draws is the number of draws a patch: of the pool with the prefix and batch samplers, at most with the exact one. It
 	// is 1 to MaxDraws; 0 stands for 64 (prefix), 200 (batch) and 10,000 (exact). At temperature 1 a patch takes one. The
 	// baseline takes none.
-	Draws     int
-	Seed      uint64 // of all random numbers
-	MaxTokens int    // tokens to write at most; 0 for as many as the context holds
-	// Context is the number of tokens that prompt and text can have together: the block size that the model was trained
-	// on. 0 for the max that the model's configuration allows.
+	Draws int
+	Seed  uint64 // of all random numbers
+	// MaxTokens is the number of tokens to write at most. 0 stands for Context with Slide, and for as many as the context
+	// has room for with StopWhenFull.
+	MaxTokens int
+	// Context is how many tokens the model attends to at most, those that it writes included; whole patches count. It is
+	// two patches or more, and at most what the model's configuration allows, which 0 stands for. Package calm takes the
+	// block size that the run was trained on for 0. Beyond that size models write worse.
 	Context int
+	// ContextFull is what happens where prompt and text fill the context. "" stands for Slide.
+	ContextFull ContextFull
 	// StopTexts end the text where it contains one of them. They are not part of the text. Text that may be the beginning
 	// of one is held back until that is certain. They are valid UTF-8 and not empty, and need a tokenizer.
 	StopTexts []string

@@ -28,14 +28,14 @@ func (c Chunk) empty() bool { return len(c.Tokens) == 0 && c.Text == "" }
 type Text struct {
 	g       *Generator
 	options Options
-	unread  []int32 // of the prompt, whole patches
-	held    *held
+	context []int32 // whole patches that the model attends to, the patch written last included
+	unread  []int32 // the end of context that the source has not read yet
+	window  int     // patches that the context can have, the one to write included
+	begun   bool    // the source has begun to read the context
+	limit   int     // tokens to write at most; 0: none
 	made    int     // tokens that count, those held back included
-	patch   []int32 // written last [K]
-	read    int     // patches that the source has read, or will have before it writes
-	patches int     // that prompt and text can have together
+	held    *held
 	started time.Time
-	begun   bool
 	err     error // that ended the text, still to be returned
 	result  Result
 }
@@ -47,9 +47,14 @@ func (g *Generator) Text(prompt []int32, o Options) (*Text, error) {
 		return nil, err
 	}
 	o.StopTexts = slices.Clone(o.StopTexts)
-	t := &Text{g: g, options: o, held: newHeld(g.tok, o.StopTexts), unread: g.aligned(prompt, o.Tail), patch: make([]int32, g.shape.PatchSize), patches: g.patches(o),
-		started: time.Now(), result: Result{PromptTokens: len(prompt), Context: g.context(o)}}
-	t.read = len(t.unread) / g.shape.PatchSize
+	dropped := g.Dropped(len(prompt), o)
+	t := &Text{g: g, options: o, context: g.aligned(prompt[dropped:], o.Tail), window: g.patches(o), limit: o.MaxTokens,
+		held: newHeld(g.tok, o.StopTexts), started: time.Now(),
+		result: Result{PromptTokens: len(prompt), PromptDropped: dropped, Context: g.context(o)}}
+	t.unread = t.context
+	if t.limit == 0 && o.ContextFull != StopWhenFull {
+		t.limit = g.context(o)
+	}
 	return t, nil
 }
 
@@ -57,7 +62,7 @@ func (g *Generator) Text(prompt []int32, o Options) (*Text, error) {
 func (t *Text) Result() Result { return t.result }
 
 // Chunks writes the text to its end. An error is the last round of the loop; what came before it stands. Leaving the loop
-// ends the text.
+// ends the text. A text that has ended has no further chunks.
 func (t *Text) Chunks(ctx context.Context) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
 		for {
@@ -105,11 +110,11 @@ func (t *Text) Next(ctx context.Context) (Chunk, error) {
 	}
 }
 
-// readAtOnce is the number of patches of a prompt between two looks at the context: what a session reads in one run.
+// readAtOnce is the number of patches that are read between two looks at the context: what a session reads in one run.
 const readAtOnce = 256
 
-// prefill reads the prompt.
-func (t *Text) prefill(ctx context.Context) error {
+// read reads what the source has not read of the context.
+func (t *Text) read(ctx context.Context) error {
 	if !t.begun {
 		t.g.source.Begin(t.options)
 		t.begun = true
@@ -120,28 +125,40 @@ func (t *Text) prefill(ctx context.Context) error {
 		}
 		n := min(readAtOnce*t.g.shape.PatchSize, len(t.unread))
 		if err := t.g.source.Read(t.unread[:n]); err != nil {
-			return fmt.Errorf("generate: the prompt: %w", err)
+			return err
 		}
 		t.unread = t.unread[n:]
 	}
 	return nil
 }
 
+// full reports whether the context has no room for another patch.
+func (t *Text) full() bool { return len(t.context) == t.window*t.g.shape.PatchSize }
+
+// slide makes a full context one of BOS and its newest tokens, so many that both fill half of it. The source has to read
+// it from the beginning. The patches stay where they were on their grid: BOS replaces the first token of one.
+func (t *Text) slide() {
+	half := t.window / 2 * t.g.shape.PatchSize
+	newest := t.context[len(t.context)-(half-1):]
+	t.context[0] = t.g.shape.BOS
+	copy(t.context[1:], newest)
+	t.context = t.context[:half]
+	t.unread, t.begun = t.context, false
+	t.result.Slides++
+}
+
 // write writes a patch. With an error it returns what was held back.
 func (t *Text) write(ctx context.Context) (Chunk, error) {
 	r := &t.result
-	err := t.prefill(ctx)
-	if err == nil {
-		err = t.step(ctx)
-	}
+	patch, err := t.step(ctx)
 	if err != nil {
 		chunk := t.held.flush()
 		r.Tokens += len(chunk.Tokens)
 		return chunk, err
 	}
-	tokens := t.cut()
+	tokens := t.cut(patch)
 	t.made += len(tokens)
-	if r.Stop == "" && t.read+1 == t.patches {
+	if r.Stop == "" && t.full() && t.options.ContextFull == StopWhenFull {
 		r.Stop = StopContext
 	}
 	chunk, stopped := t.held.add(tokens)
@@ -155,42 +172,42 @@ func (t *Text) write(ctx context.Context) (Chunk, error) {
 	return chunk, nil
 }
 
-// step reads the patch written before, if there is one, and writes another.
-func (t *Text) step(ctx context.Context) error {
-	r := &t.result
-	if err := ctx.Err(); err != nil {
-		return err
+// step reads what is unread, and writes another patch, which it returns in the memory of the context.
+func (t *Text) step(ctx context.Context) ([]int32, error) {
+	r, k := &t.result, t.g.shape.PatchSize
+	if t.full() {
+		t.slide()
 	}
-	if r.Patches > 0 {
-		if err := t.g.source.Read(t.patch); err != nil {
-			return fmt.Errorf("generate: patch %d: %w", r.Patches, err)
-		}
-		t.read++
+	err := t.read(ctx)
+	if err == nil {
+		end := len(t.context)
+		t.context = append(t.context, make([]int32, k)...)
+		t.unread = t.context[end:]
+		var draws int
+		draws, err = t.g.source.Write(ctx, t.unread, r.Patches)
+		r.Draws += draws
 	}
-	draws, err := t.g.source.Write(ctx, t.patch, r.Patches)
-	r.Draws += draws
 	if budget, ok := errors.AsType[*temperature.BudgetError](err); ok {
-		return &BudgetError{Patch: r.Patches + 1, Draws: budget.Draws, T: budget.T, err: err}
+		return nil, &BudgetError{Patch: r.Patches + 1, Draws: budget.Draws, T: budget.T, err: err}
 	}
 	if err != nil {
-		return fmt.Errorf("generate: patch %d: %w", r.Patches+1, err)
+		return nil, fmt.Errorf("generate: patch %d: %w", r.Patches+1, err)
 	}
 	r.Patches++
-	return nil
+	return t.unread, nil
 }
 
-// cut returns a copy of the tokens of the patch that count, and sets Stop where the text ends among them.
-func (t *Text) cut() []int32 {
-	r := &t.result
-	for i, id := range t.patch {
+// cut returns a copy of the tokens of a patch that count, and sets Stop where the text ends among them.
+func (t *Text) cut(patch []int32) []int32 {
+	for i, id := range patch {
 		if id == t.g.shape.EOS || id == t.g.shape.BOS { // the training text has BOS between documents, and no EOS
-			r.Stop = StopEnd
-			return slices.Clone(t.patch[:i])
+			t.result.Stop = StopEnd
+			return slices.Clone(patch[:i])
 		}
-		if t.options.MaxTokens > 0 && t.made+i+1 == t.options.MaxTokens {
-			r.Stop = StopMaxTokens
-			return slices.Clone(t.patch[:i+1])
+		if t.made+i+1 == t.limit {
+			t.result.Stop = StopMaxTokens
+			return slices.Clone(patch[:i+1])
 		}
 	}
-	return slices.Clone(t.patch)
+	return slices.Clone(patch)
 }

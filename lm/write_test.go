@@ -54,12 +54,13 @@ func (s otherSizes) Begin(o generate.Options) {
 	lm.SetSizes(s.Source, 3, 7)
 }
 
-// oracle writes patches with a forward pass over the whole context each, no cache, and one draw.
-func oracle(t *testing.T, e *cpu.Engine, m *lm.Model, context []int32, patches int, seed uint64) (out []int32) {
+// oracle writes patches, from number first of a text on, with a forward pass over the whole context each, no cache, and
+// one draw.
+func oracle(t *testing.T, e *cpu.Engine, m *lm.Model, context []int32, first, patches int, seed uint64) (out []int32) {
 	t.Helper()
 	k, d, s := m.Config.PatchSize, m.Config.HiddenSize, m.Head.NoiseSize()
 	sampler := m.NewSampler(e, 1, 1)
-	for step := range patches {
+	for i := range patches {
 		g := nn.NewGraph()
 		in := g.Ints("ids", 1, len(context)/k, k)
 		hidden := m.Backbone.Forward(g, m.Patches(g, in))
@@ -70,7 +71,7 @@ func oracle(t *testing.T, e *cpu.Engine, m *lm.Model, context []int32, patches i
 			t.Fatal(err)
 		}
 		noise := make([]float32, s)
-		random.Uniform(noise, generate.Noise(seed, step), 0, -.5, .5)
+		random.Uniform(noise, generate.Noise(seed, first+i), 0, -.5, .5)
 		patch, err := sampler.DrawFrom(p.Floats(hidden)[len(context)/k*d-d:], noise)
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +95,7 @@ func TestPromptOfEveryLength(t *testing.T) {
 			for at := len(o.Tail); len(context)%k != 0; at-- {
 				context = slices.Insert(context, 0, o.Tail[at-1])
 			}
-			want := oracle(t, e, m, context, 5, o.Seed)
+			want := oracle(t, e, m, context, 0, 5, o.Seed)
 			if end := slices.IndexFunc(want, func(id int32) bool { return id == 256 || id == 257 }); end >= 0 {
 				want = want[:end]
 			}
@@ -122,9 +123,55 @@ func TestLongPrompt(t *testing.T) {
 	e, m := engine(t, 2), long(2)
 	o := generate.Options{MaxTokens: 6}
 	prompt := strings.Repeat("Whenever I find myself ", 33) // 759 bytes: more patches than are read at once
-	want := oracle(t, e, m, append([]int32{256}, byteTok.Encode(prompt)...), 3, o.Seed)
+	want := oracle(t, e, m, append([]int32{256}, byteTok.Encode(prompt)...), 0, 3, o.Seed)
 	if got, err := testkit.NewWriting(t, e, m, o).Write(prompt); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}
+
+// TestSlide: a text beyond its context is, patch by patch, what full forward passes give on the kept ids, whatever the
+// number of threads.
+func TestSlide(t *testing.T) {
+	e := engine(t, 2)
+	for _, c := range []struct{ patch, window, prompt int }{{4, 6, 7}, {4, 7, 60}, {3, 2, 5}, {2, 64, 300}, {1, 5, 0}} {
+		m := tinyLM(c.patch, 3)
+		o := generate.Options{Context: c.window*c.patch + c.patch - 1, MaxTokens: 5 * c.window / 2 * c.patch, Seed: 11}
+		if o.Context = min(o.Context, 64*c.patch); c.window == 64 {
+			o.MaxTokens = 70
+		}
+		prompt := strings.Repeat("Call me Ishmael. ", 20)[:c.prompt]
+		read := byteTok.Encode(prompt)
+		read = read[max(0, len(read)-((c.window-1)*c.patch-1)):]
+		context := append([]int32{256}, read...)
+		for len(context)%c.patch != 0 {
+			context = slices.Insert(context, 0, '\n')
+		}
+		var want []int32
+		slides := 0
+		for len(want) < o.MaxTokens {
+			if len(context) == c.window*c.patch {
+				context = append([]int32{256}, context[len(context)-(c.window/2*c.patch-1):]...)
+				slides++
+			}
+			patch := oracle(t, e, m, context, len(want)/c.patch, 1, o.Seed)
+			context, want = append(context, patch...), append(want, patch...)
+		}
+		want = want[:o.MaxTokens]
+		if end := slices.IndexFunc(want, func(id int32) bool { return id == 256 || id == 257 }); end >= 0 {
+			t.Fatalf("%+v: the text ends after %d tokens of %d: another seed is needed", c, end, len(want))
+		}
+		for _, threads := range []int{1, 2, 3} {
+			w := testkit.NewWriting(t, engine(t, threads), m, o)
+			for range 2 {
+				got, err := w.Write(prompt)
+				if err != nil || !slices.Equal(got, want) {
+					t.Errorf("%+v, %d threads: %v, %v; want %v", c, threads, got, err, want)
+				}
+				if r := w.Result; r.Slides != slides || slides == 0 || r.PromptTokens != c.prompt || r.PromptDropped != c.prompt-len(read) || r.Stop != generate.StopMaxTokens {
+					t.Errorf("%+v: %+v, want %d slides", c, r, slides)
+				}
+			}
+		}
 	}
 }
 

@@ -137,8 +137,8 @@ func (b badInput) writing() []badCase {
 	return []badCase{
 		{"unknown format", "dtype", []string{"generate", b.lm, "--set", "dtype=float16"}},
 		{"generate with an autoencoder", "autoencoder", []string{"generate", b.ae}},
-		{"prompt too long", "shorten it", []string{"generate", b.lm, "--prompt", strings.Repeat("long ", 20)}},
-		{"prompt too long for the baseline", "shorten it", []string{"generate", b.ar, "--prompt", strings.Repeat("long ", 20)}},
+		{"prompt too long", "shorten it", []string{"generate", b.lm, "--context-full", "stop", "--prompt", strings.Repeat("long ", 20)}},
+		{"prompt too long for the baseline", "shorten it", []string{"generate", b.ar, "--context-full", "stop", "--prompt", strings.Repeat("long ", 20)}},
 		{"temperature below 0", "--temperature", []string{"generate", b.lm, "--temperature", "-0.1"}},
 		{"temperature 0 without bias", "use the prefix sampler", []string{"generate", b.lm, "--temperature", "0", "--sampler", "exact"}},
 		{"temperature above 1", "--temperature", []string{"generate", b.lm, "--temperature", "1.1"}},

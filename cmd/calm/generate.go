@@ -20,11 +20,20 @@ func newGenerate() *cobra.Command {
 		sampler string
 		set     []string
 	)
-	var o calm.Options
+	var (
+		o           calm.Options
+		contextFull string
+	)
 	cmd := &cobra.Command{
 		Use:   "generate RUN",
 		Short: "Write text with a run",
-		Long: `Continue a prompt until the text ends, --max-tokens are written, or the context that the model was trained on is full.
+		Long: `Continue a prompt until the text ends, or --max-tokens are written. Without --max-tokens the text has at most as many
+tokens as the context.
+
+The context is what the model attends to at once: --context tokens, or as many as the run was trained on. When it is
+full, the model reads the newest half of it again, after the token that begins a text, and goes on. Of a prompt that is
+too long the model reads the end. With --context-full stop the text ends when the context is full, and a prompt that is
+too long is refused.
 
 Temperature 1 samples what the model learned. A lower temperature prefers what is frequent, and 0 takes the most
 frequent. A language model has no likelihoods, so below 1 it draws each patch many times, and a sampler chooses:
@@ -64,7 +73,7 @@ The token-level baseline has likelihoods. It takes no sampler.`,
 					return badUsage("--ids: %w", err)
 				}
 			}
-			o.Sampler = calm.Sampler(sampler)
+			o.Sampler, o.ContextFull = calm.Sampler(sampler), calm.ContextFull(contextFull)
 			if err := needless(o); err != nil {
 				return err
 			}
@@ -92,7 +101,9 @@ The token-level baseline has likelihoods. It takes no sampler.`,
 	fl := cmd.Flags()
 	fl.StringVar(&prompt, "prompt", "", "the `TEXT` to continue; - reads it from standard input")
 	fl.StringVar(&ids, "ids", "", "the prompt as token `IDS` with commas, without BOS; the output is ids too")
-	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "write at most `N` tokens; 0 for as many as the context holds")
+	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "write at most `N` tokens; 0 for as many as the context has")
+	fl.IntVar(&o.Context, "context", 0, "attend to at most `N` tokens at once; 0 for as many as the run was trained on")
+	fl.StringVar(&contextFull, "context-full", string(calm.Slide), "what to `DO` when the context is full: slide, to go on with the newest half of it, or stop")
 	fl.Float64Var(&o.Temperature, "temperature", 1, "`T` from 0 to 1; 0 takes the most frequent token at each place")
 	fl.StringVar(&sampler, "sampler", "", "`NAME` of the way to choose below temperature 1: prefix, batch or exact (default prefix)")
 	fl.IntVar(&o.Draws, "draws", 0, "draw each patch `N` times below temperature 1 (default: prefix 64, batch 200), at most N times with exact (default 10000)")
@@ -104,6 +115,14 @@ The token-level baseline has likelihoods. It takes no sampler.`,
 // samplerNames lists the values of --sampler, the default first.
 func samplerNames() (names []string) {
 	for _, s := range generate.Samplers() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+// contextFullNames lists the values of --context-full, the default first.
+func contextFullNames() (names []string) {
+	for _, s := range generate.ContextFulls() {
 		names = append(names, string(s))
 	}
 	return names

@@ -301,7 +301,7 @@ func (q *quickstart) write(ctx context.Context) error {
 	for i, s := range samples {
 		q.say("\n%d. It writes %s:", 4+i, s.title)
 		fmt.Fprintf(q.Say, "   %s", prompt)
-		g := q.model.Generate(ctx, prompt, calm.Options{Temperature: s.temperature, Seed: q.Seed})
+		g := q.model.Generate(ctx, prompt, calm.Options{Temperature: s.temperature, Seed: q.Seed, ContextFull: calm.StopWhenFull})
 		for text, err := range g.Text() {
 			if err != nil {
 				return err
