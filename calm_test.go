@@ -102,8 +102,14 @@ func TestGenerate(t *testing.T) {
 		if r := g.Result(); r.Tokens > 5 || r.PromptTokens != 4 || r.Stop == "" {
 			t.Errorf("five tokens: %+v", r)
 		}
+		rounds := 0
 		for piece, err := range g.Text() {
-			t.Errorf("read again, the text has %q, %v", piece, err)
+			if rounds++; piece != "" || !errors.Is(err, calm.ErrRead) {
+				t.Errorf("read again, the text has %q, %v", piece, err)
+			}
+		}
+		if r := g.Result(); rounds != 1 || r.Tokens == 0 || r.Stop == calm.StopError {
+			t.Errorf("read again: %d rounds, %+v", rounds, r)
 		}
 	}
 }
@@ -151,6 +157,28 @@ func TestLongText(t *testing.T) {
 		if r := stop.Result(); r.Stop != calm.StopContext || r.Tokens+r.PromptTokens > 32 || r.Slides != 0 {
 			t.Errorf("%s, not to slide: %+v", filepath.Base(dir), r)
 		}
+	}
+}
+
+// TestErr checks that what is wrong with prompt or options is known before the loop.
+func TestErr(t *testing.T) {
+	ae, lm, ar := tiny(t)
+	m := open(t, lm)
+	if err := m.Generate(t.Context(), "Call", calm.Options{}).Err(); err != nil {
+		t.Error(err)
+	}
+	for _, o := range []calm.Options{{Temperature: 2}, {Context: 3}, {Context: 1 << 20}, {ContextFull: "halt"}, {StopTexts: []string{""}}} {
+		if _, input := errors.AsType[*calm.InputError](m.Generate(t.Context(), "Call", o).Err()); !input {
+			t.Errorf("%+v is accepted", o)
+		}
+	}
+	for _, o := range []calm.Options{{Sampler: calm.Prefix}, {Draws: 3}} {
+		if _, input := errors.AsType[*calm.InputError](open(t, ar).Generate(t.Context(), "Call", o).Err()); !input {
+			t.Errorf("the baseline accepts %+v", o)
+		}
+	}
+	if err := open(t, ae).Generate(t.Context(), "Call", calm.Options{}).Err(); !errors.Is(err, calm.ErrKind) {
+		t.Errorf("an autoencoder: %v", err)
 	}
 }
 

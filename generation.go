@@ -2,6 +2,7 @@ package calm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -56,13 +57,17 @@ const (
 	StopError       = generate.StopError       // an error, which the loop yields
 )
 
-// Generation is a text that is written while it is read, once, by Text or by Chunks.
+// ErrRead is returned by a second loop over a Generation.
+var ErrRead = errors.New("the text has been read: a Generation is for one loop; Generate with the same options writes the same text again")
+
+// Generation is a text that is written while it is read, by one loop over Text or over Chunks.
 type Generation struct {
 	model   *Model
 	ctx     context.Context
 	prompt  []int32
 	options Options
 	err     error // before it began
+	read    bool  // a loop has begun
 
 	generator *generate.Generator // while it is written
 	text      *generate.Text
@@ -71,8 +76,8 @@ type Generation struct {
 
 // Generate writes what follows the prompt. The text comes from the loop over Generation.Text; nothing is computed before
 // it. The same model, prompt and options give the same text. Prompt and text may be longer than the blocks that the model
-// was trained on, see Options.ContextFull. What is wrong with prompt or options is an *InputError, as the
-// loop's first round.
+// was trained on, see Options.ContextFull. What is wrong with prompt or options is an *InputError, of Generation.Err and as
+// the loop's first round.
 func (m *Model) Generate(ctx context.Context, prompt string, o Options) *Generation {
 	if m.checker == nil || m.run.Tokenizer == nil {
 		return m.generation(ctx, nil, o, m.cannotRead())
@@ -116,8 +121,12 @@ func (m *Model) generation(ctx context.Context, prompt []int32, o Options, err e
 	return g
 }
 
+// Err returns what is wrong with prompt or options before anything is written, such as an *InputError; nil if nothing is.
+// It is the error of the loop's first round too.
+func (g *Generation) Err() error { return g.err }
+
 // Text returns the text piece by piece, each as it becomes certain. The second value of the last round may be an error;
-// what came before it stands. The model may be used within the loop.
+// what came before it stands. The model may be used within the loop. A second loop has the error ErrRead.
 func (g *Generation) Text() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for chunk, err := range g.Chunks() {
@@ -131,6 +140,11 @@ func (g *Generation) Text() iter.Seq2[string, error] {
 // Chunks is Text with the tokens of each piece, which are the caller's to keep.
 func (g *Generation) Chunks() iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
+		if g.read {
+			yield(Chunk{}, ErrRead)
+			return
+		}
+		g.read = true
 		defer g.end()
 		for {
 			chunk, err := g.next()
@@ -147,13 +161,7 @@ func (g *Generation) Result() Result { return g.result }
 // next writes the next chunk in the model's turn.
 func (g *Generation) next() (Chunk, error) {
 	if g.err != nil {
-		if g.result.Stop != "" {
-			return Chunk{}, io.EOF
-		}
 		return Chunk{}, g.fail(g.err)
-	}
-	if g.result.Stop != "" && g.text == nil { // it has been read before
-		return Chunk{}, io.EOF
 	}
 	if err := g.model.enter(g.ctx); err != nil {
 		return Chunk{}, g.fail(err)
