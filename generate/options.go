@@ -86,30 +86,30 @@ func (o Options) Limit() float64 {
 	return o.Temperature
 }
 
-// InputError says that the caller asked for something that cannot be done: a prompt too long, a temperature out of
-// range. (A patch that took too many draws is a *BudgetError instead.)
+// InputError says that the caller asked for something that cannot be done, such as a temperature out of range. (A patch
+// that took too many draws is a *BudgetError instead.)
 type InputError struct{ Err error }
 
 // Error says what cannot be done, and why.
 func (e *InputError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the reason, such as a *temperature.RangeError.
+// Unwrap returns Err.
 func (e *InputError) Unwrap() error { return e.Err }
 
 func inputError(format string, args ...any) error {
 	return &InputError{fmt.Errorf(format, args...)}
 }
 
-// BudgetError says that a patch was not accepted within the budget of draws. What was written before it stands.
+// BudgetError says that the exact sampler accepted no patch within its number of draws. What was written before it stands.
 type BudgetError struct {
-	Patch int // the number of the patch among the generated ones, from 1
-	Draws int // made for it
-	T     float64
+	Patch int     // the number of the patch among those written, from 1
+	Draws int     // made for it
+	T     float64 // the temperature, in (0, 1)
 	err   error
 }
 
 // Error says at which patch, after how many draws, and what to do.
 func (e *BudgetError) Error() string { return fmt.Sprintf("patch %d: %v", e.Patch, e.err) }
 
-// Unwrap returns the *temperature.BudgetError.
+// Unwrap returns what the sampler said of the patch.
 func (e *BudgetError) Unwrap() error { return e.err }

@@ -7,16 +7,31 @@ import (
 	"github.com/calm-go/calm/internal/temperature"
 )
 
-// PatchSampler chooses a patch from draws. The samplers of package temperature implement it.
-type PatchSampler interface {
-	// Sample writes the tokens of the chosen patch to dst, [K], and returns how many of the draws it looked at. uniform
-	// returns random numbers in [0, 1). The error is that of draws, or says that the budget of draws is used up.
-	Sample(dst []int32, draws temperature.Draws, uniform func() float64) (looked int, err error)
+// Draws are draws of one patch of K tokens, numbered from 0 without end. A [Pool] is such.
+type Draws interface {
+	// Tokens writes token number k, 0 to K-1, of each of the draws to dst, which has the same length. The numbers of the
+	// draws are distinct and ascending. The token of a draw that diverged is Diverged.
+	Tokens(dst []int32, draws []int, k int) error
 }
 
-// NewPatchSampler returns the sampler of patches of that many tokens for some options, and how many draws to make at once, see Pool.DrawAtOnce: the weights are read once for a few draws as for one, so for a large model a
-// few cost little more. What cannot be sampled is a *generate.InputError.
-func NewPatchSampler(o generate.Options, patch int) (s PatchSampler, atOnce []int, err error) {
+// PatchSampler chooses a patch from draws (docs/spec.md, section 5).
+type PatchSampler struct {
+	sample func(dst []int32, draws temperature.Draws, uniform func() float64) (looked int, err error)
+}
+
+// Sample writes a patch to dst [K], and returns how many draws it looked at. Its own decisions come from uniform, which
+// returns numbers in [0, 1). Errors of draws are returned as they are.
+func (s *PatchSampler) Sample(dst []int32, draws Draws, uniform func() float64) (looked int, err error) {
+	return s.sample(dst, draws, uniform)
+}
+
+// NewPatchSampler returns the sampler of patches of that many tokens for some options, and how many draws to make at
+// once, see Pool.DrawAtOnce: the weights are read once for a few draws as for one, so for a large model a few cost little
+// more. What cannot be sampled is a *generate.InputError.
+func NewPatchSampler(o generate.Options, patch int) (_ *PatchSampler, atOnce []int, err error) {
+	var s interface {
+		Sample(dst []int32, draws temperature.Draws, uniform func() float64) (looked int, err error)
+	}
 	switch T := o.Limit(); {
 	case T == 1: // the first draw that did not diverge
 		atOnce = []int{1}
@@ -36,7 +51,7 @@ func NewPatchSampler(o generate.Options, patch int) (s PatchSampler, atOnce []in
 	if err != nil {
 		return nil, nil, &generate.InputError{Err: err}
 	}
-	return s, atOnce, nil
+	return &PatchSampler{s.Sample}, atOnce, nil
 }
 
 // share returns how many draws of a pool to make at once: all, or equal parts of them.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/calm-go/calm/head"
-	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/random"
 )
@@ -15,7 +14,7 @@ import (
 // Pool holds draws of the next patch of one context, and decodes them by need. Each draw runs the head and the part of the
 // decoder that is per patch once, when its first token is asked for. The rest of the decoder and the product with the
 // vocabulary, which are per token and cost the most, run only for tokens that are asked for. The tokens are bit for bit
-// those that a [Sampler] gives. It implements temperature.Draws.
+// those that a [Sampler] gives. It implements [Draws].
 //
 // Its programs are compiled when they are first needed, and kept. After that it does not allocate. It is not safe for
 // concurrent use, nor beside another program of its engine.
@@ -45,8 +44,6 @@ type Pool struct {
 
 	work Work
 }
-
-var _ temperature.Draws = (*Pool)(nil)
 
 // row names a token of a draw.
 type row struct{ draw, k int }
@@ -100,8 +97,7 @@ func (p *Pool) Work() Work { return p.work }
 // Diverged returns the error of the latest draws of the patch that diverged, nil if none did.
 func (p *Pool) Diverged() *head.DivergedError { return p.diverged }
 
-// Tokens writes token number k of each of the draws, which are distinct and ascending, to dst, see temperature.Draws. The
-// tokens of a draw that diverged are Diverged.
+// Tokens implements [Draws]: it writes token number k of each of the draws, which are distinct and ascending, to dst.
 //
 // Where few rows would be left to decode, it decodes the later tokens of these draws too: the vocabulary's table is read
 // once instead of once for each k. A single draw that is asked for is most often the one that becomes the text.

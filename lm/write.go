@@ -30,7 +30,7 @@ type source struct {
 	pool *Pool
 
 	seed    uint64
-	sampler PatchSampler
+	sampler *PatchSampler
 }
 
 // Check implements [generate.Source].
@@ -71,10 +71,10 @@ func (s *source) Write(ctx context.Context, dst []int32, step int) (int, error) 
 // interruptible are draws that end with a context.
 type interruptible struct {
 	ctx   context.Context
-	draws temperature.Draws
+	draws Draws
 }
 
-// Tokens implements [temperature.Draws].
+// Tokens implements [Draws].
 func (d interruptible) Tokens(dst []int32, draws []int, k int) error {
 	if err := d.ctx.Err(); err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 
 	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/internal/plural"
-	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/nn/random"
@@ -23,12 +22,12 @@ type stream struct {
 	patch   []int32 // written last [K]
 	step    int
 
-	sampler  lm.PatchSampler
+	sampler  *lm.PatchSampler
 	pool     *lm.Pool
-	draws    temperature.Draws // the pool, or typical draws of random weights
-	typical  *typical          // nil for a run's weights
-	decision func() float64    // the next uniform number in [0, 1)
-	backbone time.Duration     // of reading patches
+	draws    lm.Draws       // the pool, or typical draws of random weights
+	typical  *typical       // nil for a run's weights
+	decision func() float64 // the next uniform number in [0, 1)
+	backbone time.Duration  // of reading patches
 }
 
 // newStream prepares writing after a prompt of random ids. A temperature that the sampler cannot do is a

@@ -3,7 +3,7 @@ package bench
 import (
 	"math"
 
-	"github.com/calm-go/calm/internal/temperature"
+	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/random"
 )
 
@@ -12,7 +12,7 @@ import (
 // but returns other tokens, which are equal as often as a trained model's: two draws with the same tokens before place k have
 // the same token there with probability agreement.
 type typical struct {
-	temperature.Draws
+	lm.Draws
 	step uint64
 }
 
@@ -26,7 +26,7 @@ const ratio = (1 - agreement) / (1 + agreement)
 // typicalStream numbers the stream of the tokens.
 var typicalStream = random.ID("bench.typical")
 
-// Tokens implements temperature.Draws: token v with probability (1-ratio) ratio^v.
+// Tokens implements lm.Draws: token v with probability (1-ratio) ratio^v.
 func (t *typical) Tokens(dst []int32, draws []int, k int) error {
 	if err := t.Draws.Tokens(dst, draws, k); err != nil {
 		return err
