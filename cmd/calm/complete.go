@@ -39,7 +39,7 @@ func completeFlags(cmd *cobra.Command) {
 	}
 	everywhere := map[string]cobra.CompletionFunc{
 		"preset": presets, "set": assignments, "ae": runDirs(run.AE), "resume": runDirs(), "model": words(kinds()...),
-		"sampler": words(samplerNames()...), "context-full": words(contextFullNames()...), "windows": words("all", "reference"), "head": words(head.Names()...),
+		"sampler": words(samplerNames()...), "context-full": words(contextFullNames()...), "prompt-file": anyFile, "windows": words("all", "reference"), "head": words(head.Names()...),
 		"isa": isas, "dtype": words("float32", "bfloat16", "float16"), "tokenizer": tokenizers,
 		"config": filesOf("json"), "json": filesOf("json"), "peer": filesOf("json"), "out": directories,
 	}
@@ -101,6 +101,10 @@ func words(list ...string) cobra.CompletionFunc { return cobra.FixedCompletions(
 
 func filesOf(extensions ...string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(extensions, cobra.ShellCompDirectiveFilterFileExt)
+}
+
+func anyFile(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
 }
 
 func directories(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

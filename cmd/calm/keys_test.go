@@ -52,6 +52,9 @@ func documentedKeys(t *testing.T, section string) map[string]bool {
 // quickstartSection is the title of the section of docs/formats.md with the quickstart's keys.
 const quickstartSection = "calm quickstart --json FILE"
 
+// generateSection is the title of the section of docs/formats.md with the keys of a written text.
+const generateSection = "calm generate --json"
+
 // trainingKeys are keys that only measurements during training have.
 var trainingKeys = []string{"token_loss", "token_brier"}
 
@@ -98,6 +101,7 @@ func TestKeysAreDocumented(t *testing.T) {
 	}{
 		"calm eval --json":  {of: reflect.TypeFor[evalResult](), hidden: trainingKeys},
 		"calm bench --json": {of: reflect.TypeFor[bench.Result]()},
+		generateSection:     {of: reflect.TypeFor[writtenText]()},
 		quickstartSection:   {of: reflect.TypeFor[quickstart.Result](), hidden: trainingKeys, elsewhere: "calm eval --json"},
 	} {
 		documented, printed := documentedKeys(t, section), map[string]bool{}
