@@ -24,6 +24,7 @@ type generateCommand struct {
 	count       int // of texts
 	echo        bool
 	asJSON      bool
+	quiet       bool // do not say why a text ends
 	set         []string
 }
 
@@ -47,6 +48,8 @@ full, the model reads the newest half of it again, after the token that begins a
 too long the model reads the end. With --context-full stop the text ends when the context is full, and a prompt that is
 too long is refused.
 
+On a terminal, without a prompt, calm continues each line that you type. Ctrl-C ends a text, and Ctrl-D ends calm.
+
 Temperature 1 samples what the model learned. A lower temperature prefers what is frequent, and 0 takes the most
 frequent. A language model has no likelihoods, so below 1 it draws each patch many times, and a sampler chooses:
 
@@ -60,6 +63,7 @@ The token-level baseline has likelihoods. It takes no sampler and no draws.`,
   calm generate runs/lm --prompt "The whale" --temperature 0.5 --seed 7
   calm generate runs/lm --prompt "Call me" -n 5 --stop "." --json
   echo -n "It was" | calm generate runs/lm --prompt - --max-tokens 2000
+  calm generate runs/lm
   calm generate runs/lm --ids 791,42,1053`,
 		Args: exactly(1, "one run directory"),
 		RunE: func(_ *cobra.Command, args []string) error { return c.run(args[0]) },
@@ -74,7 +78,7 @@ func (c *generateCommand) addFlags() {
 	fl.StringVar(&c.prompt, "prompt", "", "the `TEXT` to continue; - reads it from standard input")
 	fl.StringVar(&c.promptFile, "prompt-file", "", "continue the text in `FILE`, with its last line break")
 	fl.StringVar(&c.ids, "ids", "", "the prompt as token `IDS` with commas, without BOS; the output is ids too")
-	fl.BoolVar(&c.echo, "echo", true, "print the prompt in front of the text")
+	fl.BoolVar(&c.echo, "echo", true, "print the prompt in front of the text; for lines that you type only if it is set")
 	fl.IntVar(&o.MaxTokens, "max-tokens", 0, "write at most `N` tokens; 0 for as many as the context has")
 	fl.StringArrayVar(&o.StopTexts, "stop", nil, "end the text before `TEXT`; may be repeated")
 	fl.IntVarP(&c.count, "n", "n", 1, "write `N` texts, with seeds that follow each other")
@@ -93,9 +97,13 @@ func (c *generateCommand) run(dir string) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	p, err := c.readPrompt()
-	if err != nil {
-		return err
+	typed := c.isTyped()
+	var p prompt
+	if !typed {
+		var err error
+		if p, err = c.readPrompt(); err != nil {
+			return err
+		}
 	}
 	m, err := calm.Open(dir, calm.Threads(c.engine.threads), calm.Set(c.set...))
 	if err != nil {
@@ -103,6 +111,9 @@ func (c *generateCommand) run(dir string) error {
 	}
 	if !p.byIDs && m.Tokenizer() == nil {
 		return joinClose(badUsage("%s was imported without a tokenizer: give the prompt as --ids, and ids is what it writes", dir), m.Close)
+	}
+	if typed {
+		return joinClose(c.converse(m), m.Close)
 	}
 	return joinClose(c.writeTexts(c.Context(), m, p, c.options), m.Close)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/calm-go/calm/internal/terminal"
 )
 
 // output is standard output that keeps its first error. Commands need not check each write: execute checks once, at the end.
@@ -20,6 +22,12 @@ func (o *output) Write(p []byte) (int, error) {
 	var n int
 	n, o.err = o.w.Write(p)
 	return n, o.err
+}
+
+// terminal reports whether the output goes to a terminal.
+func (o *output) terminal() bool {
+	w, ok := o.w.(*terminal.Writer)
+	return ok && w.Terminal()
 }
 
 // failed returns the error of a command: err, which may be nil, or the error of its output.

@@ -150,7 +150,7 @@ func (c *generateCommand) writeJSON(g *calm.Generation, m *calm.Model, p prompt,
 // sayEnd says why a text ended, where that does not show.
 func (c *generateCommand) sayEnd(r calm.Result, err error) {
 	message := r.Message()
-	if message == "" || err != nil {
+	if message == "" || err != nil || c.quiet {
 		return
 	}
 	if r.Stop == calm.StopMaxTokens && !c.Flags().Changed("max-tokens") {
