@@ -10,11 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
 )
 
@@ -22,28 +20,39 @@ import (
 const Suffix = ".tmp"
 
 // Write replaces the content of the file at path by what fill writes. After an error, the old file is unchanged and no temporary
-// file is left. A device or a pipe is written to directly.
+// file is left. Temporary files that killed writers left for this path are removed. A link is followed: the file that it leads to
+// is replaced. A device or a pipe is written to directly.
 func Write(path string, fill func(w io.Writer) error) error {
-	return new(Disk).WriteFile(path, fill)
-}
-
-// WriteFile is Write on this disk.
-func (d *Disk) WriteFile(path string, fill func(w io.Writer) error) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		if info.IsDir() {
-			return fmt.Errorf("write %s: it is a directory", path)
-		}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
 		return writeDirectly(path, fill)
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // replace the file that a link points to, not the link
+		path = target
 	}
-	temp := TempName(path)
-	if err := d.FillNew(temp, fill); err != nil {
+	return new(Disk).WriteFile(path, fill)
+}
+
+// WriteFile is Write on this disk for a file that belongs to calm: a link at path is replaced by the file, not followed.
+func (d *Disk) WriteFile(path string, fill func(w io.Writer) error) error {
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("write %s: it is a directory", path)
+	}
+	d.removeDead(path)
+	f, err := d.temporary(path)
+	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := d.Commit(temp, path); err != nil {
-		_ = d.RemoveAll(temp)
+	defer f.Close() // it was synced; closing it ends the lock
+	err = f.fill(fill)
+	if err == nil {
+		if runtime.GOOS == "windows" {
+			f.Close() // an open file cannot be renamed there
+		}
+		err = d.Commit(f.Name(), path)
+	}
+	if err != nil {
+		f.Close() // an open file cannot be removed on Windows
+		_ = d.RemoveAll(f.Name())
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
@@ -64,14 +73,18 @@ func (d *Disk) FillNew(path string, fill func(w io.Writer) error) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if e := f.Close(); err == nil && e != nil {
-			err = e
-		}
-		if err != nil {
-			_ = d.RemoveAll(path)
-		}
-	}()
+	err = f.fill(fill)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		_ = d.RemoveAll(path)
+	}
+	return err
+}
+
+// fill writes what fill writes, and syncs it.
+func (f *File) fill(fill func(w io.Writer) error) error {
 	w := bufio.NewWriterSize(f, 1<<18)
 	if err := fill(w); err != nil {
 		return err
@@ -103,30 +116,6 @@ func IsLeftover(name string) bool {
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, Suffix)
 }
 
-// TempName returns a random temporary name for path, in the same directory, so that a rename is atomic.
-func TempName(path string) string {
-	dir, base := filepath.Split(path)
-	return filepath.Join(dir, "."+base+"."+strconv.FormatUint(uint64(rand.Uint32()), 36)+Suffix)
-}
-
-// Temps returns the files whose names TempName made for path.
-func Temps(path string) ([]string, error) {
-	dir, base := filepath.Split(path)
-	entries, err := os.ReadDir(filepath.Clean(dir))
-	if err != nil {
-		return nil, err
-	}
-	var temps []string
-	for _, e := range entries {
-		number, of := strings.CutPrefix(e.Name(), "."+base+".")
-		number, temp := strings.CutSuffix(number, Suffix)
-		if _, err := strconv.ParseUint(number, 36, 32); of && temp && err == nil {
-			temps = append(temps, filepath.Join(dir, e.Name()))
-		}
-	}
-	return temps, nil
-}
-
 func writeDirectly(path string, fill func(w io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -136,12 +125,4 @@ func writeDirectly(path string, fill func(w io.Writer) error) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
-}
-
-// removed returns err, or nil if it says that the file does not exist.
-func removed(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

@@ -48,10 +48,11 @@ func CanMake(dir string) error {
 	}
 }
 
-// probe makes a file in dir and removes it. Permissions are not enough to know: some file systems have none, and some allow no
-// new files at all.
+// probe makes a file in dir and removes it, and the files of probes that were killed. Permissions are not enough to know: some file
+// systems have none, and some allow no new files at all.
 func probe(dir string) error {
-	name := TempName(filepath.Join(dir, "probe"))
+	path := filepath.Join(dir, "probe")
+	name := TempName(path)
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("nothing can be made in %s: %w", dir, path.Err)
@@ -59,5 +60,10 @@ func probe(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Close(), os.Remove(name))
+	err = errors.Join(f.Close(), removed(os.Remove(name))) // another probe may have removed it
+	left, _ := Temps(path)
+	for _, name := range left {
+		_ = os.Remove(name)
+	}
+	return err
 }

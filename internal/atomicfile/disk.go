@@ -3,6 +3,8 @@ package atomicfile
 import (
 	"os"
 	"runtime"
+
+	"github.com/calm-go/calm/internal/nofollow"
 )
 
 // Op is an operation that changes the disk.
@@ -103,12 +105,12 @@ func (d *Disk) create(path string) (*File, error) {
 	return &File{f, d}, nil
 }
 
-// Append opens a file for adding to its end, creating it where it is missing.
+// Append opens a file for adding to its end, creating it where it is missing. A link is an error.
 func (d *Disk) Append(path string) (*File, error) {
 	if err := d.fault(OpCreate, path); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	f, err := nofollow.Open(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, err
 	}

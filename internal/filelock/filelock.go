@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/calm-go/calm/internal/nofollow"
 )
 
 // Name is the name of the lock file in a directory.
@@ -16,14 +18,19 @@ const Name = ".lock"
 // ErrHeld is returned when another process, or this one, has the lock.
 var ErrHeld = errors.New("in use by another process")
 
-// errUnsupported is returned by lock on a file system without locks.
-var errUnsupported = errors.New("no locks here")
+// ErrUnsupported is returned by Try on a file system without locks.
+var ErrUnsupported = errors.New("no locks here")
+
+// Try locks an open file until it is closed. It does not wait: the error is ErrHeld if the file is locked through another opening
+// of it, by this process or another one.
+func Try(f *os.File) error { return lock(f) }
 
 // Acquire takes the lock on the file at path, which it creates if it is missing. It does not wait: if another process has the
 // lock, the error is ErrHeld and names the process. Close releases the lock. The file stays, since removing it would let two
-// processes lock two files with the same name. On a file system without locks Acquire succeeds without a lock.
+// processes lock two files with the same name. On a file system without locks Acquire succeeds without a lock. A link at path is an
+// error.
 func Acquire(path string) (io.Closer, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	f, err := nofollow.Open(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +39,7 @@ func Acquire(path string) (io.Closer, error) {
 		pid, _ := io.ReadAll(io.LimitReader(f, 20))
 		f.Close()
 		return nil, fmt.Errorf("%w (process %s)", ErrHeld, strings.TrimSpace(string(pid)))
-	case errors.Is(err, errUnsupported):
+	case errors.Is(err, ErrUnsupported):
 		return f, nil
 	case err != nil:
 		f.Close()

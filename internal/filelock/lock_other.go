@@ -5,4 +5,4 @@ package filelock
 import "os"
 
 // lock is not supported: Go's packages for this system have no lock that ends with its process.
-func lock(*os.File) error { return errUnsupported }
+func lock(*os.File) error { return ErrUnsupported }

@@ -14,7 +14,7 @@ func lock(f *os.File) error {
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return ErrHeld
 	case errors.Is(err, syscall.ENOLCK), errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.ENOSYS):
-		return errUnsupported
+		return ErrUnsupported
 	}
 	return err
 }

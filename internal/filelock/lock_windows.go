@@ -16,7 +16,7 @@ func lock(f *os.File) error {
 	case errors.Is(err, windows.ERROR_LOCK_VIOLATION), errors.Is(err, windows.ERROR_IO_PENDING):
 		return ErrHeld
 	case errors.Is(err, windows.ERROR_NOT_SUPPORTED), errors.Is(err, windows.ERROR_INVALID_FUNCTION):
-		return errUnsupported
+		return ErrUnsupported
 	}
 	return err
 }
