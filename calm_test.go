@@ -15,6 +15,7 @@ import (
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
 	"github.com/calm-go/calm/tokenizer"
@@ -300,6 +301,13 @@ func TestLiterals(t *testing.T) {
 		}
 		imported := strings.Replace(string(written), `"imported": ""`, `"imported": "org/name"`, 1)
 		if err := os.WriteFile(config, []byte(imported), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		r, err := checkpoint.ResumeRun(dir)
+		if err == nil {
+			err = errors.Join(r.AcceptFiles(), r.Close())
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		m := open(t, dir)

@@ -120,7 +120,10 @@ func TestChangedRate(t *testing.T) {
 			if err := os.WriteFile(path, data, 0o666); err != nil {
 				t.Fatal(err)
 			}
-			resumeTo(t, 0, dir, run.ResumeOptions{})
+			if _, _, err := run.Resume(t.Context(), engine(t, 1), dir, run.ResumeOptions{}); err == nil || !strings.Contains(err.Error(), "--accept-config") {
+				t.Fatalf("resumed with a changed config.json: %v", err)
+			}
+			resumeTo(t, 0, dir, run.ResumeOptions{AcceptConfig: true})
 			return dir
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/tokenizer"
@@ -53,13 +54,18 @@ func composeLM(o Options, over foundation) (plan, error) {
 		if !given("init_embeddings") {
 			c.LanguageConfig = c.Fit(ae)
 		}
-		var p config.Problems
-		config.Same(&p, "bos_token_id", c.BOSTokenID, ae.BOSTokenID, "the autoencoder")
-		config.Same(&p, "eos_token_id", c.EOSTokenID, ae.EOSTokenID, "the autoencoder")
-		config.Same(&p, "pad_token_id", c.PadTokenID, ae.PadTokenID, "the autoencoder")
-		return validate(c.ValidateWith(ae), p.Err(), positions(c.BlockSize, ae.PatchSize, c.MaxPositionEmbeddings))
+		return validate(c.ValidateWith(ae), sameSpecials(*c, ae), positions(c.BlockSize, ae.PatchSize, c.MaxPositionEmbeddings))
 	})
 	return c.plan(ae), err
+}
+
+// sameSpecials checks that a language model and its autoencoder have the same special tokens.
+func sameSpecials(c LMConfig, ae autoencoder.Config) error {
+	var p config.Problems
+	config.Same(&p, "bos_token_id", c.BOSTokenID, ae.BOSTokenID, "the autoencoder")
+	config.Same(&p, "eos_token_id", c.EOSTokenID, ae.EOSTokenID, "the autoencoder")
+	config.Same(&p, "pad_token_id", c.PadTokenID, ae.PadTokenID, "the autoencoder")
+	return p.Err()
 }
 
 // compose returns the preset with the file, the assignments and the flags of o over it. part returns the Common of a
@@ -142,7 +148,7 @@ func positions(block, patch, limit int) error {
 func absolute(paths []string) []string {
 	out := []string{}
 	for _, p := range paths {
-		if abs, err := filepath.Abs(p); err == nil && p != corpus.Stdin {
+		if abs, err := filepath.Abs(p); err == nil && p != corpus.Stdin && p != "" {
 			p = abs
 		}
 		out = append(out, p)

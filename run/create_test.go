@@ -144,7 +144,7 @@ func TestFewerLayers(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := run.Resume(t.Context(), eng, o.Out, run.ResumeOptions{Steps: 3}); err == nil || !strings.Contains(err.Error(), "does not match config.json") {
+	if _, _, err := run.Resume(t.Context(), eng, o.Out, run.ResumeOptions{Steps: 3, AcceptConfig: true}); err == nil || !strings.Contains(err.Error(), "does not match config.json") {
 		t.Errorf("resumed: %v", err)
 	}
 }

@@ -103,6 +103,7 @@ func TestOlderRun(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o666); err != nil {
 		t.Fatal(err)
 	}
+	accept(t, o.Out)
 	if _, err := run.Open(o.Out); err != nil {
 		t.Error(err)
 	}

@@ -49,7 +49,7 @@ func Open(dir string, set ...string) (*Model, error) {
 			return nil, usage("--set %s: for a trained model only these keys can be set: dtype, %s", s, strings.Join(head.SamplingKeys(), ", "))
 		}
 	}
-	m, err := describe(dir, false, sampling...)
+	m, err := describe(dir, false, false, sampling...)
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +74,15 @@ func Open(dir string, set ...string) (*Model, error) {
 }
 
 // Describe reads the configuration and the tokenizer of the run in dir and declares its parameters, without values: it does
-// not read the weights. If training is true, the parameters include those that only training needs.
-func Describe(dir string, training bool) (*Model, error) { return describe(dir, training) }
+// not read the weights. If training is true, the parameters include those that only training needs. A configuration that does
+// not belong to the tokenizer is a *UsageError; files that differ from what calm wrote are an error too.
+func Describe(dir string, training bool) (*Model, error) { return describe(dir, training, false) }
 
-// describe is Describe with assignments to the sampling keys of a language model.
-func describe(dir string, training bool, set ...string) (*Model, error) {
-	if _, err := checkpoint.OpenRun(dir); err != nil {
+// describe is Describe with assignments to the sampling keys of a language model. If altered is true, the configuration and the
+// tokenizer may differ from what calm wrote.
+func describe(dir string, training, altered bool, set ...string) (*Model, error) {
+	opened, err := checkpoint.OpenRun(dir)
+	if err != nil {
 		return nil, &UsageError{err}
 	}
 	path := filepath.Join(dir, checkpoint.ConfigFile)
@@ -106,11 +109,44 @@ func describe(dir string, training bool, set ...string) (*Model, error) {
 	if err != nil && !(m.Imported != "" && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("open the run %s: %w", dir, err)
 	}
+	if err := m.fits(path); err != nil {
+		return nil, err
+	}
+	if !altered {
+		if err := opened.Unaltered(); err != nil {
+			return nil, err
+		}
+	}
 	if m.Tokenizer != nil { // special tokens of an imported tokenizer may have unusual names: the model has their ids
 		v := m.Network.Vocabulary()
 		m.Tokenizer = m.Tokenizer.WithRoles(v.BOS, v.EOS, v.PAD)
 	}
 	return m, nil
+}
+
+// fits checks that the configuration at path has the tokenizer's vocabulary and special tokens. Where the names in a tokenizer do
+// not tell which tokens are special, as in some imported ones, and for imported padding, the configuration decides. The padding of a
+// language model is that of its autoencoder.
+func (m *Model) fits(path string) error {
+	if m.Tokenizer == nil {
+		return nil
+	}
+	v, tok := m.Network.Vocabulary(), m.Tokenizer
+	bos, eos := v.BOS, v.EOS
+	if tok.BOS() == tokenizer.None {
+		bos = tokenizer.None
+	}
+	if tok.EOS() == tokenizer.None {
+		eos = tokenizer.None
+	}
+	p := reads(tok, v.Size, int(bos), int(eos))
+	if m.Imported == "" && m.Kind == AE {
+		config.Same(&p, "pad_token_id", int(v.PAD), int(tok.PAD()), "the tokenizer")
+	}
+	if err := p.Err(); err != nil {
+		return &UsageError{fmt.Errorf("%s does not belong to %s: %w", path, checkpoint.TokenizerFile, err)}
+	}
+	return nil
 }
 
 // newModel declares the model of a plan. Its parameters have no values. If training is true, they include those that only
@@ -158,7 +194,9 @@ func readLM(path string, set []string) (plan, error) {
 	if err := drawsBy(path, set); err != nil {
 		return plan{}, err
 	}
-	c, err := config.ComposeWith(over, path, set, func(c *LMConfig, _ func(string) bool) error { return c.ValidateWith(ae.AutoencoderConfig) })
+	c, err := config.ComposeWith(over, path, set, func(c *LMConfig, _ func(string) bool) error {
+		return validate(c.ValidateWith(ae.AutoencoderConfig), sameSpecials(*c, ae.AutoencoderConfig))
+	})
 	if err != nil {
 		return plan{}, err
 	}

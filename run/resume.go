@@ -25,6 +25,9 @@ type ResumeOptions struct {
 	From    *int     // step of the checkpoint to continue from, 0 for the beginning; nil for the newest checkpoint before a step that diverged
 	Set     []string // key=value assignments to Changeable keys, which apply from the next step on
 	Data    []string // new paths of the run's text; none where it has not moved
+	// AcceptConfig accepts that config.json, the tokenizer or the autoencoder's configuration was changed since calm wrote it.
+	// Otherwise that is an error.
+	AcceptConfig bool
 	// Documents is the run's text in memory, in place of Data. A run that was trained on text from memory needs it.
 	Documents iter.Seq2[corpus.Document, error]
 }
@@ -65,6 +68,11 @@ func (t *Training) resume(ctx context.Context, o ResumeOptions) (warnings []stri
 		return warnings, usage("--set %s: %s is finished after %d steps: add --steps or --minutes to train it further", o.Set[0], t.Dir, t.Steps())
 	}
 	t.TrainConfig = t.loop.Trainer.Config
+	if o.AcceptConfig {
+		if err := t.run.AcceptFiles(); err != nil {
+			return warnings, err
+		}
+	}
 	if !o.text() && t.TrainConfig == was {
 		return warnings, nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/eval"
+	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/run"
 )
 
@@ -52,6 +53,19 @@ func edit(t *testing.T, dir string, change func(keys map[string]any)) {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	accept(t, dir)
+}
+
+// accept makes the checkpoints of a run accept its present config.json.
+func accept(t *testing.T, dir string) {
+	t.Helper()
+	r, err := checkpoint.ResumeRun(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.AcceptFiles(), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

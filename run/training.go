@@ -74,7 +74,7 @@ func Create(ctx context.Context, eng *cpu.Engine, o Options) (*Training, error) 
 // next step on and is written to config.json. Fewer steps than are made, keys that cannot change and another text are a
 // *UsageError; they leave the run as it was. The warnings list damaged parts of the run.
 func Resume(ctx context.Context, eng *cpu.Engine, dir string, o ResumeOptions) (t *Training, warnings []string, err error) {
-	m, err := describe(dir, true)
+	m, err := describe(dir, true, o.AcceptConfig)
 	switch {
 	case err != nil:
 		return nil, nil, err

@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"bytes"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -193,14 +192,18 @@ func TestFullDiskAtEveryOperation(t *testing.T) {
 	}
 }
 
-// TestCreationKilledAtEveryOperation kills the creation of a run. The directory is not a run then, and can be used again.
-func TestCreationKilledAtEveryOperation(t *testing.T) {
-	create := func(r *Run) error {
-		if err := r.Add("autoencoder/config.json", func(w io.Writer) error { _, err := io.WriteString(w, "{}"); return err }); err != nil {
+// create makes all files that a new run may have before its first checkpoint, as an import does.
+func create(r *Run) error {
+	for _, name := range []string{TokenizerFile, AutoencoderIn + "/" + ConfigFile, AutoencoderIn + "/" + ModelFile, ModelFile} {
+		if err := r.AddBytes(name, []byte("{}")); err != nil {
 			return err
 		}
-		return r.WriteConfig(struct{}{})
 	}
+	return r.WriteConfig(struct{}{})
+}
+
+// TestCreationKilledAtEveryOperation kills the creation of a run. The directory is not a run then, and can be used again.
+func TestCreationKilledAtEveryOperation(t *testing.T) {
 	killed := 0
 	for at := 0; ; at++ {
 		dir := filepath.Join(t.TempDir(), "run")
@@ -229,9 +232,75 @@ func TestCreationKilledAtEveryOperation(t *testing.T) {
 		}
 		r.Close()
 	}
+	if killed < 30 {
+		t.Errorf("only %d operations", killed)
+	}
+}
+
+// TestRemovalKilledAtEveryOperation kills what removes the files of a killed creation, which is the next creation or Abandon. The
+// directory can still be used.
+func TestRemovalKilledAtEveryOperation(t *testing.T) {
+	killed := 0
+	for _, abandon := range []bool{false, true} {
+		for at := 0; ; at++ {
+			dir := filepath.Join(t.TempDir(), "run")
+			r, err := CreateRun(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{TokenizerFile, AutoencoderIn + "/" + ModelFile, ModelFile} {
+				if err := r.AddBytes(name, []byte("{}")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := &failing{at: at, forGood: true, err: errors.New("killed")}
+			if abandon {
+				r.disk = f.disk()
+				_ = r.Abandon()
+				r.Close()
+			} else {
+				r.Close()
+				if r, err := createRun(dir, f.disk()); err == nil {
+					r.Close()
+				}
+			}
+			if r, err = CreateRun(dir); err != nil {
+				t.Fatalf("abandoned: %v; after operation %d: %v", abandon, at, err)
+			}
+			if err := create(r); err != nil {
+				t.Fatalf("abandoned: %v; after operation %d: %v", abandon, at, err)
+			}
+			r.Close()
+			if !f.reached() {
+				break
+			}
+			killed++
+		}
+	}
 	if killed < 10 {
 		t.Errorf("only %d operations", killed)
 	}
+}
+
+// TestMetricsCannotBeSynced: a checkpoint is saved though the file of metrics fails, and the error names both.
+func TestMetricsCannotBeSynced(t *testing.T) {
+	r := newRun(t, 1)
+	broken := errors.New("broken")
+	r.disk = &atomicfile.Disk{Fault: func(op atomicfile.Op, path string, size int) (int, error) {
+		if filepath.Base(path) == MetricsFile && (op == atomicfile.OpWrite || op == atomicfile.OpSync) {
+			return 0, broken
+		}
+		return 0, nil
+	}}
+	if err := r.AppendMetrics(map[string]int{"step": 2}); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if err := r.Save(2, stateAt(2)); !errors.Is(err, broken) || !strings.Contains(err.Error(), "the checkpoint of step 2 is saved") {
+		t.Errorf("%v", err)
+	}
+	r.disk = new(atomicfile.Disk)
+	r.Close()
+	resumesAt(t, r.Dir, 2)
 }
 
 // TestLinksMayFail: where the file system has no hard links, publish copies the weights.

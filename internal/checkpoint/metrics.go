@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/calm-go/calm/internal/nofollow"
 )
 
 // maxMetricsLine is the largest length of a line in bytes. A longer line counts as damaged. It bounds the memory that a damaged
@@ -51,7 +53,7 @@ func (r *Run) TrimMetrics(step int) (removed int, err error) {
 			return 0, err
 		}
 	}
-	in, err := os.Open(r.Path(MetricsFile))
+	in, err := nofollow.Open(r.Path(MetricsFile), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/filelock"
+	"github.com/calm-go/calm/internal/nofollow"
 )
 
 // Names in a run directory.
@@ -38,6 +39,7 @@ type Run struct {
 	disk    *atomicfile.Disk
 	lock    io.Closer
 	metrics *atomicfile.File
+	sums    map[string]string // of the guarded files, as this process wrote or found them; nil for a Run that only reads
 }
 
 // CreateRun makes a run in a directory and locks it. The directory must be missing or empty, or have only files of a CreateRun
@@ -54,13 +56,16 @@ func createRun(dir string, disk *atomicfile.Disk) (*Run, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("create the run: %w", err)
 	}
-	r := &Run{Dir: dir, disk: disk}
+	r := &Run{Dir: dir, disk: disk, sums: map[string]string{}}
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
 	err := Free(dir) // again: with the lock, no other process can be creating it
 	if err == nil {
 		err = r.clear()
+	}
+	if err == nil {
+		err = disk.FillNew(r.Path(unborn), func(io.Writer) error { return nil })
 	}
 	if err == nil {
 		err = disk.SyncDir(filepath.Dir(filepath.Clean(dir)))
@@ -71,8 +76,12 @@ func createRun(dir string, disk *atomicfile.Disk) (*Run, error) {
 	return r, nil
 }
 
-// unfinished lists the files that a run directory may have before config.json. They are copies, which may be removed. A
-// directory with other files may be a run whose config.json was lost, so it must not be cleared.
+// unborn is the name of config.json in a run that is being created. WriteConfig renames it, which makes the directory a run. So a
+// directory that has it holds what a killed creation left, and a directory without it may be a run whose config.json was lost.
+const unborn = "." + ConfigFile + atomicfile.Suffix
+
+// unfinished lists the files that a run directory may have before config.json. They are copies, which may be removed.
+// model.safetensors is one of them only beside unborn: it may be the only copy of the weights of a run that lost its config.json.
 var unfinished = []string{lockFile, TokenizerFile, AutoencoderIn}
 
 // Free checks that CreateRun can make a run in dir without a loss of files. It changes nothing. The error is ErrExists if dir is
@@ -104,7 +113,7 @@ func Free(dir string) error {
 		return fmt.Errorf("create the run: a run %w in %s: choose another directory", ErrExists, dir)
 	}
 	for _, e := range entries {
-		ours := has(lockFile) && (slices.Contains(unfinished, e.Name()) || atomicfile.IsLeftover(e.Name()))
+		ours := has(lockFile) && (slices.Contains(unfinished, e.Name()) || atomicfile.IsLeftover(e.Name()) || has(unborn) && e.Name() == ModelFile)
 		if !ours {
 			return fmt.Errorf("create the run: %s %w: choose a directory that is empty or does not exist", filepath.Join(dir, e.Name()), ErrExists)
 		}
@@ -112,21 +121,28 @@ func Free(dir string) error {
 	return nil
 }
 
-// clear removes the files of a killed CreateRun. Free has checked that there are no others.
+// clear removes the files of a killed CreateRun. Free has checked that there are no others. unborn goes last, since without it the
+// rest would not count as unfinished.
 func (r *Run) clear() error {
 	entries, err := os.ReadDir(r.Dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if e.Name() == lockFile {
-			continue
-		}
-		if err := r.disk.RemoveAll(r.Path(e.Name())); err != nil {
+	remove := func(name string) error {
+		if err := r.disk.RemoveAll(r.Path(name)); err != nil {
 			return fmt.Errorf("create the run: remove what an interrupted start left: %w", err)
 		}
+		return nil
 	}
-	return nil
+	for _, e := range entries {
+		if e.Name() == lockFile || e.Name() == unborn {
+			continue
+		}
+		if err := remove(e.Name()); err != nil {
+			return err
+		}
+	}
+	return remove(unborn)
 }
 
 // Abandon undoes CreateRun before WriteConfig: it removes the files that were added, releases the lock, and removes the
@@ -155,6 +171,9 @@ func (r *Run) AddWeights(name string, streams []Stream) error {
 
 // OpenRun opens a run for reading. Another process may train it meanwhile. The error is ErrNotRun if dir is not a run.
 func OpenRun(dir string) (*Run, error) {
+	if dir == "" {
+		return nil, fmt.Errorf("open the run: %w: the directory has no name", ErrNotRun)
+	}
 	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("open %s: %w: it has no %s", dir, ErrNotRun, ConfigFile)
@@ -179,14 +198,22 @@ func resumeRun(dir string, disk *atomicfile.Disk) (*Run, error) {
 	if err := r.acquire(); err != nil {
 		return nil, err
 	}
-	if err := r.recover(); err != nil {
+	err = r.recover()
+	if err == nil {
+		r.sums, err = r.present()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("resume %s: %w", dir, err), r.Close())
 	}
 	return r, nil
 }
 
-// recover completes or undoes the operation that a killed process was in.
+// recover completes or undoes the operation that a killed process was in. It refuses links in places that a run writes to.
 func (r *Run) recover() error {
+	err := errors.Join(nofollow.CheckDir(r.Path(stateDir)), nofollow.CheckDir(r.Path(AutoencoderIn)), nofollow.Check(r.Path(MetricsFile)))
+	if err != nil {
+		return err
+	}
 	for _, dir := range []string{r.Dir, r.Path(stateDir), r.Path(AutoencoderIn)} {
 		if err := r.disk.RemoveLeftovers(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -246,7 +273,18 @@ func (r *Run) Add(name string, fill func(w io.Writer) error) error {
 			return err
 		}
 	}
-	return r.disk.WriteFile(path, fill)
+	if !slices.Contains(guarded, name) {
+		return r.disk.WriteFile(path, fill)
+	}
+	sum := &summer{}
+	err := r.disk.WriteFile(path, func(w io.Writer) error {
+		sum.w = w
+		return fill(sum)
+	})
+	if err == nil {
+		r.sums[name] = sum.hex()
+	}
+	return err
 }
 
 // AddCopy is Add with the content of the file at path.
@@ -271,13 +309,29 @@ func (r *Run) AddBytes(name string, data []byte) error {
 }
 
 // WriteConfig writes a configuration to config.json; see config.Encode. That makes the directory a run, so all other files must
-// be written before.
+// be written before. The checkpoints that the run has already accept the new configuration (see Unaltered).
 func (r *Run) WriteConfig(v any) error {
+	r.mustWrite()
 	data, err := config.Encode(v)
 	if err != nil {
 		return err
 	}
-	return r.AddBytes(ConfigFile, data)
+	sum := sumOf(data)
+	if err := r.accept(map[string]string{ConfigFile: sum}); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(r.Path(unborn)); err != nil {
+		return r.AddBytes(ConfigFile, data)
+	}
+	err = r.disk.WriteFile(r.Path(unborn), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.sums[ConfigFile] = sum
+	return r.disk.Commit(r.Path(unborn), r.Path(ConfigFile))
 }
 
 // Weights opens the run's newest weights and verifies their checksum. The error is ErrNoCheckpoint if there are none.

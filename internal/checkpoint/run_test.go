@@ -258,7 +258,7 @@ func TestCreateRunAfterKilledCreateRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"tokenizer.json", "autoencoder/model.safetensors"} {
+	for _, name := range []string{"tokenizer.json", "autoencoder/model.safetensors", ModelFile} {
 		if err := r.Add(name, func(w io.Writer) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestCreateRunAfterKilledCreateRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if got := listing(t, dir); !slices.Equal(got, []string{".lock"}) {
+	if got := listing(t, dir); !slices.Equal(got, []string{unborn, ".lock"}) {
 		t.Errorf("the new run begins with %v", got)
 	}
 }

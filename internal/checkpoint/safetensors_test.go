@@ -337,7 +337,7 @@ func FuzzParse(f *testing.F) {
 
 // FuzzState: no state.json makes reading a checkpoint panic.
 func FuzzState(f *testing.F) {
-	good, err := encodeState(1, map[string]fileSum{ModelFile: {Bytes: 1, CRC32C: "00000000"}}, progress{})
+	good, err := encodeState(1, map[string]fileSum{ModelFile: {Bytes: 1, CRC32C: "00000000"}}, nil, progress{})
 	if err != nil {
 		f.Fatal(err)
 	}

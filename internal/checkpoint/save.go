@@ -61,14 +61,20 @@ func (r *Run) Save(step int, s State) error {
 	if step < 0 {
 		panic(fmt.Sprintf("checkpoint: save step %d", step))
 	}
+	var lost error
+	if r.metrics != nil { // the metrics up to this step should be durable before the checkpoint is
+		if lost = r.metrics.Sync(); lost != nil {
+			lost = fmt.Errorf("metrics: %w", lost) // no reason to lose the steps too
+		}
+	}
 	if err := r.commit(step, s); err != nil {
-		return r.explain(step, err)
+		return r.explain(step, errors.Join(err, lost))
 	}
 	err := r.publish(step)
 	if err == nil {
 		err = r.prune(step)
 	}
-	if err != nil {
+	if err = errors.Join(err, lost); err != nil {
 		return fmt.Errorf("the checkpoint of step %d is saved in %s, but: %w", step, r.stepDir(step), err)
 	}
 	return nil
@@ -76,11 +82,6 @@ func (r *Run) Save(step int, s State) error {
 
 // commit writes state/step-N.
 func (r *Run) commit(step int, s State) (err error) {
-	if r.metrics != nil { // the metrics up to this step must be durable before the checkpoint is
-		if err := r.metrics.Sync(); err != nil {
-			return err
-		}
-	}
 	state := r.Path(stateDir)
 	if err := r.disk.Mkdir(state); err == nil {
 		if err := r.disk.SyncDir(r.Dir); err != nil {
@@ -119,7 +120,7 @@ func (r *Run) fill(dir string, step int, s State) error {
 			sum.w = w
 			return Encode(sum, tensors, metadata)
 		})
-		files[name] = fileSum{Bytes: sum.n, CRC32C: fmt.Sprintf("%08x", sum.crc)}
+		files[name] = fileSum{Bytes: sum.n, CRC32C: sum.hex()}
 		return err
 	}
 	if err := write(ModelFile, s.Model, s.Metadata); err != nil {
@@ -128,7 +129,7 @@ func (r *Run) fill(dir string, step int, s State) error {
 	if err := write(optimizerFile, s.Optimizer, nil); err != nil {
 		return err
 	}
-	data, err := encodeState(step, files, s.Trainer)
+	data, err := encodeState(step, files, r.accepted(), s.Trainer)
 	if err != nil {
 		return err
 	}
@@ -258,3 +259,6 @@ func (s *summer) Write(p []byte) (int, error) {
 	s.crc = crc32.Update(s.crc, castagnoli, p[:n])
 	return n, err
 }
+
+// hex returns the checksum as eight digits.
+func (s *summer) hex() string { return fmt.Sprintf("%08x", s.crc) }

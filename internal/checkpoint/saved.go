@@ -20,11 +20,14 @@ const stateFormat = 1
 
 // stateJSON is the content of state.json. CRC32C is the checksum of its compact JSON with an empty CRC32C.
 type stateJSON struct {
-	Format  int                `json:"format"`
-	Step    int                `json:"step"`
-	Files   map[string]fileSum `json:"files"`
-	Trainer jsontext.Value     `json:"trainer"`
-	CRC32C  string             `json:"crc32c"`
+	Format int                `json:"format"`
+	Step   int                `json:"step"`
+	Files  map[string]fileSum `json:"files"`
+	// Run has the CRC-32C of the guarded files of the run directory: that at the time of the checkpoint, and those accepted since.
+	// Older checkpoints have none.
+	Run     map[string][]string `json:"run,omitzero"`
+	Trainer jsontext.Value      `json:"trainer"`
+	CRC32C  string              `json:"crc32c"`
 }
 
 type fileSum struct {
@@ -41,16 +44,20 @@ func (s stateJSON) sum() (string, error) {
 	return fmt.Sprintf("%08x", crc32.Checksum(data, castagnoli)), nil
 }
 
-func encodeState(step int, files map[string]fileSum, trainer any) ([]byte, error) {
+func encodeState(step int, files map[string]fileSum, run map[string][]string, trainer any) ([]byte, error) {
 	own, err := json.Marshal(trainer, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("the trainer's state: %w", err)
 	}
-	s := stateJSON{Format: stateFormat, Step: step, Files: files, Trainer: own}
+	return stateJSON{Format: stateFormat, Step: step, Files: files, Run: run, Trainer: own}.encode()
+}
+
+// encode returns the content of state.json, with its checksum.
+func (s stateJSON) encode() (data []byte, err error) {
 	if s.CRC32C, err = s.sum(); err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(s, json.Deterministic(true), jsontext.WithIndent("  "))
+	data, err = json.Marshal(s, json.Deterministic(true), jsontext.WithIndent("  "))
 	return append(data, '\n'), err
 }
 
