@@ -153,7 +153,7 @@ func parseManifest(b []byte) (manifest, error) {
 
 // write writes the manifest to dir, which makes dir a prepared corpus.
 func (m manifest) write(dir string) error {
-	return atomicfile.Write(filepath.Join(dir, manifestName), func(w io.Writer) error {
+	return new(atomicfile.Disk).WriteFile(filepath.Join(dir, manifestName), func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)

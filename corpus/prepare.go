@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -24,6 +25,16 @@ type PrepareOptions struct {
 	ShardBytes int64
 	// Progress is called about once per MiB of text, never concurrently; nil: not called. The preparation waits for it.
 	Progress func(Progress)
+
+	create func(path string) (*os.File, error) // makes the file of a shard; nil: createNew. Tests use it for full disks
+}
+
+// createNew makes a file, in place of one that a killed preparation left. It follows no link.
+func createNew(path string) (*os.File, error) {
+	if err := new(atomicfile.Disk).RemoveAll(path); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
 // reportEvery is the number of bytes of text between two calls of Progress.
@@ -167,7 +178,11 @@ func (p *preparation) add(part jobPart, ids []int32) error {
 }
 
 func (p *preparation) open() error {
-	file, err := os.Create(filepath.Join(p.dir, shardName(len(p.kept))+".tmp"))
+	create := p.opts.create
+	if create == nil {
+		create = createNew
+	}
+	file, err := create(filepath.Join(p.dir, shardName(len(p.kept))+".tmp"))
 	if err != nil {
 		return err
 	}
@@ -264,7 +279,11 @@ func (p *preparation) finish() error {
 	for i, s := range p.kept {
 		m.Shards = append(m.Shards, manifestShard{shardName(i), int64(len(s.tokens) / s.width)})
 	}
-	if err := p.tok.Save(filepath.Join(p.dir, tokenizerName)); err != nil {
+	err := new(atomicfile.Disk).WriteFile(filepath.Join(p.dir, tokenizerName), func(w io.Writer) error {
+		_, err := w.Write(p.tok.JSON())
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return m.write(p.dir)

@@ -242,19 +242,45 @@ func TestPrepareFullDisk(t *testing.T) {
 	}
 	// The first document fills a shard. The disk is full for the second shard, which has a complete document and an incomplete one.
 	dir, texts := t.TempDir(), []string{strings.Repeat("long ", 1000), "short", strings.Repeat("more than is written at a time ", 100000)}
-	full := filepath.Join(dir, shardName(1)+".tmp")
-	fill := func(yield func(Document, error) bool) {
-		if err := os.Symlink("/dev/full", full); err != nil { // after Prepare has checked the directory
-			t.Fatal(err)
+	full := small
+	full.create = func(path string) (*os.File, error) {
+		if filepath.Base(path) != shardName(0)+".tmp" {
+			if err := os.Symlink("/dev/full", path); err != nil {
+				t.Fatal(err)
+			}
+			return os.OpenFile(path, os.O_RDWR, 0)
 		}
-		given(texts...)(yield)
+		return createNew(path)
 	}
-	_, err := Prepare(context.Background(), fill, bytesTokenizer, dir, small)
+	_, err := Prepare(context.Background(), given(texts...), bytesTokenizer, dir, full)
 	if !errors.Is(err, syscall.ENOSPC) || strings.Count(err.Error(), syscall.ENOSPC.Error()) != 1 {
 		t.Errorf("%v", err)
 	}
 	wantError(t, err, "1 document done", "continues from there")
 	mustPrepare(t, dir, small, texts...)
+}
+
+// TestPrepareFollowsNoLink: a link in the place of a shard, the tokenizer or the manifest is replaced, and what it leads to stays.
+func TestPrepareFollowsNoLink(t *testing.T) {
+	texts := someTexts(60, 1)
+	for _, name := range []string{shardName(0) + ".tmp", shardName(1) + ".tmp", shardName(1), tokenizerName, filelock.Name} {
+		dir, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
+		mustPrepare(t, dir, small, texts...)
+		if err := errors.Join(os.Remove(filepath.Join(dir, manifestName)), os.WriteFile(target, []byte("mine"), 0o666),
+			os.RemoveAll(filepath.Join(dir, name))); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Skip(err)
+		}
+		_, err := Prepare(context.Background(), given(texts...), bytesTokenizer, dir, small)
+		if lock := name == filelock.Name; (err != nil) != lock {
+			t.Errorf("%s: %v", name, err)
+		}
+		if data, err := os.ReadFile(target); err != nil || string(data) != "mine" {
+			t.Errorf("%s: the target of the link has %.40q, %v", name, data, err)
+		}
+	}
 }
 
 func TestPrepareLocks(t *testing.T) {

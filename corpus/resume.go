@@ -5,6 +5,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/plural"
@@ -73,6 +74,9 @@ func (p *preparation) removeRest() error {
 	}
 	var remove []string
 	for _, e := range entries {
+		if e.Name() == tokenizerName { // first: without shards it would count as somebody else's
+			remove = slices.Insert(remove, 0, filepath.Join(p.dir, tokenizerName))
+		}
 		if isShardName(e.Name()) && !keep[e.Name()] {
 			remove = append(remove, filepath.Join(p.dir, e.Name()))
 		}
