@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -126,19 +127,16 @@ func (e *exporter) collect(ctx context.Context, f *checkpoint.File, to checkpoin
 
 // write writes to a hidden directory, which is locked meanwhile, and then renames it to out.
 func (e *exporter) write(out string) (err error) {
-	disk, temp := new(atomicfile.Disk), atomicfile.TempName(out)
+	disk := new(atomicfile.Disk)
 	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 		return err
 	}
 	if err := removeUnfinished(disk, out); err != nil {
 		e.report.Notes = append(e.report.Notes, fmt.Sprintf("files of an interrupted export cannot be removed: %v", err))
 	}
-	if err := disk.Mkdir(temp); err != nil {
-		return err
-	}
-	lock, err := filelock.Acquire(filepath.Join(temp, filelock.Name))
+	temp, lock, err := lockedDir(disk, out)
 	if err != nil {
-		return errors.Join(err, disk.RemoveAll(temp))
+		return err
 	}
 	unlock := sync.OnceValue(lock.Close)
 	defer func() {
@@ -161,8 +159,10 @@ func (e *exporter) write(out string) (err error) {
 	if err := e.directory(temp, e.config(), e.streams); err != nil {
 		return err
 	}
-	if err := errors.Join(unlock(), disk.RemoveAll(filepath.Join(temp, filelock.Name))); err != nil {
-		return err
+	if runtime.GOOS == "windows" { // a directory with an open file cannot be renamed there
+		if err := errors.Join(unlock(), disk.RemoveAll(filepath.Join(temp, filelock.Name))); err != nil {
+			return err
+		}
 	}
 	if info, err := os.Lstat(out); err == nil && info.IsDir() {
 		if err := os.Remove(out); err != nil { // it was empty
@@ -172,17 +172,39 @@ func (e *exporter) write(out string) (err error) {
 	if err := disk.Rename(temp, out); err != nil {
 		return err
 	}
-	return disk.SyncDir(filepath.Dir(out))
+	return errors.Join(disk.RemoveAll(filepath.Join(out, filelock.Name)), unlock(), disk.SyncDir(filepath.Dir(out)))
+}
+
+// lockedDir makes a hidden directory next to out, and locks it.
+func lockedDir(disk *atomicfile.Disk, out string) (temp string, lock io.Closer, err error) {
+	for range 10 {
+		temp = atomicfile.TempName(out)
+		if err = disk.Mkdir(temp); err != nil {
+			return "", nil, err
+		}
+		lock, err = filelock.Acquire(filepath.Join(temp, filelock.Name))
+		if !errors.Is(err, fs.ErrNotExist) { // else another export took it, still empty, for that of a killed one
+			break
+		}
+	}
+	if err != nil {
+		err = errors.Join(err, disk.RemoveAll(temp))
+	}
+	return temp, lock, err
 }
 
 // removeUnfinished removes the directories of killed exports to out: hidden directories next to it with a lock that no process
-// has.
+// has, or empty.
 func removeUnfinished(disk *atomicfile.Disk, out string) error {
 	temps, err := atomicfile.Temps(out)
 	errs := []error{err}
 	for _, temp := range temps {
+		if info, err := os.Lstat(temp); err != nil || !info.IsDir() {
+			continue
+		}
 		if _, err := os.Lstat(filepath.Join(temp, filelock.Name)); err != nil {
-			continue // not from an export, or about to be renamed
+			_ = os.Remove(temp) // only if it is empty: killed before it was locked
+			continue
 		}
 		lock, err := filelock.Acquire(filepath.Join(temp, filelock.Name))
 		if errors.Is(err, filelock.ErrHeld) || errors.Is(err, fs.ErrNotExist) {

@@ -310,7 +310,7 @@ func TestKilledExport(t *testing.T) {
 		return held
 	}
 	if err := errors.Join(lock(".out.killed.tmp").Close(), os.WriteFile(filepath.Join(dir, ".out.killed.tmp", "config.json"), nil, 0o666),
-		lock(".out.2.other.tmp").Close(), os.Mkdir(filepath.Join(dir, ".out.notes.tmp"), 0o777)); err != nil {
+		lock(".out.2.other.tmp").Close(), os.MkdirAll(filepath.Join(dir, ".out.notes.tmp", "mine"), 0o777), os.Mkdir(filepath.Join(dir, ".out.early.tmp"), 0o777)); err != nil {
 		t.Fatal(err)
 	}
 	living := lock(".out.living.tmp")

@@ -17,7 +17,6 @@ import (
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/head"
-	"github.com/calm-go/calm/internal/atomicfile"
 	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/lm"
@@ -100,20 +99,13 @@ var ErrGoal = errors.New("the accuracy of the autoencoder is too low")
 // Run trains, measures and writes. When ctx ends, it saves what is trained so far, reports the commands that do the rest, and
 // returns the error of ctx. A directory that is taken is a *run.UsageError.
 func Run(ctx context.Context, eng *cpu.Engine, o Options) (Result, error) {
-	for _, dir := range []string{AEDir(o.Out), o.Out} {
-		_, err := os.Lstat(dir)
-		entries, errRead := os.ReadDir(dir)
-		if err == nil && (errRead != nil || len(entries) > 0) {
-			return Result{}, &run.UsageError{Err: fmt.Errorf("quickstart: %s exists already: choose another directory with --out", dir)}
-		}
-		if err := atomicfile.CanMake(dir); err != nil {
-			return Result{}, &run.UsageError{Err: fmt.Errorf("quickstart: %w", err)}
-		}
-	}
 	if o.Command == nil {
 		o.Command = func(words ...string) string { return "calm " + strings.Join(words, " ") }
 	}
 	q := &quickstart{Options: o, eng: eng, started: time.Now()}
+	if err := q.free(); err != nil {
+		return Result{}, &run.UsageError{Err: fmt.Errorf("quickstart: %w", err)}
+	}
 	defer func() {
 		if q.model != nil {
 			_ = q.model.Close() // nothing can be lost: it was only read
@@ -128,7 +120,7 @@ func Run(ctx context.Context, eng *cpu.Engine, o Options) (Result, error) {
 			q.stopped()
 		}
 		if err != nil {
-			return q.result, err
+			return q.result, q.kept(err)
 		}
 	}
 	q.farewell()
@@ -141,6 +133,45 @@ type quickstart struct {
 	started time.Time
 	result  Result
 	model   *calm.Model // the trained language model; nil before it is measured
+}
+
+// free returns an error if a run directory cannot be made. What a quickstart leaves that was killed before it trained anything is no
+// hindrance. If it left trained runs, the error names the commands that do the rest.
+func (q *quickstart) free() error {
+	for _, dir := range []string{AEDir(q.Out), q.Out} {
+		err := checkpoint.Free(dir)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, checkpoint.ErrExists) {
+			return err
+		}
+		err = fmt.Errorf("%s exists already: choose another directory with --out", dir)
+		if ae, lm := kindIn(AEDir(q.Out)), kindIn(q.Out); ae == run.AE && lm == run.LM {
+			return fmt.Errorf("%w, or continue the run in it with `%s`", err, q.Command("train", "--resume", q.Out))
+		} else if ae == run.AE && checkpoint.Free(q.Out) == nil {
+			return fmt.Errorf("%w, or continue with the autoencoder in it: `%s && %s`", err, q.Command("train", "--resume", AEDir(q.Out)), q.Command(q.lmCommand()...))
+		}
+		return err
+	}
+	return nil
+}
+
+// kindIn returns the kind of the run in dir, or "" if there is none.
+func kindIn(dir string) run.Kind {
+	m, err := run.Describe(dir, false)
+	if err != nil {
+		return ""
+	}
+	return m.Kind
+}
+
+// kept adds to an error the autoencoder that is kept, if it is trained. The report of a stop names it already.
+func (q *quickstart) kept(err error) error {
+	if errors.Is(err, context.Canceled) || q.result.Steps[0] == 0 && !errors.Is(err, ErrGoal) {
+		return err
+	}
+	return fmt.Errorf("%w (the autoencoder is kept in %s)", err, AEDir(q.Out))
 }
 
 func (q *quickstart) say(format string, args ...any) { fmt.Fprintf(q.Say, format+"\n", args...) }
@@ -333,11 +364,11 @@ func (q *quickstart) stopped() {
 	ae := AEDir(q.Out)
 	switch {
 	case q.result.Steps[1] > 0:
-		q.say("\nStopped. The language model is trained: %s. Measure it and write with it:", q.Out)
+		q.say("\nStopped. The language model is trained: %s, and its autoencoder: %s. Measure it and write with it:", q.Out, ae)
 		q.sayCommand("eval", q.Out)
 		q.sayCommand("generate", q.Out)
 	case isRun(q.Out):
-		q.say("\nStopped. The language model in %s is partly trained. Continue with:", q.Out)
+		q.say("\nStopped. The autoencoder is trained: %s. The language model in %s is partly trained. Continue with:", ae, q.Out)
 		q.sayCommand("train", "--resume", q.Out)
 	case q.result.Steps[0] > 0:
 		q.say("\nStopped. The autoencoder is trained: %s. Continue with the language model:", ae)
@@ -365,17 +396,26 @@ func (q *quickstart) lmCommand() []string {
 	return append(words, "--minutes", strconv.FormatFloat(q.Minutes*(1-aeShare-measureShare), 'g', 3, 64))
 }
 
-// FreeDir returns the first of dir, dir-2, dir-3 .. for which neither run directory exists.
+// FreeDir returns the first of dir, dir-2, dir-3 .. where neither run directory exists, except for what a quickstart leaves that was
+// killed before it trained anything.
 func FreeDir(dir string) string {
 	for i := 1; ; i++ {
 		name := dir
 		if i > 1 {
 			name = fmt.Sprintf("%s-%d", dir, i)
 		}
-		_, errLM := os.Lstat(name)
-		_, errAE := os.Lstat(AEDir(name))
-		if errors.Is(errLM, os.ErrNotExist) && errors.Is(errAE, os.ErrNotExist) {
+		if unused(name) && unused(AEDir(name)) {
 			return name
 		}
 	}
+}
+
+// unused reports whether dir does not exist, or holds only what a killed creation of a run left.
+func unused(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		_, err := os.Lstat(dir)
+		return errors.Is(err, os.ErrNotExist)
+	}
+	return err == nil && len(entries) > 0 && checkpoint.Free(dir) == nil
 }
