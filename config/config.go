@@ -22,6 +22,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/calm-go/calm/internal/plural"
 )
 
 // maxFileBytes is the largest file that Load reads. A configuration is a page of text; a larger file is something else.
@@ -201,6 +203,10 @@ func (c *composer[T]) unknown(where, key string) {
 		return
 	}
 	p := Problem{Where: where, Key: shorten(key), Want: "unknown key"}
+	if len(c.problems) > plural.MaxLines {
+		c.add(p) // it is not shown, and looking for a near key takes long
+		return
+	}
 	if near := Nearest(key, keysOf(c.fields)); near != "" {
 		p.Want += fmt.Sprintf("; did you mean %s?", near)
 	}
@@ -225,9 +231,22 @@ func (c *composer[T]) explain(problems []Problem) []Problem {
 	return out
 }
 
-// lineOf returns the number, counted from 1, of the line that contains the byte at offset.
-func lineOf(data []byte, offset int64) int {
-	return 1 + bytes.Count(data[:min(max(offset, 0), int64(len(data)))], []byte("\n"))
+// lines numbers the lines of a file from 1. It reads the file once if the offsets ascend.
+type lines struct {
+	data   []byte
+	offset int64 // counted so far
+	line   int   // of the byte at offset, from 0
+}
+
+// of returns the number of the line that contains the byte at offset.
+func (l *lines) of(offset int64) int {
+	offset = min(max(offset, 0), int64(len(l.data)))
+	if offset < l.offset {
+		l.offset, l.line = 0, 0
+	}
+	l.line += bytes.Count(l.data[l.offset:offset], []byte("\n"))
+	l.offset = offset
+	return 1 + l.line
 }
 
 // shorten cuts a text to 60 characters, for messages.

@@ -55,7 +55,8 @@ type member struct {
 // scan splits the JSON object in data into its members.
 func scan(name string, data []byte) (all []member) {
 	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true))
-	where := func(offset int64) string { return fmt.Sprintf("%s:%d", name, lineOf(data, offset)) }
+	at := lines{data: data}
+	where := func(offset int64) string { return fmt.Sprintf("%s:%d", name, at.of(offset)) }
 	add := func(p Problem) { all = append(all, member{problem: &p}) }
 	broken := func(err error) []member {
 		add(Problem{Where: where(offsetOf(err, dec)), Want: syntax(err, data)})
@@ -78,17 +79,17 @@ func scan(name string, data []byte) (all []member) {
 		if err != nil {
 			return broken(err)
 		}
-		key, at := token.String(), where(dec.InputOffset())
+		key, place := token.String(), where(dec.InputOffset())
 		raw, err := dec.ReadValue()
 		if err != nil {
 			return broken(err)
 		}
 		if before, ok := first[key]; ok {
-			add(Problem{Where: at, Key: shorten(key), Want: "appears twice, first at " + before})
+			add(Problem{Where: place, Key: shorten(key), Want: "appears twice, first at " + before})
 			continue
 		}
-		first[key] = at
-		all = append(all, member{where: at, key: key, raw: raw.Clone()})
+		first[key] = place
+		all = append(all, member{where: place, key: key, raw: raw.Clone()})
 	}
 	if _, err := dec.ReadToken(); err != nil { // the closing brace
 		return broken(err)

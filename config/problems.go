@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/calm-go/calm/internal/plural"
 )
 
 // A Problem is one thing wrong with one key of a configuration.
@@ -39,17 +41,13 @@ type Error struct {
 	Problems []Problem // at least one
 }
 
-// Error returns the problem, or where there are several a heading and one problem a line.
+// Error returns the problem, or where there are several a heading and one problem a line. Of very many it names the first ones and
+// the number of the rest.
 func (e *Error) Error() string {
 	if len(e.Problems) == 1 {
 		return e.Problems[0].String()
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d problems in the configuration:", len(e.Problems))
-	for _, p := range e.Problems {
-		b.WriteString("\n  " + p.String())
-	}
-	return b.String()
+	return fmt.Sprintf("%d problems in the configuration:\n  ", len(e.Problems)) + strings.Join(plural.Lines(e.Problems, Problem.String), "\n  ")
 }
 
 // Problems collects the problems of a configuration, to report them together. The zero value is ready for use.

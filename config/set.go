@@ -66,6 +66,9 @@ func parse(v reflect.Value, text string) error {
 		v.SetUint(n)
 		return err
 	case reflect.Float32, reflect.Float64:
+		if strings.ContainsAny(text, "xX_") {
+			return strconv.ErrSyntax // hexadecimal, and digits with underscores between them
+		}
 		x, err := strconv.ParseFloat(text, v.Type().Bits())
 		if math.IsNaN(x) || math.IsInf(x, 0) {
 			return errors.New("not a finite number") // JSON could not hold it

@@ -19,6 +19,7 @@ import (
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/run"
@@ -79,7 +80,7 @@ func Import(ctx context.Context, src, dir string, o Options) (*Report, error) {
 // they may be the reason.
 func badSource(src string, err error, notes []string) error {
 	if len(notes) > 0 {
-		err = fmt.Errorf("%w\nits config.json lacks settings, which were taken from elsewhere:\n  %s", err, strings.Join(notes, "\n  "))
+		err = fmt.Errorf("%w\nits config.json lacks settings, which were taken from elsewhere:\n  %s", err, lines(notes))
 	}
 	return &run.UsageError{Err: fmt.Errorf("import %s: %w", src, err)}
 }
@@ -303,5 +304,5 @@ func (r *Report) Lines() []string {
 	for _, name := range slices.Sorted(maps.Keys(r.Formats)) {
 		of = append(of, fmt.Sprintf("%d in %s", r.Formats[name], name))
 	}
-	return append([]string{fmt.Sprintf("%s, kind %s: %d parameters, %s", r.Model, r.Kind, r.Parameters, strings.Join(of, ", "))}, r.Notes...)
+	return append([]string{fmt.Sprintf("%s, kind %s: %d parameters, %s", r.Model, r.Kind, r.Parameters, strings.Join(of, ", "))}, plural.Lines(r.Notes, strings.Clone)...)
 }

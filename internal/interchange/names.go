@@ -10,6 +10,7 @@ import (
 
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn"
 )
@@ -39,7 +40,7 @@ func names(name string) []string {
 var formats = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}
 
 // account finds every parameter among the tensors of a checkpoint, and checks that there are no other tensors. Its error lists
-// all tensors that do not fit. Notes list the tensors that are ignored.
+// tensors that do not fit. Notes list the tensors that are ignored.
 func account(ctx context.Context, params []*nn.Param, have map[string]source) (found []checkpoint.Stream, notes []string, err error) {
 	var problems []string
 	used := map[string]bool{}
@@ -65,9 +66,14 @@ func account(ctx context.Context, params []*nn.Param, have map[string]source) (f
 		if n := len(problems); n > 1 {
 			what = fmt.Sprintf("%d tensors do", n)
 		}
-		return nil, nil, fmt.Errorf("%s not fit the model:\n  %s", what, strings.Join(problems, "\n  "))
+		return nil, nil, fmt.Errorf("%s not fit the model:\n  %s", what, lines(problems))
 	}
 	return found, notes, nil
+}
+
+// lines joins the lines of a list that may be very long.
+func lines(list []string) string {
+	return strings.Join(plural.Lines(list, strings.Clone), "\n  ")
 }
 
 // find finds one parameter under any of its names, and adds these names to used. It returns what is wrong with the tensors found.

@@ -159,7 +159,7 @@ func (w *weights) addIndexed(dir string) error {
 	return compareIndex(w.path, where, in)
 }
 
-// compareIndex returns an error that lists the tensors that are not in the files that an index says.
+// compareIndex returns an error that lists tensors that are not in the files that an index says.
 func compareIndex(path string, where, in map[string]string) error {
 	var wrong []string
 	for tensor, file := range where {
@@ -179,7 +179,7 @@ func compareIndex(path string, where, in map[string]string) error {
 		return nil
 	}
 	slices.Sort(wrong)
-	return fmt.Errorf("%s does not match its files:\n  %s", path, strings.Join(wrong, "\n  "))
+	return fmt.Errorf("%s does not match its files:\n  %s", path, lines(wrong))
 }
 
 // parseIndex returns the file of each tensor: a name in the directory of the index.

@@ -1,4 +1,4 @@
-// Package plural writes counts in English: 1 document, 2 documents.
+// Package plural writes counts in English, 1 document, 2 documents, and lists of any length in a few lines.
 package plural
 
 import (
@@ -30,4 +30,19 @@ func Of[N ~int | ~int32 | ~int64 | ~uint64](n N, thing string) string {
 		return first + " " + rest
 	}
 	return first
+}
+
+// MaxLines is how many elements of a list people are shown.
+const MaxLines = 30
+
+// Lines returns the first MaxLines elements of a list, and for the rest one element with their number.
+func Lines[T any](list []T, line func(T) string) []string {
+	var lines []string
+	for i, e := range list {
+		if i == MaxLines {
+			return append(lines, fmt.Sprintf("and %d more", len(list)-i))
+		}
+		lines = append(lines, line(e))
+	}
+	return lines
 }
