@@ -1,11 +1,14 @@
-// Package terminal writes to terminals. A Writer keeps text from controlling the terminal; a Status is a progress line that fits
-// the terminal's width.
+// Package terminal writes text for people. A Writer keeps text from outside from controlling a terminal; a Status is a progress line
+// that fits the terminal's width.
 //
-// Everything that a command prints goes through a Writer: text from models, file names, prompts, answers of servers. On a
-// terminal their control characters are made visible and have no effect. A pipe or a file gets all bytes unchanged.
+// Everything that a command prints goes through a Writer: file names, names of tensors and keys, prompts, answers of servers. Their
+// control characters are made visible and have no effect, also where the output is a file or a pipe, since people look at these in a
+// terminal later. Only what another program may read as it is, such as generated text and JSON, reaches a pipe or a file unchanged:
+// see Writer.Exact.
 package terminal
 
 import (
+	"errors"
 	"io"
 	"os"
 	"unicode/utf8"
@@ -13,13 +16,14 @@ import (
 	"golang.org/x/term"
 )
 
-// Writer writes text, and on a terminal makes control characters visible. It is not safe for concurrent use.
+// Writer writes text with control characters made visible. It is not safe for concurrent use.
 type Writer struct {
 	w        io.Writer
 	terminal bool
-	over     bool       // lines can be overwritten
-	size     func() int // the number of columns; 0: unknown
-	held     []byte     // the beginning of an incomplete character
+	over     bool        // lines can be overwritten
+	size     func() int  // the number of columns; 0: unknown
+	held     []byte      // the beginning of an incomplete character
+	failed   func(error) // called with each error of w; may be nil
 }
 
 // New returns a Writer to w. It treats w as a terminal if w is an *os.File that is one.
@@ -39,14 +43,23 @@ func New(w io.Writer) *Writer {
 // Terminal reports whether the output is a terminal.
 func (t *Writer) Terminal() bool { return t.terminal }
 
+// OnError sets a function that is called with every error of writing.
+func (t *Writer) OnError(f func(error)) { t.failed = f }
+
+// put writes bytes unchanged.
+func (t *Writer) put(p []byte) error {
+	_, err := t.w.Write(p)
+	if err != nil && t.failed != nil {
+		t.failed(err)
+	}
+	return err
+}
+
 // Write writes text. It returns len(p), or 0 and an error.
 func (t *Writer) Write(p []byte) (int, error) {
-	if !t.terminal {
-		return t.w.Write(p)
-	}
 	text := append(t.held, p...)
 	whole := len(text) - unfinished(text)
-	_, err := t.w.Write(appendVisible(nil, text[:whole]))
+	err := t.put(appendVisible(nil, text[:whole]))
 	t.held = append([]byte(nil), text[whole:]...)
 	if err != nil {
 		return 0, err
@@ -61,8 +74,24 @@ func (t *Writer) Flush() error {
 	}
 	rest := appendVisible(nil, t.held)
 	t.held = nil
-	_, err := t.w.Write(rest)
-	return err
+	return t.put(rest)
+}
+
+// Exact returns a writer to the same output that changes no byte, except on a terminal.
+func (t *Writer) Exact() io.Writer {
+	if t.terminal {
+		return t
+	}
+	return exact{t}
+}
+
+type exact struct{ *Writer }
+
+func (e exact) Write(p []byte) (int, error) {
+	if err := errors.Join(e.Flush(), e.put(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // control writes text with control sequences, unchanged.
@@ -70,8 +99,7 @@ func (t *Writer) control(text string) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := io.WriteString(t.w, text)
-	return err
+	return t.put([]byte(text))
 }
 
 // columns returns the terminal's present width; 80 if it is unknown.

@@ -2,8 +2,11 @@ package terminal
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/mattn/go-runewidth"
@@ -152,30 +155,33 @@ func TestVisible(t *testing.T) {
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.SliceOf(rapid.OneOf(rapid.Byte(), rapid.SampledFrom([]byte("\x1b\x9b\xc2[2J\n")))).Draw(rt, "text")
-		var b, pipe bytes.Buffer
+		var b, pipe, exact, screen bytes.Buffer
 		w, piped := &Writer{w: &b, terminal: true}, New(&pipe)
+		onScreen := &Writer{w: &screen, terminal: true}
 		for rest := text; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(rt, "n")
-			for _, to := range []*Writer{w, piped} {
+			for _, to := range []io.Writer{w, piped, New(&exact).Exact(), onScreen.Exact()} {
 				if m, err := to.Write(rest[:n]); m != n || err != nil {
 					t.Fatalf("%d of %d bytes, %v", m, n, err)
 				}
 			}
 			rest = rest[n:]
 		}
-		if err := w.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		if got, want := b.String(), Visible(string(text)); got != want {
-			t.Fatalf("%q in pieces gives %q, in one %q", text, got, want)
+		for to, got := range map[*Writer]*bytes.Buffer{w: &b, piped: &pipe, onScreen: &screen} {
+			if err := to.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if want := Visible(string(text)); got.String() != want {
+				t.Fatalf("%q in pieces gives %q, in one %q", text, got, want)
+			}
 		}
 		for _, r := range b.String() {
 			if r != '\n' && r != '\t' && (r < ' ' || r >= 0x7f && r < 0xa0) {
 				t.Fatalf("%q in %q", r, b.String())
 			}
 		}
-		if !bytes.Equal(pipe.Bytes(), text) {
-			t.Fatalf("a pipe got %q of %q", &pipe, text)
+		if !bytes.Equal(exact.Bytes(), text) {
+			t.Fatalf("a pipe got %q of %q", &exact, text)
 		}
 	})
 }
@@ -189,5 +195,29 @@ func TestNew(t *testing.T) {
 	defer f.Close()
 	if New(f).Terminal() || New(&bytes.Buffer{}).Terminal() {
 		t.Error("a file is a terminal")
+	}
+}
+
+// TestOnError: the function gets the error of every way of writing.
+func TestOnError(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	to, failed := New(w), 0
+	to.OnError(func(err error) {
+		if !errors.Is(err, syscall.EPIPE) {
+			t.Error(err)
+		}
+		failed++
+	})
+	for i, write := range []func() (int, error){
+		func() (int, error) { return to.Write([]byte("a")) }, func() (int, error) { return to.Exact().Write([]byte("a")) }, func() (int, error) { return 0, to.control("a") },
+	} {
+		if n, err := write(); n != 0 || err == nil || failed != i+1 {
+			t.Errorf("%d: %d, %v, %d errors", i, n, err, failed)
+		}
 	}
 }
