@@ -177,6 +177,7 @@ func TestNoTextOfAutoencoder(t *testing.T) {
 		t.Fatalf("%v, %s", err, config)
 	}
 	replace(t, filepath.Join(fromMemory, "config.json"), bytes.Replace(config, []byte(`"from_memory": false`), []byte(`"from_memory": true`), 1))
+	accept(t, fromMemory)
 	text, err := os.ReadFile(r.text)
 	if err != nil {
 		t.Fatal(err)

@@ -42,9 +42,9 @@ Without a name, or with all, calm measures a little of everything, in about half
 		},
 	}
 	fl := cmd.PersistentFlags()
-	fl.IntVar(&f.threads, "threads", 0, "compute on `N` threads; 0 for all processors")
+	numberFlag(fl, &f.threads, "threads", 0, "compute on `N` threads; 0 for all processors")
 	fl.StringVar(&f.isa, "isa", "", "instruction `SET`: portable, avx2 or avx512 (default: the best of this machine)")
-	fl.Float64Var(&f.seconds, "seconds", 0, "seconds for each measurement; at least one run is made (default: .05 to 3)")
+	numberFlag(fl, &f.seconds, "seconds", 0, "seconds for each measurement; at least one run is made (default: .05 to 3)")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object for each result")
 	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchBrier(f), newBenchTokenizer(f), newBenchAll(f))
 	quickFlag(cmd, f)
@@ -79,7 +79,7 @@ func (f *benchFlags) options(cmd *cobra.Command, seconds float64) (bench.Options
 	}
 	w := cmd.OutOrStdout()
 	if f.asJSON {
-		e, processor := json.NewEncoder(w), bench.Processor()
+		e, processor := json.NewEncoder(exactOut(cmd)), bench.Processor()
 		o.Emit = func(r bench.Result) {
 			r.Processor = processor
 			r.Load, _ = bench.Load()
@@ -152,8 +152,8 @@ ae-proto, calm-m and ae-official.`,
 	modelFlags(cmd, &o.Model, &o.Presets, "lm-bytes,ae-bytes,lm-proto,ae-proto")
 	fl := cmd.Flags()
 	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration; may be repeated")
-	fl.IntVar(&o.Batch, "batch", 0, "`N` rows of a batch; 0 for the preset's")
-	fl.IntVar(&o.Tokens, "tokens", 0, "`N` tokens of a row; 0 for the preset's")
+	numberFlag(fl, &o.Batch, "batch", 0, "`N` rows of a batch; 0 for the preset's")
+	numberFlag(fl, &o.Tokens, "tokens", 0, "`N` tokens of a row; 0 for the preset's")
 	fl.StringVar(&o.Peer, "peer", "", "compare with the times of another program in `FILE`, which recipes/peer/run.sh makes")
 	fl.BoolVar(&o.Profile, "profile", false, "show the time of each kind of operation")
 	return cmd
@@ -189,11 +189,11 @@ draws have the same token with probability 3/8.`,
 	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16; for a run only dtype, "+strings.Join(head.SamplingKeys(), ", ")+"; may be repeated")
 	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
 	fl.StringSliceVar(&o.Heads, "head", nil, "`HEADS` to measure, with commas: "+strings.Join(head.Names(), ", ")+" (default: the preset's)")
-	fl.IntSliceVar(&o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with heads that draw in steps: "+strings.Join(kindsWith(head.SamplingSteps), ", ")+" (default: the preset's)")
-	fl.IntVar(&o.Prompt, "prompt", 256, "`N` tokens of the prompt")
-	fl.Float64Var(&o.Temperature, "temperature", 1, "`T` from 0 to 1; 0 takes the most frequent token at each place")
+	numberListFlag(fl, &o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with heads that draw in steps: "+strings.Join(kindsWith(head.SamplingSteps), ", ")+" (default: the preset's)")
+	numberFlag(fl, &o.Prompt, "prompt", 256, "`N` tokens of the prompt")
+	numberFlag(fl, &o.Temperature, "temperature", 1, "`T` from 0 to 1; 0 takes the most frequent token at each place")
 	fl.StringVar((*string)(&o.Sampler), "sampler", "", "`NAME` of the way to choose below temperature 1: prefix, batch or exact (default prefix)")
-	fl.IntVar(&o.Draws, "draws", 0, "draw each patch `N` times below temperature 1, see calm generate --help")
+	numberFlag(fl, &o.Draws, "draws", 0, "draw each patch `N` times below temperature 1, see calm generate --help")
 	return cmd
 }
 
@@ -223,8 +223,8 @@ language model are all equal, which costs most. Those of an untrained baseline a
 	modelFlags(cmd, &o.Model, &o.Presets, "lm-bytes with patches of 1 and 2 tokens, ar-bytes")
 	fl := cmd.Flags()
 	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration; may be repeated")
-	fl.IntVar(&o.Blocks, "blocks", 2, "`N` blocks of text")
-	fl.IntVar(&o.Tokens, "tokens", 512, "`N` tokens of a block")
+	numberFlag(fl, &o.Blocks, "blocks", 2, "`N` blocks of text")
+	numberFlag(fl, &o.Tokens, "tokens", 512, "`N` tokens of a block")
 	return cmd
 }
 
@@ -255,7 +255,7 @@ the directory CALM_DATA has llama3/tokenizer.model.`,
 			return bench.Tokenizer(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().IntVar(&o.Vocab, "vocab", 4096, "`N` tokens of the trained tokenizer")
+	numberFlag(cmd.Flags(), &o.Vocab, "vocab", 4096, "`N` tokens of the trained tokenizer")
 	return cmd
 }
 

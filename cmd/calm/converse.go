@@ -38,7 +38,7 @@ func (c *generateCommand) converse(m *calm.Model) error {
 	}
 	c.quiet = true
 	// Ctrl-C ends a text here, not the command. execute has cancelled the command's context then.
-	ctx, stop := signal.NotifyContext(context.WithoutCancel(c.Context()), syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(c.Context()), syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)

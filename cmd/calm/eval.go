@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,12 +53,12 @@ func (f *evalFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.Data, "data", nil, "measure on the text at `PATH`: a file, a directory, a prepared corpus, or - for standard input; may be repeated (default: the run's own)")
 	addField(fl, &f.Field)
-	fl.IntVar(&f.Block, "block", 0, "tokens of a block (default: the run's block_size)")
-	fl.IntVar(&f.MaxBlocks, "blocks", 0, "measure at most `N` blocks, spread evenly over the text; 0 for all")
-	fl.IntVar(&f.Samples, "samples", 8, "samples at each position of a language model; always 2 for patches of fewer than 4 tokens")
+	numberFlag(fl, &f.Block, "block", 0, "tokens of a block (default: the run's block_size)")
+	numberFlag(fl, &f.MaxBlocks, "blocks", 0, "measure at most `N` blocks, spread evenly over the text; 0 for all")
+	numberFlag(fl, &f.Samples, "samples", 8, "samples at each position of a language model; always 2 for patches of fewer than 4 tokens")
 	fl.StringVar(&f.windows, "windows", "all", "windows of a block to score, for patches of fewer than 4 tokens: all, or reference for one fewer, as the reference does")
 	fl.StringVar(&f.noise, "noise", "0.1,0.3", "standard deviations of the noise added to an autoencoder's latent vectors, with commas")
-	fl.Uint64Var(&f.Seed, "seed", 0, "seed of the random draws; 0 for the run's")
+	numberFlag(fl, &f.Seed, "seed", 0, "seed of the random draws; 0 for the run's")
 	samplingFlag(cmd, &f.set)
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object")
 }
@@ -108,7 +107,7 @@ func (f *evalFlags) measure(cmd *cobra.Command, dir string) error {
 	}
 	tellNotes(cmd, r.Notes)
 	if f.asJSON {
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+		return json.NewEncoder(exactOut(cmd)).Encode(r)
 	}
 	printResult(cmd.OutOrStdout(), r)
 	return nil
@@ -130,7 +129,7 @@ func parseSigmas(list string) ([]float64, error) {
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
-		v, err := strconv.ParseFloat(s, 64)
+		v, err := parseNumber[float64](s)
 		if err != nil || !(v >= 0 && v <= 100) {
 			return nil, badUsage("--noise %q: %q is not a standard deviation from 0 to 100", list, s)
 		}

@@ -58,7 +58,7 @@ training and generation (docs/flops.md says which are counted). calm also verifi
 				if len(changes) > 0 {
 					info["changes"] = changes
 				}
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(info)
+				return json.NewEncoder(exactOut(cmd)).Encode(info)
 			}
 			return f.describe(cmd.OutOrStdout(), m, cost, changes, text)
 		},
@@ -68,7 +68,7 @@ training and generation (docs/flops.md says which are counted). calm also verifi
 	fl.StringVar(&f.preset, "preset", "", "describe the preset `NAME` instead of a run")
 	fl.StringVar(&f.kind, "model", "", "`KIND`: ae, lm or ar, if several kinds have a preset of that name")
 	fl.StringArrayVar(&f.set, "set", nil, "`KEY=VALUE` changes the preset; may be repeated")
-	fl.IntVar(&f.context, "context", 0, "count the FLOPs of a token in a context of `N` positions: patches, or tokens of ar; 0 for those of a training block")
+	numberFlag(fl, &f.context, "context", 0, "count the FLOPs of a token in a context of `N` positions: patches, or tokens of ar; 0 for those of a training block")
 	return cmd
 }
 

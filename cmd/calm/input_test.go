@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/calm-go/calm/internal/checkpoint"
 )
 
 // checkSentence checks that standard error is one line with the text want, and that standard output is empty.
@@ -68,6 +71,7 @@ func TestDamagedRun(t *testing.T) {
 		"truncated": {"model.safetensors", "model.safetensors", good[:len(good)/2]},
 		"empty":     {"model.safetensors", "model.safetensors", nil},
 		"header":    {"model.safetensors", "model.safetensors", flipped},
+		"rate":      {"config.json", "config.json was changed after calm wrote it", bytes.Replace(config, []byte(`"learning_rate": 0.001`), []byte(`"learning_rate": 0.003`), 1)},
 		"config":    {"config.json", "does not match", bytes.Replace(config, []byte(`"intermediate_size": 24`), []byte(`"intermediate_size": 25`), 1)},
 		"layers":    {"config.json", "model.layers.1", bytes.Replace(config, []byte(`"num_hidden_layers": 1`), []byte(`"num_hidden_layers": 2`), 1)},
 	} {
@@ -82,16 +86,34 @@ func TestDamagedRun(t *testing.T) {
 			if got.status != exitFailed {
 				t.Errorf("%s: calm %s: want status 1: %v", name, verb, got)
 			}
-			checkSentence(t, got, c.want)
+			want := c.want
+			if c.file == "config.json" {
+				want = "config.json was changed after calm wrote it"
+			}
+			checkSentence(t, got, want)
 		}
-		if c.file == "config.json" {
-			if got := calmRun("train", "--resume", r.ar, "--steps", "6"); got.status != exitFailed {
+		if c.file == "config.json" && name != "rate" { // a change that does not fit the weights cannot be accepted
+			got := calmRun("train", "--resume", r.ar, "--steps", "6", "--accept-config")
+			if got.status != exitFailed {
 				t.Errorf("%s: resume: want status 1: %v", name, got)
 			}
+			checkSentence(t, got, "model.safetensors")
 		}
 		replace(t, path, before)
 	}
 	must(t, "info", r.ar)
+}
+
+// accept makes the checkpoints of a run accept its present config.json.
+func accept(t *testing.T, dir string) {
+	t.Helper()
+	r, err := checkpoint.ResumeRun(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.AcceptFiles(), r.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // replace replaces a file by a new one. It does not write into the old file, which may have other hard links.

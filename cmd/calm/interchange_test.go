@@ -156,8 +156,8 @@ func TestBadInterchange(t *testing.T) {
 		{"not a run", []string{"export", taken, "x"}},
 		{"is in the way", []string{"export", "gone", taken}},
 		{"--dtype", []string{"export", "gone", "x", "--dtype", "int8"}},
-		{"has no name", []string{"export", "gone", ""}},
-		{"has no name", []string{"import", "gone", ""}},
+		{"an argument is empty", []string{"export", "gone", ""}},
+		{"an argument is empty", []string{"import", "gone", ""}},
 		{"is in the way", []string{"import", "gone", taken}},
 	} {
 		got := calmRun(c.args...)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -147,30 +146,12 @@ func tinyRuns(t *testing.T) runs {
 		t.Fatal("the runs that all tests share could not be made")
 	}
 	dir := t.TempDir()
-	r := runs{tinyText(t), filepath.Join(dir, "ae"), filepath.Join(dir, "lm"), filepath.Join(dir, "ar")}
-	for from, to := range map[string]string{made.ae: r.ae, made.lm: r.lm, made.ar: r.ar} {
-		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-			t.Fatal(err)
-		}
-		configs := []string{filepath.Join(to, "config.json")}
-		if to == r.lm {
-			configs = append(configs, filepath.Join(to, "autoencoder", "config.json"))
-		}
-		for _, path := range configs {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, textIn.ReplaceAll(data, []byte("${1}"+r.text+"$2")), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
+	r := runs{filepath.Join(dir, "text.txt"), filepath.Join(dir, "ae"), filepath.Join(dir, "lm"), filepath.Join(dir, "ar")}
+	if err := os.CopyFS(dir, os.DirFS(madeIn)); err != nil { // the runs name their text relative to themselves
+		t.Fatal(err)
 	}
 	return r
 }
-
-// textIn matches the path of the text in a configuration.
-var textIn = regexp.MustCompile(`("data": \[\s*")[^"]*(")`)
 
 // The runs that tinyRuns copies, and their directory.
 var (

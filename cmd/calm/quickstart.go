@@ -59,11 +59,11 @@ text with them.`,
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.Float64Var(&o.Minutes, "minutes", 4, "about how many minutes it takes")
+	numberFlag(fl, &o.Minutes, "minutes", 4, "about how many minutes it takes")
 	fl.StringVar(&steps, "steps", "", "`AE,LM`: train for fixed numbers of optimizer steps instead")
 	fl.StringVar(&o.Head, "head", quickstart.Heads()[0], "`HEAD` of the language model: "+strings.Join(quickstart.Heads(), " or "))
 	fl.StringVar(&o.Out, "out", "runs/quickstart", "the run directory `RUN` to make; the autoencoder's is RUN-ae")
-	fl.Uint64Var(&o.Seed, "seed", 1, "seed of weights, shuffling and noise")
+	numberFlag(fl, &o.Seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&jsonFile, "json", "", "write all measurements to `FILE`, with the names of eval --json")
 	return cmd
 }

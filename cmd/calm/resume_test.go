@@ -112,7 +112,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestInterrupt ends a training with SIGINT (Ctrl-C) and SIGTERM: the status is 130, and the work so far is saved.
+// TestInterrupt ends a training with SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal): the status is 130, and the work so far is saved.
 func TestInterrupt(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -127,7 +127,7 @@ func TestInterrupt(t *testing.T) {
 		data, _ := os.ReadFile(filepath.Join(stopped, "metrics.jsonl"))
 		return bytes.Count(data, []byte("\n"))
 	}
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		before := lines() // a busy machine makes many steps before it is told to stop
 		cmd := calmProcess(t, args...)
 		var out, errOut bytes.Buffer

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,6 +19,7 @@ import (
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/internal/terminal"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
@@ -35,7 +33,7 @@ const (
 	exitInterrupted = 130 // state saved
 )
 
-// Errors of a command that Ctrl-C ended.
+// Errors of a command that a signal ended.
 var (
 	errInterrupted = errors.New("interrupted; the work so far is saved")
 	errStopped     = errors.New("interrupted; nothing to save yet")
@@ -43,38 +41,54 @@ var (
 
 // execute runs the command and returns its exit status.
 func execute(args []string, in io.Reader, out, errOut io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	// All output goes through these two. They make control characters in text harmless to a terminal.
+	// All output goes through these two. They make control characters in text from outside harmless.
 	screen, errScreen := terminal.New(out), terminal.New(errOut)
+	end := listen()
+	screen.OnError(end.on(out))
+	errScreen.OnError(end.on(errOut))
 	root, stdout := newRoot(), &output{w: screen}
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(stdout)
 	root.SetErr(errScreen)
-	err := root.ExecuteContext(ctx)
+	err := root.ExecuteContext(end)
 	if lost := screen.Flush(); err == nil {
 		err = lost
 	}
-	if err = stdout.failed(err); err == nil {
+	err = stdout.failed(err)
+	if status(err) != exitInterrupted {
+		end.byPipe()
+	}
+	defer end.stop()
+	if err == nil {
 		return exitDone
 	}
 	fmt.Fprintf(errScreen, "calm: %s\n", message(err))
 	return status(err)
 }
 
+// maxMessage is the largest number of lines of an error.
+const maxMessage = 2 * plural.MaxLines
+
 // message formats an error for people. A canceled context becomes "interrupted", followed by the rest of its line, which says
-// what is saved. Equal lines of joined errors appear once.
+// what is saved. Equal lines of joined errors appear once. Of very many lines the first are shown.
 func message(err error) string {
 	var lines []string
+	seen, more := map[string]bool{}, 0
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		if _, after, ok := strings.Cut(line, context.Canceled.Error()); ok {
 			line = "interrupted" + after
 		}
-		if !slices.Contains(lines, line) {
+		switch {
+		case len(lines) == maxMessage:
+			more++
+		case !seen[line]:
+			seen[line] = true
 			lines = append(lines, line)
 		}
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -112,14 +126,15 @@ with them. Start with
 
   calm quickstart
 
-The exit status is 0 on success, 1 on a failure, 2 for a wrong command line or wrong input, and 130 when Ctrl-C stopped
-calm; the work so far is then saved.`,
+The exit status is 0 on success, 1 on a failure, 2 for a wrong command line or wrong input, and 130 when Ctrl-C, a closed
+terminal or a closed pipe stopped calm; the work so far is then saved.`,
 		Example: `  calm quickstart
   calm train ae --out runs/ae --data text/ && calm train lm --ae runs/ae --out runs/lm
   calm generate runs/lm --prompt "Call me"`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.ArbitraryArgs,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              cobra.ArbitraryArgs,
+		PersistentPreRunE: refuseEmpty,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if asked && len(args) == 0 {
 				_, err := io.WriteString(cmd.OutOrStdout(), version())
@@ -241,7 +256,7 @@ func kindsWith(key string) []string {
 type engineFlags struct{ threads int }
 
 func (f *engineFlags) add(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.threads, "threads", 0, "compute on `N` threads; 0 for all processors")
+	numberFlag(cmd.Flags(), &f.threads, "threads", 0, "compute on `N` threads; 0 for all processors")
 }
 
 func (f *engineFlags) check() error {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,8 +77,9 @@ func obeyed(seen string) (rune, bool) {
 	return 0, false
 }
 
-// TestNothingSteersTheTerminal checks that control characters in generated text, names, prompts and texts reach a terminal only
-// in a visible form. A pipe gets them unchanged.
+// TestNothingSteersTheTerminal checks that control characters in generated text, names, prompts, keys and texts reach a terminal only
+// in a visible form. So they reach a pipe, which may lead to a file that somebody looks at; only generated text and JSON reach it
+// unchanged.
 func TestNothingSteersTheTerminal(t *testing.T) {
 	r, work := tinyRuns(t), t.TempDir()
 	const bad = "\x1b[2J\a\u009b1m"
@@ -88,6 +92,32 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	if err := os.WriteFile(text, []byte(strings.Repeat(bad+" a whale\n", 200)), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("HF_ENDPOINT", rudeServer(t, "HTTP/1.1 503 "+bad+"\r\nContent-Length: 5\r\n\r\n\x1b[2J"+"\n"))
+	t.Setenv("HF_HOME", t.TempDir())
+	must(t, "export", r.ae, "good")
+	for name, change := range map[string]func(map[string]any){
+		"key":   func(keys map[string]any) { keys[bad] = 1 },
+		"value": func(keys map[string]any) { keys["hidden_act"] = bad },
+		"class": func(keys map[string]any) { keys["architectures"] = []string{bad} },
+	} {
+		data, err := os.ReadFile("good/config.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys map[string]any
+		if err := json.Unmarshal(data, &keys); err != nil {
+			t.Fatal(err)
+		}
+		change(keys)
+		data, err = json.Marshal(keys)
+		if err = errors.Join(err, os.CopyFS(name, os.DirFS("good")), os.WriteFile(name+"/config.json", data, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.CopyFS("tensor", os.DirFS("good")); err != nil {
+		t.Fatal(err)
+	}
+	surplus(t, "tensor/model.safetensors", []string{bad, bad + "2"})
 	controls := 0
 	for _, c := range []struct {
 		in   string
@@ -105,16 +135,24 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		{"", []string{"data", "info", text}}, {"", []string{"data", "prepare", "--data", text, "--out", bad + "out"}},
 		{"", []string{"tokenizer", "train", "--data", text, "--out", bad + ".json", "--vocab", "262"}},
 		{"", []string{"export", lm, bad + "exported"}}, {"", []string{"import", bad + "exported", bad + "back"}}, {"", []string{"import", bad, "x"}},
+		{"", []string{"import", "key", "x"}}, {"", []string{"import", "value", "x"}}, {"", []string{"import", "class", "x"}}, {"", []string{"import", "tensor", "x"}},
+		{"", []string{"import", "org/rude", "x"}}, {"", trainTiny("ae", "x", text, "--config", "key/config.json")},
 		{"", []string{bad}}, {"", []string{"train", "--" + bad}}, {"", []string{"eval", lm, "--blocks", bad}}, {"", []string{"bench", "generate", lm, "--seconds", "0.001", "--prompt", "4"}},
 	} {
 		_, seen := onTerminal(t, 80, c.in, c.args...)
 		if r, is := obeyed(seen); is {
 			t.Errorf("calm %q: the terminal gets %q in\n%q", c.args, r, seen)
 		}
+		piped := calmWith(c.in, c.args...)
+		if r, is := obeyed(piped.errOut); is {
+			t.Errorf("calm %q: standard error has %q in\n%q", c.args, r, piped.errOut)
+		}
+		if r, is := obeyed(piped.out); is && c.args[0] != "generate" && c.args[1] != "decode" {
+			t.Errorf("calm %q: a pipe gets %q in\n%q", c.args, r, piped.out)
+		}
 		if c.args[0] != "generate" {
 			continue
 		}
-		piped := calmWith(c.in, c.args...)
 		for line := range strings.Lines(terminal.Visible(piped.out)) { // what standard error says stands between lines
 			if !strings.Contains(seen, line) && !slices.Contains(c.args, "--json") { // which says how many seconds it took
 				t.Errorf("calm %q: the terminal gets\n%q, a pipe\n%q", c.args, seen, piped.out)
@@ -262,4 +300,26 @@ func TestNotMeasurable(t *testing.T) {
 			t.Errorf("%s: no %q in\n%s", what, want, text)
 		}
 	}
+}
+
+// rudeServer answers every request with the same bytes, and returns its address.
+func rudeServer(t *testing.T, answer string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = io.WriteString(c, answer)
+			c.Close()
+		}
+	}()
+	return "http://" + l.Addr().String()
 }

@@ -35,7 +35,7 @@ func (c *generateCommand) writeTexts(ctx context.Context, m *calm.Model, p promp
 			c.tellDropped(g.Result())
 		}
 		if c.count > 1 && !c.asJSON {
-			fmt.Fprintf(c.OutOrStdout(), "== text %d of %d, seed %d ==\n", i+1, c.count, o.Seed)
+			fmt.Fprintf(exactOut(c.Command), "== text %d of %d, seed %d ==\n", i+1, c.count, o.Seed)
 		}
 		if err := c.write(g, m, p, o.Seed); err != nil {
 			return err
@@ -65,7 +65,7 @@ func (c *generateCommand) write(g *calm.Generation, m *calm.Model, p prompt, see
 }
 
 func (c *generateCommand) writeText(g *calm.Generation, p prompt) error {
-	w, last := c.OutOrStdout(), ""
+	w, last := exactOut(c.Command), ""
 	put := func(text string) bool {
 		if text != "" {
 			last = text
@@ -91,7 +91,7 @@ func (c *generateCommand) writeText(g *calm.Generation, p prompt) error {
 
 // writeIDs writes ids with commas, as --ids takes them.
 func (c *generateCommand) writeIDs(g *calm.Generation, p prompt) error {
-	w, comma := c.OutOrStdout(), ""
+	w, comma := exactOut(c.Command), ""
 	put := func(list []int32) bool {
 		for _, id := range list {
 			if _, err := fmt.Fprintf(w, "%s%d", comma, id); err != nil {
@@ -139,7 +139,7 @@ func (c *generateCommand) writeJSON(g *calm.Generation, m *calm.Model, p prompt,
 		out.Text = &whole
 	}
 	out.Result = g.Result()
-	encoder := json.NewEncoder(c.OutOrStdout())
+	encoder := json.NewEncoder(exactOut(c.Command))
 	encoder.SetEscapeHTML(false)
 	if lost := encoder.Encode(out); err == nil {
 		err = lost

@@ -76,7 +76,7 @@ func newTokenizerTrain() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&out, "out", "", "the tokenizer.json to write, at `FILE`")
-	fl.IntVar(&vocab, "vocab", 4096, "tokens of the vocabulary, including special tokens")
+	numberFlag(fl, &vocab, "vocab", 4096, "tokens of the vocabulary, including special tokens")
 	text.add(fl, "text at `PATH`: a file, a directory, or - for standard input; may be repeated (default: the embedded book)")
 	return cmd
 }
@@ -134,7 +134,7 @@ func newTokenizerEncode() *cobra.Command {
 			if specials {
 				tok = tok.TakingLiterals()
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), strings.Trim(fmt.Sprint(tok.AppendEncode(nil, text)), "[]"))
+			fmt.Fprintln(exactOut(cmd), strings.Trim(fmt.Sprint(tok.AppendEncode(nil, text)), "[]"))
 			return nil
 		},
 	}
@@ -169,7 +169,7 @@ generate --ids print them, or as a JSON array.`,
 			if err != nil {
 				return badUsage("%w", err)
 			}
-			fmt.Fprint(cmd.OutOrStdout(), text)
+			fmt.Fprint(exactOut(cmd), text)
 			return nil
 		},
 	}

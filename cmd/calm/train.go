@@ -19,6 +19,7 @@ type trainFlags struct {
 	run.Options
 	resume string
 	from   int
+	accept bool
 	seed   uint64
 }
 
@@ -47,7 +48,8 @@ func newTrain() *cobra.Command {
 The run directory contains the resolved configuration and everything that evaluation and generation need. Ctrl-C saves
 the state. --resume continues from there, and the result is the same as without the interruption, unless flags change it:
 --steps and --minutes train longer, --set changes keys that affect neither the model nor the order of the text, and --from
-continues from an earlier checkpoint. --data gives the new place of the run's text.`,
+continues from an earlier checkpoint. --data gives the new place of the run's text. If config.json was edited by hand,
+--accept-config is needed.`,
 		Example: `  calm train ae --out runs/ae --data my.txt
   calm train lm --ae runs/ae --out runs/lm --steps 2000
   calm train --resume runs/lm --steps 4000
@@ -60,8 +62,8 @@ continues from an earlier checkpoint. --data gives the new place of the run's te
 			case len(args) > 0:
 				return badUsage("cannot train %q, want ae, lm or ar%s", args[0], hint(cmd, "", args[0], kinds()))
 			}
-			if cmd.Flags().Changed("from") {
-				return badUsage("--from names a checkpoint of a run to continue: give --resume RUN too")
+			if cmd.Flags().Changed("from") || f.accept {
+				return badUsage("--from and --accept-config are for a run to continue: give --resume RUN too")
 			}
 			return badUsage("train takes one of ae, lm and ar, or --resume RUN: see calm train --help")
 		},
@@ -98,6 +100,7 @@ run directory contains the result as config.json.`,
 	f.add(cmd)
 	hide(cmd, "resume")
 	hide(cmd, "from")
+	hide(cmd, "accept-config")
 	if kind == run.LM {
 		hide(cmd, "tokenizer")
 	} else {
@@ -125,11 +128,12 @@ func (f *trainFlags) add(cmd *cobra.Command) {
 	addField(fl, &f.Field)
 	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run directory `RUN`")
 	fl.StringVar(&f.Tokenizer, "tokenizer", "", "`TOKENIZER`: bytes, llama3:FILE or a tokenizer.json (default: bytes, or what --data was prepared with)")
-	fl.IntVar(&f.Steps, "steps", 0, "`N` optimizer steps in all, including those already made")
-	fl.Float64Var(&f.Minutes, "minutes", 0, "minutes of training; with --resume, further minutes")
-	fl.Uint64Var(&f.seed, "seed", 1, "seed of weights, shuffling and noise")
+	numberFlag(fl, &f.Steps, "steps", 0, "`N` optimizer steps in all, including those already made")
+	numberFlag(fl, &f.Minutes, "minutes", 0, "minutes of training; with --resume, further minutes")
+	numberFlag(fl, &f.seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&f.resume, "resume", "", "continue the run in `RUN` instead of making a new one")
-	fl.IntVar(&f.from, "from", 0, "with --resume: continue from the checkpoint of step `N`, 0 for the beginning (default: the newest)")
+	numberFlag(fl, &f.from, "from", 0, "with --resume: continue from the checkpoint of step `N`, 0 for the beginning (default: the newest)")
+	fl.BoolVar(&f.accept, "accept-config", false, "with --resume: accept that config.json or tokenizer.json was edited by hand")
 }
 
 func hide(cmd *cobra.Command, name string) { cmd.Flags().Lookup(name).Hidden = true }
@@ -157,6 +161,8 @@ func (f *trainFlags) begin(cmd *cobra.Command, kind run.Kind) error {
 		return f.resumeRun(cmd, kind)
 	case cmd.Flags().Changed("from"):
 		return badUsage("--from names a checkpoint of a run to continue: give --resume RUN too")
+	case f.accept:
+		return badUsage("--accept-config is for the run of --resume RUN: give that too")
 	case f.Out == "":
 		return badUsage("train needs --out RUN, the directory to make")
 	}
@@ -172,9 +178,9 @@ func (f *trainFlags) begin(cmd *cobra.Command, kind run.Kind) error {
 // resumeRun continues the training of a run, which must be of the kind, or of any kind if kind is "".
 func (f *trainFlags) resumeRun(cmd *cobra.Command, kind run.Kind) error {
 	if f.Out != "" || f.Preset != "" || f.Config != "" || f.Field != "" || f.AE != "" || f.Tokenizer != "" || cmd.Flags().Changed("seed") {
-		return badUsage("--resume continues a run: only --from, --steps, --minutes, --set, --data and --threads go with it")
+		return badUsage("--resume continues a run: only --from, --steps, --minutes, --set, --data, --accept-config and --threads go with it")
 	}
-	o := run.ResumeOptions{Kind: kind, Steps: f.Steps, Minutes: f.Minutes, Set: f.Set, Data: f.Data}
+	o := run.ResumeOptions{Kind: kind, Steps: f.Steps, Minutes: f.Minutes, Set: f.Set, Data: f.Data, AcceptConfig: f.accept}
 	if cmd.Flags().Changed("from") {
 		o.From = &f.from
 	}
