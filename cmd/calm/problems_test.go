@@ -87,7 +87,7 @@ func TestManyProblems(t *testing.T) {
 		if got.status != exitUsage {
 			t.Errorf("%s: want status 2: %.2000s", name, got)
 		}
-		if n := strings.Count(got.errOut, "\n"); n > maxMessage+2 || n < 20 || !strings.Contains(got.errOut, " more\n") {
+		if n := strings.Count(got.errOut, "\n"); n > maxMessage+2 || len(got.errOut) > 20_000 || !strings.Contains(got.errOut, " more\n") {
 			t.Errorf("%s: %d lines: %.2000s", name, n, got.errOut)
 		}
 		if took := time.Since(begun); took > time.Minute {
