@@ -35,7 +35,7 @@ func TestEmptyPaths(t *testing.T) {
 		switch args[0] { // the arguments that each needs
 		case "export", "import":
 			args = append(args, "", r.ae, "x")
-		case "eval":
+		case "eval", "generate":
 			args = append(args, "", r.ae)
 		case "data":
 			args = append(args, "")
