@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/calm-go/calm/autoencoder"
+	"github.com/calm-go/calm/internal/plural"
 )
 
 // Encode turns text into latent vectors [patches, latent]: the means of the autoencoder's posterior (docs/spec.md, section
@@ -45,7 +46,7 @@ func (m *Model) Decode(latents [][]float32) (string, error) {
 	var flat []float32
 	for i, z := range latents {
 		if len(z) != ae.Config.LatentSize {
-			return "", fmt.Errorf("decode: latent vector %d has %d numbers, want latent_size = %d", i, len(z), ae.Config.LatentSize)
+			return "", fmt.Errorf("decode: latent vector %d has %s, want latent_size = %d", i, plural.Count(len(z), "number"), ae.Config.LatentSize)
 		}
 		flat = append(flat, z...)
 	}

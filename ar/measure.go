@@ -150,8 +150,8 @@ func newFurther(e *cpu.Engine, m *Model, tokens int, graph *Evaluation, p *cpu.P
 	return f
 }
 
-// score adds the last run of the program to the scores. Its rows are the blocks number first, first+1, .. . d draws the
-// further tokens.
+// score adds the last run of the program to the scores. Row i is block first+i. d draws the further
+// tokens.
 func (f *further) score(ctx context.Context, scores *brier.Accumulator, first, rows int, d eval.Draw) error {
 	perRow := f.graph.IDs.Dim(1)
 	draws, logP, collision := f.program.Ints(f.graph.Tokens.Draws), f.program.Floats(f.graph.Tokens.LogP), f.program.Floats(f.graph.Tokens.Collision)

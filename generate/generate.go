@@ -22,7 +22,7 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// Model is a model that can write. An autoencoder is none.
+// Model is a model that can write. Autoencoders cannot write.
 type Model interface {
 	// Shape returns what a generator has to know of the model.
 	Shape() Shape
@@ -54,7 +54,7 @@ type Shape struct {
 }
 
 // Generator writes texts with one model, one text at a time. It keeps what was compiled for the next text. It is not safe
-// for concurrent use, nor beside another program of its engine; Check is.
+// for concurrent use, and not while another program of its engine runs; Check is.
 type Generator struct {
 	source Source
 	shape  Shape
@@ -140,7 +140,7 @@ func (g *Generator) patches(o Options) int { return g.context(o) / g.shape.Patch
 func (g *Generator) longestPrompt(o Options) int { return (g.patches(o)-1)*g.shape.PatchSize - 1 }
 
 // Dropped returns how many tokens at the beginning of a prompt of that many are not read, because the context has no room
-// for them. Options are such that Check accepts.
+// for them. Check must accept the options.
 func (g *Generator) Dropped(prompt int, o Options) int { return max(0, prompt-g.longestPrompt(o)) }
 
 // Encode turns a prompt into ids. Literals of special tokens in it are ordinary text, unless the tokenizer takes them

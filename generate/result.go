@@ -37,7 +37,7 @@ func (r Result) Message() string {
 	case StopContext:
 		return fmt.Sprintf("the text ends here because prompt and text fill the context of %s", plural.Count(r.Context, "token"))
 	case StopMaxTokens:
-		return fmt.Sprintf("the text ends here because no more than %s may be written", plural.Count(r.Tokens, "token"))
+		return fmt.Sprintf("the text ends here because its length is limited to %s", plural.Count(r.Tokens, "token"))
 	}
 	return ""
 }

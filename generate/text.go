@@ -15,7 +15,7 @@ import (
 // Chunk is a piece of text as it comes: the tokens of a patch, or of the part that counts, and the text that is certain
 // by now. A character that is not complete is held back until its other bytes come; so the text of a chunk may lag
 // behind its tokens, and a last chunk may have text only. With Options.StopTexts both are held back where they may be the
-// beginning of a stop text, and a token that is in part is held back as a whole.
+// beginning of a stop text. A token that is partly in a stop text is held back.
 type Chunk struct {
 	Tokens []int32 // the caller's to keep
 	Text   string  // "" without a tokenizer
@@ -40,8 +40,8 @@ type Text struct {
 	result  Result
 }
 
-// Text begins a text after a prompt of ids, without BOS. It computes nothing yet. What Check reports is its error. The
-// generator's text before it cannot go on.
+// Text begins a text after a prompt of ids, without BOS. It computes nothing yet. It returns the error of
+// Check. It ends the generator's previous text.
 func (g *Generator) Text(prompt []int32, o Options) (*Text, error) {
 	if err := g.Check(prompt, o); err != nil {
 		return nil, err

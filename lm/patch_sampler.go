@@ -7,7 +7,7 @@ import (
 	"github.com/calm-go/calm/internal/temperature"
 )
 
-// Draws are draws of one patch of K tokens, numbered from 0 without end. A [Pool] is such.
+// Draws are draws of one patch of K tokens, numbered from 0 without end. [Pool] implements it.
 type Draws interface {
 	// Tokens writes token number k, 0 to K-1, of each of the draws to dst, which has the same length. The numbers of the
 	// draws are distinct and ascending. The token of a draw that diverged is Diverged.
@@ -25,7 +25,7 @@ func (s *PatchSampler) Sample(dst []int32, draws Draws, uniform func() float64) 
 	return s.sample(dst, draws, uniform)
 }
 
-// NewPatchSampler returns the sampler of patches of that many tokens for some options, and how many draws to make at
+// NewPatchSampler returns the sampler for options o and patches of patch tokens, and how many draws to make at
 // once, see Pool.DrawAtOnce: the weights are read once for a few draws as for one, so for a large model a few cost little
 // more. What cannot be sampled is a *generate.InputError.
 func NewPatchSampler(o generate.Options, patch int) (_ *PatchSampler, atOnce []int, err error) {

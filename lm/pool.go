@@ -17,7 +17,7 @@ import (
 // those that a [Sampler] gives. It implements [Draws].
 //
 // Its programs are compiled when they are first needed, and kept. After that it does not allocate. It is not safe for
-// concurrent use, nor beside another program of its engine.
+// concurrent use, and not while another program of its engine runs.
 type Pool struct {
 	// Silent replaces the noise by zeros after it was drawn. Bench measures weights that have learned nothing with it:
 	// what a diffusion makes of noise then is out of all bounds.

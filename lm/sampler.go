@@ -28,7 +28,7 @@ func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, v nn.Values) *backbon
 const Diverged = eval.Diverged
 
 // Sampler draws patches given hidden states: head, frozen decoder, likeliest tokens. It does not allocate. It is not
-// safe for concurrent use, nor beside another program of its engine.
+// safe for concurrent use, and not while another program of its engine runs.
 type Sampler struct {
 	rows, draws, width int // width D
 	noiseSize          int

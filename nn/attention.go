@@ -23,7 +23,7 @@ func checkHeads(op string, q, k, v *Tensor, heads, kvHeads int) {
 	check(k.is(q.Dim(0), q.Dim(1), q.Cols()/heads*kvHeads) && v.is(k.shape...), op, "q %v, k %v, v %v", q, k, v)
 }
 
-// Describe implements [Op]. Counted are the pairs of the lower triangle, which are those computed. A pair takes a
+// Describe implements [Op]. FLOPs count the pairs of the lower triangle, which is all that is computed. A pair takes a
 // product with a key and one with a value forward, and two products for each of these backward.
 func (o *Attention) Describe() Description {
 	in := []*Tensor{o.Q, o.K, o.V}

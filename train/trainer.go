@@ -113,7 +113,7 @@ type DivergedError struct {
 
 // Error names the step, its loss and gradient norm, and says what to do.
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("training diverged at step %d: the loss is %v and the gradient's norm %v; lower learning_rate or max_grad_norm, or raise warmup_steps",
+	return fmt.Sprintf("training diverged at step %d (loss %v, gradient norm %v): lower learning_rate or max_grad_norm, or raise warmup_steps",
 		e.Step, e.Loss, e.GradNorm)
 }
 

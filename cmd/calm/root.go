@@ -127,7 +127,8 @@ with them. Start with
   calm quickstart
 
 The exit status is 0 on success, 1 on a failure, 2 for a wrong command line or wrong input, and 130 when Ctrl-C, a closed
-terminal or a closed pipe stopped calm; the work so far is then saved.`,
+terminal or a closed pipe stopped calm; the work so far is then saved. Where there is nothing to save, a closed pipe
+ends calm as it ends other programs (141 in a shell).`,
 		Example: `  calm quickstart
   calm train ae --out runs/ae --data text/ && calm train lm --ae runs/ae --out runs/lm
   calm generate runs/lm --prompt "Call me"`,
@@ -172,7 +173,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	case want == "":
 		return badUsage("%w: see %s --help", err, cmd.CommandPath())
 	case errors.Is(err, strconv.ErrRange):
-		want += ", and closer to 0"
+		want += ", and this one is too large"
 	}
 	return badUsage("--%s %q: want %s: see %s --help", bad.GetFlag().Name, bad.GetValue(), want, cmd.CommandPath())
 }

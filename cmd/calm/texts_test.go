@@ -109,7 +109,7 @@ func TestLongTexts(t *testing.T) {
 			t.Errorf("a context of 16: %+v", small)
 		}
 		unasked := must(t, "generate", dir, "--prompt", "the")
-		if want := "calm: the text ends here because no more than 32 tokens may be written; --max-tokens changes that\n"; unasked.errOut != want {
+		if want := "calm: the text ends here because its length is limited to 32 tokens; --max-tokens changes that\n"; unasked.errOut != want {
 			t.Errorf("%q, want %q", unasked.errOut, want)
 		}
 		full := must(t, "generate", dir, "--prompt", "the", "--max-tokens", "100", "--context-full", "stop")

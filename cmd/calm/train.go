@@ -128,7 +128,7 @@ func (f *trainFlags) add(cmd *cobra.Command) {
 	addField(fl, &f.Field)
 	fl.StringVar(&f.AE, "ae", "", "the autoencoder's run directory `RUN`")
 	fl.StringVar(&f.Tokenizer, "tokenizer", "", "`TOKENIZER`: bytes, llama3:FILE or a tokenizer.json (default: bytes, or what --data was prepared with)")
-	numberFlag(fl, &f.Steps, "steps", 0, "`N` optimizer steps in all, including those already made")
+	numberFlag(fl, &f.Steps, "steps", 0, "`N` optimizer steps in all; with --resume, including those already made")
 	numberFlag(fl, &f.Minutes, "minutes", 0, "minutes of training; with --resume, further minutes")
 	numberFlag(fl, &f.seed, "seed", 1, "seed of weights, shuffling and noise")
 	fl.StringVar(&f.resume, "resume", "", "continue the run in `RUN` instead of making a new one")

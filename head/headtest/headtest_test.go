@@ -124,6 +124,8 @@ func TestSuiteFails(t *testing.T) {
 				return inner.Loss(g, hidden, mean, logStd, weight, 2)
 			}}},
 		"samples not announced": {base: "energy", check: "samples", want: "does not say", kind: func(k *head.Kind) { k.ScoresSamples = false }},
+		"samples announced, but not there": {base: "flow", check: "sample slots", want: "samples: false, and the kind says true",
+			kind: func(k *head.Kind) { k.ScoresSamples = true }},
 		"samples of other hidden states": {base: "energy", check: "samples", want: "have mean", how: broken{
 			sample: func(inner head.Sampler, hidden, noise []float32) ([]float32, error) {
 				hidden = slices.Clone(hidden)

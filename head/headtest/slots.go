@@ -29,6 +29,10 @@ const (
 // depend on the number of samples.
 func sampleSlots(s *subject) error {
 	var wrong collected
+	h, ps := s.build(.3)
+	if has := s.score(s.engine, h, ps, slots).loss.Samples != nil; has != s.kind.ScoresSamples {
+		return fmt.Errorf("the loss has samples: %t, and the kind says %t", has, s.kind.ScoresSamples)
+	}
 	tokens, err := s.slotTokens()
 	if err != nil {
 		return err
