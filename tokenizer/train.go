@@ -58,6 +58,7 @@ func TrainBPE(ctx context.Context, texts iter.Seq[[]byte], vocabSize int, progre
 	}
 	progress(p)
 
+	counter.index = nil // its memory is needed for the pairs
 	tr := newTrainer(counter)
 	for p.Merges < p.Want && tr.step() {
 		p.Merges++

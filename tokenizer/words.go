@@ -2,8 +2,9 @@ package tokenizer
 
 const (
 	// maxWordBytes is the largest number of bytes of different words that
-	// training keeps. Their pairs take about twenty times as much memory.
-	maxWordBytes = 128 << 20
+	// training keeps: two to three million words, the most frequent ones. Their
+	// pairs take about fifteen times as much memory.
+	maxWordBytes = 24 << 20
 	// longTrainWord is the length in bytes at which training cuts a word. Without
 	// it, text without spaces would be one word.
 	longTrainWord = 1 << 10
@@ -27,8 +28,12 @@ func (c *wordCounter) word(i int) []byte { return c.text[c.begins[i]:c.begins[i+
 
 // add counts the words of one text.
 func (c *wordCounter) add(text []byte) {
+	end := 0 // of the word that text[i] is in; a long one is not scanned again for each piece
 	for i := 0; i < len(text); {
-		j := min(splitLlama3.next(text, i), i+longTrainWord)
+		if i >= end {
+			end = splitLlama3.next(text, i)
+		}
+		j := min(end, i+longTrainWord)
 		c.count(text[i:j], 1)
 		i = j
 		if len(c.text) > c.limit {
