@@ -64,6 +64,22 @@ func Mistaken(head []byte, size int64, wanted string) string {
 	return ""
 }
 
+// UTF16 reports whether a text that begins with head is UTF-16: it has a byte order mark, or many zero bytes, all of them at
+// even or all at odd places, as Latin letters have.
+func UTF16(head []byte) bool {
+	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
+		return true
+	}
+	var zeros [2]int
+	for i, c := range head {
+		if c == 0 {
+			zeros[i%2]++
+		}
+	}
+	few, many := min(zeros[0], zeros[1]), max(zeros[0], zeros[1])
+	return few == 0 && many >= 4 && many > len(head)/4
+}
+
 // isSafetensors reports whether a file begins with a possible length of a header, followed by a brace.
 func isSafetensors(head []byte, size int64) bool {
 	if len(head) < 9 || head[8] != '{' {
