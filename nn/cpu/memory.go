@@ -2,16 +2,16 @@ package cpu
 
 import (
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// Memory returns how many bytes of memory a process can have here: what the machine has, or what its control group (that
-// of a container) allows; infinity where the system does not report it.
+// Memory returns how many bytes of memory a process can have here: what the machine has, what its control group (that of a
+// container) allows, or what its resource limits (ulimit -v, ulimit -d) allow, whichever is least; infinity where the system
+// reports none.
 var Memory = sync.OnceValue(func() float64 {
-	have := math.Inf(1)
+	have := limited()
 	for _, ask := range []func() (uint64, error){memlimit.FromSystem, memlimit.FromCgroup} {
 		if n, err := ask(); err == nil {
 			have = min(have, float64(n))

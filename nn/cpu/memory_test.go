@@ -2,6 +2,12 @@ package cpu_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/calm-go/calm/internal/kernel"
@@ -30,5 +36,36 @@ func TestCompileWithin(t *testing.T) {
 	}
 	if _, err := e.CompileWithin(g, cpu.Training, need-1); err == nil {
 		t.Errorf("%g bytes are enough", need-1)
+	}
+}
+
+// TestMemoryWithinLimits: a process whose resource limits are lower than the machine's memory can have only what they leave.
+func TestMemoryWithinLimits(t *testing.T) {
+	const name = "CALM_TEST_MEMORY"
+	if os.Getenv(name) != "" {
+		fmt.Println("memory:", int64(cpu.Memory()))
+		return
+	}
+	bash, err := exec.LookPath("bash")
+	if err != nil || runtime.GOOS != "linux" {
+		t.Skip("no ulimit")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		flag        string
+		least, most int64 // bytes
+	}{{"-v", 1 << 20, 3 << 30}, {"-d", 3 << 30, 3 << 30}} {
+		cmd := exec.Command(bash, "-c", "ulimit "+c.flag+" 3145728 && exec \"$0\" -test.run '^TestMemoryWithinLimits$'", self)
+		cmd.Env = append(os.Environ(), name+"=1")
+		out, err := cmd.CombinedOutput()
+		_, after, _ := strings.Cut(string(out), "memory: ")
+		line, _, _ := strings.Cut(after, "\n")
+		got, numErr := strconv.ParseInt(line, 10, 64)
+		if err != nil || numErr != nil || got > c.most || got < c.least {
+			t.Errorf("ulimit %s: %d bytes (%v)\n%s", c.flag, got, err, out)
+		}
 	}
 }
