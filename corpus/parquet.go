@@ -1,29 +1,27 @@
 package corpus
 
 import (
+	"bufio"
+	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
-	parquetformat "github.com/parquet-go/parquet-go/format"
 )
 
-// readParquet calls each with the rows of a column. It reads the pages of this column only, one at a time. It keeps read at the
-// estimated number of bytes of the file that are read.
-func readParquet(path string, column field, read *int64, each func(Document) error) (err error) {
-	file, err := os.Open(path)
+// readParquet calls each with the rows of a column. It keeps read at the estimated number of bytes of the file that are read.
+func readParquet(ctx context.Context, path string, column field, read *int64, each func(Document) error) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: Parquet is read from a file, not from a pipe or a device", path)
+	}
+	file, info, err := openFile(ctx, path)
 	if err != nil {
 		return fmt.Errorf("read text: %w", err)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("read text: %w", err)
-	}
 	at := rows{}
 	var fromEach error // the last result of each: its errors are returned unchanged
 	guarded := func(d Document) error {
@@ -44,31 +42,38 @@ func readParquet(path string, column field, read *int64, each func(Document) err
 // rows is a position in a file: row of a number of rows.
 type rows struct{ row, of int64 }
 
-// scanParquet calls each with the rows of a column of a file of size bytes. It keeps at at the present row.
-func scanParquet(r io.ReaderAt, size int64, path string, name field, at *rows, each func(Document) error) (err error) {
-	calling := false
-	defer func() { // the library panics on some damaged files
-		if p := recover(); p != nil {
-			if calling {
-				panic(p)
-			}
-			err = fmt.Errorf("a damaged Parquet file: %v", p)
-		}
-	}()
-	f, column, err := openParquet(r, size, name)
+// scanParquet calls each with the rows of a column of a file of size bytes. It keeps at at the present row. The library reads
+// the file's footer. It does not read pages: it believes the sizes in damaged ones.
+func scanParquet(r io.ReaderAt, size int64, path string, name field, at *rows, each func(Document) error) error {
+	f, column, maxLevel, err := openParquet(r, size, name)
 	if err != nil {
 		return err
 	}
 	at.of = f.NumRows()
-	var values [64]parquet.Value
-	for _, group := range f.RowGroups() {
-		err := scanPages(group.ColumnChunks()[column].Pages(), values[:], func(text []byte) error {
-			at.row++
-			calling = true
-			err := each(Document{Text: text, Source: path, Line: int(at.row)})
-			calling = false
+	for _, group := range f.Metadata().RowGroups {
+		if column >= len(group.Columns) {
+			return fmt.Errorf("a row group of %d columns", len(group.Columns))
+		}
+		chunk := &group.Columns[column].MetaData
+		codec, err := newPageCodec(chunk.Codec, name)
+		if err != nil {
 			return err
+		}
+		begin := chunk.DataPageOffset
+		if d := chunk.DictionaryPageOffset; d > 0 && d < begin {
+			begin = d
+		}
+		if begin < 4 || begin > size {
+			return fmt.Errorf("the column %q begins at byte %d of %d", name, begin, size)
+		}
+		pages := columnPages{in: bufio.NewReaderSize(io.NewSectionReader(r, begin, size-begin), 64<<10), codec: codec, maxLevel: maxLevel}
+		err = pages.run(chunk.NumValues, func(text []byte) error {
+			if at.row++; at.row > at.of {
+				return fmt.Errorf("more than the %d rows that the file lists", at.of)
+			}
+			return each(Document{Text: text, Source: path, Line: int(at.row)})
 		})
+		codec.close()
 		if err != nil {
 			return err
 		}
@@ -79,14 +84,19 @@ func scanParquet(r io.ReaderAt, size int64, path string, name field, at *rows, e
 	return nil
 }
 
-// openParquet returns the file and the index of the named column among its leaf columns.
-func openParquet(r io.ReaderAt, size int64, name field) (f *parquet.File, column int, err error) {
+// openParquet returns the file, the index of the named column among its leaf columns, and the definition level of its values.
+func openParquet(r io.ReaderAt, size int64, name field) (f *parquet.File, column, maxLevel int, err error) {
+	defer func() { // the library panics on some damaged footers
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a damaged Parquet file: %v", p)
+		}
+	}()
 	if err := checkFooter(r, size); err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	f, err = parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return nil, 0, fmt.Errorf("not a readable Parquet file: %w", err)
+		return nil, 0, 0, fmt.Errorf("not a readable Parquet file: %w", err)
 	}
 	text, ok := f.Schema().Lookup(name.path()...)
 	switch {
@@ -95,23 +105,20 @@ func openParquet(r io.ReaderAt, size int64, name field) (f *parquet.File, column
 		for _, path := range f.Schema().Columns() {
 			names = append(names, strings.Join(path, "."))
 		}
-		return nil, 0, fmt.Errorf("no column %q; the columns are %s%s", name, listed(names), chooseField)
+		return nil, 0, 0, fmt.Errorf("no column %q; the columns are %s%s", name, listed(names), chooseField)
 	case text.MaxRepetitionLevel > 0:
-		return nil, 0, fmt.Errorf("the column %q holds lists; expected strings", name)
+		return nil, 0, 0, fmt.Errorf("the column %q holds lists; expected strings", name)
 	case text.Node.Type().Kind() != parquet.ByteArray:
-		return nil, 0, fmt.Errorf("the column %q holds %v; expected strings", name, text.Node)
+		return nil, 0, 0, fmt.Errorf("the column %q holds %v; expected strings", name, text.Node)
 	}
-	for _, group := range f.Metadata().RowGroups {
-		// The library's LZ4 decoder doubles its buffer until the data fit. With damaged data it never ends.
-		if group.Columns[text.ColumnIndex].MetaData.Codec == parquetformat.Lz4Raw {
-			return nil, 0, fmt.Errorf("the column %q is compressed with LZ4, which calm does not read: write it with zstd, snappy, gzip or brotli", name)
-		}
-	}
-	return f, text.ColumnIndex, nil
+	return f, text.ColumnIndex, text.MaxDefinitionLevel, nil
 }
 
-// checkFooter checks the magic at both ends of the file, and the length of the footer
-// in its last eight bytes. The library allocates that length without a check.
+// maxFooter is the largest size of a footer in bytes. Those of files of text have some megabytes.
+const maxFooter = 64 << 20
+
+// checkFooter checks the magic at both ends of the file, and that the footer has what its sizes say: the library allocates
+// before it reads.
 func checkFooter(r io.ReaderAt, size int64) error {
 	const mark = "PAR1"
 	var first [4]byte
@@ -133,51 +140,13 @@ func checkFooter(r io.ReaderAt, size int64) error {
 	}
 	if n := int64(binary.LittleEndian.Uint32(last[:])); n > size-12 {
 		return fmt.Errorf("byte %d: a footer of %d bytes in a file of %d", size-8, n, size)
+	} else if n > maxFooter {
+		return fmt.Errorf("byte %d: a footer of %d bytes; calm reads up to %d", size-8, n, maxFooter)
+	} else {
+		footer := &compact{in: bufio.NewReader(io.NewSectionReader(r, size-8-n, n))}
+		if err := footer.skip(thriftStruct, 0); err != nil {
+			return fmt.Errorf("bytes %d to %d: not a footer of Parquet: %w", size-8-n, size-8, noEnd(err))
+		}
 	}
 	return nil
-}
-
-// scanPages calls each with the texts of a column's pages, and closes the pages.
-func scanPages(pages parquet.Pages, values []parquet.Value, each func([]byte) error) error {
-	defer pages.Close()
-	for {
-		page, err := pages.ReadPage()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		err = scanPage(page, values, each)
-		parquet.Release(page)
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// scanPage calls each with copies of a page's texts, nil for null.
-func scanPage(page parquet.Page, values []parquet.Value, each func([]byte) error) error {
-	r := page.Values()
-	for {
-		n, err := r.ReadValues(values)
-		for _, v := range values[:n] {
-			var text []byte
-			if !v.IsNull() {
-				text = append(text, v.ByteArray()...)
-			}
-			if err := each(text); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return io.ErrNoProgress
-		}
-	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
+
+	"github.com/calm-go/calm/internal/memtest"
 )
 
 // Types of rows, each of which encodes the column text differently. nil is null.
@@ -183,7 +185,9 @@ func FuzzParquet(f *testing.F) {
 			file[at%n] ^= flip
 			file[at2%n] ^= flip2
 		}
+		within := memtest.Within(t, len(file), 64<<20)
 		texts, err := scan(t, file)
+		within()
 		again, errAgain := scan(t, file)
 		if !slices.Equal(texts, again) || (err == nil) != (errAgain == nil) {
 			t.Errorf("read twice: %q, %v, then %q, %v", texts, err, again, errAgain)
