@@ -75,6 +75,9 @@ type mark struct {
 // block longer.
 const markEvery = 64
 
+// errMeasured is returned for a corpus that [Measure] has made.
+var errMeasured = errors.New("the corpus was measured, and has no tokens: load it to read blocks")
+
 // ErrTooShort is returned for a part that has fewer blocks than needed.
 var ErrTooShort = errors.New("not enough text")
 
@@ -83,11 +86,17 @@ func (p *Part) Blocks(l Layout) (*Blocks, error) {
 	if err := l.validate(); err != nil {
 		return nil, err
 	}
+	if p.tokens > 0 && p.corpus.shards[0].tokens.r == nil {
+		return nil, errMeasured
+	}
 	b := &Blocks{part: p, layout: l}
 	w := walker{part: p}
 	for i := 0; ; i++ {
 		before := w
-		s, ok := w.next()
+		s, ok, err := w.next()
+		if err != nil {
+			return nil, err
+		}
 		if !ok {
 			break
 		}
@@ -126,7 +135,10 @@ func (b *Blocks) read(dst []int32, at int64) error {
 		i := sort.Search(len(b.marks), func(i int) bool { return b.marks[i].at > at }) - 1
 		begin, w := b.marks[i].at, b.marks[i].from
 		for len(dst) > 0 {
-			s, ok := w.next()
+			s, ok, err := w.next()
+			if err != nil {
+				return err
+			}
 			if !ok {
 				break
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"slices"
 )
 
 // A builder writes the tokens of pieces in a shard's format, and collects the tables that follow the tokens.
@@ -33,14 +34,15 @@ func newBuilder(w io.Writer, vocab int) *builder {
 
 // add writes tokens of a piece. After the last of them, end must be called.
 func (b *builder) add(ids []int32) error {
-	b.buf = b.buf[:0]
-	for _, id := range ids {
+	buf := slices.Grow(b.buf[:0], len(ids)*b.width)[:len(ids)*b.width]
+	for i, id := range ids {
 		if b.width == 2 {
-			b.buf = binary.LittleEndian.AppendUint16(b.buf, uint16(id))
+			binary.LittleEndian.PutUint16(buf[2*i:], uint16(id))
 		} else {
-			b.buf = binary.LittleEndian.AppendUint32(b.buf, uint32(id))
+			binary.LittleEndian.PutUint32(buf[4*i:], uint32(id))
 		}
 	}
+	b.buf = buf
 	b.at.tokens += int64(len(ids))
 	for rest := b.buf; len(rest) > 0; {
 		n := min(len(rest), chunkSize-b.at.inChunk)
@@ -63,6 +65,14 @@ func (b *builder) end(p piece) {
 	if p.role != head {
 		b.done = b.at
 	}
+}
+
+// takeRecords returns the records of the pieces that have ended since the last call. It is for tokens that are not written as
+// a file: a builder that it is called on has no tables.
+func (b *builder) takeRecords() []byte {
+	records := b.at.records
+	b.at.records, b.at.sums = records[:0], nil
+	return records
 }
 
 // tables returns records and checksums in a file's format, up to the end of the last document.

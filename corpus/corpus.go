@@ -1,20 +1,20 @@
 package corpus
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
-	"slices"
 
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// A Corpus holds tokenized documents, in memory or mapped from a prepared directory. It is safe for concurrent use. Its parts
-// and their blocks are valid until [Corpus.Close].
+// A Corpus holds tokenized documents, in memory or in files, of which it reads what is asked for. It is safe for concurrent
+// use. Its parts and their blocks are valid until [Corpus.Close].
 type Corpus struct {
 	dir     string // "" in memory
 	vocab   int
@@ -34,8 +34,9 @@ type Corpus struct {
 type specials struct{ bos, eos, pad int32 }
 
 // Load reads a source: the embedded book, documents from memory, a prepared directory, or the documents of files and
-// directories. A prepared directory is mapped; it must have been made with the same tokenizer. All else is kept in memory as
-// tokens, with two bytes each, or four if the tokenizer has more than 65,536 ids. For larger text, use [Prepare].
+// directories. A prepared directory is opened; it must have been made with the same tokenizer. All else is tokenized, as by
+// [Tokenize], with two bytes for each token, or four if the tokenizer has more than 65,536 ids. For large text, use [Prepare],
+// which tokenizes once.
 func Load(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, error) {
 	if err := src.check(); err != nil {
 		return nil, err
@@ -72,31 +73,73 @@ func openWith(tok *tokenizer.Tokenizer, dir string) (*Corpus, error) {
 }
 
 // Tokenize makes a corpus in memory. Tokens, held-out part and [Corpus.Fingerprint] depend on the documents' texts alone, not
-// on their sources. Documents without text are skipped. It returns the first error of docs.
+// on their sources. Documents without text are skipped. It returns the first error of docs. Where the tokens take more than
+// 128 MiB, the rest of them is in a temporary file without a name, until [Corpus.Close].
 func Tokenize(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer) (*Corpus, error) {
-	if err := checkSpecials(tok); err != nil {
+	tokens := &spool{limit: tokenMemory}
+	c, err := tokenize(ctx, docs, tok, tokens)
+	if err != nil {
+		tokens.Close()
 		return nil, err
 	}
-	var buf bytes.Buffer
-	b := newBuilder(&buf, tok.VocabSize())
-	c := newTokenized(tok)
-	err := encodePieces(ctx, pieces(c.notes.withText(docs)), tok, func(p jobPart, ids []int32) error {
-		err := b.add(ids)
-		if p.last {
-			b.end(p.piece)
-		}
-		return err
-	})
+	c.shards[0].hold(tokens)
+	return c, nil
+}
+
+// tokenMemory is how many bytes of tokens stay in memory, and recordMemory how many bytes of records.
+const (
+	tokenMemory  = 128 << 20
+	recordMemory = 32 << 20
+)
+
+// Measure reads a source like [Load], but keeps no tokens: only the sizes of the parts are known, and no blocks can be read.
+// It takes little memory, whatever the size of the text.
+func Measure(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, error) {
+	if err := src.check(); err != nil {
+		return nil, err
+	}
+	if src.Prepared() {
+		return openWith(tok, src.Paths[0])
+	}
+	if src.Memory {
+		return tokenize(ctx, src.Documents, tok, io.Discard)
+	}
+	r, err := NewReader(src)
 	if err != nil {
 		return nil, err
 	}
-	records, _ := b.tables()
-	c.shards = []*shard{{
-		name: "memory", vocab: c.vocab, width: b.width,
-		tokens: slices.Clip(buf.Bytes()), records: records,
-	}}
-	if err := c.index(); err != nil {
+	c, err := tokenize(ctx, r.Documents(ctx), tok, io.Discard)
+	if err != nil {
 		return nil, err
+	}
+	c.notes = r.Notes()
+	return c, nil
+}
+
+// tokenize writes the tokens of documents to w. The corpus that it returns has no tokens yet.
+func tokenize(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer, w io.Writer) (*Corpus, error) {
+	if err := checkSpecials(tok); err != nil {
+		return nil, err
+	}
+	b := newBuilder(w, tok.VocabSize())
+	c := newTokenized(tok)
+	records := &spool{limit: recordMemory}
+	err := encodePieces(ctx, pieces(c.notes.withText(docs)), tok, func(p jobPart, ids []int32) error {
+		err := b.add(ids)
+		if err == nil && p.last {
+			b.end(p.piece)
+			_, err = records.Write(b.takeRecords())
+		}
+		return err
+	})
+	s := &shard{name: "memory", vocab: c.vocab, width: b.width, records: window{r: records, size: records.size()}}
+	s.closers = append(s.closers, records)
+	c.shards = []*shard{s}
+	if err == nil {
+		err = c.index()
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
@@ -117,9 +160,15 @@ func (c *Corpus) index() error {
 	var documents int64
 	whole := false
 	for _, s := range c.shards {
-		h.Write(s.records)
+		if _, err := io.Copy(h, s.records.all()); err != nil {
+			return s.damaged(err)
+		}
 		for i := range s.count() {
-			switch recordAt(s.records, i).role {
+			r, err := s.record(i)
+			if err != nil {
+				return err
+			}
+			switch r.role {
 			case tail:
 				continue // counted with its head
 			case head, alone:
@@ -138,16 +187,18 @@ func (c *Corpus) index() error {
 		return errors.New("whole and cut documents are mixed")
 	}
 	if !c.cut {
-		var err error
-		if c.upTo, err = heldOutUpTo(c.hashes(), documents); err != nil {
-			return err
+		var err, failed error
+		if c.upTo, err = heldOutUpTo(c.hashes(&failed), documents); err != nil || failed != nil {
+			return cmp.Or(failed, err)
 		}
 	}
 	c.all = Part{corpus: c, side: sideAll, name: "corpus"}
 	c.train = Part{corpus: c, side: sideTrain, name: "training part"}
 	c.heldOut = Part{corpus: c, side: sideHeldOut, name: "held-out part"}
 	for _, p := range []*Part{&c.all, &c.train, &c.heldOut} {
-		p.measure()
+		if err := p.measure(); err != nil {
+			return err
+		}
 	}
 	if c.heldOut.documents == 0 {
 		return errTooSmall
@@ -155,12 +206,17 @@ func (c *Corpus) index() error {
 	return nil
 }
 
-// hashes yields the content hashes of all documents.
-func (c *Corpus) hashes() iter.Seq[uint64] {
+// hashes yields the content hashes of all documents. It stops at the first error and stores it in failed.
+func (c *Corpus) hashes(failed *error) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		for _, s := range c.shards {
 			for i := range s.count() {
-				if !yield(recordAt(s.records, i).hash) {
+				r, err := s.record(i)
+				if err != nil {
+					*failed = err
+					return
+				}
+				if !yield(r.hash) {
 					return
 				}
 			}
@@ -204,7 +260,7 @@ func (c *Corpus) HoldingOut() string {
 func (c *Corpus) Verify(ctx context.Context, progress func(done, total int64)) error {
 	var done, total int64
 	for _, s := range c.shards {
-		total += int64(len(s.tokens))
+		total += s.tokens.size
 	}
 	for _, s := range c.shards {
 		for chunk := range len(s.sums) / 4 {
@@ -223,7 +279,7 @@ func (c *Corpus) Verify(ctx context.Context, progress func(done, total int64)) e
 	return nil
 }
 
-// Close unmaps the files of a prepared corpus. The corpus, its parts and their blocks cannot be used afterwards.
+// Close closes the files of the corpus. The corpus, its parts and their blocks cannot be used afterwards.
 func (c *Corpus) Close() error {
 	var errs []error
 	for _, s := range c.shards {

@@ -129,8 +129,8 @@ func TestLongDocuments(t *testing.T) {
 			t.Errorf("%s: the tokens differ from those of the text", name)
 		}
 	}
-	text := []byte(lines.String())
-	if n := cutAt(text); n < jobSize || n > jobSize+1000 {
+	var cutter lineCutter
+	if n, cut := cutter.next([]byte(lines.String())); !cut || n < jobSize || n > jobSize+1000 {
 		t.Errorf("the first part has %d bytes", n)
 	}
 }

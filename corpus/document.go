@@ -4,16 +4,21 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"hash"
+	"io"
 	"iter"
 )
 
-// A Document is a text and its source.
+// A Document is a text and its source, or a part of a text.
 type Document struct {
 	Text   []byte // UTF-8, but any bytes are accepted; the receiver may keep it but must not change it
 	Source string // the file, or a name such as "memory"; used in messages only
 	Line   int    // line or row in the file, from 1 on; 0: the whole file
+	More   bool   // the text goes on in the next Document of the sequence, which has the same Source and Line
 
 	from, to int64 // bytes of all files read before it, and up to its end; 0 where it is not from a file
+	// again reads the whole text another time; nil where it can be read only once. Only the first part of a text has it.
+	again func() (io.ReadCloser, error)
 }
 
 // Texts turns texts into documents, for [Tokenize] and [Prepare]. They are numbered from 1 on, as lines of "memory".
@@ -37,21 +42,30 @@ func (d Document) String() string {
 	return fmt.Sprintf("%s:%d", d.Source, d.Line)
 }
 
-// upTo returns how many bytes of all files are read when the first n bytes of d's text are.
-func (d Document) upTo(n int) int64 {
-	return d.from + int64(float64(d.to-d.from)*float64(n)/float64(len(d.Text)))
-}
-
 // hashDomain makes these hashes differ from other hashes of the same text. Any string would do. With this one, the seven
 // held-out chapters of the book are 5 % of its text too. A change would change the held-out part of every corpus.
 const hashDomain = "calm held-out\n"
 
-// contentHash identifies a text. It decides what is held out. A resumed preparation uses it to check that the documents are
-// the same.
-func contentHash(text []byte) uint64 {
-	h := sha256.New()
+// A contentHash computes a number that identifies a text. It decides what is held out. A resumed preparation uses it to check
+// that the documents are the same.
+type contentHash struct{ hash.Hash }
+
+func newContentHash() contentHash {
+	h := contentHash{sha256.New()}
+	h.Reset()
+	return h
+}
+
+// Reset begins another text.
+func (h contentHash) Reset() {
+	h.Hash.Reset()
 	h.Write([]byte(hashDomain))
-	h.Write(text)
+}
+
+// end returns the number of the text written, and begins another.
+func (h contentHash) end() uint64 {
 	var sum [sha256.Size]byte
-	return binary.BigEndian.Uint64(h.Sum(sum[:0]))
+	n := binary.BigEndian.Uint64(h.Sum(sum[:0]))
+	h.Reset()
+	return n
 }

@@ -13,6 +13,9 @@ import (
 // jobSize is about the number of bytes of text in a job. Longer documents are divided among jobs; shorter ones share one.
 const jobSize = 256 << 10
 
+// maxJobs is the largest number of jobs that wait, each with text and ids of about two MiB.
+const maxJobs = 64
+
 // checkSpecials returns an error for a tokenizer without the special tokens that layouts need.
 func checkSpecials(tok *tokenizer.Tokenizer) error {
 	if tok.BOS() < 0 || tok.EOS() < 0 || tok.PAD() < 0 {
@@ -43,13 +46,19 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 	ctx, cancel := context.WithCancel(ctx)
 	workers := runtime.GOMAXPROCS(0)
 	todo := make(chan *job)
-	order := make(chan *job, 2*workers)
+	used := make(chan []int32, maxJobs) // ids that jobs need no more, for others
+	order := make(chan *job, min(2*workers, maxJobs))
 	var group sync.WaitGroup
 	defer group.Wait()
 	defer cancel()
 	for range workers {
 		group.Go(func() {
 			for j := range todo {
+				select {
+				case ids := <-used:
+					j.ids = ids[:0]
+				default:
+				}
 				for i := range j.parts {
 					p := &j.parts[i]
 					before := len(j.ids)
@@ -64,7 +73,7 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 	group.Go(func() {
 		defer close(todo)
 		defer close(order)
-		inErr = makeJobs(in, func(j *job) error {
+		inErr = makeJobs(in, tok.Words(), func(j *job) error {
 			select {
 			case order <- j: // workers never wait for room in this channel
 			case <-ctx.Done():
@@ -91,6 +100,10 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 			}
 			at += p.ids
 		}
+		select {
+		case used <- j.ids:
+		default:
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -98,8 +111,10 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 	return inErr // safe to read: it was written before order was closed
 }
 
-// makeJobs combines short pieces and cuts long ones into jobs of about jobSize bytes.
-func makeJobs(in iter.Seq2[piece, error], give func(*job) error) error {
+// makeJobs combines short pieces and divides long ones into jobs of about jobSize bytes. Where the tokenizer has no pattern
+// (words is false), the parts of a piece are put together again up to the next place where a text is cut in any case: a
+// longer text can have other ids in two.
+func makeJobs(in iter.Seq2[piece, error], words bool, give func(*job) error) error {
 	j := newJob()
 	flush := func() error {
 		full := j
@@ -109,6 +124,8 @@ func makeJobs(in iter.Seq2[piece, error], give func(*job) error) error {
 		}
 		return give(full)
 	}
+	var lines lineCutter
+	var held []byte // of the piece, not in a job yet
 	for p, err := range in {
 		if err != nil {
 			if err := flush(); err != nil {
@@ -116,17 +133,32 @@ func makeJobs(in iter.Seq2[piece, error], give func(*job) error) error {
 			}
 			return err
 		}
-		for rest := p.Text; len(rest) > 0; {
-			n := cutAt(rest)
-			part := jobPart{piece: p, last: n == len(rest)}
+		before := p.from
+		for rest := p.Text; ; {
+			n, cut := lines.next(rest)
+			part := jobPart{piece: p, last: n == len(rest) && !p.More}
 			part.Text, rest = rest[:n], rest[n:]
-			part.to = p.upTo(len(p.Text) - len(rest))
-			j.parts = append(j.parts, part)
-			if j.size += n; j.size >= jobSize {
+			part.to = share(before, p.to, int64(len(p.Text)-len(rest)), int64(len(p.Text)))
+			if !words && !cut && !part.last && len(held)+n < maxHeld {
+				held = append(held, part.Text...)
+			} else if n > 0 || len(held) > 0 || part.last {
+				if len(held) > 0 {
+					part.Text, held = append(held, part.Text...), nil
+				}
+				j.parts = append(j.parts, part)
+				j.size += len(part.Text)
+			}
+			if j.size >= jobSize {
 				if err := flush(); err != nil {
 					return err
 				}
 			}
+			if len(rest) == 0 {
+				break
+			}
+		}
+		if !p.More {
+			lines = lineCutter{}
 		}
 	}
 	return flush()
@@ -134,13 +166,31 @@ func makeJobs(in iter.Seq2[piece, error], give func(*job) error) error {
 
 func newJob() *job { return &job{done: make(chan struct{})} }
 
-// cutAt returns where the first part of a text ends. That is the beginning of a line (see lineStart), so that the tokens of
-// the parts are those of the whole text.
-func cutAt(text []byte) int {
-	for at := jobSize; at < len(text); at++ {
-		if lineStart(text, at) {
-			return at
+// maxHeld is the number of bytes from which a text without line starts is cut all the same, for a tokenizer without a pattern.
+const maxHeld = 2 * jobSize
+
+// A lineCutter cuts a piece where lines start (see lineStart), at least jobSize bytes apart. Prepared corpora have the ids of
+// a text that is cut there.
+type lineCutter struct {
+	since int  // bytes since the last cut, or the beginning of the piece
+	last  byte // the byte before
+}
+
+// next returns how many bytes of text, which is the rest of a part, come before a cut, and whether there is one at its end.
+func (l *lineCutter) next(text []byte) (n int, cut bool) {
+	for at := max(0, jobSize-l.since); at < len(text); at++ {
+		before := l.last
+		if at > 0 {
+			before = text[at-1]
+		}
+		if startsLine(before, text[at]) {
+			l.since, l.last = 0, before
+			return at, true
 		}
 	}
-	return len(text)
+	l.since += len(text)
+	if len(text) > 0 {
+		l.last = text[len(text)-1]
+	}
+	return len(text), false
 }

@@ -3,16 +3,15 @@ package corpus
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/calm-go/calm/internal/filetype"
 )
 
 // A format is the format of a file, by its extension.
@@ -72,70 +71,15 @@ func listFiles(path string, notes *Notes) ([]file, error) {
 	if !info.IsDir() {
 		return []file{fileOf(path, info.Size())}, nil
 	}
-	d := directory{root: path}
-	if err := filepath.WalkDir(path, d.visit); err != nil {
+	d, err := walk(path)
+	if err != nil {
 		return nil, err
 	}
 	if len(d.files) == 0 {
 		return nil, errors.New(strings.Join(append([]string{"there is no text in " + path}, d.notes.Lines()...), "; "))
 	}
 	notes.add(d.notes)
-	slices.SortFunc(d.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
 	return d.files, nil
-}
-
-// A directory collects the results of a walk through a directory.
-type directory struct {
-	root  string
-	files []file
-	notes Notes
-}
-
-// visit adds a text file to files, and any other to notes with the reason.
-func (d *directory) visit(path string, entry fs.DirEntry, err error) error {
-	if err != nil || path == d.root {
-		return err
-	}
-	switch hidden := strings.HasPrefix(entry.Name(), "."); {
-	case hidden && entry.IsDir():
-		d.notes.skip(path, "hidden")
-		return fs.SkipDir
-	case entry.IsDir():
-		return nil
-	case isShardName(entry.Name()) && IsPrepared(filepath.Dir(path)):
-		return fmt.Errorf("%s is a prepared corpus: it has tokens, not text; name it alone", filepath.Dir(path))
-	case isShardName(entry.Name()):
-		return fmt.Errorf("%s: %w", filepath.Dir(path), errUnfinished)
-	case hidden:
-		d.notes.skip(path, "hidden")
-		return nil
-	}
-	info, err := os.Stat(path) // follows links to files, which download caches use
-	if errors.Is(err, fs.ErrNotExist) && entry.Type()&fs.ModeSymlink != 0 {
-		d.notes.skip(path, "links to nothing")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	f := fileOf(path, info.Size())
-	reason := ""
-	switch {
-	case info.IsDir():
-		reason = "links to directories"
-	case !info.Mode().IsRegular():
-		reason = "neither files nor directories"
-	default:
-		if reason, err = f.notText(); err != nil {
-			return err
-		}
-	}
-	if reason != "" {
-		d.notes.skip(path, reason)
-		return nil
-	}
-	d.files = append(d.files, f)
-	return nil
 }
 
 // sniffed is the number of bytes at the beginning of a file that decide whether it is text.
@@ -158,7 +102,7 @@ func (f file) notText() (reason string, err error) {
 		return "damaged, or not compressed as the name says", nil
 	case err != nil: // reading the file returns this error again
 		return "", nil
-	case bytes.HasPrefix(begin, []byte("\xff\xfe")) || bytes.HasPrefix(begin, []byte("\xfe\xff")):
+	case filetype.UTF16(begin):
 		return "UTF-16; calm reads UTF-8", nil
 	case zeroByte(begin) >= 0:
 		return "binary", nil

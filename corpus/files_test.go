@@ -21,7 +21,7 @@ func TestReadDirectory(t *testing.T) {
 		".hidden.txt": "no", ".git/x.txt": "no", ".git/y.txt": "no", "picture.png": "\x89PNG\r\n\x1a\n\x00\x00", "zero.txt": "a\x00b", "x.tar.gz": gz(t, "a\x00b"),
 		"latin.md": "caf\xe9", "utf16.txt": "\xff\xfea\x00", "broken.gz": "plain", "pretty.json": "{\n \"text\": \"x\"\n}\n", "array.json": `[{"text":"x"}]`,
 	})
-	outside := put(t, map[string]string{"blob": "linked", "dir/more.txt": "no"})
+	outside := put(t, map[string]string{"blob": "linked", "dir/more.txt": "yes"})
 	for from, to := range map[string]string{"blob": "link.txt", "dir": "linked", "gone": "dangling.txt"} {
 		if err := os.Symlink(filepath.Join(outside, from), filepath.Join(dir, to)); err != nil {
 			t.Skip(err)
@@ -32,17 +32,16 @@ func TestReadDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"README.md # read", "a.txt a", "a/b.jsonl:1 b", "a/c/d.txt.gz d", "cut.log " + long + "é", "latin.txt caf\xe9", "lines.json:2 j",
-		"link.txt linked", "noending é", "x.md.zst packed", "z.txt z", "z.txt z"}
+		"link.txt linked", "linked/more.txt yes", "noending é", "x.md.zst packed", "z.txt z", "z.txt z"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	lines := strings.ReplaceAll(strings.Join(notes.Lines(), "\n"), dir+"/", "")
 	if diff := cmp.Diff(`skipped 2 (hidden): .git, .hidden.txt
+skipped 1 (links to nothing): dangling.txt
 skipped 2 (JSON, but not one object per line): array.json, pretty.json
 skipped 1 (damaged, or not compressed as the name says): broken.gz
-skipped 1 (links to nothing): dangling.txt
 skipped 1 (not UTF-8): latin.md
-skipped 1 (links to directories): linked
 skipped 3 (binary): picture.png, x.tar.gz, zero.txt
 skipped 1 (UTF-16; calm reads UTF-8): utf16.txt
 1 document without text (empty or null), the first is empty.md`, lines); diff != "" {

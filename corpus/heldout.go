@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -15,11 +14,11 @@ const heldOutOf = 20
 // errTooSmall is returned where no text of the corpus can be cut in two.
 var errTooSmall = errors.New("the corpus is too small to hold a part of it out: it needs 20 different documents, or one with two characters or more")
 
-// A piece is a document, or the head or the tail of a document that is cut.
+// A piece is a document, or the head or the tail of a document that is cut; or a part of these.
 type piece struct {
-	Document
-	hash uint64 // of the whole document
-	role role
+	Document        // More: the piece goes on in the next value
+	hash     uint64 // of the whole document; known with the last part of the piece
+	role     role
 }
 
 // role decides which part of the corpus a piece belongs to.
@@ -32,68 +31,62 @@ const (
 	alone             // a document too short to be cut, for training
 )
 
-// pieces turns documents into pieces. It cuts them in two if fewer than heldOutOf are different. So it keeps the first
-// documents in memory until it has seen that many different ones. All documents must have text.
+// pieces turns documents into pieces, in parts. It cuts documents in two if fewer than heldOutOf are different. So it keeps the
+// first documents until it has seen that many different ones. All documents must have text.
 func pieces(docs iter.Seq2[Document, error]) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
-		var waiting []piece
-		different := map[uint64][]byte{} // the texts, so that copies share one
-		for doc, err := range docs {
+		early := newEarly()
+		defer early.close()
+		waiting := true
+		hash := newContentHash()
+		for doc, err := range inParts(docs) {
+			if err == nil && waiting {
+				err = early.add(doc)
+			}
 			if err != nil {
 				yield(piece{}, err)
 				return
 			}
-			p := piece{Document: doc, hash: contentHash(doc.Text)}
-			if len(different) >= heldOutOf {
+			if !waiting {
+				p := piece{Document: doc}
+				hash.Write(doc.Text)
+				if !doc.More {
+					p.hash = hash.end()
+				}
 				if !yield(p, nil) {
 					return
 				}
 				continue
 			}
-			if text, ok := different[p.hash]; ok {
-				p.Text = text
-			} else {
-				different[p.hash] = p.Text
-			}
-			waiting = append(waiting, p)
-			if len(different) == heldOutOf {
-				for _, p := range waiting {
-					if !yield(p, nil) {
-						return
-					}
+			if len(early.texts) == heldOutOf {
+				if waiting = false; !early.each(yield, yieldWhole) {
+					return
 				}
-				waiting = nil
+				early.close()
 			}
 		}
-		for _, p := range waiting {
-			if !cutPiece(p, yield) {
-				return
-			}
+		if waiting {
+			early.each(yield, yieldCut)
 		}
 	}
-}
-
-// cutPiece yields the head and the tail of a document, or the document itself if it is too short.
-func cutPiece(p piece, yield func(piece, error) bool) bool {
-	at := tailStart(p.Text)
-	if at == 0 {
-		p.role = alone
-		return yield(p, nil)
-	}
-	h, t := p, p
-	h.to = p.upTo(at)
-	t.from = h.to
-	h.Text, h.role = p.Text[:at], head
-	t.Text, t.role = p.Text[at:], tail
-	return yield(h, nil) && yield(t, nil)
 }
 
 // tailStart returns where the tail of a text begins: near 95 % of its length. The best boundary within a fortieth of the text
 // and 1 MiB of that place is the beginning of a line; the second best is a space between words. Where there is none, the tail
 // begins at the nearest character. It returns 0 for a text with a single character.
 func tailStart(text []byte) int {
-	target := len(text) - (len(text)+heldOutOf-1)/heldOutOf
-	reach := min(len(text)/(2*heldOutOf), 1<<20)
+	target, reach := tailNear(int64(len(text)))
+	return cutNear(text, int(target), int(reach))
+}
+
+// tailNear returns the place near which the tail of a text of size bytes begins, and how far from it at most, if there is a
+// good boundary.
+func tailNear(size int64) (target, reach int64) {
+	return size - (size+heldOutOf-1)/heldOutOf, min(size/(2*heldOutOf), 1<<20)
+}
+
+// cutNear returns the best boundary in text near target, as tailStart defines it.
+func cutNear(text []byte, target, reach int) int {
 	for _, boundary := range []func([]byte, int) bool{lineStart, beforeSpace} {
 		for d := 0; d <= reach; d++ {
 			for _, at := range [2]int{target - d, target + d} {
@@ -118,9 +111,12 @@ func tailStart(text []byte) int {
 
 // lineStart reports whether a line starts at text[at] and begins with an ASCII letter. Every tokenizer cuts there, since no
 // pattern of package tokenizer matches a line break followed by a letter. So both sides together have the tokens of the whole.
-func lineStart(text []byte, at int) bool {
-	c := text[at] | 0x20
-	return text[at-1] == '\n' && 'a' <= c && c <= 'z'
+func lineStart(text []byte, at int) bool { return startsLine(text[at-1], text[at]) }
+
+// startsLine is lineStart for two adjacent bytes.
+func startsLine(before, c byte) bool {
+	c |= 0x20
+	return before == '\n' && 'a' <= c && c <= 'z'
 }
 
 // beforeSpace reports whether text[at] is a single space between two words. In byte-level BPE it belongs to the second word.
@@ -131,46 +127,47 @@ func beforeSpace(text []byte, at int) bool {
 func isSpace(c byte) bool { return bytes.IndexByte([]byte(" \t\r\n"), c) >= 0 }
 
 // heldOutUpTo returns the largest hash of the documents to hold out, of n documents. Those with hashes up to it are as close
-// to 5 % of n as possible, given that copies of a text stay together. It iterates over the hashes twice: first it counts them
-// by their upper 16 bits, then it sorts those of one bucket. So it does not need memory for all hashes.
+// to 5 % of n as possible, given that copies of a text stay together. It iterates over the hashes five times, so that it does
+// not need memory for all of them.
 func heldOutUpTo(hashes iter.Seq[uint64], n int64) (uint64, error) {
 	budget := max(1, (n+heldOutOf/2)/heldOutOf)
-	counts := make([]int64, 1<<16)
+	last := smallest(hashes, budget)
+	var below, same int64 // documents with smaller hashes, and with this one
+	var before uint64     // the largest of the smaller hashes
 	for h := range hashes {
-		counts[h>>48]++
-	}
-	var below int64 // documents in the buckets before the one that exceeds the budget
-	bucket := 0
-	for below+counts[bucket] < budget {
-		below += counts[bucket]
-		bucket++
-	}
-	var in []uint64
-	var before uint64 // the largest hash in the buckets before
-	for h := range hashes {
-		if int(h>>48) == bucket {
-			in = append(in, h)
-		} else if int(h>>48) < bucket {
+		switch {
+		case h < last:
+			below++
 			before = max(before, h)
+		case h == last:
+			same++
 		}
 	}
-	slices.Sort(in)
-	last := in[budget-below-1]
-	from, to := 0, 0 // the copies of last
-	for i, h := range in {
-		if h < last {
-			from, before = i+1, h
-		}
-		if h <= last {
-			to = i + 1
-		}
-	}
-	with, without := below+int64(to), below+int64(from)
-	if without > 0 && (with == n || budget-without < with-budget) {
+	with := below + same
+	if below > 0 && (with == n || budget-below < with-budget) {
 		return before, nil
 	}
 	if with == n {
 		return 0, fmt.Errorf("all %d documents are the same", n)
 	}
 	return last, nil
+}
+
+// smallest returns the k-th smallest hash, counted from 1. It finds 16 bits after 16 bits.
+func smallest(hashes iter.Seq[uint64], k int64) (found uint64) {
+	for shift := 48; shift >= 0; shift -= 16 {
+		counts := make([]int64, 1<<16)
+		for h := range hashes {
+			if h>>(shift+16) == found {
+				counts[h>>shift&0xffff]++
+			}
+		}
+		bits := 0
+		for bits < len(counts)-1 && k > counts[bits] {
+			k -= counts[bits]
+			bits++
+		}
+		found = found<<16 | uint64(bits)
+	}
+	return found
 }

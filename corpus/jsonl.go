@@ -13,16 +13,20 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxLine is the largest length of a line of JSON in bytes. With it, a file that is not JSON lines, or a compression bomb,
-// leads to an error before it fills the memory.
-const maxLine = 1 << 30
+// maxLine is the largest length of a line of JSON in bytes. A longer one is an error before it is in memory.
+const maxLine = 128 << 20
 
 // readLines calls each with the field of every line of r. It skips lines of white space.
 func readLines(ctx context.Context, r io.Reader, path string, f field, each func(Document) error) error {
 	in := bufio.NewReaderSize(r, 1<<18)
-	if mark, _ := in.Peek(3); string(mark) == "\xef\xbb\xbf" {
-		in.Discard(3) // a byte order mark is not part of the first line
+	begin, err := in.Peek(sniffed)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s:1: %w", path, err)
 	}
+	if err := notUTF16(begin, path); err != nil {
+		return err
+	}
+	skipMark(in)
 	object := newObjectReader(f)
 	var line []byte
 	for number := 1; ; number++ {
@@ -55,7 +59,10 @@ func appendLine(dst []byte, in *bufio.Reader) ([]byte, error) {
 	for {
 		part, err := in.ReadSlice('\n')
 		if len(dst)+len(part) > maxLine {
-			return dst, fmt.Errorf("the line is longer than %d bytes: not JSON lines?", maxLine)
+			return dst, fmt.Errorf("the line has more than %d MiB: write a text of that length to a .txt file, which may have any size", maxLine>>20)
+		}
+		if len(dst)+len(part) > cap(dst) { // append would grow it more often, and need more memory in all
+			dst = slices.Grow(dst, max(len(part), cap(dst)))
 		}
 		dst = append(dst, part...)
 		if err == nil {
@@ -150,7 +157,7 @@ func (o *objectReader) member(path []string) error {
 		return err
 	case kind == jsontext.KindNull:
 	case kind == jsontext.KindString && len(path) == 1:
-		o.value, _ = jsontext.AppendUnquote([]byte(nil), v) // its error concerns invalid UTF-8, which it replaces
+		o.value, _ = jsontext.AppendUnquote(make([]byte, 0, len(v)), v) // its error concerns invalid UTF-8, which it replaces
 	case len(path) > 1:
 		o.wrong = fmt.Errorf("the field %q is %s; expected an object with a field %q", path[0], kindName(kind), strings.Join(path[1:], "."))
 	default:

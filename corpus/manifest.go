@@ -55,7 +55,7 @@ func IsPrepared(dir string) bool {
 	return err == nil
 }
 
-// Open maps a directory that [Prepare] has filled. It verifies everything except the tokens, which are verified when they are
+// Open opens a directory that [Prepare] has filled. It verifies everything except the tokens, which are verified when they are
 // first read, or by [Corpus.Verify].
 func Open(dir string) (*Corpus, error) {
 	m, err := readManifest(dir)

@@ -100,21 +100,6 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A compressed text is one document. If it is too long, there is an error.
-func TestCompressedTextFits(t *testing.T) {
-	if got, err := readAtMost(strings.NewReader("12345"), 5); err != nil || string(got) != "12345" {
-		t.Errorf("%q, %v", got, err)
-	}
-	_, err := readAtMost(strings.NewReader("123456"), 5)
-	wantError(t, err, "more than 5 bytes", "one document", "JSON lines")
-	_, err = readAtMost(io.MultiReader(strings.NewReader("12"), brokenReader{}), 5)
-	wantError(t, err, "after 2 bytes", "broken")
-}
-
-type brokenReader struct{}
-
-func (brokenReader) Read([]byte) (int, error) { return 0, fmt.Errorf("broken") }
-
 // Progress.Read grows within a long document. At the end it is the size of all files, whatever their formats.
 func TestProgressRead(t *testing.T) {
 	long := strings.Repeat("A line of words.\n", 3<<20/17)

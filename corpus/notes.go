@@ -68,9 +68,11 @@ func (n *Notes) add(more Notes) {
 // withText yields the documents with text and counts those without. It yields an error if there is none with text.
 func (n *Notes) withText(docs iter.Seq2[Document, error]) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
-		some := false
+		some, within := false, false // within a document: its last part may be empty
 		for d, err := range docs {
-			if err == nil && len(d.Text) == 0 {
+			begins := !within
+			within = d.More
+			if err == nil && len(d.Text) == 0 && begins && !d.More {
 				if n.Empty++; n.Empty == 1 {
 					n.FirstEmpty = d.String()
 				}

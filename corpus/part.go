@@ -1,7 +1,5 @@
 package corpus
 
-import "iter"
-
 type side uint8
 
 const (
@@ -26,38 +24,27 @@ func (p *Part) Documents() int64 { return p.documents }
 func (p *Part) Tokens() int64 { return p.tokens }
 
 // measure counts documents and tokens.
-func (p *Part) measure() {
+func (p *Part) measure() error {
 	w := walker{part: p}
-	for s, ok := w.next(); ok; s, ok = w.next() {
+	for {
+		s, ok, err := w.next()
+		if !ok {
+			return err
+		}
 		p.documents++
 		p.tokens += s.tokens
 	}
 }
 
-// Each yields the ids of each document's text, without BOS, EOS and PAD. The next iteration overwrites the slice. An error (a
-// damaged file) ends the iteration.
-func (p *Part) Each() iter.Seq2[[]int32, error] {
-	return func(yield func([]int32, error) bool) {
-		var ids []int32
-		w := walker{part: p}
-		for {
-			s, ok := w.next()
-			if !ok {
-				return
-			}
-			if int64(cap(ids)) < s.tokens {
-				ids = make([]int32, s.tokens)
-			}
-			ids = ids[:s.tokens]
-			if err := p.corpus.shards[s.shard].read(ids, s.at); err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(ids, nil) {
-				return
-			}
-		}
+// End returns the last ids of the first document's text, at most n, without BOS, EOS and PAD.
+func (p *Part) End(n int) ([]int32, error) {
+	w := walker{part: p}
+	s, ok, err := w.next()
+	if !ok {
+		return nil, err
 	}
+	ids := make([]int32, min(int64(n), s.tokens))
+	return ids, p.corpus.shards[s.shard].read(ids, s.at+s.tokens-int64(len(ids)))
 }
 
 // A span locates the tokens of a document.
@@ -75,28 +62,34 @@ type walker struct {
 	at     int64 // its first token
 }
 
-// next returns the next document.
-func (w *walker) next() (span, bool) {
+// next returns the next document, if there is one and no error.
+func (w *walker) next() (s span, ok bool, err error) {
 	c := w.part.corpus
 	for ; w.shard < len(c.shards); w.shard, w.record, w.at = w.shard+1, 0, 0 {
-		table := c.shards[w.shard].records
-		for w.record*recordSize < len(table) {
-			r := recordAt(table, w.record)
+		shard := c.shards[w.shard]
+		for w.record < shard.count() {
+			r, err := shard.record(w.record)
+			if err != nil {
+				return span{}, false, err
+			}
 			s := span{w.shard, w.at, r.tokens}
 			w.record++
 			w.at += r.tokens
-			if w.part.side == sideAll && r.role == head && w.record*recordSize < len(table) {
-				rest := recordAt(table, w.record) // the tail, in the same shard
+			if w.part.side == sideAll && r.role == head && w.record < shard.count() {
+				rest, err := shard.record(w.record) // the tail, in the same shard
+				if err != nil {
+					return span{}, false, err
+				}
 				s.tokens += rest.tokens
 				w.record++
 				w.at += rest.tokens
 			}
 			if w.part.has(r) {
-				return s, true
+				return s, true, nil
 			}
 		}
 	}
-	return span{}, false
+	return span{}, false, nil
 }
 
 // has reports whether a piece belongs to the part.

@@ -37,6 +37,9 @@ func createNew(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 }
 
+// maxShardRecords is the number of bytes of records after which a shard ends, since they are in memory while it is written.
+const maxShardRecords = 32 << 20
+
 // reportEvery is the number of bytes of text between two calls of Progress.
 const reportEvery = 1 << 20
 
@@ -171,7 +174,8 @@ func (p *preparation) add(part jobPart, ids []int32) error {
 		return nil
 	}
 	p.b.end(part.piece)
-	if part.role != head && p.b.done.tokens*int64(p.b.width) >= p.opts.ShardBytes {
+	full := p.b.done.tokens*int64(p.b.width) >= p.opts.ShardBytes || len(p.b.done.records) >= maxShardRecords
+	if part.role != head && full {
 		return p.flush()
 	}
 	return nil
@@ -277,7 +281,7 @@ func (p *preparation) finish() error {
 		Documents: c.all.documents, Tokens: c.all.tokens, Sources: p.count.sources,
 	}
 	for i, s := range p.kept {
-		m.Shards = append(m.Shards, manifestShard{shardName(i), int64(len(s.tokens) / s.width)})
+		m.Shards = append(m.Shards, manifestShard{shardName(i), s.tokens.size / int64(s.width)})
 	}
 	err := new(atomicfile.Disk).WriteFile(filepath.Join(p.dir, tokenizerName), func(w io.Writer) error {
 		_, err := w.Write(p.tok.JSON())

@@ -162,31 +162,6 @@ func TestReadManyRows(t *testing.T) {
 	}
 }
 
-func TestReadMapped(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "big.txt")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt([]byte("end"), mapFrom); err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	n := 0
-	for d, err := range reader(t, path).Documents(context.Background()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(d.Text) != mapFrom+3 || string(d.Text[mapFrom:]) != "end" {
-			t.Errorf("%d bytes", len(d.Text))
-		}
-		n++
-	}
-	if n != 1 {
-		t.Errorf("%d documents", n)
-	}
-}
-
 func TestReadErrors(t *testing.T) {
 	good := "{\"text\":\"x\"}\n"
 	manyLines := strings.Repeat("{\"text\":\"some text that is not short\"}\n", 1000)

@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"os"
@@ -99,16 +100,23 @@ func (p *preparation) removeRest() error {
 // skipKept yields the pieces that are not in the kept shards. It checks that the pieces before them are those in the shards.
 func (p *preparation) skipKept(in iter.Seq2[piece, error]) iter.Seq2[piece, error] {
 	return func(yield func(piece, error) bool) {
-		kept, stop := iter.Pull(records(p.kept))
+		var failed error // of a shard
+		kept, stop := iter.Pull(records(p.kept, &failed))
 		defer stop()
 		want, more := kept()
+		bytes := int64(0) // of the piece that is compared
 		for piece, err := range in {
+			err = cmp.Or(err, failed)
 			switch {
 			case err != nil:
+			case more && piece.More:
+				bytes += int64(len(piece.Text))
+				continue
 			case more && (want.hash != piece.hash || want.role != piece.role):
 				err = fmt.Errorf("%s is not the text that %s was begun with: give the same text, choose another directory, or delete this one", piece.Document, p.dir)
 			case more:
-				p.report(piece.to, piece.role, int64(len(piece.Text)), want.tokens, true)
+				p.report(piece.to, piece.role, bytes+int64(len(piece.Text)), want.tokens, true)
+				bytes = 0
 				want, more = kept()
 				continue
 			case p.complete:
@@ -118,18 +126,25 @@ func (p *preparation) skipKept(in iter.Seq2[piece, error]) iter.Seq2[piece, erro
 				return
 			}
 		}
-		if more {
+		if failed != nil {
+			yield(piece{}, failed)
+		} else if more {
 			yield(piece{}, fmt.Errorf("the text has ended, but %s was begun with more: give the same text, choose another directory, or delete this one", p.dir))
 		}
 	}
 }
 
-// records yields the records of shards.
-func records(shards []*shard) iter.Seq[record] {
+// records yields the records of shards. It stops at the first error and stores it in failed.
+func records(shards []*shard, failed *error) iter.Seq[record] {
 	return func(yield func(record) bool) {
 		for _, s := range shards {
 			for i := range s.count() {
-				if !yield(recordAt(s.records, i)) {
+				r, err := s.record(i)
+				if err != nil {
+					*failed = err
+					return
+				}
+				if !yield(r) {
 					return
 				}
 			}
@@ -137,9 +152,10 @@ func records(shards []*shard) iter.Seq[record] {
 	}
 }
 
-// documents counts the documents of shards.
+// documents counts the documents of shards, for a message.
 func documents(shards []*shard) (n int64) {
-	for r := range records(shards) {
+	var failed error // the count stops there
+	for r := range records(shards, &failed) {
 		if r.role != tail {
 			n++
 		}

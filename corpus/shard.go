@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
-
-	"github.com/edsrzf/mmap-go"
 )
 
 // A shard file, all numbers little endian:
@@ -133,128 +133,213 @@ func (h header) layout() sections {
 	return s
 }
 
-// A shard holds the tokens of consecutive pieces, in memory or mapped.
+// A shard holds the tokens of consecutive pieces, in memory or in a file, of which it reads what is asked for. It is safe for
+// concurrent use.
 type shard struct {
-	name    string
-	vocab   int
-	width   int    // of an id, in bytes
-	tokens  []byte // ids, little endian
-	records []byte
-	sums    []byte          // checksums of the chunks of tokens; nil in memory
-	good    []atomic.Uint32 // a bit for each chunk: verified
-	mapped  mmap.MMap
+	name  string
+	vocab int
+	width int             // of an id, in bytes
+	sums  []byte          // checksums of the chunks of tokens; nil in memory
+	good  []atomic.Uint32 // a bit for each chunk: verified
+
+	mu      sync.Mutex // of the windows
+	tokens  window     // ids, little endian
+	records window
+
+	closers []io.Closer
 }
 
-// openShard maps a shard file and verifies everything except its tokens.
+// openShard opens a shard file and verifies everything except its tokens.
 func openShard(path string) (*shard, header, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, header{}, err
 	}
-	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
+		file.Close()
 		return nil, header{}, err
 	}
-	if info.Size() < headerSize { // an empty file cannot be mapped
-		return nil, header{}, fmt.Errorf("%s: the file ends at byte %d, within the header of %d bytes", path, info.Size(), headerSize)
-	}
-	m, err := mmap.Map(file, mmap.RDONLY, 0)
+	s, h, err := parseShard(path, file, info.Size())
 	if err != nil {
-		return nil, header{}, fmt.Errorf("%s: map into memory: %w", path, err)
+		file.Close()
+		return nil, header{}, err
 	}
-	s, h, err := parseShard(filepath.Base(path), m)
-	if err != nil {
-		m.Unmap()
-		return nil, header{}, fmt.Errorf("%s: %w", path, err)
-	}
-	s.name, s.mapped = path, m
+	s.closers = append(s.closers, file)
 	return s, h, nil
 }
 
-// parseShard returns the shard in a file's bytes, which it shares.
-func parseShard(name string, b []byte) (*shard, header, error) {
-	h, err := decodeHeader(b, int64(len(b)))
+// parseShard returns the shard in a file of size bytes, which it reads from r.
+func parseShard(name string, r io.ReaderAt, size int64) (*shard, header, error) {
+	begin := make([]byte, min(size, headerSize))
+	if _, err := r.ReadAt(begin, 0); err != nil && len(begin) == headerSize {
+		return nil, header{}, fmt.Errorf("%s: %w", name, err)
+	}
+	h, err := decodeHeader(begin, size)
 	if err != nil {
-		return nil, header{}, err
+		return nil, header{}, fmt.Errorf("%s: %w", name, err)
 	}
 	at := h.layout()
-	if crc32.Checksum(b[at.tokensEnd:], castagnoli) != h.table {
-		return nil, header{}, fmt.Errorf("bytes %d to %d: the table of documents does not match its checksum", at.tokensEnd, at.end)
+	table := crc32.New(castagnoli)
+	if _, err := io.Copy(table, io.NewSectionReader(r, at.tokensEnd, at.end-at.tokensEnd)); err != nil {
+		return nil, header{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if table.Sum32() != h.table {
+		return nil, header{}, fmt.Errorf("%s: bytes %d to %d: the table of documents does not match its checksum", name, at.tokensEnd, at.end)
 	}
 	s := &shard{
 		name:    name,
 		vocab:   int(h.vocab),
 		width:   idWidth(int(h.vocab)),
-		tokens:  b[headerSize:at.tokensEnd],
-		records: b[at.records:at.sums],
-		sums:    b[at.sums:at.end],
+		tokens:  window{r: r, begin: headerSize, size: at.tokensEnd - headerSize},
+		records: window{r: r, begin: at.records, size: at.sums - at.records},
+		sums:    make([]byte, at.end-at.sums),
+	}
+	if _, err := r.ReadAt(s.sums, at.sums); err != nil && !errors.Is(err, io.EOF) {
+		return nil, header{}, fmt.Errorf("%s: %w", name, err)
 	}
 	s.good = make([]atomic.Uint32, (len(s.sums)/4+31)/32)
 	left := h.tokens
 	for i := range s.count() {
-		if left -= recordAt(s.records, i).tokens; left < 0 {
+		r, err := s.record(i)
+		if err != nil {
+			return nil, header{}, err
+		}
+		if left -= r.tokens; left < 0 {
 			break
 		}
 	}
 	if left != 0 {
-		return nil, header{}, fmt.Errorf("bytes %d to %d: the documents' lengths do not add up to the %d tokens", at.records, at.sums, h.tokens)
+		return nil, header{}, fmt.Errorf("%s: bytes %d to %d: the documents' lengths do not add up to the %d tokens", name, at.records, at.sums, h.tokens)
 	}
 	return s, h, nil
 }
 
-func (s *shard) count() int { return len(s.records) / recordSize }
+// hold makes the spool that the tokens were written to the shard's tokens.
+func (s *shard) hold(tokens *spool) {
+	s.tokens = window{r: tokens, size: tokens.size()}
+	s.closers = append(s.closers, tokens)
+}
+
+func (s *shard) count() int { return int(s.records.size / recordSize) }
+
+// record reads record i.
+func (s *shard) record(i int) (record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.records.at(int64(i)*recordSize, recordSize, recordSize)
+	if err != nil {
+		return record{}, s.damaged(err)
+	}
+	return recordAt(b, 0), nil
+}
+
+// damaged returns the error for a file that cannot be read any more.
+func (s *shard) damaged(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s: the file has become shorter since it was opened: prepare the corpus again", s.name)
+	}
+	return fmt.Errorf("%s: %w", s.name, err)
+}
 
 // read fills dst with the ids from token number at on.
 func (s *shard) read(dst []int32, at int64) error {
-	from, to := int(at)*s.width, (int(at)+len(dst))*s.width
+	from, to := at*int64(s.width), (at+int64(len(dst)))*int64(s.width)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.sums != nil {
 		for c := from / chunkSize; c*chunkSize < to; c++ {
 			if s.good[c/32].Load()&(1<<(c%32)) == 0 {
-				if err := s.verify(c); err != nil {
+				if err := s.check(int(c)); err != nil {
 					return err
 				}
 			}
 		}
 	}
-	b := s.tokens[from:to]
-	if s.width == 2 {
-		for i := range dst {
-			dst[i] = int32(binary.LittleEndian.Uint16(b[2*i:]))
+	for len(dst) > 0 {
+		b, err := s.tokens.at(from, s.width, len(dst)*s.width)
+		if err != nil {
+			return s.damaged(err)
 		}
-		return nil
-	}
-	for i := range dst {
-		dst[i] = int32(binary.LittleEndian.Uint32(b[4*i:]))
+		n := len(b) / s.width
+		if i := s.decode(dst[:n], b); i >= 0 {
+			return s.foreign(from+int64(i*s.width), dst[i])
+		}
+		dst, from = dst[n:], from+int64(n*s.width)
 	}
 	return nil
 }
 
-// verify checks a chunk's checksum, and that its ids are in the vocabulary, since they are used as indices.
+// decode reads ids. It returns the index of the first one that is not in the vocabulary, or -1: they are used as indices.
+func (s *shard) decode(dst []int32, b []byte) int {
+	var over uint32
+	if s.width == 2 {
+		for i := range dst {
+			id := uint32(binary.LittleEndian.Uint16(b[2*i:]))
+			dst[i], over = int32(id), max(over, id)
+		}
+	} else {
+		for i := range dst {
+			id := binary.LittleEndian.Uint32(b[4*i:])
+			dst[i], over = int32(id), max(over, id)
+		}
+	}
+	if over < uint32(s.vocab) {
+		return -1
+	}
+	return slices.IndexFunc(dst, func(id int32) bool { return uint32(id) >= uint32(s.vocab) })
+}
+
+// foreign returns the error for an id at a byte of the tokens.
+func (s *shard) foreign(at int64, id int32) error {
+	return fmt.Errorf("%s: byte %d: id %d in a vocabulary of %d", s.name, headerSize+at, uint32(id), s.vocab)
+}
+
+// verify checks a chunk's checksum and ids.
 func (s *shard) verify(chunk int) error {
-	from := chunk * chunkSize
-	to := min(from+chunkSize, len(s.tokens))
-	b := s.tokens[from:to]
-	if binary.LittleEndian.Uint32(s.sums[4*chunk:]) != crc32.Checksum(b, castagnoli) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.check(chunk)
+}
+
+// check is verify for a caller that holds mu.
+func (s *shard) check(chunk int) error {
+	from := int64(chunk) * chunkSize
+	to := min(from+chunkSize, s.tokens.size)
+	var sum uint32
+	bad, badID := int64(-1), int32(0)
+	for at := from; at < to; {
+		b, err := s.tokens.at(at, s.width, int(to-at))
+		if err != nil {
+			return s.damaged(err)
+		}
+		sum = crc32.Update(sum, castagnoli, b)
+		for i := 0; i < len(b) && bad < 0; i += s.width {
+			id := uint32(binary.LittleEndian.Uint16(b[i:]))
+			if s.width == 4 {
+				id = binary.LittleEndian.Uint32(b[i:])
+			}
+			if id >= uint32(s.vocab) {
+				bad, badID = at+int64(i), int32(id)
+			}
+		}
+		at += int64(len(b))
+	}
+	if binary.LittleEndian.Uint32(s.sums[4*chunk:]) != sum {
 		return fmt.Errorf("%s: bytes %d to %d: the tokens do not match their checksum: the file is damaged; delete the directory and prepare the corpus again", s.name, headerSize+from, headerSize+to)
 	}
-	for i := 0; i < len(b); i += s.width {
-		id := uint32(binary.LittleEndian.Uint16(b[i:]))
-		if s.width == 4 {
-			id = binary.LittleEndian.Uint32(b[i:])
-		}
-		if id >= uint32(s.vocab) {
-			return fmt.Errorf("%s: byte %d: id %d in a vocabulary of %d", s.name, headerSize+from+i, id, s.vocab)
-		}
+	if bad >= 0 {
+		return s.foreign(bad, badID)
 	}
 	s.good[chunk/32].Or(1 << (chunk % 32))
 	return nil
 }
 
 func (s *shard) close() error {
-	if s.mapped == nil {
-		return nil
+	var errs []error
+	for _, c := range s.closers {
+		errs = append(errs, c.Close())
 	}
-	s.tokens, s.records, s.sums = nil, nil, nil
-	return s.mapped.Unmap()
+	s.closers = nil
+	return errors.Join(errs...)
 }

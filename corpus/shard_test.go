@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"hash/crc32"
@@ -23,6 +24,11 @@ func preparedShard(t testing.TB) (dir string, b []byte) {
 		t.Fatal(err)
 	}
 	return dir, b
+}
+
+// parse reads a shard from memory.
+func parse(name string, b []byte) (*shard, header, error) {
+	return parseShard(name, bytes.NewReader(b), int64(len(b)))
 }
 
 // use opens a corpus and reads all of it.
@@ -50,7 +56,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	for at := range good {
 		bad := append([]byte{}, good...)
 		bad[at] ^= 1 << (at % 8)
-		s, _, err := parseShard("damaged", bad)
+		s, _, err := parse("damaged", bad)
 		if err == nil {
 			err = verifyAll(s)
 		}
@@ -89,7 +95,7 @@ func TestDamageIsNoticed(t *testing.T) {
 // A file with right checksums can still have wrong ids, if another program wrote it.
 func TestForeignIDs(t *testing.T) {
 	_, b := preparedShard(t)
-	_, h, err := parseShard("good", b)
+	_, h, err := parse("good", b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +104,7 @@ func TestForeignIDs(t *testing.T) {
 	binary.LittleEndian.PutUint32(b[at.sums:], crc32.Checksum(b[headerSize:at.tokensEnd], castagnoli))
 	h.table = crc32.Checksum(b[at.tokensEnd:], castagnoli)
 	copy(b, h.encode())
-	s, _, err := parseShard("foreign", b)
+	s, _, err := parse("foreign", b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +204,7 @@ func FuzzShard(f *testing.F) {
 				copy(b, h.encode())
 			}
 		}
-		s, h, err := parseShard("fuzz", b)
+		s, h, err := parse("fuzz", b)
 		if err != nil {
 			return
 		}

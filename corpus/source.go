@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Source names a text, like the flags --data and --field of a command. The zero value is the embedded book.
@@ -75,6 +76,8 @@ func (s Source) check() error {
 		return ErrMemory
 	case slices.Contains(s.field().path(), ""):
 		return fmt.Errorf("the field %q has an empty name: give one name, or names with single dots between them", s.Field)
+	case slices.ContainsFunc(s.Paths, func(path string) bool { return !utf8.ValidString(path) }):
+		return fmt.Errorf("the path of %q is not UTF-8, so it cannot be recorded with the run or the corpus: rename it", s.Paths)
 	case stdin >= 0 && s.Input == nil:
 		return errors.New("standard input (-) can be read only once, and a run reads its text again when it is resumed and measured: prepare it (calm data prepare --data - --out DIR) and give DIR, or write it to a file")
 	case stdin >= 0 && slices.Contains(s.Paths[stdin+1:], Stdin):

@@ -39,7 +39,7 @@ func (t *tally) add(p piece) {
 		t.sources = append(t.sources, manifestSource{Path: p.Source})
 	}
 	t.sources[i].Bytes += int64(len(p.Text))
-	if p.role != tail {
+	if p.role != tail && !p.More {
 		t.sources[i].Documents++
 	}
 }

@@ -160,16 +160,11 @@ func (t *Training) prepare(ctx context.Context, ae *Model) error {
 
 // keepTail puts the end of a document of the training text, patch_size ids, into the configuration.
 func (t *Training) keepTail() error {
-	for ids, err := range t.corpus.Train().Each() {
-		if err != nil {
-			return err
-		}
-		for _, id := range ids[max(0, len(ids)-t.Layout().PatchSize):] {
-			t.Tail = append(t.Tail, int(id))
-		}
-		break
+	ids, err := t.corpus.Train().End(t.Layout().PatchSize)
+	for _, id := range ids {
+		t.Tail = append(t.Tail, int(id))
 	}
-	return nil
+	return err
 }
 
 func (t *Training) addAutoencoder(ae *Model) error {
