@@ -19,6 +19,7 @@ import (
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/interruptible"
 	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/internal/terminal"
 	"github.com/calm-go/calm/nn/cpu"
@@ -214,23 +215,16 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 	}
 }
 
+// maxInput is the largest number of bytes of standard input that is read into memory.
+const maxInput = 64 << 20
+
 // readInput reads standard input to its end. It returns early when Ctrl-C ends the context.
 func readInput(cmd *cobra.Command) ([]byte, error) {
-	var (
-		data []byte
-		err  error
-		read = make(chan struct{})
-	)
-	go func() {
-		data, err = io.ReadAll(cmd.InOrStdin())
-		close(read)
-	}()
-	select {
-	case <-read:
-		return data, err
-	case <-cmd.Context().Done():
-		return nil, cmd.Context().Err()
+	data, err := io.ReadAll(io.LimitReader(interruptible.Reader(cmd.Context(), cmd.InOrStdin()), maxInput+1))
+	if err == nil && len(data) > maxInput {
+		err = badUsage("standard input has more than %d MiB", maxInput>>20)
 	}
+	return data, err
 }
 
 // samplingFlag adds --set for the keys that can be set for a trained model.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -8,13 +9,13 @@ import (
 	"io/fs"
 	"iter"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/atomicfile"
+	"github.com/calm-go/calm/internal/interruptible"
 	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -127,20 +128,38 @@ func newTokenizerEncode() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			text, err := readInput(cmd)
-			if err != nil {
-				return err
-			}
 			if specials {
 				tok = tok.TakingLiterals()
 			}
-			fmt.Fprintln(exactOut(cmd), strings.Trim(fmt.Sprint(tok.AppendEncode(nil, text)), "[]"))
-			return nil
+			return writeEncoded(cmd, tok)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&specials, "specials", false, "read the names of special tokens, such as <|end_of_text|>, as these tokens")
 	return cmd
+}
+
+// writeEncoded prints the ids of standard input, a part of the text after another.
+func writeEncoded(cmd *cobra.Command, tok *tokenizer.Tokenizer) error {
+	out := bufio.NewWriter(exactOut(cmd))
+	var number []byte
+	err := tok.EncodeReader(interruptible.Reader(cmd.Context(), cmd.InOrStdin()), func(ids []int32) error {
+		for _, id := range ids {
+			if number != nil {
+				number = append(number[:0], ' ')
+			}
+			number = strconv.AppendInt(number, int64(id), 10)
+			if _, err := out.Write(number); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	return out.Flush()
 }
 
 func newTokenizerDecode() *cobra.Command {
@@ -157,13 +176,12 @@ generate --ids print them, or as a JSON array.`,
 			if err != nil {
 				return err
 			}
-			in, err := readInput(cmd)
+			ids, err := readIDs(interruptible.Reader(cmd.Context(), cmd.InOrStdin()))
+			if err != nil && cmd.Context().Err() == nil {
+				err = badUsage("tokenizer decode: %w", err)
+			}
 			if err != nil {
 				return err
-			}
-			ids, err := parseIDs(string(in))
-			if err != nil {
-				return badUsage("tokenizer decode: %w", err)
 			}
 			text, err := tok.Decode(ids)
 			if err != nil {
@@ -175,30 +193,6 @@ generate --ids print them, or as a JSON array.`,
 	}
 	f.add(cmd)
 	return cmd
-}
-
-// parseIDs parses a list of ids with spaces or commas between them, with or without brackets around it.
-func parseIDs(text string) (ids []int32, err error) {
-	text = strings.TrimSpace(text)
-	if inside, ok := strings.CutPrefix(text, "["); ok {
-		if text, ok = strings.CutSuffix(inside, "]"); !ok {
-			return nil, errors.New("the list begins with [ and does not end with ]")
-		}
-	}
-	for part := range strings.SplitSeq(text, ",") {
-		words := strings.Fields(part)
-		if len(words) == 0 && part != text { // an empty text is an empty list
-			return nil, errors.New("no id before or after a comma")
-		}
-		for _, word := range words {
-			id, err := strconv.ParseInt(word, 10, 32)
-			if err != nil {
-				return nil, fmt.Errorf("%.40q is not an id: want whole numbers with spaces or commas between them, as in 791,42,1053", word)
-			}
-			ids = append(ids, int32(id))
-		}
-	}
-	return ids, nil
 }
 
 func newData() *cobra.Command {
@@ -222,8 +216,8 @@ func newDataPrepare() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "prepare --out DIR --data PATH",
-		Short: "Tokenize text into a directory that training maps into memory",
-		Long: `Tokenize text of any size into a directory, which --data then takes and training maps into memory. If a preparation was
+		Short: "Tokenize text into a directory that training reads",
+		Long: `Tokenize text of any size into a directory, which --data then takes. If a preparation was
 stopped, the same command continues it.
 
 A file of plain text is one document. JSON lines (.jsonl, .ndjson, .json) have one in each line, Parquet in each row;
@@ -313,7 +307,7 @@ func newDataInfo() *cobra.Command {
 					err = verifyCorpus(cmd, c)
 				}
 			} else {
-				c, err = corpus.Load(cmd.Context(), tok, text.source(cmd))
+				c, err = corpus.Measure(cmd.Context(), tok, text.source(cmd))
 			}
 			if err != nil {
 				return badText(cmd.Context(), fmt.Errorf("data info %s: %w", args[0], err))
