@@ -124,7 +124,7 @@ func (p *columnPages) readDictionary(h pageHeader, data io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if e := parquetformat.Encoding(h.encoding); e != parquetformat.Plain && e != parquetformat.PlainDictionary {
+	if e := parquetformat.Encoding(h.encoding); e != parquetformat.Plain && e != plainDictionary {
 		return fmt.Errorf("a dictionary in the encoding %v", e)
 	}
 	return p.dict.read(in, h.uncompressed, h.values)

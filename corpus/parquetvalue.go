@@ -12,6 +12,9 @@ import (
 
 // The encodings of strings are those of https://parquet.apache.org/docs/file-format/data-pages/encodings/.
 
+// plainDictionary is the encoding PLAIN_DICTIONARY, in which older programs write dictionaries and pages of indices.
+const plainDictionary parquetformat.Encoding = 2
+
 // texts reads the strings of a page, one after another. Each has memory of its own.
 type texts interface{ next() ([]byte, error) }
 
@@ -20,7 +23,7 @@ func (p *columnPages) values(h pageHeader, in *bufio.Reader) (texts, error) {
 	switch e := parquetformat.Encoding(h.encoding); e {
 	case parquetformat.Plain:
 		return &plainTexts{in}, nil
-	case parquetformat.PlainDictionary, parquetformat.RLEDictionary:
+	case plainDictionary, parquetformat.RLEDictionary:
 		width, err := in.ReadByte()
 		if errors.Is(err, io.EOF) { // all values are null
 			return &plainTexts{in}, nil
