@@ -18,6 +18,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/tokenizer"
 )
@@ -75,8 +76,10 @@ func New(e *cpu.Engine, m Model, tok *tokenizer.Tokenizer) (*Generator, error) {
 // nothing, and may be called at any time.
 func (g *Generator) Check(prompt []int32, o Options) error {
 	switch {
-	case o.MaxTokens < 0 || o.Context < 0:
-		return inputError("generate: max tokens %d, context %d: want 0 or more", o.MaxTokens, o.Context)
+	case o.MaxTokens < 0:
+		return inputError("generate: max tokens %d: want 0 or more", o.MaxTokens)
+	case o.Context < 0:
+		return inputError("generate: a context of %d tokens: want 0 or more", o.Context)
 	case o.Draws < 0 || o.Draws > MaxDraws:
 		return inputError("generate: %d draws: want 0 to %d", o.Draws, MaxDraws)
 	case o.Sampler != "" && !slices.Contains(Samplers(), o.Sampler):
@@ -106,8 +109,8 @@ func (g *Generator) Check(prompt []int32, o Options) error {
 // checkContext checks the size of the context, and whether the prompt fits if it must.
 func (g *Generator) checkContext(prompt []int32, o Options) error {
 	if patches, limit := g.patches(o), g.shape.MaxPatches; patches < 2 || o.Context > limit*g.shape.PatchSize {
-		return inputError("generate: a context of %d tokens: want two patches of %d or more, and at most the model's %d patches: %d to %d tokens",
-			g.context(o), g.shape.PatchSize, limit, 2*g.shape.PatchSize, limit*g.shape.PatchSize)
+		return inputError("generate: a context of %s: want %d tokens (two patches) or more, and at most the model's %d",
+			plural.Count(g.context(o), "token"), 2*g.shape.PatchSize, limit*g.shape.PatchSize)
 	}
 	if n := g.longestPrompt(o); o.ContextFull == StopWhenFull && len(prompt) > n {
 		return inputError("the prompt has %d tokens, and with a context of %d tokens that does not slide it can have %d: shorten it",

@@ -50,7 +50,7 @@ func (g *Generator) Text(prompt []int32, o Options) (*Text, error) {
 	dropped := g.Dropped(len(prompt), o)
 	t := &Text{g: g, options: o, context: g.aligned(prompt[dropped:], o.Tail), window: g.patches(o), limit: o.MaxTokens,
 		held: newHeld(g.tok, o.StopTexts), started: time.Now(),
-		result: Result{PromptTokens: len(prompt), PromptDropped: dropped, Context: g.context(o)}}
+		result: Result{PromptTokens: len(prompt), PromptDropped: dropped, Context: g.patches(o) * g.shape.PatchSize}}
 	t.unread = t.context
 	if t.limit == 0 && o.ContextFull != StopWhenFull {
 		t.limit = g.context(o)

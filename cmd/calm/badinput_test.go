@@ -173,7 +173,10 @@ func (b badInput) writing() []badCase {
 		{"batch sampler at temperature 1", "below 1", []string{"generate", b.lm, "--sampler", "batch"}},
 		{"fewer draws than 1/T", "at least 2 draws", []string{"generate", b.lm, "--temperature", "0.5", "--sampler", "exact", "--draws", "1"}},
 		{"batch sampler of the baseline", "divides its logits", []string{"generate", b.ar, "--temperature", "0.5", "--sampler", "batch"}},
-		{"prefix sampler of the baseline", "divides its logits", []string{"generate", b.ar, "--sampler", "prefix"}},
+		{"prefix sampler of the baseline", "divides its logits", []string{"generate", b.ar, "--temperature", "0.5", "--sampler", "prefix"}},
+		{"prefix sampler at temperature 1", "below 1", []string{"generate", b.lm, "--sampler", "prefix"}},
+		{"empty sampler", "is empty", []string{"generate", b.lm, "--temperature", "0.5", "--sampler", ""}},
+		{"empty context-full", "is empty", []string{"generate", b.lm, "--context-full", ""}},
 		{"draws of the baseline", "one draw a token", []string{"generate", b.ar, "--temperature", "0.5", "--draws", "50"}},
 	}
 }

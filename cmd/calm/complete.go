@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/internal/kernel"
@@ -39,7 +40,7 @@ func completeFlags(cmd *cobra.Command) {
 	}
 	everywhere := map[string]cobra.CompletionFunc{
 		"preset": presets, "set": assignments, "ae": runDirs(run.AE), "resume": runDirs(), "model": words(kinds()...),
-		"sampler": words(samplerNames()...), "context-full": words(contextFullNames()...), "prompt-file": anyFile, "windows": words("all", "reference"), "head": words(head.Names()...),
+		"sampler": words(values(generate.Samplers())...), "context-full": words(values(generate.ContextFulls())...), "prompt-file": anyFile, "windows": words("all", "reference"), "head": words(head.Names()...),
 		"isa": isas, "dtype": words("float32", "bfloat16", "float16"), "tokenizer": tokenizers,
 		"config": filesOf("json"), "json": filesOf("json"), "peer": filesOf("json"), "out": directories,
 	}

@@ -43,6 +43,9 @@ func (c *generateCommand) converse(m *calm.Model) error {
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
+	if err := c.Context().Err(); err != nil { // a signal came while the run was opened
+		return err
+	}
 	fmt.Fprintln(c.ErrOrStderr(), "calm continues each line. Ctrl-C ends a text, Ctrl-D ends calm.")
 	o := c.options
 	talk := conversation{in: c.InOrStdin(), out: c.OutOrStdout(), errOut: c.ErrOrStderr(), interrupts: interrupts}

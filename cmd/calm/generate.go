@@ -3,12 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/calm-go/calm"
-	"github.com/calm-go/calm/generate"
 )
 
 // generateCommand is calm generate with its flags.
@@ -24,7 +23,8 @@ type generateCommand struct {
 	count       int // of texts
 	echo        bool
 	asJSON      bool
-	quiet       bool // do not say why a text ends
+	quiet       bool   // do not say why a text ends
+	said        string // why the last text ended, if that was said
 	set         []string
 }
 
@@ -49,6 +49,7 @@ too long the model reads the end. With --context-full stop the text ends when th
 too long is refused.
 
 On a terminal, without a prompt, calm continues each line that you type. Ctrl-C ends a text, and Ctrl-D ends calm.
+Elsewhere a text without a prompt begins as a document does; --prompt - reads standard input.
 
 Temperature 1 samples what the model learned. A lower temperature prefers what is frequent, and 0 takes the most
 frequent. A language model has no likelihoods, so below 1 it draws each patch many times, and a sampler chooses:
@@ -140,6 +141,11 @@ func (c *generateCommand) check() error {
 		}
 		given = name
 	}
+	for _, name := range []string{"sampler", "context-full"} {
+		if f := c.Flags().Lookup(name); f.Changed && f.Value.String() == "" {
+			return badUsage("--%s is empty: is a shell variable not set?", name)
+		}
+	}
 	o.Sampler, o.ContextFull = calm.Sampler(c.sampler), calm.ContextFull(c.contextFull)
 	if err := needless(*o); err != nil {
 		return err
@@ -154,7 +160,7 @@ func needless(o calm.Options) error {
 		return nil
 	case o.Draws > 0:
 		return badUsage("--draws %d: at --temperature 1 a patch takes one draw: leave --draws out", o.Draws)
-	case o.Sampler == calm.Batch:
+	case o.Sampler != "":
 		return badUsage("--sampler %s is for temperatures below 1: give one, such as --temperature 0.5, or leave it out", o.Sampler)
 	}
 	return nil
@@ -173,11 +179,11 @@ func (c *generateCommand) readPrompt() (prompt, error) {
 		}
 		return prompt{ids: list, byIDs: true}, nil
 	case c.Flags().Changed("prompt-file"):
-		data, err := os.ReadFile(c.promptFile)
-		if err != nil {
-			return prompt{}, badUsage("--prompt-file: %w", err)
+		data, err := readWhole(c.Command, c.promptFile, &lateFile{path: c.promptFile})
+		if err != nil && c.Context().Err() == nil {
+			err = badUsage("--prompt-file: %w", err)
 		}
-		return prompt{text: string(data)}, nil
+		return prompt{text: strings.TrimPrefix(string(data), "\ufeff")}, err // some editors begin a file with this mark
 	case c.prompt == "-":
 		data, err := readInput(c.Command)
 		if err != nil {
@@ -188,18 +194,11 @@ func (c *generateCommand) readPrompt() (prompt, error) {
 	return prompt{text: c.prompt}, nil
 }
 
-// samplerNames lists the values of --sampler, the default first.
-func samplerNames() (names []string) {
-	for _, s := range generate.Samplers() {
-		names = append(names, string(s))
+// values returns the values of a flag as text.
+func values[T ~string](all []T) []string {
+	texts := make([]string, len(all))
+	for i, v := range all {
+		texts[i] = string(v)
 	}
-	return names
-}
-
-// contextFullNames lists the values of --context-full, the default first.
-func contextFullNames() (names []string) {
-	for _, s := range generate.ContextFulls() {
-		names = append(names, string(s))
-	}
-	return names
+	return texts
 }

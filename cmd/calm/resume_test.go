@@ -279,7 +279,7 @@ func TestDivergedGoesOn(t *testing.T) {
 			t.Fatalf("want status 1 and %q: %v", want, got)
 		}
 		var step, from int
-		if _, err := fmt.Sscanf(message, "calm: training diverged at step %d:", &step); err != nil || step < 4 {
+		if _, err := fmt.Sscanf(message, "calm: training diverged at step %d (", &step); err != nil || step < 4 {
 			t.Fatalf("diverged at step %d, %v: %v", step, err, got)
 		}
 		must(t, "info", out) // the weights before that step are saved

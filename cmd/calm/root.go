@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -215,16 +216,40 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 	}
 }
 
-// maxInput is the largest number of bytes of standard input that is read into memory.
+// maxInput is the largest number of bytes of a prompt, or of standard input, that is read into memory.
 const maxInput = 64 << 20
 
 // readInput reads standard input to its end. It returns early when Ctrl-C ends the context.
 func readInput(cmd *cobra.Command) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(interruptible.Reader(cmd.Context(), cmd.InOrStdin()), maxInput+1))
+	return readWhole(cmd, "standard input", cmd.InOrStdin())
+}
+
+// readWhole reads in, which is called name in errors, to its end. It returns early when Ctrl-C ends the context.
+func readWhole(cmd *cobra.Command, name string, in io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(interruptible.Reader(cmd.Context(), in), maxInput+1))
 	if err == nil && len(data) > maxInput {
-		err = badUsage("standard input has more than %d MiB", maxInput>>20)
+		err = badUsage("%s has more than %d MiB", name, maxInput>>20)
 	}
 	return data, err
+}
+
+// lateFile is a file that is opened by the first Read, since opening a pipe waits for its writer.
+type lateFile struct {
+	path string
+	file *os.File
+}
+
+// Read implements [io.Reader].
+func (f *lateFile) Read(p []byte) (n int, err error) {
+	if f.file == nil {
+		if f.file, err = os.Open(f.path); err != nil {
+			return 0, err
+		}
+	}
+	if n, err = f.file.Read(p); err != nil {
+		f.file.Close()
+	}
+	return n, err
 }
 
 // samplingFlag adds --set for the keys that can be set for a trained model.

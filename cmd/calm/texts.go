@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -21,8 +22,10 @@ type writtenText struct {
 	calm.Result
 }
 
-// writeTexts writes as many texts after a prompt as -n says.
+// writeTexts writes as many texts after a prompt as -n says. Where the sampler accepts no patch of one, the others are
+// written all the same.
 func (c *generateCommand) writeTexts(ctx context.Context, m *calm.Model, p prompt, o calm.Options) error {
+	failed := 0
 	for i := range c.count {
 		g := m.Generate(ctx, p.text, o)
 		if p.byIDs {
@@ -37,10 +40,17 @@ func (c *generateCommand) writeTexts(ctx context.Context, m *calm.Model, p promp
 		if c.count > 1 && !c.asJSON {
 			fmt.Fprintf(exactOut(c.Command), "== text %d of %d, seed %d ==\n", i+1, c.count, o.Seed)
 		}
-		if err := c.write(g, m, p, o.Seed); err != nil {
+		err := c.write(g, m, p, o.Seed)
+		if _, budget := errors.AsType[*calm.BudgetError](err); budget && c.count > 1 {
+			failed++
+			fmt.Fprintf(c.ErrOrStderr(), "calm: text %d: %s\n", i+1, message(err))
+		} else if err != nil {
 			return err
 		}
 		o.Seed++
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d texts ended early", failed, c.count)
 	}
 	return nil
 }
@@ -150,9 +160,10 @@ func (c *generateCommand) writeJSON(g *calm.Generation, m *calm.Model, p prompt,
 // sayEnd says why a text ended, where that does not show.
 func (c *generateCommand) sayEnd(r calm.Result, err error) {
 	message := r.Message()
-	if message == "" || err != nil || c.quiet {
+	if message == "" || err != nil || c.quiet || message == c.said {
 		return
 	}
+	c.said = message
 	if r.Stop == calm.StopMaxTokens && !c.Flags().Changed("max-tokens") {
 		message += "; --max-tokens changes that"
 	}

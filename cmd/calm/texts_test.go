@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // objects parses one JSON object a line.
@@ -142,12 +148,18 @@ func TestStopTexts(t *testing.T) {
 	}
 }
 
-// TestTextsWithError checks that a text that ends with an error is an object too, and the last one.
+// TestTextsWithError checks that a text in which the sampler accepts no patch is an object too, does not end the others, and
+// is an error.
 func TestTextsWithError(t *testing.T) {
 	r := tinyRuns(t)
-	got := calmRun("generate", r.lm, "--prompt", "the whale", "--temperature", "0.1", "--sampler", "exact", "--draws", "12", "--max-tokens", "100", "-n", "3", "--json")
+	args := []string{"generate", r.lm, "--prompt", "the whale", "--temperature", "0.1", "--sampler", "exact", "--draws", "12", "--max-tokens", "100", "--json"}
+	got := calmRun(append(args, "-n", "3")...)
 	texts := objects(t, got.out)
-	if last := texts[len(texts)-1]; got.status != exitFailed || last.Stop != "error" || strings.Count(got.errOut, "\n") != 1 || len(texts) > 1 && texts[len(texts)-2].Stop == "error" {
+	if len(texts) != 3 || texts[2].Stop != "error" || got.status != exitFailed || !strings.Contains(got.errOut, "calm: text 3: patch ") ||
+		!strings.HasSuffix(got.errOut, "of 3 texts ended early\n") {
+		t.Errorf("%v", got)
+	}
+	if got := calmRun(append(args, "--seed", "2")...); got.status != exitFailed || !strings.HasPrefix(got.errOut, "calm: patch ") || strings.Count(got.errOut, "\n") != 1 {
 		t.Errorf("%v", got)
 	}
 }
@@ -166,5 +178,36 @@ func TestPromptFileIsWhole(t *testing.T) {
 	}
 	if w := objects(t, must(t, "generate", r.lm, "--prompt-file", path, "--max-tokens", "1", "--json").out)[0]; w.PromptTokens != len(data) {
 		t.Errorf("%d tokens of %d bytes", w.PromptTokens, len(data))
+	}
+}
+
+// TestPromptFile checks that a file's byte order mark is no part of the prompt, that a prompt has a largest size, and that
+// waiting for a file ends with the context.
+func TestPromptFile(t *testing.T) {
+	r := tinyRuns(t)
+	path := filepath.Join(t.TempDir(), "prompt")
+	if err := os.WriteFile(path, []byte("\ufeffthe whale"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"generate", r.lm, "--max-tokens", "4", "--json"}
+	marked := objects(t, must(t, append(args, "--prompt-file", path)...).out)[0]
+	plain := objects(t, must(t, append(args, "--prompt", "the whale")...).out)[0]
+	if *marked.Prompt != "the whale" || !slices.Equal(marked.IDs, plain.IDs) {
+		t.Errorf("%+v, without a mark %+v", marked, plain)
+	}
+	if err := os.Truncate(path, maxInput+1); err != nil {
+		t.Fatal(err)
+	}
+	if got := calmRun(append(args, "--prompt-file", path)...); got.status != 2 || !strings.Contains(got.errOut, "has more than 64 MiB") {
+		t.Errorf("%+v", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	cmd := &cobra.Command{}
+	cmd.SetContext(ctx)
+	waiting, writer := io.Pipe()
+	defer writer.Close()
+	if _, err := readWhole(cmd, "a pipe", waiting); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
