@@ -2,14 +2,6 @@ package kernel
 
 import "github.com/calm-go/calm/internal/bfloat16"
 
-// float returns the value of a float32 or of a bfloat16.
-func float[T float32 | uint16](v T) float32 {
-	if u, ok := any(v).(uint16); ok {
-		return bfloat16.ToFloat32(u)
-	}
-	return float32(v)
-}
-
 // RoundBF16 is [bfloat16.Round], except that dst may be longer than src.
 func (s ISA) RoundBF16(dst []uint16, src []float32) {
 	needLen("dst", len(dst), len(src))

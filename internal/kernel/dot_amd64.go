@@ -3,13 +3,15 @@ package kernel
 import "unsafe"
 
 // dotKernels multiply 1, 2, .. 6 rows of X by n rows of W. Strides are in bytes.
-type dotKernels[T float32 | uint16] [6]func(n, k int, x *float32, ldx int, w *T, ldw int, y *float32, ldy int, accumulate bool)
+type dotKernels[T weight] [6]func(n, k int, x *float32, ldx int, w *T, ldw int, y *float32, ldy int, accumulate bool)
 
 var (
 	dotsAVX2       = dotKernels[float32]{dot1AVX2, dot2AVX2, dot3AVX2, dot4AVX2, dot5AVX2, dot6AVX2}
 	dotsAVX512     = dotKernels[float32]{dot1AVX512, dot2AVX512, dot3AVX512, dot4AVX512, dot5AVX512, dot6AVX512}
 	dotsBF16AVX2   = dotKernels[uint16]{dot1BF16AVX2, dot2BF16AVX2, dot3BF16AVX2, dot4BF16AVX2, dot5BF16AVX2, dot6BF16AVX2}
 	dotsBF16AVX512 = dotKernels[uint16]{dot1BF16AVX512, dot2BF16AVX512, dot3BF16AVX512, dot4BF16AVX512, dot5BF16AVX512, dot6BF16AVX512}
+	dotsInt8AVX2   = dotKernels[int8]{dot1Int8AVX2, dot2Int8AVX2, dot3Int8AVX2, dot4Int8AVX2, dot5Int8AVX2, dot6Int8AVX2}
+	dotsInt8AVX512 = dotKernels[int8]{dot1Int8AVX512, dot2Int8AVX512, dot3Int8AVX512, dot4Int8AVX512, dot5Int8AVX512, dot6Int8AVX512}
 )
 
 func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
@@ -28,9 +30,17 @@ func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, 
 	eachDots(dots, m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
 }
 
+func dotRowsInt8(s ISA, m, n, k int, x []float32, ldx int, w []int8, ldw int, y []float32, ldy int, accumulate bool) {
+	dots := &dotsInt8AVX2
+	if s == AVX512 {
+		dots = &dotsInt8AVX512
+	}
+	eachDots(dots, m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
+}
+
 // eachDots takes X in groups of as many rows as there are kernels for, and W in pieces that the groups after the first
 // find in the cache.
-func eachDots[T float32 | uint16](dots *dotKernels[T], m, n, k int, x []float32, ldx int, w []T, ldw int, y []float32, ldy int, accumulate bool) {
+func eachDots[T weight](dots *dotKernels[T], m, n, k int, x []float32, ldx int, w []T, ldw int, y []float32, ldy int, accumulate bool) {
 	const most, cached = len(dots), 8
 	groups, piece := (m+most-1)/most, n
 	if groups > 1 {
@@ -49,10 +59,19 @@ func eachDots[T float32 | uint16](dots *dotKernels[T], m, n, k int, x []float32,
 // widenBF16 widens whole vectors.
 func widenBF16(s ISA, dst []float32, src []uint16) {
 	if s == AVX512 {
-		widenAVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/16)
+		widenBF16AVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/16)
 		return
 	}
-	widenAVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/8)
+	widenBF16AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/8)
+}
+
+// widenInt8 widens whole vectors.
+func widenInt8(s ISA, dst []float32, src []int8) {
+	if s == AVX512 {
+		widenInt8AVX512(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/16)
+		return
+	}
+	widenInt8AVX2(unsafe.SliceData(dst), unsafe.SliceData(src), len(src)/8)
 }
 
 // roundBF16 rounds whole vectors.

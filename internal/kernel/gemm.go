@@ -116,19 +116,36 @@ func (s ISA) PackColumns(dst []float32, panel int, src []float32, ld, n, k int) 
 
 // PackColumnsBF16 is [ISA.PackColumns] for bfloat16, which it widens; tmp has room for a panel.
 func (s ISA) PackColumnsBF16(dst []float32, panel int, src []uint16, ld, n, k int, tmp []float32) {
-	if k <= 0 || n <= 0 {
-		return
-	}
-	_, cols := s.GemmTile()
-	needLen("src", len(src), (n-1)*ld+k)
-	needLen("tmp", len(tmp), min(n, cols)*k)
-	for j := 0; j < n; j += cols {
+	cols := s.needWidened(len(src), ld, n, k, len(tmp))
+	for j := 0; j < n && k > 0; j += cols {
 		wide := min(cols, n-j)
 		for i := range wide {
 			s.WidenBF16(tmp[i*k:(i+1)*k], src[(j+i)*ld:][:k])
 		}
 		s.PackColumns(dst[j/cols*panel:], panel, tmp, k, wide, k)
 	}
+}
+
+// PackColumnsInt8 is PackColumnsBF16 for int8. (A generic function for both would make callers allocate.)
+func (s ISA) PackColumnsInt8(dst []float32, panel int, src []int8, ld, n, k int, tmp []float32) {
+	cols := s.needWidened(len(src), ld, n, k, len(tmp))
+	for j := 0; j < n && k > 0; j += cols {
+		wide := min(cols, n-j)
+		for i := range wide {
+			s.WidenInt8(tmp[i*k:(i+1)*k], src[(j+i)*ld:][:k])
+		}
+		s.PackColumns(dst[j/cols*panel:], panel, tmp, k, wide, k)
+	}
+}
+
+// needWidened checks what is widened, panel by panel, and returns the columns of a panel.
+func (s ISA) needWidened(src, ld, n, k, tmp int) (cols int) {
+	_, cols = s.GemmTile()
+	if n > 0 && k > 0 {
+		needLen("src", src, (n-1)*ld+k)
+		needLen("tmp", tmp, min(n, cols)*k)
+	}
+	return cols
 }
 
 // CopyRows copies a matrix, fetching rows ahead:

@@ -32,6 +32,11 @@ func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, 
 	panic("kernel: no assembly on this platform")
 }
 
+func dotRowsInt8(s ISA, m, n, k int, x []float32, ldx int, w []int8, ldw int, y []float32, ldy int, accumulate bool) {
+	panic("kernel: no assembly on this platform")
+}
+
+func widenInt8(s ISA, dst []float32, src []int8)   { panic("kernel: no assembly on this platform") }
 func widenBF16(s ISA, dst []float32, src []uint16) { panic("kernel: no assembly on this platform") }
 func roundBF16(s ISA, dst []uint16, src []float32) { panic("kernel: no assembly on this platform") }
 

@@ -64,6 +64,12 @@ func dot1AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32
 //go:noescape
 func dot1BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
+// dot1Int8AVX2 multiplies 1 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot1Int8AVX2(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
 // dot2AVX2 multiplies 2 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
@@ -75,6 +81,12 @@ func dot2AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32
 //
 //go:noescape
 func dot2BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+
+// dot2Int8AVX2 multiplies 2 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot2Int8AVX2(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
 
 // dot3AVX2 multiplies 3 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
@@ -88,6 +100,12 @@ func dot3AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32
 //go:noescape
 func dot3BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
+// dot3Int8AVX2 multiplies 3 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot3Int8AVX2(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
 // dot4AVX2 multiplies 4 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
@@ -99,6 +117,12 @@ func dot4AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32
 //
 //go:noescape
 func dot4BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+
+// dot4Int8AVX2 multiplies 4 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot4Int8AVX2(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
 
 // dot5AVX2 multiplies 5 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
@@ -112,6 +136,12 @@ func dot5AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32
 //go:noescape
 func dot5BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
+// dot5Int8AVX2 multiplies 5 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot5Int8AVX2(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
 // dot6AVX2 multiplies 6 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
@@ -124,10 +154,21 @@ func dot6AVX2(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float32
 //go:noescape
 func dot6BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// widenAVX2 makes float32 of vectors > 0 vectors of bfloat16.
+// dot6Int8AVX2 multiplies 6 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
 //
 //go:noescape
-func widenAVX2(dst *float32, src *uint16, vectors int)
+func dot6Int8AVX2(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
+// widenBF16AVX2 makes float32 of vectors > 0 vectors of bfloat16.
+//
+//go:noescape
+func widenBF16AVX2(dst *float32, src *uint16, vectors int)
+
+// widenInt8AVX2 makes float32 of vectors > 0 vectors of int8.
+//
+//go:noescape
+func widenInt8AVX2(dst *float32, src *int8, vectors int)
 
 // roundAVX2 makes bfloat16 of vectors > 0 vectors of float32.
 //
@@ -240,6 +281,12 @@ func dot1AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float
 //go:noescape
 func dot1BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
+// dot1Int8AVX512 multiplies 1 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot1Int8AVX512(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
 // dot2AVX512 multiplies 2 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
@@ -251,6 +298,12 @@ func dot2AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float
 //
 //go:noescape
 func dot2BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+
+// dot2Int8AVX512 multiplies 2 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot2Int8AVX512(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
 
 // dot3AVX512 multiplies 3 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
@@ -264,6 +317,12 @@ func dot3AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float
 //go:noescape
 func dot3BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
+// dot3Int8AVX512 multiplies 3 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot3Int8AVX512(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
 // dot4AVX512 multiplies 4 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
@@ -275,6 +334,12 @@ func dot4AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float
 //
 //go:noescape
 func dot4BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
+
+// dot4Int8AVX512 multiplies 4 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot4Int8AVX512(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
 
 // dot5AVX512 multiplies 5 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
@@ -288,6 +353,12 @@ func dot5AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float
 //go:noescape
 func dot5BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
+// dot5Int8AVX512 multiplies 5 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dot5Int8AVX512(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
 // dot6AVX512 multiplies 6 rows of X by n > 0 rows of W, k > 0.
 // Strides are in bytes.
 //
@@ -300,10 +371,21 @@ func dot6AVX512(n int, k int, x *float32, ldx int, w *float32, ldw int, y *float
 //go:noescape
 func dot6BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *float32, ldy int, accumulate bool)
 
-// widenAVX512 makes float32 of vectors > 0 vectors of bfloat16.
+// dot6Int8AVX512 multiplies 6 rows of X by n > 0 rows of W, k > 0.
+// Strides are in bytes.
 //
 //go:noescape
-func widenAVX512(dst *float32, src *uint16, vectors int)
+func dot6Int8AVX512(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
+// widenBF16AVX512 makes float32 of vectors > 0 vectors of bfloat16.
+//
+//go:noescape
+func widenBF16AVX512(dst *float32, src *uint16, vectors int)
+
+// widenInt8AVX512 makes float32 of vectors > 0 vectors of int8.
+//
+//go:noescape
+func widenInt8AVX512(dst *float32, src *int8, vectors int)
 
 // roundAVX512 makes bfloat16 of vectors > 0 vectors of float32.
 //

@@ -1,6 +1,7 @@
 // Package kernel holds the single-threaded inner loops of the CPU engine: matrix-product micro-kernels, vectorised
-// elementwise functions and reductions, conversions of bfloat16 and counter-based random numbers. The last two are defined
-// by packages internal/bfloat16 and nn/random, whose functions are their portable twins.
+// elementwise functions and reductions, conversions of bfloat16 and int8, and counter-based random numbers. Conversions and
+// random numbers are defined by packages internal/bfloat16, internal/quantize and nn/random, whose functions are their portable
+// twins.
 //
 // Every kernel is a method of [ISA], the instruction set to run it on, so that one process can run all instruction sets
 // of its machine. The portable Go twin of a kernel is its definition; the assembly agrees with it to rounding. The

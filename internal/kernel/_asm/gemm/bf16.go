@@ -1,24 +1,26 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// widenRow makes float32 of bfloat16.
+// widenRow makes float32 of bfloat16 or int8.
 //
 //	for i := range lanes * vectors {
 //		dst[i] = float32(src[i])
 //	}
-func (v isa) widenRow() {
-	v.function("widen", "(dst *float32, src *uint16, vectors int)", "makes float32 of vectors > 0 vectors of bfloat16.")
+func (v isa) widenRow(f format) {
+	v.function("widen"+f.name, fmt.Sprintf("(dst *float32, src *%s, vectors int)", f.goType), fmt.Sprintf("makes float32 of vectors > 0 vectors of %s.", f.what))
 	dst, src, n := arg("dst"), arg("src"), arg("vectors")
 	r := v.vectors[0]
 	Label("vector")
-	v.widen(bfloat16s, at(src, 0), r)
+	v.widen(f, at(src, 0), r)
 	VMOVUPS(r, at(dst, 0))
-	ADDQ(U8(2*v.lanes), src)
+	ADDQ(U8(f.size*v.lanes), src)
 	ADDQ(U8(v.bytes()), dst)
 	DECQ(n)
 	JNZ(LabelRef("vector"))

@@ -10,17 +10,20 @@ import (
 
 // format is how the rows of W lie in memory.
 type format struct {
-	name string
-	size int // bytes of an element
+	name   string // in names of functions
+	what   string // in comments
+	goType string
+	size   int // bytes of an element
 }
 
 var (
-	float32s  = format{"", 4}
-	bfloat16s = format{"BF16", 2}
+	float32s  = format{"", "float32", "float32", 4}
+	bfloat16s = format{"BF16", "bfloat16", "uint16", 2}
+	int8s     = format{"Int8", "int8", "int8", 1}
 )
 
 // dot multiplies rows of X by rows of W, taking the rows of W in the order of memory. Elements of W that are bfloat16
-// are widened to float32.
+// or int8 are widened to float32.
 //
 //	for j := range n {
 //		for i := range rows {
@@ -40,7 +43,7 @@ var (
 //	}
 func (v isa) dot(rows int, f format) {
 	v.function(fmt.Sprintf("dot%d%s", rows, f.name),
-		fmt.Sprintf("(n, k int, x *float32, ldx int, w *%s, ldw int, y *float32, ldy int, accumulate bool)", f.goType()),
+		fmt.Sprintf("(n, k int, x *float32, ldx int, w *%s, ldw int, y *float32, ldy int, accumulate bool)", f.goType),
 		fmt.Sprintf("multiplies %d rows of X by n > 0 rows of W, k > 0.", rows),
 		"Strides are in bytes.")
 	rest, ldx, w, ldw, y := arg("n"), arg("ldx"), arg("w"), arg("ldw"), arg("y")
@@ -58,41 +61,62 @@ func (v isa) dot(rows int, f format) {
 	for _, s := range sums {
 		v.zero(s)
 	}
+	// add adds the products of one or two vectors, which lie that many vectors ahead.
+	add := func(ahead, vectors int) {
+		for c := range vectors {
+			v.widen(f, at(wp, (ahead+c)*wide), ws[c])
+		}
+		for i := range rows {
+			for c := range vectors {
+				x := triple(xs, ldx, i)
+				x.Disp = (ahead + c) * v.bytes()
+				VFMADD231PS(x, ws[c], sums[2*i+c])
+			}
+		}
+	}
+	advance := func(vectors int) {
+		for _, p := range xs {
+			ADDQ(U32(vectors*v.bytes()), p)
+		}
+		ADDQ(U32(vectors*wide), wp)
+	}
+	prefetch := func(bytes int) {
+		for line := 0; line < bytes; line += 64 {
+			PREFETCHT0(at(wp, prefetchAhead+line))
+		}
+	}
 	Load(Param("k"), n)
 	SUBQ(U8(2*v.lanes), n)
 	JL(LabelRef("rest"))
+	if f == int8s { // whole cache lines first: a step has half of one, or a quarter
+		steps := 64 / (2 * wide)
+		SUBQ(U32((steps-1)*2*v.lanes), n)
+		JL(LabelRef("single"))
+		Label("lines")
+		prefetch(64)
+		for i := range steps {
+			add(2*i, 2)
+		}
+		advance(2 * steps)
+		SUBQ(U32(steps*2*v.lanes), n)
+		JGE(LabelRef("lines"))
+		Label("single")
+		ADDQ(U32((steps-1)*2*v.lanes), n)
+		JL(LabelRef("rest"))
+	}
 	Label("steps")
-	add := func(i, c int) {
-		x := triple(xs, ldx, i)
-		x.Disp = c * v.bytes()
-		VFMADD231PS(x, ws[c], sums[2*i+c])
+	if f != int8s {
+		prefetch(2 * wide)
 	}
-	for line := 0; line < 2*wide; line += 64 {
-		PREFETCHT0(at(wp, prefetchAhead+line))
-	}
-	v.widen(f, at(wp, 0), ws[0])
-	v.widen(f, at(wp, wide), ws[1])
-	for i := range rows {
-		add(i, 0)
-		add(i, 1)
-	}
-	for _, p := range xs {
-		ADDQ(U32(2*v.bytes()), p)
-	}
-	ADDQ(U32(2*wide), wp)
+	add(0, 2)
+	advance(2)
 	SUBQ(U8(2*v.lanes), n)
 	JGE(LabelRef("steps"))
 	Label("rest")
 	ADDQ(U8(v.lanes), n)
 	JL(LabelRef("tail"))
-	v.widen(f, at(wp, 0), ws[0])
-	for i := range rows {
-		add(i, 0)
-	}
-	for _, p := range xs {
-		ADDQ(U8(v.bytes()), p)
-	}
-	ADDQ(U8(wide), wp)
+	add(0, 1)
+	advance(1)
 	SUBQ(U8(v.lanes), n)
 	Label("tail")
 	ADDQ(U8(v.lanes), n)
@@ -100,7 +124,7 @@ func (v isa) dot(rows int, f format) {
 	if f == float32s {
 		tail(at(wp, 0), ws[1])
 	} else {
-		v.widenTail(wp, n, ws[1])
+		v.widenTail(f, wp, n, ws[1])
 	}
 	for i := range rows {
 		tail(triple(xs, ldx, i), ws[0])
@@ -124,44 +148,41 @@ func (v isa) dot(rows int, f format) {
 // only to the end of a page.
 const prefetchAhead = 1024
 
-func (f format) goType() string {
-	if f == bfloat16s {
-		return "uint16"
-	}
-	return "float32"
-}
-
 // widen loads a vector of W.
-func (v isa) widen(f format, m Mem, r reg.VecPhysical) {
-	if f == float32s {
+func (v isa) widen(f format, m Op, r reg.VecPhysical) {
+	switch f {
+	case float32s:
 		VMOVUPS(m, r)
-		return
+	case bfloat16s:
+		VPMOVZXWD(m, r)
+		VPSLLD(U8(16), r, r)
+	case int8s:
+		VPMOVSXBD(m, r)
+		VCVTDQ2PS(r, r)
 	}
-	VPMOVZXWD(m, r)
-	VPSLLD(U8(16), r, r)
 }
 
-// widenTail loads the last n bfloat16 of a row, fewer than a vector; the other lanes are zero. AVX2 has no masked load
-// of 16-bit words, so they are gathered on the stack. n and p are overwritten.
-func (v isa) widenTail(p, n reg.GPVirtual, r reg.VecPhysical) {
-	words := AllocLocal(2 * v.lanes)
-	half := lowHalf(r)
-	if v.lanes == 8 {
-		half = quarter(r)
-	}
+// widenTail loads the last n elements of a row, fewer than a vector, that are narrower than float32; the other lanes are
+// zero. AVX2 has no masked load of them, so they are gathered on the stack. n and p are overwritten.
+func (v isa) widenTail(f format, p, n reg.GPVirtual, r reg.VecPhysical) {
+	local := AllocLocal(16 * ((f.size*v.lanes + 15) / 16))
 	VPXOR(quarter(r), quarter(r), quarter(r))
-	for i := 0; i < 2*v.lanes; i += 16 {
-		VMOVUPS(quarter(r), words.Offset(i))
+	for i := 0; i < f.size*v.lanes; i += 16 {
+		VMOVUPS(quarter(r), local.Offset(i))
 	}
-	word := GP64()
-	Label("words")
-	MOVWLZX(Mem{Base: p, Index: n, Scale: 2, Disp: -2}, word.As32())
-	MOVW(word.As16(), words.Idx(n, 2).Offset(-2))
+	element := GP64()
+	Label("elements")
+	from, to := Mem{Base: p, Index: n, Scale: uint8(f.size), Disp: -f.size}, local.Idx(n, uint8(f.size)).Offset(-f.size)
+	if f == int8s {
+		MOVBLZX(from, element.As32())
+		MOVB(element.As8(), to)
+	} else {
+		MOVWLZX(from, element.As32())
+		MOVW(element.As16(), to)
+	}
 	DECQ(n)
-	JNZ(LabelRef("words"))
-	VMOVUPS(words, half)
-	VPMOVZXWD(half, r)
-	VPSLLD(U8(16), r, r)
+	JNZ(LabelRef("elements"))
+	v.widen(f, local, r)
 }
 
 // storeDots puts the lowest lane of every second register of sums into a column of y.

@@ -16,8 +16,10 @@ func main() {
 		for rows := 1; rows <= v.dotRows; rows++ {
 			v.dot(rows, float32s)
 			v.dot(rows, bfloat16s)
+			v.dot(rows, int8s)
 		}
-		v.widenRow()
+		v.widenRow(bfloat16s)
+		v.widenRow(int8s)
 		v.roundRow()
 		v.fmaPeak()
 		v.readSum()
