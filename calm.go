@@ -80,6 +80,7 @@ type DType = run.DType
 const (
 	Float32  = run.Float32  // the format of training
 	BFloat16 = run.BFloat16 // half the memory, and half of it to read; computation stays in float32
+	Int8     = run.Int8     // a quarter, likewise; less exact (docs/performance.md)
 )
 
 // Weights sets the number format of weight matrices in memory. The default is Float32.

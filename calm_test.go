@@ -216,10 +216,16 @@ func TestLatents(t *testing.T) {
 	}
 }
 
-// TestDType checks that bfloat16 weights change a latent vector, and by less than .1.
+// TestDType checks that bfloat16 and int8 weights change a latent vector, and by less than .1.
 func TestDType(t *testing.T) {
+	for _, d := range []calm.DType{calm.BFloat16, calm.Int8} {
+		t.Run(string(d), func(t *testing.T) { testDType(t, d) })
+	}
+}
+
+func testDType(t *testing.T, d calm.DType) {
 	ae, _, _ := tiny(t)
-	half, err := calm.Open(ae, calm.Weights(calm.BFloat16), calm.Threads(1))
+	half, err := calm.Open(ae, calm.Weights(d), calm.Threads(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +246,7 @@ func TestDType(t *testing.T) {
 		}
 	}
 	if !changed {
-		t.Error("bfloat16 changes nothing")
+		t.Error("the format changes nothing")
 	}
 }
 

@@ -26,7 +26,7 @@ type Model struct {
 func New(c Config, ps *nn.Params) *Model {
 	m := &Model{Config: c, Params: ps}
 	std := nn.Gaussian(float32(c.InitializerRange))
-	m.embed = ps.Matrix("model.embed_tokens.weight", std, c.VocabSize, c.HiddenSize)
+	m.embed = ps.Table("model.embed_tokens.weight", std, c.VocabSize, c.HiddenSize)
 	m.Backbone = backbone.New(c.Config, ps, "model.")
 	m.head = ps.Matrix("lm_head.weight", std, c.VocabSize, c.HiddenSize)
 	return m

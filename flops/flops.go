@@ -115,8 +115,11 @@ func OfWeights(g *nn.Graph) (w Weights) {
 
 // bytesEach is the size of one number of a parameter.
 func bytesEach(t *nn.Tensor) float64 {
-	if t.Param().BF16 != nil {
+	switch p := t.Param(); {
+	case p.BF16 != nil:
 		return 2
+	case p.Int8 != nil:
+		return 1 + 4/float64(p.Shape[1]) // a row has a scale
 	}
 	return 4
 }

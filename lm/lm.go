@@ -46,7 +46,7 @@ func New(c Config, ae autoencoder.Config, ps *nn.Params) *Model {
 	if c.Input != Latents {
 		table := nn.Gaussian(float32(std))
 		table.ZeroRow = c.PadTokenID
-		m.embed = ps.Matrix("transformer.embed_tokens.weight", table, c.VocabSize, d)
+		m.embed = ps.Table("transformer.embed_tokens.weight", table, c.VocabSize, d)
 		m.proj0 = layer.NewLinear(ps, "embed_proj.0", c.PatchSize*d, 2*d, true, std)
 		m.proj2 = layer.NewLinear(ps, "embed_proj.2", 2*d, d, true, std)
 		m.projNorm = layer.NewLayerNorm(ps, "embed_proj.3", d)

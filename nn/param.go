@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/calm-go/calm/internal/bfloat16"
+	"github.com/calm-go/calm/internal/quantize"
 	"github.com/calm-go/calm/nn/random"
 )
 
@@ -16,8 +17,11 @@ type Param struct {
 	Shape  []int     // [rows, columns] of a matrix, [n] of a vector
 	Data   []float32 // row-major, nil until the parameters are allocated, initialised or loaded
 	BF16   []uint16  // the values of a matrix as bfloat16, Data then nil: for inference only, see Params.SetBF16
+	Int8   []int8    // the values of a matrix as multiples of Scales, Data then nil: for inference only, see Params.SetInt8
+	Scales []float32 // of the rows of Int8
 	Init   Init      // how Params.Initialize draws the values
 	Decay  bool      // weight decay applies: matrices and embeddings, not biases nor norm weights
+	Lookup bool      // a table that is only looked up in: no product reads it, and its format stays as it is
 	Frozen bool      // training does not change it
 	// Rate is the learning-rate multiplier, 1 at first. At 0 an optimizer changes neither the parameter nor its moments.
 	Rate float64
@@ -26,8 +30,8 @@ type Param struct {
 // Size returns the number of elements.
 func (p *Param) Size() int { return size(p.Shape) }
 
-// HasData reports whether the parameter has its values, as float32 or as bfloat16.
-func (p *Param) HasData() bool { return p.Data != nil || p.BF16 != nil }
+// HasData reports whether the parameter has its values, in any format.
+func (p *Param) HasData() bool { return p.Data != nil || p.BF16 != nil || p.Int8 != nil }
 
 // Trainable reports whether training changes the parameter.
 func (p *Param) Trainable() bool { return !p.Frozen }
@@ -65,9 +69,16 @@ type Params struct {
 // NewParams returns an empty set.
 func NewParams() *Params { return &Params{byName: map[string]*Param{}} }
 
-// Matrix adds a weight matrix or an embedding table; weight decay applies to it.
+// Matrix adds a weight matrix, or an embedding table that products read too; weight decay applies to it.
 func (ps *Params) Matrix(name string, init Init, rows, cols int) *Param {
 	return ps.add(&Param{Name: name, Shape: []int{rows, cols}, Init: init, Decay: true})
+}
+
+// Table adds an embedding table that no product reads; weight decay applies to it.
+func (ps *Params) Table(name string, init Init, rows, cols int) *Param {
+	p := ps.Matrix(name, init, rows, cols)
+	p.Lookup = true
+	return p
 }
 
 // Vector adds a bias or a norm's weight; weight decay does not apply to it.
@@ -150,17 +161,17 @@ func (p *Param) initialize(seed uint64) {
 // Release drops all values, so that their memory can be collected.
 func (ps *Params) Release() {
 	for _, p := range ps.list {
-		p.Data, p.BF16 = nil, nil
+		p.set(nil, nil, nil, nil)
 	}
 }
 
-// SetData gives the parameter called name its values. The slice is kept, not copied.
+// SetData gives the parameter called name its values as float32. The slice is kept, not copied.
 func (ps *Params) SetData(name string, shape []int, data []float32) error {
 	p, err := ps.shaped(name, shape)
 	if err != nil {
 		return err
 	}
-	p.Data, p.BF16 = data, nil
+	p.set(data, nil, nil, nil)
 	return nil
 }
 
@@ -174,7 +185,7 @@ func (ps *Params) SetBF16(name string, shape []int, data []uint16) error {
 	if !p.Matrix() {
 		return fmt.Errorf("parameter %q of shape %v is a vector: only matrices can be bfloat16", name, p.Shape)
 	}
-	p.Data, p.BF16 = nil, data
+	p.set(nil, data, nil, nil)
 	return nil
 }
 
@@ -185,11 +196,45 @@ func (p *Param) Matrix() bool { return len(p.Shape) == 2 }
 func (ps *Params) RoundToBF16() {
 	for _, p := range ps.list {
 		if p.Matrix() && p.Data != nil {
-			p.BF16 = make([]uint16, len(p.Data))
-			bfloat16.Round(p.BF16, p.Data)
-			p.Data = nil
+			half := make([]uint16, len(p.Data))
+			bfloat16.Round(half, p.Data)
+			p.set(nil, half, nil, nil)
 		}
 	}
+}
+
+// SetInt8 is SetData for a matrix of int8 [rows, columns] with the scales of its rows [rows], which takes a quarter of the
+// memory: a value is its int8 times the scale of its row (package internal/quantize). Engines read it in inference, and
+// compute in float32. Vectors (norms and biases) stay float32.
+func (ps *Params) SetInt8(name string, shape []int, data []int8, scales []float32) error {
+	p, err := ps.shaped(name, shape)
+	if err != nil {
+		return err
+	}
+	if !p.Matrix() {
+		return fmt.Errorf("parameter %q of shape %v is a vector: only matrices can be int8", name, p.Shape)
+	}
+	if len(scales) != p.Shape[0] {
+		return fmt.Errorf("parameter %q of shape %v has %d scales: each row has one", name, p.Shape, len(scales))
+	}
+	p.set(nil, nil, data, scales)
+	return nil
+}
+
+// QuantizeToInt8 makes int8 of every float32 matrix that products read, for inference.
+func (ps *Params) QuantizeToInt8() {
+	for _, p := range ps.list {
+		if p.Matrix() && !p.Lookup && p.Data != nil {
+			data, scales := make([]int8, len(p.Data)), make([]float32, p.Shape[0])
+			quantize.Matrix(data, scales, p.Data, p.Shape[1])
+			p.set(nil, nil, data, scales)
+		}
+	}
+}
+
+// set replaces the values, which are in one format.
+func (p *Param) set(data []float32, half []uint16, narrow []int8, scales []float32) {
+	p.Data, p.BF16, p.Int8, p.Scales = data, half, narrow, scales
 }
 
 func (ps *Params) shaped(name string, shape []int) (*Param, error) {

@@ -20,6 +20,7 @@ type DType string
 const (
 	Float32  DType = "float32"
 	BFloat16 DType = "bfloat16" // half the memory, and half of it to read
+	Int8     DType = "int8"     // a quarter, with a float32 scale for each row; embeddings that are only looked up stay
 )
 
 // SplitDType separates the assignments to dtype from all others. It returns the format that they set, Float32 where there are
@@ -45,7 +46,7 @@ type inference struct {
 // Validate reports everything that is wrong, as a *config.Error.
 func (c inference) Validate() error {
 	var p config.Problems
-	config.OneOf(&p, "dtype", string(c.DType), string(Float32), string(BFloat16))
+	config.OneOf(&p, "dtype", string(c.DType), string(Float32), string(BFloat16), string(Int8))
 	return p.Err()
 }
 
@@ -86,19 +87,15 @@ func (m *Model) loadParam(f *checkpoint.File, p *nn.Param, d DType) (view bool, 
 		_, err := f.Bytes(p.Name) // the error says that it is missing
 		return false, err
 	}
-	if d == BFloat16 && p.Matrix() {
-		data := f.BF16View(p.Name)
-		if view = data != nil; !view {
-			data = make([]uint16, info.Len())
-			err = f.ReadBF16(p.Name, data)
-		}
-		if err == nil {
-			err = m.matches(f, m.Params.SetBF16(p.Name, info.Shape, data))
-		}
-		return view, err
+	switch {
+	case !p.Matrix():
+	case d == Int8 && p.Lookup && info.DType == checkpoint.BF16, d == BFloat16:
+		return m.loadBF16(f, info)
+	case d == Int8 && !p.Lookup:
+		return false, m.loadInt8(f, info)
 	}
 	data := f.Float32View(p.Name)
-	if view = data != nil && d == Float32; !view { // vectors alone are not worth keeping the file open
+	if view = data != nil && (d == Float32 || p.Matrix()); !view { // vectors alone are not worth keeping the file open
 		data = make([]float32, info.Len())
 		err = f.ReadFloat32(p.Name, data)
 	}
@@ -106,6 +103,29 @@ func (m *Model) loadParam(f *checkpoint.File, p *nn.Param, d DType) (view bool, 
 		err = m.matches(f, m.Params.SetData(p.Name, info.Shape, data))
 	}
 	return view, err
+}
+
+func (m *Model) loadBF16(f *checkpoint.File, t checkpoint.Info) (view bool, err error) {
+	data := f.BF16View(t.Name)
+	if view = data != nil; !view {
+		data = make([]uint16, t.Len())
+		err = f.ReadBF16(t.Name, data)
+	}
+	if err == nil {
+		err = m.matches(f, m.Params.SetBF16(t.Name, t.Shape, data))
+	}
+	return view, err
+}
+
+func (m *Model) loadInt8(f *checkpoint.File, t checkpoint.Info) error {
+	if len(t.Shape) != 2 {
+		return m.matches(f, m.Params.SetInt8(t.Name, t.Shape, nil, nil)) // the error says which shape it is to have
+	}
+	data, scales := make([]int8, t.Len()), make([]float32, t.Shape[0])
+	if err := f.ReadInt8(t.Name, data, scales); err != nil {
+		return err
+	}
+	return m.matches(f, m.Params.SetInt8(t.Name, t.Shape, data, scales))
 }
 
 func (m *Model) matches(f *checkpoint.File, err error) error {

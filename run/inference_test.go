@@ -12,8 +12,10 @@ import (
 	"testing"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/eval"
 	"github.com/calm-go/calm/internal/bfloat16"
 	"github.com/calm-go/calm/internal/checkpoint"
+	"github.com/calm-go/calm/internal/quantize"
 	"github.com/calm-go/calm/run"
 )
 
@@ -70,6 +72,52 @@ func TestOpenBF16(t *testing.T) {
 	}
 }
 
+// TestOpenInt8 checks that matrices that products read become int8, that vectors and tables that are only looked up stay as the
+// file has them, and that a file of bfloat16 opens too.
+func TestOpenInt8(t *testing.T) {
+	dir, ae := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "ae")
+	trainTo(t, 1, 0, run.Options{Kind: run.AE, Set: tinyAE, Data: []string{tinyText(t)}, Steps: 2, Out: ae})
+	trainTo(t, 1, 0, run.Options{Kind: run.LM, Set: tinyLM, Data: []string{tinyText(t)}, AE: ae, Steps: 2, Out: dir})
+	const lookedUp = "transformer.embed_tokens.weight"
+	full := openAs(t, dir, run.Float32)
+	check := func(narrow *run.Model) {
+		t.Helper()
+		for _, p := range full.Params.All() {
+			h := narrow.Params.Get(p.Name)
+			if !p.Matrix() || p.Name == lookedUp {
+				if !slices.Equal(h.Data, p.Data) {
+					t.Fatalf("%s is to stay", p.Name)
+				}
+				continue
+			}
+			q, scales := make([]int8, p.Size()), make([]float32, p.Shape[0])
+			quantize.Matrix(q, scales, p.Data, p.Shape[1])
+			if h.Data != nil || h.BF16 != nil || !slices.Equal(h.Int8, q) || !slices.Equal(h.Scales, scales) {
+				t.Fatalf("%s is not int8 of its rows", p.Name)
+			}
+		}
+	}
+	narrow := openAs(t, dir, run.Int8)
+	check(narrow)
+	if got := narrow.Params.Get(lookedUp); got == nil || !got.Lookup {
+		t.Fatalf("no table %q that is only looked up", lookedUp)
+	}
+	if _, err := narrow.Evaluate(t.Context(), engine(t, 1), run.Evaluation{Options: eval.Options{MaxBlocks: 1}}); err != nil {
+		t.Error(err)
+	}
+	for _, align := range []int{64, 8} {
+		writeBF16(t, filepath.Join(dir, checkpoint.ModelFile), full, align)
+		m := openAs(t, dir, run.Int8)
+		if p := m.Params.Get(lookedUp); p.BF16 == nil || p.Data != nil {
+			t.Error("a table of bfloat16 is to stay bfloat16")
+		}
+		half := openAs(t, dir, run.BFloat16).Params.Get(lookedUp).BF16
+		if !slices.Equal(half, m.Params.Get(lookedUp).BF16) {
+			t.Error("a table of bfloat16 has other numbers")
+		}
+	}
+}
+
 // writeBF16 writes a file with a model's matrices as BF16 and its vectors as F32. Its data begins at a multiple of align bytes.
 func writeBF16(t *testing.T, path string, m *run.Model, align int) {
 	t.Helper()
@@ -108,7 +156,10 @@ func TestDType(t *testing.T) {
 	if d, _, err := run.SplitDType(nil); err != nil || d != run.Float32 {
 		t.Errorf("without assignments: %v, %v", d, err)
 	}
-	for _, set := range []string{"dtype=float16", "dtype"} {
+	if d, _, err := run.SplitDType([]string{"dtype=int8"}); err != nil || d != run.Int8 {
+		t.Errorf("%v, %v", d, err)
+	}
+	for _, set := range []string{"dtype=float16", "dtype=int4", "dtype"} {
 		_, _, err := run.SplitDType([]string{set})
 		if _, ok := errors.AsType[*config.Error](err); !ok {
 			t.Errorf("%s: %v, want a *config.Error", set, err)

@@ -64,6 +64,9 @@ func Open(dir string, set ...string) (*Model, error) {
 	m.DType = dtype
 	views, err := m.load(weights, dtype)
 	if views {
+		if dtype == Int8 { // of the file, only rows of tables are read from now on
+			weights.Forget()
+		}
 		m.weights = weights
 		return m, nil
 	}

@@ -186,7 +186,7 @@ draws have the same token with probability 3/8.`,
 	}
 	fl := cmd.Flags()
 	fl.StringSliceVar(&o.Presets, "preset", nil, "presets `NAMES` of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16; for a run only dtype, "+strings.Join(head.SamplingKeys(), ", ")+"; may be repeated")
+	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16 or int8; for a run only dtype, "+strings.Join(head.SamplingKeys(), ", ")+"; may be repeated")
 	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
 	fl.StringSliceVar(&o.Heads, "head", nil, "`HEADS` to measure, with commas: "+strings.Join(head.Names(), ", ")+" (default: the preset's)")
 	numberListFlag(fl, &o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with heads that draw in steps: "+strings.Join(kindsWith(head.SamplingSteps), ", ")+" (default: the preset's)")

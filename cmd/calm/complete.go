@@ -260,7 +260,7 @@ func settableKeys(cmd *cobra.Command, args []string) []configKey {
 	if cmd.CommandPath() == "calm train" { // with --resume
 		return slices.DeleteFunc(keys, func(k configKey) bool { return !slices.Contains(run.Changeable(), k.name) })
 	}
-	all := []configKey{{name: "dtype", documented: documented{typ: "string", values: "`float32` `bfloat16`", meaning: "format of the weights in memory"}}}
+	all := []configKey{{name: "dtype", documented: documented{typ: "string", values: "`float32` `bfloat16` `int8`", meaning: "format of the weights in memory"}}}
 	for _, k := range keys {
 		if slices.Contains(head.SamplingKeys(), k.name) {
 			all = append(all, k)

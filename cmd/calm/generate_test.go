@@ -91,17 +91,19 @@ func TestDiverged(t *testing.T) {
 	must(t, "info", out)
 }
 
-// TestBF16 checks that generate and eval work with weights in bfloat16.
-func TestBF16(t *testing.T) {
+// TestDTypes checks that generate and eval work with weights in bfloat16 and int8.
+func TestDTypes(t *testing.T) {
 	r := tinyRuns(t)
 	for _, dir := range []string{r.lm, r.ar} {
-		args := []string{"generate", dir, "--prompt", "the whale", "--set", "dtype=bfloat16"}
-		first := must(t, args...)
-		if again := must(t, append(args, "--threads", "1")...); again != first || !strings.HasPrefix(first.out, "the whale") {
-			t.Errorf("%v and %v", first, again)
-		}
-		if got := must(t, "eval", dir, "--set", "dtype=bfloat16"); !strings.Contains(got.out, ", bfloat16 weights\n") {
-			t.Errorf("the format is not named in:\n%s", got.out)
+		for _, d := range []string{"bfloat16", "int8"} {
+			args := []string{"generate", dir, "--prompt", "the whale", "--set", "dtype=" + d}
+			first := must(t, args...)
+			if again := must(t, append(args, "--threads", "1")...); again != first || !strings.HasPrefix(first.out, "the whale") {
+				t.Errorf("%v and %v", first, again)
+			}
+			if got := must(t, "eval", dir, "--set", "dtype="+d); !strings.Contains(got.out, ", "+d+" weights\n") {
+				t.Errorf("the format is not named in:\n%s", got.out)
+			}
 		}
 	}
 }

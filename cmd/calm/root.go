@@ -258,7 +258,7 @@ func samplingFlag(cmd *cobra.Command, set *[]string) {
 	for _, key := range head.SamplingKeys() {
 		keys = append(keys, key+" ("+strings.Join(kindsWith(key), ", ")+")")
 	}
-	cmd.Flags().StringArrayVar(set, "set", nil, "`KEY=VALUE`: dtype=bfloat16, or how the head samples: "+strings.Join(keys, ", ")+"; may be repeated")
+	cmd.Flags().StringArrayVar(set, "set", nil, "`KEY=VALUE`: dtype=bfloat16 or int8, or how the head samples: "+strings.Join(keys, ", ")+"; may be repeated")
 }
 
 // kindsWith lists the kinds of heads that have a sampling key.

@@ -70,8 +70,11 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 				}
 				continue
 			}
-			if dtype == run.BFloat16 {
+			switch dtype {
+			case run.BFloat16:
 				m.Params.RoundToBF16()
+			case run.Int8:
+				m.Params.QuantizeToInt8()
 			}
 			if err := o.measure(ctx, eng, name, v, m.Network.(*lm.Model), peak); err != nil {
 				return err

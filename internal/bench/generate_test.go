@@ -44,10 +44,10 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// TestGenerateDType: weights of bfloat16 are half the bytes, and opening a run of random weights is measured.
+// TestGenerateDType: weights of bfloat16 are half the bytes, those of int8 a quarter, and opening a run of random weights is measured.
 func TestGenerateDType(t *testing.T) {
 	var bytes []float64
-	for _, d := range []string{"float32", "bfloat16"} {
+	for _, d := range []string{"float32", "bfloat16", "int8"} {
 		o, list := collect()
 		err := Generate(t.Context(), GenerateOptions{Options: o, Presets: []string{"lm-bytes"}, Prompt: 10, Temperature: 1, Load: true,
 			Set: append(tinySets(run.LM), "vocab_size=300", "bos_token_id=297", "eos_token_id=298", "pad_token_id=299", "dtype="+d)})
@@ -62,6 +62,9 @@ func TestGenerateDType(t *testing.T) {
 	}
 	if r := bytes[1] / bytes[0]; r < .5 || r > .55 { // norms and biases stay
 		t.Errorf("a step reads %v bytes of the two formats", bytes)
+	}
+	if r := bytes[2] / bytes[0]; r < .25 || r > .36 { // so do embeddings that are looked up, and rows of a few numbers have a scale
+		t.Errorf("a step reads %v bytes of the three formats", bytes)
 	}
 }
 

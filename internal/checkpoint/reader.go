@@ -78,6 +78,14 @@ func (f *File) Close() error {
 	return f.mapping.Unmap()
 }
 
+// Forget lets the system take back the memory that holds the mapped file. Parts of it that are used again are read again, as a
+// rule from the system's copy of the file.
+func (f *File) Forget() {
+	if f.mapping != nil {
+		forget(f.mapping)
+	}
+}
+
 // WriteTo writes the content of the file that was opened, even if another file has its name by now.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	n, err := w.Write(f.all)

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/calm-go/calm/internal/kernel"
+	"github.com/calm-go/calm/internal/quantize"
 )
 
 // viewAlign is the alignment in memory, in bytes, of a tensor that is used without copying it. It is a cache line, so that no
@@ -29,6 +30,32 @@ func view[T float32 | uint16](f *File, name string, want DType) []T {
 		return nil
 	}
 	return unsafe.Slice((*T)(p), t.Len())
+}
+
+// ReadInt8 reads a matrix [len(scales), columns] of floats of any format into dst, which must have its length, as int8 with a
+// scale for each row (package internal/quantize).
+func (f *File) ReadInt8(name string, dst []int8, scales []float32) error {
+	t, src, err := f.get(name)
+	if err != nil {
+		return err
+	}
+	rows := len(scales)
+	if t.Len() != len(dst) || len(t.Shape) != 2 || t.Shape[0] != rows {
+		return damaged(f.path, "tensor %q has shape %v; want %d rows and %d numbers", name, t.Shape, rows, len(dst))
+	}
+	cols := t.Shape[1]
+	if v := f.Float32View(name); v != nil {
+		quantize.Matrix(dst, scales, v, cols)
+		return nil
+	}
+	row, size := make([]float32, cols), cols*t.DType.Bytes()
+	for i := range rows {
+		if !readFloats(row, src[i*size:(i+1)*size], t.DType) {
+			return f.wrongType(t, "floats")
+		}
+		scales[i] = quantize.Row(dst[i*cols:(i+1)*cols], row)
+	}
+	return nil
 }
 
 // ReadBF16 reads a tensor of floats of any format into dst, which must have the tensor's length. It rounds each number to the

@@ -57,10 +57,14 @@ func (o *embedding) lookup(_, i int) {
 	lo, hi := o.cut.piece(i)
 	d := o.width
 	for r := lo; r < hi; r++ {
-		at := int(o.ids[r]) * d
-		if y := o.y.f[r*d : (r+1)*d]; o.table.half != nil {
-			o.p.eng.isa.WidenBF16(y, o.table.half[at:at+d])
-		} else {
+		id, y := int(o.ids[r]), o.y.f[r*d:(r+1)*d]
+		switch at, isa := id*d, o.p.eng.isa; {
+		case o.table.half != nil:
+			isa.WidenBF16(y, o.table.half[at:at+d])
+		case o.table.narrow != nil:
+			isa.WidenInt8(y, o.table.narrow[at:at+d])
+			isa.Scale(y, o.table.scales[id], y)
+		default:
 			copy(y, o.table.f[at:at+d])
 		}
 	}

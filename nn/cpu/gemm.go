@@ -18,6 +18,7 @@ const (
 //
 //	C = act(A·B [+ C] + Bias + Add)
 //
+// With BInt8, A·B is multiplied by BScale: column j of B is BInt8's times BScale[j].
 // All strides are in elements, at least 0 for A and B.
 type gemmArgs struct {
 	M, N, K int
@@ -26,6 +27,8 @@ type gemmArgs struct {
 	ARow, ACol int
 	B          []float32 // [K, N]: B(l,j) = B[l*BRow+j*BCol]
 	BHalf      []uint16  // or B as bfloat16, with BRow 1
+	BInt8      []int8    // or B as int8, with BRow 1 and without Accumulate
+	BScale     []float32 // [N]: of the columns of BInt8
 	BRow, BCol int
 	C          []float32 // [M, N]: C(i,j) = C[i*LDC+j]
 	LDC        int
@@ -141,14 +144,20 @@ func (a *gemmArgs) check() {
 	if a.ARow < 0 || a.ACol < 0 || a.BRow < 0 || a.BCol < 0 || a.K < 0 {
 		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: negative size or stride", a.M, a.K, a.K, a.N))
 	}
-	if a.BHalf != nil && a.BRow != 1 {
-		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: B is bfloat16 and not transposed", a.M, a.K, a.K, a.N))
+	if (a.BHalf != nil || a.BInt8 != nil) && a.BRow != 1 {
+		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: B is bfloat16 or int8 and not transposed", a.M, a.K, a.K, a.N))
+	}
+	if a.BInt8 != nil {
+		a.need("BScale", len(a.BScale), a.N)
+		if a.Accumulate {
+			panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: what C holds would be scaled too", a.M, a.K, a.K, a.N))
+		}
 	}
 	c := (a.M-1)*a.LDC + a.N
 	a.need("C", len(a.C), c)
 	if a.K > 0 {
 		a.need("A", len(a.A), (a.M-1)*a.ARow+(a.K-1)*a.ACol+1)
-		a.need("B", max(len(a.B), len(a.BHalf)), (a.K-1)*a.BRow+(a.N-1)*a.BCol+1)
+		a.need("B", max(len(a.B), len(a.BHalf), len(a.BInt8)), (a.K-1)*a.BRow+(a.N-1)*a.BCol+1)
 	}
 	if a.M > 1 && a.LDC < a.N {
 		panic(fmt.Sprintf("cpu: product of [%d, %d] by [%d, %d]: rows of C overlap, LDC is %d", a.M, a.K, a.K, a.N, a.LDC))
@@ -170,13 +179,17 @@ func (a *gemmArgs) need(name string, have, need int) {
 	}
 }
 
-// setB makes B the transposed weights that begin at an element of w.
+// setB makes B the transposed weights that begin at an element of w, whose rows are BCol long.
 func (a *gemmArgs) setB(w *buf, at int) {
-	if w.half != nil {
-		a.B, a.BHalf = nil, w.half[at:]
-		return
+	a.B, a.BHalf, a.BInt8, a.BScale = nil, nil, nil, nil
+	switch {
+	case w.half != nil:
+		a.BHalf = w.half[at:]
+	case w.narrow != nil:
+		a.BInt8, a.BScale = w.narrow[at:], w.scales[at/a.BCol:]
+	default:
+		a.B = w.f[at:]
 	}
-	a.B, a.BHalf = w.f[at:], nil
 }
 
 // addRows returns the number of rows of Add that are read.

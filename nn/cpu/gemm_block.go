@@ -48,7 +48,7 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 		p.across = (a.N + p.cols - 1) / p.cols
 		return p
 	}
-	p.packB = a.BHalf != nil || a.BCol != 1 || a.M > 4*tileRows
+	p.packB = a.BHalf != nil || a.BInt8 != nil || a.BCol != 1 || a.M > 4*tileRows
 	p.packA = a.N > 4*tileCols && a.M > tileRows && !(a.ACol == 1 && a.ARow <= gemmKC) // short rows do not compete
 	p.rows, p.cols = cutGemm(a.M, a.N, a.K, tileRows, tileCols, threads)
 	p.across = (a.N + p.cols - 1) / p.cols
@@ -101,13 +101,8 @@ func (p *gemmPlan) piece(a *gemmArgs, i int) (i0, i1, j0, j1 int) {
 
 // block computes rows [i0, i1) and columns [j0, j1) of C.
 func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1, j0, j1 int) {
-	switch {
-	case p.thin && a.BHalf != nil:
-		isa.DotRowsBF16(i1-i0, j1-j0, a.K, a.A[i0*a.ARow:], a.ARow, a.BHalf[j0*a.BCol:], a.BCol, a.C[i0*a.LDC+j0:], a.LDC, a.Accumulate)
-		a.epilogue(isa, i0, i1, j0, j1)
-		return
-	case p.thin:
-		isa.DotRows(i1-i0, j1-j0, a.K, a.A[i0*a.ARow:], a.ARow, a.B[j0*a.BCol:], a.BCol, a.C[i0*a.LDC+j0:], a.LDC, a.Accumulate)
+	if p.thin {
+		a.dots(isa, i0, i1, j0, j1)
 		a.epilogue(isa, i0, i1, j0, j1)
 		return
 	}
@@ -130,6 +125,19 @@ func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1,
 				a.epilogue(isa, i, end, j0, j1)
 			}
 		}
+	}
+}
+
+// dots computes rows [i0, i1) and columns [j0, j1) of A·B [+ C], which are few rows.
+func (a *gemmArgs) dots(isa kernel.ISA, i0, i1, j0, j1 int) {
+	m, n, x, y, w := i1-i0, j1-j0, a.A[i0*a.ARow:], a.C[i0*a.LDC+j0:], j0*a.BCol
+	switch {
+	case a.BHalf != nil:
+		isa.DotRowsBF16(m, n, a.K, x, a.ARow, a.BHalf[w:], a.BCol, y, a.LDC, a.Accumulate)
+	case a.BInt8 != nil:
+		isa.DotRowsInt8(m, n, a.K, x, a.ARow, a.BInt8[w:], a.BCol, y, a.LDC, a.Accumulate)
+	default:
+		isa.DotRows(m, n, a.K, x, a.ARow, a.B[w:], a.BCol, y, a.LDC, a.Accumulate)
 	}
 }
 
@@ -159,11 +167,16 @@ func (s *gemmBlock) loadB(l0, l1, j0, j1 int) {
 	}
 	s.panel = k*s.width + gemmPad
 	dst := s.packedB[(first-j0)/s.width*s.panel:]
-	if s.BHalf != nil { // A is packed later
-		s.isa.PackColumnsBF16(dst, s.panel, s.BHalf[l0+first*s.BCol:], s.BCol, j1-first, k, s.packedA)
+	at := l0*s.BRow + first*s.BCol
+	switch { // A is packed later: its memory is free
+	case s.BHalf != nil:
+		s.isa.PackColumnsBF16(dst, s.panel, s.BHalf[at:], s.BCol, j1-first, k, s.packedA)
+		return
+	case s.BInt8 != nil:
+		s.isa.PackColumnsInt8(dst, s.panel, s.BInt8[at:], s.BCol, j1-first, k, s.packedA)
 		return
 	}
-	src := s.B[l0*s.BRow+first*s.BCol:]
+	src := s.B[at:]
 	switch {
 	case s.BCol == 1:
 		s.isa.PackRows(dst, s.panel, src, s.BRow, j1-first, k)
@@ -251,7 +264,7 @@ func (s *gemmBlock) storeTail(i0, i1, j0, j1 int, accumulate bool) {
 
 // ends reports whether anything follows the product.
 func (a *gemmArgs) ends() bool {
-	return a.Bias != nil || a.Add != nil || a.Act != actNone || a.Pre != nil
+	return a.BScale != nil || a.Bias != nil || a.Add != nil || a.Act != actNone || a.Pre != nil
 }
 
 // epilogue applies what follows the product to rows [i0, i1) and columns [j0, j1) of C.
@@ -262,6 +275,9 @@ func (a *gemmArgs) epilogue(isa kernel.ISA, i0, i1, j0, j1 int) {
 	period := a.addRows()
 	for i := i0; i < i1; i++ {
 		c := a.C[i*a.LDC+j0:][:j1-j0]
+		if a.BScale != nil {
+			isa.Mul(c, c, a.BScale[j0:j1])
+		}
 		if a.Bias != nil {
 			isa.Add(c, c, a.Bias[j0:j1])
 		}

@@ -34,11 +34,12 @@ type gemmCase struct {
 	bias, add, pre bool
 	period         int
 	act            activation
+	int8           bool // B is int8 with scales: for bT, neither apart nor accumulate
 }
 
 func (c gemmCase) String() string {
-	return fmt.Sprintf("%dx%dx%d aT=%t bT=%t apart=%t acc=%t bias=%t add=%t/%d pre=%t act=%d",
-		c.m, c.n, c.k, c.aT, c.bT, c.apart, c.accumulate, c.bias, c.add, c.period, c.pre, c.act)
+	return fmt.Sprintf("%dx%dx%d aT=%t bT=%t apart=%t acc=%t bias=%t add=%t/%d pre=%t act=%d int8=%t",
+		c.m, c.n, c.k, c.aT, c.bT, c.apart, c.accumulate, c.bias, c.add, c.period, c.pre, c.act, c.int8)
 }
 
 const guard = 37 // words on both sides
@@ -71,6 +72,13 @@ func (c gemmCase) args(r *rand.Rand) gemmArgs {
 		a.A, a.ARow, a.ACol = matrix(c.m, c.k, c.aT)
 		a.B, a.BRow, a.BCol = matrix(c.k, c.n, c.bT)
 	}
+	if c.int8 {
+		a.BInt8, a.B = make([]int8, len(a.B)), nil
+		for i := range a.BInt8 {
+			a.BInt8[i] = int8(r.IntN(255) - 127)
+		}
+		a.BScale = random(c.n)
+	}
 	a.LDC = c.n + r.IntN(3)
 	a.C = random((c.m-1)*a.LDC + c.n)
 	a.Accumulate, a.Act = c.accumulate, c.act
@@ -102,6 +110,7 @@ func (c gemmCase) check(t *testing.T, a gemmArgs, run func(*gemmArgs)) {
 	for _, s := range []*[]float32{&before.A, &before.B, &before.C, &before.Bias, &before.Add} {
 		*s = slices.Clone(*s)
 	}
+	before.BInt8, before.BScale = slices.Clone(a.BInt8), slices.Clone(a.BScale)
 	c0, c1 := fence(&a.C)
 	p0, p1 := fence(&a.Pre)
 	run(&a)
@@ -112,7 +121,8 @@ func (c gemmCase) check(t *testing.T, a gemmArgs, run func(*gemmArgs)) {
 			}
 		}
 	}
-	if !slices.Equal(a.A, before.A) || !slices.Equal(a.B, before.B) || !slices.Equal(a.Bias, before.Bias) || !slices.Equal(a.Add, before.Add) {
+	if !slices.Equal(a.A, before.A) || !slices.Equal(a.B, before.B) || !slices.Equal(a.Bias, before.Bias) || !slices.Equal(a.Add, before.Add) ||
+		!slices.Equal(a.BInt8, before.BInt8) || !slices.Equal(a.BScale, before.BScale) {
 		t.Fatalf("%v: changed an input", c)
 	}
 	for i, v := range a.C {
@@ -125,6 +135,9 @@ func (c gemmCase) check(t *testing.T, a gemmArgs, run func(*gemmArgs)) {
 		}
 		sum, size := before.element(row, col)
 		bound := (2 + float64(a.K)) * size * 0x1p-24
+		if a.BInt8 != nil { // the scale rounds once more
+			bound += size * 0x1p-24
+		}
 		if a.Pre != nil {
 			if d := math.Abs(float64(a.Pre[i]) - sum); !(d <= bound) {
 				t.Fatalf("%v: pre-activation (%d, %d) is %v, want %v", c, row, col, a.Pre[i], sum)
@@ -158,7 +171,12 @@ func fence(s *[]float32) (before, after []float32) {
 func (a *gemmArgs) element(i, j int) (sum, size float64) {
 	term := func(v float64) { sum += v; size += math.Abs(v) }
 	for l := range a.K {
-		term(float64(a.A[i*a.ARow+l*a.ACol]) * float64(a.B[l*a.BRow+j*a.BCol]))
+		x, w := float64(a.A[i*a.ARow+l*a.ACol]), l*a.BRow+j*a.BCol
+		if a.BInt8 != nil {
+			term(x * float64(a.BInt8[w]) * float64(a.BScale[j]))
+		} else {
+			term(x * float64(a.B[w]))
+		}
 	}
 	if a.Accumulate {
 		term(float64(a.C[i*a.LDC+j]))
@@ -202,11 +220,13 @@ func gemmCases(isa kernel.ISA, r *rand.Rand) []gemmCase {
 	add := func(m, n, k int) {
 		b := layouts
 		layouts++
-		cases = append(cases, gemmCase{
+		c := gemmCase{
 			m: m, n: n, k: k,
 			aT: b&1 != 0, bT: b&2 != 0, apart: b%29 == 0, accumulate: b%3 == 0,
 			bias: r.IntN(2) == 0, add: r.IntN(3) == 0, period: r.IntN(4), pre: r.IntN(3) == 0, act: activation(r.IntN(2)),
-		})
+		}
+		c.int8 = c.bT && !c.apart && !c.accumulate && k > 0 && b%5 < 2
+		cases = append(cases, c)
 	}
 	for m := 1; m <= 2*rows+1; m++ {
 		for n := 1; n <= 2*cols+1; n++ {
@@ -240,8 +260,8 @@ func TestGemmThreads(t *testing.T) {
 	shapes := [][3]int{{124, 128, 320}, {4, 512, 300}, {300, 77, 600}, {128, 512, 124}, {1030, 64, 31}, {64, 65, 1001}}
 	for _, isa := range gemmISAs(t) {
 		for _, s := range shapes {
-			for layout := range 4 {
-				c := gemmCase{m: s[0], n: s[1], k: s[2], aT: layout&1 != 0, bT: layout&2 != 0}
+			for layout := range 6 {
+				c := gemmCase{m: s[0], n: s[1], k: s[2], aT: layout&1 != 0, bT: layout >= 2, int8: layout >= 4}
 				if c.k < 1000 { // a product with an epilogue is not cut along K
 					c.bias, c.act = true, actSiLU
 				}
@@ -305,17 +325,46 @@ func TestGemmReplaced(t *testing.T) {
 func TestGemmAllocations(t *testing.T) {
 	p := newPool(2)
 	defer p.close()
-	c := gemmCase{m: 200, n: 100, k: 300, bT: true, bias: true, act: actSiLU}
-	a := c.args(rand.New(rand.NewPCG(7, 8)))
-	isa := kernel.Best()
-	g := newGemm(p, isa, a)
-	scratch := make([]float32, gemmScratch)
-	if n := testing.AllocsPerRun(10, g.run); n != 0 {
-		t.Errorf("a parallel run allocates %v times", n)
+	for _, c := range []gemmCase{
+		{m: 200, n: 100, k: 300, bT: true, bias: true, act: actSiLU}, {m: 200, n: 100, k: 300, bT: true, int8: true}, {m: 3, n: 100, k: 300, bT: true, int8: true},
+	} {
+		a := c.args(rand.New(rand.NewPCG(7, 8)))
+		isa := kernel.Best()
+		g := newGemm(p, isa, a)
+		scratch := make([]float32, gemmScratch)
+		if n := testing.AllocsPerRun(10, g.run); n != 0 {
+			t.Errorf("%v: a parallel run allocates %v times", c, n)
+		}
+		if n := testing.AllocsPerRun(10, func() { gemmSerial(isa, scratch, &a) }); n != 0 {
+			t.Errorf("%v: a serial run allocates %v times", c, n)
+		}
 	}
-	if n := testing.AllocsPerRun(10, func() { gemmSerial(isa, scratch, &a) }); n != 0 {
-		t.Errorf("a serial run allocates %v times", n)
+}
+
+// FuzzGemm compares products of any sizes and layouts with float64 sums, on one thread and on three.
+func FuzzGemm(f *testing.F) {
+	f.Add(uint16(3), uint16(40), uint16(70), uint16(0b10_0000_0010), uint64(1))
+	f.Add(uint16(30), uint16(70), uint16(400), uint16(0b10_0001_0110), uint64(2))
+	f.Add(uint16(9), uint16(5), uint16(0), uint16(0b00_1100_1001), uint64(3))
+	var pools []*pool
+	for _, n := range []int{1, 3} {
+		p := newPool(n)
+		f.Cleanup(p.close)
+		pools = append(pools, p)
 	}
+	f.Fuzz(func(t *testing.T, m, n, k, bits uint16, seed uint64) {
+		c := gemmCase{m: int(m)%100 + 1, n: int(n)%150 + 1, k: int(k) % 700}
+		for i, b := range []*bool{&c.aT, &c.bT, &c.apart, &c.accumulate, &c.bias, &c.add, &c.pre} {
+			*b = bits>>i&1 != 0
+		}
+		c.act, c.period = activation(bits>>7&1), int(seed%4)
+		c.int8 = bits>>9&1 != 0 && c.bT && !c.apart && !c.accumulate && c.k > 0
+		for _, isa := range kernel.Available() {
+			for _, p := range pools {
+				c.check(t, c.args(rand.New(rand.NewPCG(seed, 1))), func(a *gemmArgs) { newGemm(p, isa, *a).run() })
+			}
+		}
+	})
 }
 
 // TestGemmNotFinite demands that zeros are multiplied like other numbers.
@@ -335,6 +384,28 @@ func TestGemmNotFinite(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestGemmInt8Refuses: int8 needs a scale for each column, rows that follow in memory, and a C that is overwritten.
+func TestGemmInt8Refuses(t *testing.T) {
+	good := gemmCase{m: 5, n: 6, k: 7, bT: true, int8: true}.args(rand.New(rand.NewPCG(11, 12)))
+	for want, change := range map[string]func(*gemmArgs){
+		"BScale has":     func(a *gemmArgs) { a.BScale = a.BScale[:5] },
+		"B has":          func(a *gemmArgs) { a.BInt8 = a.BInt8[:len(a.BInt8)-1] },
+		"scaled too":     func(a *gemmArgs) { a.Accumulate = true },
+		"not transposed": func(a *gemmArgs) { a.BRow, a.BCol = 6, 1 },
+	} {
+		a := good
+		change(&a)
+		func() {
+			defer func() {
+				if e := recover(); e == nil || !strings.Contains(fmt.Sprint(e), want) {
+					t.Errorf("%s: panic %v", want, e)
+				}
+			}()
+			gemmSerial(kernel.Portable, make([]float32, gemmScratch), &a)
+		}()
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 type buf struct {
 	f           []float32
 	half        []uint16 // of a parameter that is bfloat16, f then nil
+	narrow      []int8   // of a parameter that is int8, f then nil
+	scales      []float32
 	size        int
 	first, last int
 	merged      *buf // the buffer this one shares memory with as an alias

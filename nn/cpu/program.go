@@ -118,13 +118,13 @@ func (c *compiler) allocate(t *nn.Tensor) {
 		b = &buf{size: t.Size()}
 	case nn.Parameter:
 		p := t.Param()
-		if n := max(len(p.Data), len(p.BF16)); n != p.Size() {
+		if n := max(len(p.Data), len(p.BF16), len(p.Int8)); n != p.Size() {
 			panic(fmt.Sprintf("cpu: parameter %q has %d values, its shape %v wants %d", p.Name, n, p.Shape, p.Size()))
 		}
-		if c.training && p.BF16 != nil {
-			panic(fmt.Sprintf("cpu: parameter %q is bfloat16, which is for inference: training needs float32", p.Name))
+		if c.training && p.Data == nil {
+			panic(fmt.Sprintf("cpu: parameter %q is bfloat16 or int8, which is for inference: training needs float32", p.Name))
 		}
-		b = &buf{size: t.Size(), f: p.Data, half: p.BF16}
+		b = &buf{size: t.Size(), f: p.Data, half: p.BF16, narrow: p.Int8, scales: p.Scales}
 	}
 	c.values[t.ID()] = b
 }
