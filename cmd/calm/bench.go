@@ -106,7 +106,8 @@ func newBenchGemm(f *benchFlags) *cobra.Command {
 		Short: "Measure matrix products, on one thread and on all",
 		Long: `Measure the product of two 1024 x 1024 matrices and the products of training steps. Shapes are rows x columns of the
 result x length of the sums. Layouts: nt is the forward pass, nn the gradient of the input, tn the gradient of the
-weights.`,
+weights. Without --preset, products of 1, 4 and 16 rows with 128 MB of weights in each number format follow, beside the
+rate at which this machine reads memory.`,
 		Example: "  calm bench gemm\n  calm bench gemm --preset lm-proto --json",
 		Args:    exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {

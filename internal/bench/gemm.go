@@ -28,7 +28,9 @@ type product struct {
 
 func (p product) flops() float64 { return 2 * float64(p.m) * float64(p.n) * float64(p.k) }
 
-// Gemm measures matrix products on one thread and on all threads, alternately, and compares each with the peak.
+// Gemm measures matrix products on one thread and on all threads, alternately, and compares each with the peak. Unless the
+// options name products, it also measures products of a few rows with weights of each number format, and compares them with the
+// rate at which memory is read.
 func Gemm(ctx context.Context, o GemmOptions) error {
 	products, err := o.products()
 	if err != nil {
@@ -46,6 +48,12 @@ func Gemm(ctx context.Context, o GemmOptions) error {
 		if err := o.measure(ctx, p, engines); err != nil {
 			return fmt.Errorf("bench gemm: %w", err)
 		}
+	}
+	if o.Cube > 0 || len(o.Presets) > 0 {
+		return nil
+	}
+	if err := o.measureWeights(ctx, all, weightsBytes); err != nil {
+		return fmt.Errorf("bench gemm: %w", err)
 	}
 	return nil
 }

@@ -27,6 +27,25 @@ func TestGemm(t *testing.T) {
 	}
 }
 
+// TestWeights: products of 1, 4 and 16 rows with weights of each format, of the same number of bytes.
+func TestWeights(t *testing.T) {
+	o, list := collect()
+	o.Seconds = .001
+	if err := (GemmOptions{Options: o}).measureWeights(t.Context(), o.engine(1), 1<<18); err != nil {
+		t.Fatal(err)
+	}
+	if len(*list) != 9 {
+		t.Fatalf("%d results", len(*list))
+	}
+	for i, r := range *list {
+		wantKeys(t, r, "bytes_per_step gb_per_s peak_gb_per_s")
+		want := []string{"64x1024 float32", "128x1024 bfloat16", "256x1024 int8"}[i%3]
+		if bytes := []float64{1 << 18, 1 << 18, 1<<18 + 4*256}[i%3]; r.Shape != []string{"1x", "4x", "16x"}[i/3]+want || r.BytesPerStep != bytes {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // TestProducts checks that the products of lm-bytes include those of a linear map of its MLP, and that none is listed twice.
 func TestProducts(t *testing.T) {
 	o, _ := collect()

@@ -124,9 +124,14 @@ func (c *compiler) allocate(t *nn.Tensor) {
 		if c.training && p.Data == nil {
 			panic(fmt.Sprintf("cpu: parameter %q is bfloat16 or int8, which is for inference: training needs float32", p.Name))
 		}
-		b = &buf{size: t.Size(), f: p.Data, half: p.BF16, narrow: p.Int8, scales: p.Scales}
+		b = weights(p)
 	}
 	c.values[t.ID()] = b
+}
+
+// weights is the buffer of a parameter, which reads its values where they are.
+func weights(p *nn.Param) *buf {
+	return &buf{size: p.Size(), f: p.Data, half: p.BF16, narrow: p.Int8, scales: p.Scales}
 }
 
 // allocateGrads gives the parameters' gradients one block of memory, in the order of paramGrads.
