@@ -34,7 +34,7 @@ func (s ISA) DotRowsBF16(m, n, k int, x []float32, ldx int, w []uint16, ldw int,
 	dotRowsBF16(s, m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
 }
 
-// DotRowsInt8 is [ISA.DotRows] for a W of int8. It gives bit for bit what DotRows gives for W widened to float32.
+// DotRowsInt8 is [ISA.DotRows] for a W of int8. Its sums are ordered otherwise than those of DotRows, also by k alone.
 func (s ISA) DotRowsInt8(m, n, k int, x []float32, ldx int, w []int8, ldw int, y []float32, ldy int, accumulate bool) {
 	if m <= 0 || n <= 0 {
 		return

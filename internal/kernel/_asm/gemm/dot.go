@@ -23,7 +23,7 @@ var (
 )
 
 // dot multiplies rows of X by rows of W, taking the rows of W in the order of memory. Elements of W that are bfloat16
-// or int8 are widened to float32.
+// are widened to float32.
 //
 //	for j := range n {
 //		for i := range rows {
@@ -61,62 +61,41 @@ func (v isa) dot(rows int, f format) {
 	for _, s := range sums {
 		v.zero(s)
 	}
-	// add adds the products of one or two vectors, which lie that many vectors ahead.
-	add := func(ahead, vectors int) {
-		for c := range vectors {
-			v.widen(f, at(wp, (ahead+c)*wide), ws[c])
-		}
-		for i := range rows {
-			for c := range vectors {
-				x := triple(xs, ldx, i)
-				x.Disp = (ahead + c) * v.bytes()
-				VFMADD231PS(x, ws[c], sums[2*i+c])
-			}
-		}
-	}
-	advance := func(vectors int) {
-		for _, p := range xs {
-			ADDQ(U32(vectors*v.bytes()), p)
-		}
-		ADDQ(U32(vectors*wide), wp)
-	}
-	prefetch := func(bytes int) {
-		for line := 0; line < bytes; line += 64 {
-			PREFETCHT0(at(wp, prefetchAhead+line))
-		}
-	}
 	Load(Param("k"), n)
 	SUBQ(U8(2*v.lanes), n)
 	JL(LabelRef("rest"))
-	if f == int8s { // whole cache lines first: a step has half of one, or a quarter
-		steps := 64 / (2 * wide)
-		SUBQ(U32((steps-1)*2*v.lanes), n)
-		JL(LabelRef("single"))
-		Label("lines")
-		prefetch(64)
-		for i := range steps {
-			add(2*i, 2)
-		}
-		advance(2 * steps)
-		SUBQ(U32(steps*2*v.lanes), n)
-		JGE(LabelRef("lines"))
-		Label("single")
-		ADDQ(U32((steps-1)*2*v.lanes), n)
-		JL(LabelRef("rest"))
-	}
 	Label("steps")
-	if f != int8s {
-		prefetch(2 * wide)
+	add := func(i, c int) {
+		x := triple(xs, ldx, i)
+		x.Disp = c * v.bytes()
+		VFMADD231PS(x, ws[c], sums[2*i+c])
 	}
-	add(0, 2)
-	advance(2)
+	for line := 0; line < 2*wide; line += 64 {
+		PREFETCHT0(at(wp, prefetchAhead+line))
+	}
+	v.widen(f, at(wp, 0), ws[0])
+	v.widen(f, at(wp, wide), ws[1])
+	for i := range rows {
+		add(i, 0)
+		add(i, 1)
+	}
+	for _, p := range xs {
+		ADDQ(U32(2*v.bytes()), p)
+	}
+	ADDQ(U32(2*wide), wp)
 	SUBQ(U8(2*v.lanes), n)
 	JGE(LabelRef("steps"))
 	Label("rest")
 	ADDQ(U8(v.lanes), n)
 	JL(LabelRef("tail"))
-	add(0, 1)
-	advance(1)
+	v.widen(f, at(wp, 0), ws[0])
+	for i := range rows {
+		add(i, 0)
+	}
+	for _, p := range xs {
+		ADDQ(U8(v.bytes()), p)
+	}
+	ADDQ(U8(wide), wp)
 	SUBQ(U8(v.lanes), n)
 	Label("tail")
 	ADDQ(U8(v.lanes), n)
@@ -124,7 +103,7 @@ func (v isa) dot(rows int, f format) {
 	if f == float32s {
 		tail(at(wp, 0), ws[1])
 	} else {
-		v.widenTail(f, wp, n, ws[1])
+		v.widenTail(bfloat16s, AllocLocal(2*v.lanes), wp, n, ws[1], "words")
 	}
 	for i := range rows {
 		tail(triple(xs, ldx, i), ws[0])
@@ -149,7 +128,7 @@ func (v isa) dot(rows int, f format) {
 const prefetchAhead = 1024
 
 // widen loads a vector of W.
-func (v isa) widen(f format, m Op, r reg.VecPhysical) {
+func (v isa) widen(f format, m Mem, r reg.VecPhysical) {
 	switch f {
 	case float32s:
 		VMOVUPS(m, r)
@@ -163,16 +142,19 @@ func (v isa) widen(f format, m Op, r reg.VecPhysical) {
 }
 
 // widenTail loads the last n elements of a row, fewer than a vector, that are narrower than float32; the other lanes are
-// zero. AVX2 has no masked load of them, so they are gathered on the stack. n and p are overwritten.
-func (v isa) widenTail(f format, p, n reg.GPVirtual, r reg.VecPhysical) {
-	local := AllocLocal(16 * ((f.size*v.lanes + 15) / 16))
+// zero. AVX2 has no masked load of them, so they are gathered on the stack, in memory for a vector of them. n is overwritten.
+func (v isa) widenTail(f format, stack Mem, p, n reg.GPVirtual, r reg.VecPhysical, label string) {
 	VPXOR(quarter(r), quarter(r), quarter(r))
 	for i := 0; i < f.size*v.lanes; i += 16 {
-		VMOVUPS(quarter(r), local.Offset(i))
+		if f.size*v.lanes < 16 {
+			VMOVSD(quarter(r), stack)
+		} else {
+			VMOVUPS(quarter(r), stack.Offset(i))
+		}
 	}
 	element := GP64()
-	Label("elements")
-	from, to := Mem{Base: p, Index: n, Scale: uint8(f.size), Disp: -f.size}, local.Idx(n, uint8(f.size)).Offset(-f.size)
+	Label(label)
+	from, to := Mem{Base: p, Index: n, Scale: uint8(f.size), Disp: -f.size}, stack.Idx(n, uint8(f.size)).Offset(-f.size)
 	if f == int8s {
 		MOVBLZX(from, element.As32())
 		MOVB(element.As8(), to)
@@ -181,8 +163,8 @@ func (v isa) widenTail(f format, p, n reg.GPVirtual, r reg.VecPhysical) {
 		MOVW(element.As16(), to)
 	}
 	DECQ(n)
-	JNZ(LabelRef("elements"))
-	v.widen(f, local, r)
+	JNZ(LabelRef(label))
+	v.widen(f, stack, r)
 }
 
 // storeDots puts the lowest lane of every second register of sums into a column of y.

@@ -16,7 +16,7 @@ func main() {
 		for rows := 1; rows <= v.dotRows; rows++ {
 			v.dot(rows, float32s)
 			v.dot(rows, bfloat16s)
-			v.dot(rows, int8s)
+			v.dotInt8(rows)
 		}
 		v.widenRow(bfloat16s)
 		v.widenRow(int8s)
