@@ -43,8 +43,12 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	tileRows, tileCols := isa.GemmTile()
 	p := gemmPlan{rows: a.M, cols: a.N}
 	if p.thin = a.M <= thinRows && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
-		// A block streams some 128 kB of weights, in few rows where they are long.
-		p.cols = min(a.N, max(1<<15/a.K, 8))
+		// A block streams some 128 kB of weights, or 64 kB of int8, in few rows where they are long.
+		p.cols = max(1<<15/a.K, 8)
+		if a.BInt8 != nil {
+			p.cols = max(1<<16/a.K/4*4, 8) // the kernel takes four rows at a time
+		}
+		p.cols = min(a.N, p.cols)
 		p.across = (a.N + p.cols - 1) / p.cols
 		return p
 	}
