@@ -15,7 +15,6 @@ import (
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
-	"github.com/calm-go/calm/tokenizer"
 )
 
 // measureLoad writes a model as a run, and measures the time to open it and to write a first patch, as `calm generate` does. The
@@ -57,7 +56,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	return o.measure(ctx, eng, m.name, v, l, peak)
 }
 
-// save writes a language model as a run with the byte tokenizer, regardless of the model's vocabulary.
+// save writes a language model as a run that was imported without a tokenizer, since there is none of the model's vocabulary.
 func (m *model) save(dir string) error {
 	r, err := checkpoint.CreateRun(dir)
 	if err != nil {
@@ -67,6 +66,7 @@ func (m *model) save(dir string) error {
 	for _, p := range m.Params.All() {
 		tensors = append(tensors, checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
 	}
+	m.Imported = "random weights"
 	ae := run.AEConfig{Common: *m.Common, AutoencoderConfig: m.Autoencoder().Config}
 	ae.Kind = run.AE
 	encoded, err := config.Encode(ae)
@@ -75,8 +75,7 @@ func (m *model) save(dir string) error {
 			_, err := w.Write(encoded)
 			return err
 		}),
-		r.Add(checkpoint.ModelFile, func(w io.Writer) error { return checkpoint.Encode(w, tensors, nil) }),
-		tokenizer.Bytes().Save(r.Path(checkpoint.TokenizerFile)))
+		r.Add(checkpoint.ModelFile, func(w io.Writer) error { return checkpoint.Encode(w, tensors, nil) }))
 	if err == nil {
 		err = r.WriteConfig(m.Config())
 	}
