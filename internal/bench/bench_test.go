@@ -195,7 +195,7 @@ func TestUsage(t *testing.T) {
 		"no prompt":           write(func(o *GenerateOptions) { o.Prompt = 0 }),
 		"long prompt":         write(func(o *GenerateOptions) { o.Prompt = 1 << 20 }),
 		"not for writing":     write(func(o *GenerateOptions) { o.Presets = []string{"ae-bytes"} }),
-		"dtype":               write(func(o *GenerateOptions) { o.Set = append(o.Set, "dtype=int8") }),
+		"dtype":               write(func(o *GenerateOptions) { o.Set = append(o.Set, "dtype=int4") }),
 		"load a run":          write(func(o *GenerateOptions) { o.Run, o.Presets, o.Set, o.Load = t.TempDir(), nil, nil, true }),
 		"no such head":        write(func(o *GenerateOptions) { o.Heads = []string{"flow", "gan"} }),
 		"one step":            write(func(o *GenerateOptions) { o.Heads, o.Steps = []string{"diffusion"}, []int{4, 1} }),
