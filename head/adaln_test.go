@@ -15,7 +15,7 @@ import (
 
 func newFlow(t *testing.T) (*head.Flow, *nn.Params) {
 	t.Helper()
-	o := head.FlowOptions{NumMLPLayers: 2, SamplingSteps: 4, Solver: "midpoint"}
+	o := head.FlowOptions{NumMLPLayers: 2, SamplingSteps: 4, Solver: "midpoint", NoiseScale: 1}
 	if err := o.Validate(); err != nil {
 		t.Fatal(err)
 	}

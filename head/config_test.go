@@ -34,9 +34,9 @@ func TestValidate(t *testing.T) {
 	for want, c := range map[string]head.Config{
 		"model_type num_samples num_mlp_layers beta noise_size target_samples": {Options: head.EnergyOptions{Beta: math.NaN()}},
 		"num_samples num_mlp_layers sampling_steps":                            {ModelType: head.DiffusionType, Options: head.DiffusionOptions{SamplingSteps: 1}},
-		"num_mlp_layers sampling_steps solver":                                 {ModelType: head.FlowType, NumSamples: 1, Options: head.FlowOptions{SamplingSteps: -1}},
-		"num_samples":                                                          {ModelType: head.EnergyType, NumSamples: 1, Options: head.Default().Options},
-		"model_type":                                                           {ModelType: head.FlowType, NumSamples: 1, Options: head.Default().Options}, // another kind's options
+		"num_mlp_layers sampling_steps solver noise_scale":                     {ModelType: head.FlowType, NumSamples: 1, Options: head.FlowOptions{SamplingSteps: -1, NoiseScale: -1}},
+		"num_samples": {ModelType: head.EnergyType, NumSamples: 1, Options: head.Default().Options},
+		"model_type":  {ModelType: head.FlowType, NumSamples: 1, Options: head.Default().Options}, // another kind's options
 	} {
 		if got := problems(t, c.Validate()); got != want {
 			t.Errorf("problems with %q, want %q", got, want)
@@ -48,12 +48,13 @@ func TestValidate(t *testing.T) {
 func TestSwitchingHeads(t *testing.T) {
 	energy := head.Config{ModelType: head.EnergyType, NumSamples: 5, Options: head.EnergyOptions{NumMLPLayers: 2, Beta: 1.5, NoiseSize: 3, TargetSamples: 7}}
 	flow, err := config.Set(energy, []string{"solver=euler", "model_type=flow"})
-	if want := (head.Config{ModelType: head.FlowType, NumSamples: 5, Options: head.FlowOptions{NumMLPLayers: 2, Solver: "euler"}}); err != nil || flow != want {
+	if want := (head.Config{ModelType: head.FlowType, NumSamples: 5, Options: head.FlowOptions{NumMLPLayers: 2, Solver: "euler", NoiseScale: 1}}); err != nil || flow != want {
 		t.Errorf("%+v, %v; want %+v", flow, err, want)
 	}
 	for set, want := range map[string]string{
 		"sampling_steps=5": "--set: sampling_steps: no such key with model_type = energy, only with diffusion, flow",
 		"solver=euler":     "--set: solver: no such key with model_type = energy, only with flow",
+		"noise_scale=0.7":  "--set: noise_scale: no such key with model_type = energy, only with flow",
 		"num_sample=5":     "--set: num_sample: unknown key; did you mean num_samples?",
 	} {
 		if _, err := config.Set(energy, []string{set}); err == nil || err.Error() != want {
@@ -68,8 +69,8 @@ func TestOldFiles(t *testing.T) {
 	for file, want := range map[string]head.Options{
 		all + `"sampling_steps": 0, "solver": "midpoint", "model_type": "energy"`: head.EnergyOptions{NumMLPLayers: 2, Beta: 1.5, NoiseSize: 7, TargetSamples: 32},
 		all + `"sampling_steps": 4, "solver": "euler", "model_type": "diffusion"`: head.DiffusionOptions{NumMLPLayers: 2, SamplingSteps: 4},
-		all + `"sampling_steps": 4, "solver": "euler", "model_type": "flow"`:      head.FlowOptions{NumMLPLayers: 2, SamplingSteps: 4, Solver: "euler"},
-		all + `"model_type": "flow"`:               head.FlowOptions{NumMLPLayers: 2, Solver: "midpoint"}, // before there were solvers
+		all + `"sampling_steps": 4, "solver": "euler", "model_type": "flow"`:      head.FlowOptions{NumMLPLayers: 2, SamplingSteps: 4, Solver: "euler", NoiseScale: 1},
+		all + `"model_type": "flow"`:               head.FlowOptions{NumMLPLayers: 2, Solver: "midpoint", NoiseScale: 1}, // before there were solvers and noise_scale
 		`"num_samples": 3, "model_type": "energy"`: head.Default().Options,
 	} {
 		got, err := config.Decode(head.Config{}, "config.json", []byte("{"+file+"}"))
@@ -94,7 +95,8 @@ func TestWrittenKeys(t *testing.T) {
   "num_samples": 8,
   "num_mlp_layers": 4,
   "sampling_steps": 0,
-  "solver": "midpoint"
+  "solver": "midpoint",
+  "noise_scale": 1
 }
 `
 	if string(text) != want {

@@ -12,14 +12,14 @@ import (
 // flowKind describes the flow head, one of the paper's two alternatives to the energy head.
 var flowKind = Kind{
 	Name:    FlowType,
-	Options: FlowOptions{NumMLPLayers: 4, Solver: string(flow.Midpoint)},
+	Options: FlowOptions{NumMLPLayers: 4, Solver: string(flow.Midpoint), NoiseScale: 1},
 	Ignored: config.Ignored{"beta": "", "noise_size": "", "target_samples": ""}, // keys of older files, which have those of all heads
 	New: func(o Options, hidden, latent int, _ float64, ps *nn.Params) Head {
 		return NewFlow(o.(FlowOptions), hidden, latent, ps)
 	},
 	Prefix:       netPrefix,
 	Metrics:      []Metric{{"flow_loss", "the mean squared error of the predicted velocity"}},
-	SamplingKeys: []string{SamplingSteps, "solver"},
+	SamplingKeys: []string{SamplingSteps, "solver", "noise_scale"},
 	Reference:    Reference{Class: "FlowTransformer"},
 }
 
@@ -28,10 +28,15 @@ type FlowOptions struct {
 	NumMLPLayers  int    `json:"num_mlp_layers"` // number of blocks, 1 to config.MaxLayers
 	SamplingSteps int    `json:"sampling_steps"` // solver steps of a draw, 1 or more; 0 for the paper's 10
 	Solver        string `json:"solver"`         // midpoint, of two evaluations a step, or euler, of one
+	// NoiseScale multiplies the noise that a draw starts from; 1: as trained. Less makes draws more alike and moves them
+	// towards what is likely; with 0 all draws at a position are equal (docs/temperature.md).
+	NoiseScale float64 `json:"noise_scale"`
 }
 
-// maxFlowSteps limits the time that a typing error can cost.
-const maxFlowSteps = 1_000_000
+const (
+	maxFlowSteps  = 1_000_000 // limits the time that a typing error can cost
+	maxNoiseScale = 10        // far above 1, where draws leave what the network was trained on
+)
 
 // Validate reports everything that is wrong, as a *config.Error.
 func (o FlowOptions) Validate() error {
@@ -39,6 +44,7 @@ func (o FlowOptions) Validate() error {
 	config.Within(&p, "num_mlp_layers", o.NumMLPLayers, 1, config.MaxLayers)
 	config.Within(&p, SamplingSteps, o.SamplingSteps, 0, maxFlowSteps)
 	config.OneOf(&p, "solver", o.Solver, string(flow.Midpoint), string(flow.Euler))
+	config.Within(&p, "noise_scale", o.NoiseScale, 0, maxNoiseScale)
 	return p.Err()
 }
 
@@ -97,7 +103,8 @@ func (h *Flow) Steps() int { return h.Options.Steps() }
 func (h *Flow) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	solver := flow.Solver(h.Options.Solver)
 	d := newDenoiser(e, FlowType, h.net, rows, draws, solver.Times(h.Steps()))
-	return &flowSampler{denoiser: d, engine: e, solver: solver, steps: h.Steps(), middle: make([]float32, len(d.latents))}
+	return &flowSampler{denoiser: d, engine: e, solver: solver, steps: h.Steps(), scale: float32(h.Options.NoiseScale),
+		middle: make([]float32, len(d.latents))}
 }
 
 // Drawing describes the solver's evaluations of the network, see Head.
@@ -112,6 +119,7 @@ type flowSampler struct {
 	engine *cpu.Engine
 	solver flow.Solver
 	steps  int
+	scale  float32   // of the noise
 	middle []float32 // [n, R, Z]
 }
 
@@ -126,9 +134,11 @@ func (s *flowSampler) Sample(hidden, noise []float32) ([]float32, error) {
 	return s.finish()
 }
 
-// solve sets the latent vectors to the noise and integrates to t = 1.
+// solve sets the latent vectors to the scaled noise and integrates to t = 1.
 func (s *flowSampler) solve(hidden, noise []float32) error {
 	s.start(hidden)
-	copy(s.latents, noise)
+	for i, v := range noise {
+		s.latents[i] = s.scale * v
+	}
 	return s.solver.Solve(s.steps, s.latents, s.middle, s.evaluateAt)
 }

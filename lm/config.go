@@ -85,7 +85,7 @@ func Presets() map[string]Config {
 	quickstart.InitEmbeddings = FromAutoencoder
 	flow := quickstart
 	flow.HeadConfig = head.Config{ModelType: head.FlowType, NumSamples: 2,
-		Options: head.FlowOptions{NumMLPLayers: 1, SamplingSteps: 2, Solver: "midpoint"}}
+		Options: head.FlowOptions{NumMLPLayers: 1, SamplingSteps: 2, Solver: "midpoint", NoiseScale: 1}}
 	flow.HeadLearningRate = 2.5
 	return map[string]Config{
 		"calm-s":     official(12, 768, 2048, 12),

@@ -32,11 +32,11 @@ func tinyHead(t *testing.T, kind string) run.Options {
 // TestOpenWithSteps checks that Open can set the sampling keys of a trained model's head, and no other keys.
 func TestOpenWithSteps(t *testing.T) {
 	flow := tinyHead(t, "flow")
-	m, err := run.Open(flow.Out, "sampling_steps=3", "solver=euler")
-	if err != nil || m.Network.(*lm.Model).Config.Options != (head.FlowOptions{NumMLPLayers: 1, SamplingSteps: 3, Solver: "euler"}) {
+	m, err := run.Open(flow.Out, "sampling_steps=3", "solver=euler", "noise_scale=0.5")
+	if err != nil || m.Network.(*lm.Model).Config.Options != (head.FlowOptions{NumMLPLayers: 1, SamplingSteps: 3, Solver: "euler", NoiseScale: .5}) {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if m, err = run.Open(flow.Out); err != nil || m.Network.(*lm.Model).Config.Options != (head.FlowOptions{NumMLPLayers: 1, Solver: "midpoint"}) {
+	if m, err = run.Open(flow.Out); err != nil || m.Network.(*lm.Model).Config.Options != (head.FlowOptions{NumMLPLayers: 1, Solver: "midpoint", NoiseScale: 1}) {
 		t.Fatalf("the setting was kept: %+v, %v", m, err)
 	}
 	diffusion, energy := tinyHead(t, "diffusion"), tinyHead(t, "energy")
@@ -44,7 +44,7 @@ func TestOpenWithSteps(t *testing.T) {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	for set, dir := range map[string]string{"solver = midpoint": diffusion.Out, "solver=midpoint": energy.Out, "sampling_steps=0": energy.Out, "beta=1.5": flow.Out, "hidden_size=8": flow.Out, "sampling_steps": flow.Out, "sampling_steps=-1": flow.Out,
-		"sampling_steps=2000000": flow.Out, "solver=magic": flow.Out, "solver=euler": flow.AE} {
+		"sampling_steps=2000000": flow.Out, "noise_scale=-1": flow.Out, "noise_scale=nan": flow.Out, "noise_scale=0.7": energy.Out, "noise_scale=0.70": diffusion.Out, "solver=magic": flow.Out, "solver=euler": flow.AE} {
 		_, err := run.Open(dir, set)
 		_, usage := errors.AsType[*run.UsageError](err)
 		_, bad := errors.AsType[*config.Error](err)
@@ -83,7 +83,7 @@ func TestPartsOfHeads(t *testing.T) {
 	}
 }
 
-// TestOlderRun checks that a run without the keys solver and sampling_steps, made before they existed, opens.
+// TestOlderRun checks that a run without the keys solver, sampling_steps and noise_scale, made before they existed, opens.
 func TestOlderRun(t *testing.T) {
 	o := tinyHead(t, "flow")
 	path := filepath.Join(o.Out, "config.json")
@@ -97,6 +97,7 @@ func TestOlderRun(t *testing.T) {
 	}
 	delete(keys, "solver")
 	delete(keys, "sampling_steps")
+	delete(keys, "noise_scale")
 	if data, err = json.Marshal(keys); err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +105,12 @@ func TestOlderRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	accept(t, o.Out)
-	if _, err := run.Open(o.Out); err != nil {
-		t.Error(err)
+	m, err := run.Open(o.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Network.(*lm.Model).Config.Options.(head.FlowOptions); got.NoiseScale != 1 {
+		t.Errorf("%+v, want the noise of training", got)
 	}
 }
 

@@ -53,7 +53,7 @@ func TestComplete(t *testing.T) {
 		{run.AR.Presets(), []string{"info", "--model", "ar", "--preset", ""}},
 		{[]string{"learning_rate=", "logging_steps=", "lr_scheduler_type="}, []string{"train", "--resume", lm, "--set", "l"}},
 		{[]string{"hidden_act=", "hidden_size="}, []string{"train", "ae", "--set", "hidden_"}}, {[]string{"hidden_size="}, []string{"train", "lm", "--set", "hidden_"}},
-		{[]string{"input=both", "input=latents", "input=tokens"}, []string{"train", "lm", "--set", "input="}}, {[]string{"dtype=", "sampling_steps=", "solver="}, []string{"eval", lm, "--set", ""}},
+		{[]string{"input=both", "input=latents", "input=tokens"}, []string{"train", "lm", "--set", "input="}}, {[]string{"dtype=", "noise_scale=", "sampling_steps=", "solver="}, []string{"eval", lm, "--set", ""}},
 		{[]string{"dtype=bfloat16", "dtype=float32", "dtype=int8"}, []string{"generate", lm, "--set", "dtype="}}, {[]string{"solver=euler"}, []string{"generate", lm, "--set", "solver=e"}},
 		{[]string{"batch", "exact", "prefix"}, []string{"generate", lm, "--sampler", ""}}, {[]string{"all", "reference"}, []string{"eval", lm, "--windows", ""}},
 		{[]string{"slide", "stop"}, []string{"generate", lm, "--context-full", ""}},
