@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Which sampler, and how many draws, write the best text at equal diversity? Language models of the quickstart's size on the
+# embedded book, and the token-level baseline as their judge.
+#
+#     recipes/temperature/run.sh RUNS [OUT]
+#
+# trains in RUNS two judges (bytes, and a BPE vocabulary), four autoencoders (K = 2 and 4) and eight language models (energy and
+# flow head). Each writes texts with every sampler. The results go to OUT (docs/temperature): results.csv, table.md and plots.
+# What is finished is not made again: you can stop with Ctrl-C and start again. The variables below change how long it takes.
+set -euo pipefail
+
+: "${JUDGE_MINUTES:=30}" # training of a judge
+: "${JUDGE_PARTS:=3}"    # parts of that time; the judge is measured after each, and the best one judges
+: "${AE_MINUTES:=1.5}"   # training of an autoencoder of bytes; of BPE tokens twice as much
+: "${LM_MINUTES:=5}"     # training of a language model
+: "${VOCAB:=2048}"       # tokens of the BPE vocabulary
+: "${THREADS:=1}"
+: "${TEXTS:=32}"         # texts of each setting
+: "${BYTES:=128}"        # bytes of each text
+: "${MODELS:=bytes-4 bytes-2 bpe-4 bpe-2}" # vocabulary and K
+: "${HEADS:=flow energy}"
+
+# tokenizer VOCABULARY: what --tokenizer takes.
+tokenizer() { if [[ $1 == bytes ]]; then echo bytes; else echo "$runs/bpe.json"; fi; }
+
+# train KIND DIR FLAG..: trains a run, or continues it. A finished run is left as it is.
+train() {
+	local kind=$1 dir=$2
+	shift 2
+	if [[ -e $dir/config.json ]]; then
+		"$runs/calm" train --resume "$dir" --threads "$THREADS"
+	else
+		"$runs/calm" train "$kind" --out "$dir" --threads "$THREADS" --set eval_steps=0 --set save_steps=500 "$@"
+	fi
+}
+
+# judge VOCABULARY: trains the baseline part by part, and keeps in judge-VOCABULARY/run the one with the lowest cross entropy on
+# held-out text. The file parts has the cross entropy after each part. It ends early when a part made it worse: more training
+# would only learn the book by heart.
+judge() {
+	local vocabulary=$1 dir=$runs/judge-$1 minutes entropy parts
+	minutes=$(awk -v m="$JUDGE_MINUTES" -v n="$JUDGE_PARTS" 'BEGIN {print m / n}')
+	mkdir -p "$dir"
+	touch "$dir/parts"
+	while true; do
+		parts=$(wc -l <"$dir/parts")
+		((parts < JUDGE_PARTS)) || return 0
+		((parts == 0)) || [[ $(tail -1 "$dir/parts") == $(sort -g "$dir/parts" | head -1) ]] || return 0
+		if ((parts == 0)) || [[ -e $dir/unfinished ]]; then # begin, or continue a part that was interrupted
+			train ar "$dir/training" --preset quickstart --tokenizer "$(tokenizer "$vocabulary")" --minutes "$minutes" \
+				--set learning_rate=2e-3 --set batch_size=2
+		else
+			touch "$dir/unfinished"
+			"$runs/calm" train --resume "$dir/training" --threads "$THREADS" --minutes "$minutes"
+		fi
+		entropy=$("$runs/calm" eval "$dir/training" --threads "$THREADS" --json | sed -E 's/.*"cross_entropy":([0-9.]+).*/\1/')
+		echo "$entropy" >>"$dir/parts"
+		rm -f "$dir/unfinished"
+		if [[ $entropy == $(sort -g "$dir/parts" | head -1) ]]; then
+			rm -rf "$dir/run"
+			cp -r "$dir/training" "$dir/run"
+		fi
+	done
+}
+
+# autoencoder VOCABULARY K.
+autoencoder() {
+	local vocabulary=$1 k=$2 minutes=$AE_MINUTES z=$((8 * $2))
+	[[ $vocabulary == bytes ]] || minutes=$(awk -v m="$minutes" 'BEGIN {print 2 * m}') z=$((16 * k))
+	train ae "$runs/ae-$vocabulary-$k" --tokenizer "$(tokenizer "$vocabulary")" --minutes "$minutes" \
+		--set patch_size="$k" --set latent_size="$z"
+}
+
+# model VOCABULARY K HEAD. Blocks have room for a prompt and a text.
+model() {
+	local preset=quickstart
+	[[ $3 == energy ]] || preset=quickstart-$3
+	train lm "$runs/lm-$1-$2-$3" --ae "$runs/ae-$1-$2" --preset "$preset" --minutes "$LM_MINUTES" \
+		--set batch_size=2 --set block_size=256
+}
+
+# measure RUN: writes and judges texts.
+measure() {
+	"$runs/temperature" measure --judge "$runs/judge-bytes/run" --judge "$runs/judge-bpe/run" --texts "$TEXTS" --bytes "$BYTES" \
+		--threads "$THREADS" "$1"
+}
+
+main() {
+	cd "$(dirname "$0")/../.."
+	runs=${1:?where to put the runs}
+	local out=${2:-docs/temperature} m h
+	mkdir -p "$runs"
+	go build -o "$runs/calm" ./cmd/calm
+	go build -o "$runs/temperature" ./recipes/temperature
+	[[ -e $runs/bpe.json ]] || "$runs/calm" tokenizer train --out "$runs/bpe.json" --vocab "$VOCAB"
+	for m in bytes bpe; do
+		judge "$m"
+	done
+	for m in bytes bpe; do
+		measure "$runs/judge-$m/run"
+	done
+	for m in $MODELS; do
+		autoencoder "${m%-*}" "${m#*-}"
+		for h in $HEADS; do
+			model "${m%-*}" "${m#*-}" "$h"
+			measure "$runs/lm-$m-$h"
+		done
+	done
+	"$runs/temperature" report "$runs" "$out"
+}
+
+main "$@"
+exit

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// levels are how far below the entropy of human text curves are compared, in bits.
+var levels = []float64{0, .25, .5, 1, 1.5}
+
+// tables returns the tables of the models, and of the curves at equal diversity.
+func tables(all []measured) string {
+	var b strings.Builder
+	b.WriteString("| model | steps | held-out scores in training |\n|---|---|---|\n")
+	for _, m := range all {
+		fmt.Fprintf(&b, "| %s | %d | %s |\n", m.name(), m.steps, m.trained())
+	}
+	book, ok := bookOf(all)
+	if ok {
+		fmt.Fprintf(&b, "\nThe book's own text: %.3f ± %.3f bits a byte by the judge of bytes, %.3f ± %.3f by that of BPE tokens; entropy %.2f bits, %.1f %% distinct, %.1f %% repeated.\n",
+			book.Bits["bytes"], book.Error["bytes"], book.Bits["bpe"], book.Error["bpe"], book.Entropy, 100*book.Distinct, 100*book.Repeated)
+	}
+	for _, m := range all {
+		fmt.Fprintf(&b, "\n### %s\n\nBits a byte by the judge of the same vocabulary (%s):\n\n| sampler |", m.name(), m.vocabulary)
+		for _, t := range append([]float64{1}, temperatures...) {
+			fmt.Fprintf(&b, " T = %.2g |", t)
+		}
+		if ok {
+			for _, d := range levels {
+				fmt.Fprintf(&b, " at entropy %.2f |", book.Entropy-d)
+			}
+		}
+		fmt.Fprintf(&b, "\n|---|%s\n", strings.Repeat("---|", 1+len(temperatures)+len(levels)))
+		for _, c := range m.curves() {
+			fmt.Fprintf(&b, "| %s |", c.label())
+			for _, t := range append([]float64{1}, temperatures...) {
+				cell := ""
+				for _, r := range c.results {
+					if r.Temperature == t {
+						cell = fmt.Sprintf("%.2f (%.2f)", r.Bits[m.vocabulary], r.Entropy)
+					}
+				}
+				fmt.Fprintf(&b, " %s |", cell)
+			}
+			for _, d := range levels {
+				if bits, ok := c.at(book.Entropy-d, m.vocabulary); ok {
+					fmt.Fprintf(&b, " %.2f |", bits)
+				} else {
+					b.WriteString(" |")
+				}
+			}
+			b.WriteString("\n")
+		}
+	}
+	return b.String()
+}
+
+// trained says how well a run learned.
+func (m measured) trained() string {
+	if m.Kind == "ar" {
+		return fmt.Sprintf("cross entropy %.3f nats a token", m.scores["cross_entropy"])
+	}
+	return fmt.Sprintf("Brier-1 %.1f, BrierLM %.2f", m.scores["brier_1"], m.scores["brier_lm"])
+}
+
+// bookOf returns the result of the human texts.
+func bookOf(all []measured) (result, bool) {
+	for _, m := range all {
+		for _, r := range m.results {
+			if r.Sampler == human {
+				return r, true
+			}
+		}
+	}
+	return result{}, false
+}
