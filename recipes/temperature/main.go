@@ -1,10 +1,12 @@
 // Temperature measures how good and how varied the texts are that each sampler writes, for run.sh:
 //
-//	go run ./recipes/temperature measure --judge RUN [--judge RUN] [--texts N] [--bytes N] [--threads N] RUN
+//	go run ./recipes/temperature write [--texts N] [--bytes N] [--threads N] RUN
+//	go run ./recipes/temperature judge --judge RUN [--judge RUN] [--threads N] RUN
 //	go run ./recipes/temperature report RUNS DIR
 //
-// measure writes texts with a language model or a baseline, and appends a line for each setting to RUN/temperature.jsonl. Settings
-// that are there already are not measured again. report writes DIR/results.csv, DIR/table.md and plots of all runs in RUNS.
+// write writes texts with a language model or a baseline, and appends a line for each setting to RUN/texts.jsonl. Settings that are
+// there already are not written again. judge measures these texts, and writes RUN/judged.jsonl. report writes DIR/results.csv,
+// DIR/table.md and plots of all runs in RUNS.
 package main
 
 import (
@@ -15,7 +17,8 @@ import (
 	"os/signal"
 )
 
-const usage = `usage: temperature measure --judge RUN [--judge RUN] [--texts N] [--bytes N] [--threads N] RUN
+const usage = `usage: temperature write [--texts N] [--bytes N] [--threads N] RUN
+       temperature judge --judge RUN [--judge RUN] [--threads N] RUN
        temperature report RUNS DIR`
 
 func main() {
@@ -31,26 +34,29 @@ func command(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return fmt.Errorf("no command\n%s", usage)
 	}
-	switch name, args := args[0], args[1:]; {
-	case name == "report" && len(args) == 2:
-		return report(args[0], args[1])
-	case name == "measure":
-		var o options
-		fl := flag.NewFlagSet("measure", flag.ContinueOnError)
-		fl.Func("judge", "a baseline `RUN` that judges the texts; may be repeated", func(dir string) error {
-			o.judges = append(o.judges, dir)
-			return nil
-		})
-		fl.IntVar(&o.texts, "texts", 32, "`N` texts of each setting")
-		fl.IntVar(&o.bytes, "bytes", 128, "`N` bytes of a text")
-		fl.IntVar(&o.threads, "threads", 0, "compute on `N` threads; 0 for all processors")
-		if err := fl.Parse(args); err != nil {
-			return err
-		}
-		if fl.NArg() != 1 || len(o.judges) == 0 || o.texts < 1 || o.bytes < gram {
-			return fmt.Errorf("want one run, one judge or more, and at least 1 text of %d bytes\n%s", gram, usage)
-		}
-		return measure(ctx, fl.Arg(0), o)
+	name, args := args[0], args[1:]
+	fl := flag.NewFlagSet(name, flag.ContinueOnError)
+	texts := fl.Int("texts", 64, "`N` texts of each setting")
+	size := fl.Int("bytes", 64, "`N` bytes of a text")
+	threads := fl.Int("threads", 0, "compute on `N` threads; 0 for all processors")
+	var judges []string
+	fl.Func("judge", "a baseline `RUN` that judges the texts; may be repeated", func(dir string) error {
+		judges = append(judges, dir)
+		return nil
+	})
+	if err := fl.Parse(args); err != nil {
+		return err
 	}
-	return fmt.Errorf("%q is no command with %d arguments\n%s", args[0], len(args)-1, usage)
+	if *texts < 1 || *size < gram {
+		return fmt.Errorf("%d texts of %d bytes: want 1 or more of at least %d bytes", *texts, *size, gram)
+	}
+	switch n := fl.NArg(); {
+	case name == "write" && n == 1:
+		return write(ctx, fl.Arg(0), *texts, *size, *threads)
+	case name == "judge" && n == 1 && len(judges) > 0:
+		return judgeRun(ctx, fl.Arg(0), judges, *threads)
+	case name == "report" && n == 2:
+		return report(fl.Arg(0), fl.Arg(1))
+	}
+	return fmt.Errorf("the command line lacks something\n%s", usage)
 }

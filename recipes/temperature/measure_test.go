@@ -46,23 +46,25 @@ func tiny(t *testing.T) (runs, judge, lm string) {
 	return runs, judge, lm
 }
 
-// TestMeasure measures a judge and a model with every setting, checks that nothing is measured twice, and reports.
+// TestMeasure writes with every setting of a judge and of a model, checks that nothing is written twice, judges and reports.
 func TestMeasure(t *testing.T) {
 	runs, judge, lm := tiny(t)
-	o := options{judges: []string{judge}, texts: 2, bytes: 16, threads: 1}
 	for dir, kind := range map[string]string{judge: "ar", lm: "lm"} {
 		var before []byte
 		for range 2 {
-			if err := measure(t.Context(), dir, o); err != nil {
+			if err := command(t.Context(), []string{"write", "--texts", "2", "--bytes", "16", "--threads", "1", dir}); err != nil {
 				t.Fatal(err)
 			}
-			data, err := os.ReadFile(filepath.Join(dir, resultsFile))
+			data, err := os.ReadFile(filepath.Join(dir, textsFile))
 			if err != nil || before != nil && !bytes.Equal(data, before) {
-				t.Fatalf("a second measurement changed %s, %v", dir, err)
+				t.Fatalf("a second run changed %s, %v", dir, err)
 			}
 			before = data
 		}
-		results, err := readResults(filepath.Join(dir, resultsFile))
+		if err := command(t.Context(), []string{"judge", "--judge", judge, "--threads", "1", dir}); err != nil {
+			t.Fatal(err)
+		}
+		results, err := readLines[result](filepath.Join(dir, judgedFile))
 		if want := settings(kind, "flow"); err != nil || len(results) != len(want) {
 			t.Fatalf("%d results, %v; want %d", len(results), err, len(want))
 		}
@@ -71,7 +73,7 @@ func TestMeasure(t *testing.T) {
 			if r.setting != settings(kind, "flow")[i] || r.Bytes < 1 || r.Bytes > 32 || !(bits > 0 && bits < 20) || !(r.Error["bytes"] >= 0) {
 				t.Errorf("%s: %+v", dir, r)
 			}
-			if perPatch := r.DrawsPerByte * float64(r.Bytes) / float64(r.Draws); kind == "lm" && (perPatch != math.Round(perPatch) || perPatch < 2 || perPatch > 10) {
+			if patches := r.DrawsPerByte * float64(r.Bytes) / float64(r.Draws); kind == "lm" && (math.Abs(patches-math.Round(patches)) > 1e-9 || patches < 2 || patches > 10) {
 				t.Errorf("%+v took %v draws a byte", r.setting, r.DrawsPerByte)
 			}
 		}
@@ -209,7 +211,7 @@ func TestAt(t *testing.T) {
 
 // TestCommand checks that bad command lines are refused.
 func TestCommand(t *testing.T) {
-	for _, args := range [][]string{nil, {"write"}, {"report", "x"}, {"measure"}, {"measure", "--judge", "x"}, {"measure", "x"}, {"measure", "--judge", "x", "--texts", "0", "y"}} {
+	for _, args := range [][]string{nil, {"report", "x"}, {"write"}, {"judge", "--judge", "x"}, {"judge", "x"}, {"write", "--texts", "0", "y"}, {"write", "--bytes", "1", "y"}, {"read", "x"}} {
 		if command(t.Context(), args) == nil {
 			t.Errorf("%q is accepted", args)
 		}

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	promptBytes = 96 // of a prompt at least: it ends with the word that this byte is in
-	wordBytes   = 32 // room for that word, and for the one that the block begins in
+	promptBytes = 40 // of a prompt at least: it ends with the word that this byte is in
+	wordBytes   = 20 // room for that word, and for the one that the block begins in
 )
 
 // passage is a prompt of held-out text, and how the text goes on: with the white space between two words.

@@ -11,18 +11,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/calm-go/calm/config"
-	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/train"
 )
-
-// about are the keys of config.json that tell runs apart.
-type about struct {
-	Kind      string `json:"kind"`
-	ModelType string `json:"model_type"`
-	PatchSize int    `json:"patch_size"`
-	VocabSize int    `json:"vocab_size"`
-}
 
 // measured is a run with its results.
 type measured struct {
@@ -79,7 +69,7 @@ func report(runs, dir string) error {
 
 // readRuns reads the measured runs below a directory: language models, and the judges, which lie one deeper.
 func readRuns(dir string) (list []measured, err error) {
-	for _, pattern := range []string{filepath.Join(dir, "*", resultsFile), filepath.Join(dir, "*", "run", resultsFile)} {
+	for _, pattern := range []string{filepath.Join(dir, "*", judgedFile), filepath.Join(dir, "*", "run", judgedFile)} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			return nil, err
@@ -99,11 +89,11 @@ func readRuns(dir string) (list []measured, err error) {
 }
 
 func readRun(dir string) (m measured, err error) {
-	if m.about, err = config.Peek[about](filepath.Join(dir, checkpoint.ConfigFile)); err != nil {
+	if m.about, err = aboutRun(dir); err != nil {
 		return m, err
 	}
 	m.vocabulary = vocabulary(m.VocabSize)
-	if m.results, err = readResults(filepath.Join(dir, resultsFile)); err != nil {
+	if m.results, err = readLines[result](filepath.Join(dir, judgedFile)); err != nil {
 		return m, err
 	}
 	for line, err := range train.ReadMetrics(dir) {

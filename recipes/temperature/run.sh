@@ -15,9 +15,10 @@ set -euo pipefail
 : "${LM_MINUTES:=5}"     # training of a language model
 : "${VOCAB:=2048}"       # tokens of the BPE vocabulary
 : "${THREADS:=1}"
-: "${TEXTS:=32}"         # texts of each setting
-: "${BYTES:=128}"        # bytes of each text
-: "${MODELS:=bytes-4 bytes-2 bpe-4 bpe-2}" # vocabulary and K
+: "${TEXTS:=64}"         # texts of each setting
+: "${BYTES:=64}"         # bytes of each text; with a prompt of at most 59 the context of the presets is full
+: "${VOCABULARIES:=bytes bpe}"
+: "${PATCHES:=4 2}"      # K
 : "${HEADS:=flow energy}"
 
 # tokenizer VOCABULARY: what --tokenizer takes.
@@ -71,40 +72,38 @@ autoencoder() {
 		--set patch_size="$k" --set latent_size="$z"
 }
 
-# model VOCABULARY K HEAD. Blocks have room for a prompt and a text.
+# model VOCABULARY K HEAD.
 model() {
 	local preset=quickstart
 	[[ $3 == energy ]] || preset=quickstart-$3
-	train lm "$runs/lm-$1-$2-$3" --ae "$runs/ae-$1-$2" --preset "$preset" --minutes "$LM_MINUTES" \
-		--set batch_size=2 --set block_size=256
+	train lm "$runs/lm-$1-$2-$3" --ae "$runs/ae-$1-$2" --preset "$preset" --minutes "$LM_MINUTES"
 }
 
-# measure RUN: writes and judges texts.
-measure() {
-	"$runs/temperature" measure --judge "$runs/judge-bytes/run" --judge "$runs/judge-bpe/run" --texts "$TEXTS" --bytes "$BYTES" \
-		--threads "$THREADS" "$1"
-}
+# write RUN: writes texts with every sampler.
+write() { "$runs/temperature" write --texts "$TEXTS" --bytes "$BYTES" --threads "$THREADS" "$1"; }
 
 main() {
 	cd "$(dirname "$0")/../.."
 	runs=${1:?where to put the runs}
-	local out=${2:-docs/temperature} m h
+	local out=${2:-docs/temperature} judges=() v k h texts
 	mkdir -p "$runs"
 	go build -o "$runs/calm" ./cmd/calm
 	go build -o "$runs/temperature" ./recipes/temperature
 	[[ -e $runs/bpe.json ]] || "$runs/calm" tokenizer train --out "$runs/bpe.json" --vocab "$VOCAB"
-	for m in bytes bpe; do
-		judge "$m"
-	done
-	for m in bytes bpe; do
-		measure "$runs/judge-$m/run"
-	done
-	for m in $MODELS; do
-		autoencoder "${m%-*}" "${m#*-}"
-		for h in $HEADS; do
-			model "${m%-*}" "${m#*-}" "$h"
-			measure "$runs/lm-$m-$h"
+	for v in $VOCABULARIES; do
+		judge "$v"
+		judges+=(--judge "$runs/judge-$v/run")
+		write "$runs/judge-$v/run"
+		for k in $PATCHES; do
+			autoencoder "$v" "$k"
+			for h in $HEADS; do
+				model "$v" "$k" "$h"
+				write "$runs/lm-$v-$k-$h"
+			done
 		done
+	done
+	for texts in "$runs"/*/texts.jsonl "$runs"/*/run/texts.jsonl; do
+		"$runs/temperature" judge "${judges[@]}" --threads "$THREADS" "${texts%/*}"
 	done
 	"$runs/temperature" report "$runs" "$out"
 }

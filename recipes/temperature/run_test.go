@@ -31,6 +31,7 @@ case "$line" in
 "calm eval "*)
 	echo "{\"ar\":{\"cross_entropy\":$(head -1 "$ANSWERS"),\"perplexity\":3}}"
 	sed -i 1d "$ANSWERS" ;;
+"temperature write "*) touch "${line##* }/texts.jsonl" ;;
 esac
 `
 
@@ -77,7 +78,7 @@ func TestScript(t *testing.T) {
 	lines := script(t, runs, "1.5\n1.3\n1.4\n4.0\n4.5\n")
 	for pattern, want := range map[string]int{
 		"^calm train ar ": 2, "^calm train ae ": 4, "^calm train lm ": 8, "^calm train --resume RUNS/judge-bytes/training": 2, "^calm train --resume RUNS/judge-bpe/training": 1,
-		"^temperature measure ": 10, "^temperature report RUNS RUNS/report$": 1, "^calm tokenizer train ": 1,
+		"^temperature write ": 10, "^temperature judge --judge RUNS/judge-bytes/run --judge RUNS/judge-bpe/run ": 10, "^temperature report RUNS RUNS/report$": 1, "^calm tokenizer train ": 1,
 	} {
 		if got := count(lines, pattern); got != want {
 			t.Errorf("%d lines match %q, want %d:\n%s", got, pattern, want, strings.Join(lines, "\n"))
