@@ -209,6 +209,26 @@ func TestAt(t *testing.T) {
 	}
 }
 
+// TestAbove checks the mean distance of two curves over the entropies that both reach.
+func TestAbove(t *testing.T) {
+	line := func(points ...[2]float64) (c curve) {
+		for _, xy := range points {
+			c.results = append(c.results, result{diversity: diversity{Entropy: xy[0]}, Bits: map[string]float64{"bytes": xy[1]}})
+		}
+		return c
+	}
+	a, b := line([2]float64{10, 3}, [2]float64{8, 1}), line([2]float64{10, 3}, [2]float64{9, 3}, [2]float64{5, 3})
+	if got, ok := b.above(a, "bytes"); !ok || math.Abs(got-1) > 1e-9 { // 0 at 10, 2 at 8
+		t.Errorf("%v, %v; want 1", got, ok)
+	}
+	if got, ok := a.above(b, "bytes"); !ok || math.Abs(got+1) > 1e-9 {
+		t.Errorf("%v, %v; want -1", got, ok)
+	}
+	if got, ok := a.above(line([2]float64{7, 3}, [2]float64{5, 3}), "bytes"); ok {
+		t.Errorf("%v for curves that share no entropy", got)
+	}
+}
+
 // TestCommand checks that bad command lines are refused.
 func TestCommand(t *testing.T) {
 	for _, args := range [][]string{nil, {"report", "x"}, {"write"}, {"judge", "--judge", "x"}, {"judge", "x"}, {"write", "--texts", "0", "y"}, {"write", "--bytes", "1", "y"}, {"read", "x"}} {

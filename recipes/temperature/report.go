@@ -155,6 +155,36 @@ func (c curve) at(entropy float64, judge string) (bits float64, ok bool) {
 	return 0, false
 }
 
+// above returns how many bits a byte the curve lies above another at equal entropy: the mean over the entropies that both reach
+// below that of temperature 1. It returns false where there are none.
+func (c curve) above(other curve, judge string) (mean float64, ok bool) {
+	const points = 100
+	low, high := c.reach()
+	otherLow, otherHigh := other.reach()
+	low, high = max(low, otherLow), min(high, otherHigh)
+	n := 0
+	for i := range points {
+		entropy := low + (high-low)*(float64(i)+.5)/points
+		a, ok := c.at(entropy, judge)
+		b, also := other.at(entropy, judge)
+		if ok && also {
+			mean += a - b
+			n++
+		}
+	}
+	return mean / float64(max(1, n)), n > 0
+}
+
+// reach returns the lowest entropy of the curve, and that of its first result.
+func (c curve) reach() (low, first float64) {
+	first = c.results[0].Entropy
+	low = first
+	for _, r := range c.results {
+		low = min(low, r.Entropy)
+	}
+	return low, first
+}
+
 // writeCSV writes a row for each result.
 func writeCSV(path string, all []measured) error {
 	var text strings.Builder

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/calm-go/calm"
 )
 
 // levels are how far below the entropy of human text curves are compared, in bits.
@@ -30,8 +33,10 @@ func tables(all []measured) string {
 				fmt.Fprintf(&b, " at entropy %.2f |", book.Entropy-d)
 			}
 		}
-		fmt.Fprintf(&b, "\n|---|%s\n", strings.Repeat("---|", 1+len(temperatures)+len(levels)))
-		for _, c := range m.curves() {
+		fmt.Fprintf(&b, " above prefix, N = 200 |\n|---|%s\n", strings.Repeat("---|", 2+len(temperatures)+len(levels)))
+		curves := m.curves()
+		widest := slices.IndexFunc(curves, func(c curve) bool { return c.Sampler == string(calm.Prefix) && c.Draws == 200 })
+		for _, c := range curves {
 			fmt.Fprintf(&b, "| %s |", c.label())
 			for _, t := range append([]float64{1}, temperatures...) {
 				cell := ""
@@ -49,7 +54,13 @@ func tables(all []measured) string {
 					b.WriteString(" |")
 				}
 			}
-			b.WriteString("\n")
+			cell := ""
+			if widest >= 0 {
+				if bits, ok := c.above(curves[widest], m.vocabulary); ok {
+					cell = fmt.Sprintf("%+.2f", bits)
+				}
+			}
+			fmt.Fprintf(&b, " %s |\n", cell)
 		}
 	}
 	return b.String()

@@ -36,7 +36,7 @@ type written struct {
 const textsFile = "texts.jsonl"
 
 // temperatures are those below 1 that are measured.
-var temperatures = []float64{.9, .7, .5, 1. / 3, 0}
+var temperatures = []float64{.9, .7, .6, .5, 1. / 3, 0}
 
 // settings lists what is written with a model, the most important first.
 func settings(kind, modelType string) []setting {
