@@ -23,6 +23,9 @@ func tables(all []measured) string {
 		fmt.Fprintf(&b, "\nThe book's own text: %.3f ± %.3f bits a byte by the judge of bytes, %.3f ± %.3f by that of BPE tokens; entropy %.2f bits, %.1f %% distinct, %.1f %% repeated.\n",
 			book.Bits["bytes"], book.Error["bytes"], book.Bits["bpe"], book.Error["bpe"], book.Entropy, 100*book.Distinct, 100*book.Repeated)
 	}
+	if ok {
+		b.WriteString(summary(all, book.Entropy))
+	}
 	for _, m := range all {
 		fmt.Fprintf(&b, "\n### %s\n\nBits a byte by the judge of the same vocabulary (%s):\n\n| sampler |", m.name(), m.vocabulary)
 		for _, t := range append([]float64{1}, temperatures...) {
@@ -61,6 +64,36 @@ func tables(all []measured) string {
 				}
 			}
 			fmt.Fprintf(&b, " %s |\n", cell)
+		}
+	}
+	return b.String()
+}
+
+// summary returns a table of the cross entropy of language models at equal entropy: a row for each model and level, a column
+// for each sampler.
+func summary(all []measured, book float64) string {
+	var b strings.Builder
+	var columns []string
+	for _, m := range all {
+		for _, c := range m.curves() {
+			if m.Kind != "ar" && !slices.Contains(columns, c.label()) {
+				columns = append(columns, c.label())
+			}
+		}
+	}
+	fmt.Fprintf(&b, "\nBits a byte at equal entropy, by the judge of the same vocabulary:\n\n| model | entropy | %s |\n|---|---|%s\n",
+		strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
+	for _, m := range all {
+		for _, level := range levels {
+			cells, some := make([]string, len(columns)), false
+			for _, c := range m.curves() {
+				if bits, ok := c.at(book-level, m.vocabulary); ok && m.Kind != "ar" {
+					cells[slices.Index(columns, c.label())], some = fmt.Sprintf("%.2f", bits), true
+				}
+			}
+			if some {
+				fmt.Fprintf(&b, "| %s | %.2f | %s |\n", m.name(), book-level, strings.Join(cells, " | "))
+			}
 		}
 	}
 	return b.String()
