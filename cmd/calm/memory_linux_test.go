@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memoryLimit is an environment variable with the bytes of address space that a process of these tests may map beyond what Go's
-// runtime has reserved at its start.
+// memoryLimit is an environment variable with the bytes of memory that a process of these tests may map for writing. A limit on
+// address space (RLIMIT_AS) would say less: Go's runtime and the C library's threads reserve far more of it than they use.
 const memoryLimit = "CALM_TEST_MEMORY_LIMIT"
 
 func init() {
@@ -25,16 +24,7 @@ func init() {
 	if err != nil {
 		return
 	}
-	text, err := os.ReadFile("/proc/self/statm")
-	var pages uint64
-	if err == nil {
-		_, err = fmt.Sscan(string(text), &pages)
-	}
-	if err == nil {
-		bytes += pages * uint64(os.Getpagesize())
-		err = unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: bytes, Max: bytes})
-	}
-	if err != nil {
+	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: bytes, Max: bytes}); err != nil {
 		panic(err)
 	}
 }
