@@ -13,10 +13,10 @@ type Kind int
 
 const (
 	// Language is the layout for the language model and the token-level baseline: BOS and the ids of each document, without
-	// EOS or padding.
+	// EOS or padding; or without BOS, or with EOS, as the tokenizer's post-processor has it.
 	Language Kind = iota
 	// Autoencoder is the layout for the autoencoder: BOS, the ids, EOS and PAD up to a whole patch for each document, so that
-	// no patch has tokens of two documents.
+	// no patch has tokens of two documents. There is no BOS where the tokenizer's post-processor adds none.
 	Autoencoder
 )
 
@@ -48,12 +48,25 @@ func (l Layout) validate() error {
 }
 
 // size returns the number of tokens that a document of n tokens takes in the stream.
-func (l Layout) size(n int64) int64 {
-	if l.Kind == Language {
-		return n + 1
+func (b *Blocks) size(n int64) int64 {
+	special := b.part.corpus.special
+	n += special.before()
+	if b.layout.Kind == Language {
+		if special.addsEOS {
+			n++
+		}
+		return n
 	}
-	k := int64(l.PatchSize)
-	return (n + 2 + k - 1) / k * k
+	k := int64(b.layout.PatchSize)
+	return (n + 1 + k - 1) / k * k
+}
+
+// before returns the number of tokens before the ids of a document.
+func (s specials) before() int64 {
+	if s.noBOS {
+		return 0
+	}
+	return 1
 }
 
 // Blocks is a part of a corpus in a layout: a stream of S tokens, cut into S/T blocks of T tokens. It is safe for
@@ -103,7 +116,7 @@ func (p *Part) Blocks(l Layout) (*Blocks, error) {
 		if i%markEvery == 0 {
 			b.marks = append(b.marks, mark{b.tokens, before})
 		}
-		b.tokens += l.size(s.tokens)
+		b.tokens += b.size(s.tokens)
 	}
 	if b.Len() == 0 {
 		return nil, fmt.Errorf("%w: the %s has %s (%s, laid out for the %s), which is less than one block of %d: lower block_size or give more text",
@@ -142,7 +155,7 @@ func (b *Blocks) read(dst []int32, at int64) error {
 			if !ok {
 				break
 			}
-			end := begin + b.layout.size(s.tokens)
+			end := begin + b.size(s.tokens)
 			if at < end {
 				n := int(min(end-at, int64(len(dst))))
 				if err := b.readDocument(dst[:n], s, at-begin); err != nil {
@@ -161,19 +174,20 @@ func (b *Blocks) read(dst []int32, at int64) error {
 // readDocument fills dst with the laid-out document from position at on.
 func (b *Blocks) readDocument(dst []int32, s span, at int64) error {
 	c := b.part.corpus
-	if at == 0 {
+	before := c.special.before()
+	if at < before {
 		dst[0] = c.special.bos
 		dst, at = dst[1:], 1
 	}
-	if n := min(int64(len(dst)), s.tokens+1-at); n > 0 {
-		if err := c.shards[s.shard].read(dst[:n], s.at+at-1); err != nil {
+	if n := min(int64(len(dst)), s.tokens+before-at); n > 0 {
+		if err := c.shards[s.shard].read(dst[:n], s.at+at-before); err != nil {
 			return err
 		}
 		dst, at = dst[n:], at+n
 	}
 	for i := range dst {
 		dst[i] = c.special.pad
-		if at+int64(i) == s.tokens+1 {
+		if at+int64(i) == s.tokens+before {
 			dst[i] = c.special.eos
 		}
 	}

@@ -70,6 +70,86 @@ func TestLayoutsByHand(t *testing.T) {
 	}
 }
 
+// adding returns the byte tokenizer with a post-processor that puts the given tokens before and behind a text.
+func adding(t testing.TB, before, after bool) *tokenizer.Tokenizer {
+	t.Helper()
+	var file map[string]any
+	if err := json.Unmarshal(bytesTokenizer.JSON(), &file); err != nil {
+		t.Fatal(err)
+	}
+	special := func(id int) map[string]any {
+		return map[string]any{"SpecialToken": map[string]any{"id": fmt.Sprint(id), "type_id": 0}}
+	}
+	single := []any{map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}}}
+	if before {
+		single = slices.Insert(single, 0, any(special(256)))
+	}
+	if after {
+		single = append(single, special(257))
+	}
+	ids := map[string]any{"256": map[string]any{"ids": []int{256}}, "257": map[string]any{"ids": []int{257}}}
+	file["post_processor"] = map[string]any{"type": "TemplateProcessing", "single": single, "special_tokens": ids}
+	data, err := json.Marshal(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+// Layouts follow the post-processor of the tokenizer, in memory and prepared.
+func TestLayoutsFollowPostProcessor(t *testing.T) {
+	const b, e, p = 256, 257, 258
+	fingerprints := map[Fingerprint]bool{}
+	for _, test := range []struct {
+		before, after         bool
+		language, autoencoder []int32
+	}{
+		{false, false, []int32{'a', 'b', 'c', 'd', 'e', 'f'}, []int32{'a', 'b', 'c', e, 'd', 'e', 'f', e}},
+		{true, false, []int32{b, 'a', 'b', 'c', b, 'd', 'e', 'f'}, []int32{b, 'a', 'b', 'c', e, p, b, 'd', 'e', 'f', e, p}},
+		{false, true, []int32{'a', 'b', 'c', e, 'd', 'e', 'f', e}, []int32{'a', 'b', 'c', e, 'd', 'e', 'f', e}},
+		{true, true, []int32{b, 'a', 'b', 'c', e, b, 'd', 'e', 'f', e}, []int32{b, 'a', 'b', 'c', e, p, b, 'd', 'e', 'f', e, p}},
+	} {
+		tok := adding(t, test.before, test.after)
+		c, err := Tokenize(t.Context(), given("abc", "def"), tok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		prepared, err := Prepare(t.Context(), given("abc", "def"), tok, dir, PrepareOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		prepared.Close()
+		if prepared, err = Open(dir); err != nil {
+			t.Fatal(err)
+		}
+		defer prepared.Close()
+		if c.Fingerprint() != prepared.Fingerprint() || fingerprints[c.Fingerprint()] {
+			t.Errorf("before %t, behind %t: the fingerprint is that of another corpus", test.before, test.after)
+		}
+		fingerprints[c.Fingerprint()] = true
+		for _, c := range []*Corpus{c, prepared} {
+			if c.AddsBOS() != test.before || c.AddsEOS() != test.after {
+				t.Errorf("BOS %t, EOS %t; want %t, %t", c.AddsBOS(), c.AddsEOS(), test.before, test.after)
+			}
+			for kind, want := range map[Kind][]int32{Language: test.language, Autoencoder: test.autoencoder} {
+				blocks, err := c.All().Blocks(Layout{kind, 2, 2})
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := make([]int32, len(want))
+				if rows, err := blocks.Fill(0, got); err != nil || rows*2 != len(want) || blocks.Len() != int64(rows) || !slices.Equal(got, want) {
+					t.Errorf("before %t, behind %t: the %s has %d (%v), want %d", test.before, test.after, kind, got, err, want)
+				}
+			}
+		}
+	}
+}
+
 // stream lays a part out in memory, unlike the package, which computes it piece by piece.
 func stream(texts []string, l Layout) (ids []int32) {
 	for _, text := range texts {

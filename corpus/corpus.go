@@ -31,7 +31,11 @@ type Corpus struct {
 	notes Notes
 }
 
-type specials struct{ bos, eos, pad int32 }
+// specials are the special tokens of a corpus.
+type specials struct {
+	bos, eos, pad  int32
+	noBOS, addsEOS bool // whether documents begin without BOS, and end with EOS: what the tokenizer's post-processor does
+}
 
 // Load reads a source: the embedded book, documents from memory, a prepared directory, or the documents of files and
 // directories. A prepared directory is opened; it must have been made with the same tokenizer. All else is tokenized, as by
@@ -147,7 +151,7 @@ func tokenize(ctx context.Context, docs iter.Seq2[Document, error], tok *tokeniz
 func newTokenized(tok *tokenizer.Tokenizer) *Corpus {
 	return &Corpus{
 		vocab:     tok.VocabSize(),
-		special:   specials{tok.BOS(), tok.EOS(), tok.PAD()},
+		special:   specials{tok.BOS(), tok.EOS(), tok.PAD(), !tok.AddsBOS(), tok.AddsEOS()},
 		tokenizer: TokenizerFingerprint(tok),
 	}
 }
@@ -157,6 +161,9 @@ func (c *Corpus) index() error {
 	h := sha256.New()
 	h.Write(c.tokenizer[:])
 	binary.Write(h, binary.LittleEndian, []int32{int32(c.vocab), c.special.bos, c.special.eos, c.special.pad})
+	if c.special.noBOS || c.special.addsEOS {
+		fmt.Fprint(h, c.special.noBOS, c.special.addsEOS)
+	}
 	var documents int64
 	whole := false
 	for _, s := range c.shards {
@@ -240,8 +247,15 @@ func (c *Corpus) All() *Part { return &c.all }
 // VocabSize returns the size of the tokenizer's vocabulary, V.
 func (c *Corpus) VocabSize() int { return c.vocab }
 
-// BOS returns the id of the token that begins every document.
+// BOS returns the id of the token that begins a document; see [Corpus.AddsBOS].
 func (c *Corpus) BOS() int32 { return c.special.bos }
+
+// AddsBOS reports whether layouts put BOS before every document, as the post-processor of the tokenizer does.
+func (c *Corpus) AddsBOS() bool { return !c.special.noBOS }
+
+// AddsEOS reports whether layouts put EOS behind every document also for language models, as the post-processor of the
+// tokenizer does.
+func (c *Corpus) AddsEOS() bool { return c.special.addsEOS }
 
 // Fingerprint identifies the tokens and which of them are held out. The same texts in the same order, through the same
 // tokenizer, have the same fingerprint. A resumed run compares it.

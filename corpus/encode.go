@@ -36,6 +36,7 @@ type job struct {
 // A jobPart is a piece or a part of one.
 type jobPart struct {
 	piece
+	rest bool // the piece does not begin with this part
 	last bool // the piece ends with this part
 	ids  int  // number of ids
 }
@@ -62,7 +63,11 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 				for i := range j.parts {
 					p := &j.parts[i]
 					before := len(j.ids)
-					j.ids = tok.AppendEncode(j.ids, p.Text)
+					if p.rest {
+						j.ids = tok.AppendEncodeRest(j.ids, p.Text)
+					} else {
+						j.ids = tok.AppendEncode(j.ids, p.Text)
+					}
 					p.ids = len(j.ids) - before
 				}
 				close(j.done)
@@ -111,9 +116,9 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 	return inErr // safe to read: it was written before order was closed
 }
 
-// makeJobs combines short pieces and divides long ones into jobs of about jobSize bytes. Where the tokenizer has no pattern
-// (words is false), the parts of a piece are put together again up to the next place where a text is cut in any case: a
-// longer text can have other ids in two.
+// makeJobs combines short pieces and divides long ones into jobs of about jobSize bytes. Where the tokenizer has no pattern,
+// or does more than cutting text into words (words is false), the parts of a piece are put together again up to the next
+// place where a text is cut in any case: a longer text can have other ids in two.
 func makeJobs(in iter.Seq2[piece, error], words bool, give func(*job) error) error {
 	j := newJob()
 	flush := func() error {
@@ -126,6 +131,7 @@ func makeJobs(in iter.Seq2[piece, error], words bool, give func(*job) error) err
 	}
 	var lines lineCutter
 	var held []byte // of the piece, not in a job yet
+	begun := false  // a part of the piece is in a job
 	for p, err := range in {
 		if err != nil {
 			if err := flush(); err != nil {
@@ -145,6 +151,7 @@ func makeJobs(in iter.Seq2[piece, error], words bool, give func(*job) error) err
 				if len(held) > 0 {
 					part.Text, held = append(held, part.Text...), nil
 				}
+				part.rest, begun = begun, true
 				j.parts = append(j.parts, part)
 				j.size += len(part.Text)
 			}
@@ -158,7 +165,7 @@ func makeJobs(in iter.Seq2[piece, error], words bool, give func(*job) error) err
 			}
 		}
 		if !p.More {
-			lines = lineCutter{}
+			lines, begun = lineCutter{}, false
 		}
 	}
 	return flush()

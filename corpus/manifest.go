@@ -38,6 +38,8 @@ type manifest struct {
 	BOS         int32            `json:"bos_token_id"`
 	EOS         int32            `json:"eos_token_id"`
 	PAD         int32            `json:"pad_token_id"`
+	NoBOS       bool             `json:"no_bos,omitempty"`
+	AddsEOS     bool             `json:"adds_eos,omitempty"`
 	Documents   int64            `json:"documents"`
 	Tokens      int64            `json:"tokens"`
 	Shards      []manifestShard  `json:"shards"`
@@ -63,7 +65,7 @@ func Open(dir string) (*Corpus, error) {
 		return nil, err
 	}
 	c := &Corpus{
-		dir: dir, vocab: m.VocabSize, special: specials{m.BOS, m.EOS, m.PAD},
+		dir: dir, vocab: m.VocabSize, special: specials{m.BOS, m.EOS, m.PAD, m.NoBOS, m.AddsEOS},
 		tokenizer: m.Tokenizer,
 	}
 	if err := c.openShards(m); err != nil {

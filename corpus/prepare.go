@@ -277,7 +277,7 @@ func (p *preparation) finish() error {
 	m := manifest{
 		Format: manifestFormat, Version: manifestVersion,
 		Fingerprint: c.data, Tokenizer: c.tokenizer, VocabSize: c.vocab,
-		BOS: c.special.bos, EOS: c.special.eos, PAD: c.special.pad,
+		BOS: c.special.bos, EOS: c.special.eos, PAD: c.special.pad, NoBOS: c.special.noBOS, AddsEOS: c.special.addsEOS,
 		Documents: c.all.documents, Tokens: c.all.tokens, Sources: p.count.sources,
 	}
 	for i, s := range p.kept {

@@ -2,7 +2,7 @@
 // token-level baseline. It knows a model as a [Model].
 //
 // The context begins with the end of a stored tail, so many tokens as it takes for the prompt to end on the grid of
-// patches; then comes BOS, where in training a document began; then the prompt (docs/spec.md, section 5). So a prompt of any
+// patches; then comes BOS, if in training a document began with it; then the prompt (docs/spec.md, section 5). So a prompt of any
 // length, none included, is followed by a whole patch.
 //
 // A text may be longer than the context. Where the context is full, it becomes BOS and its newest half, which the model
@@ -140,7 +140,21 @@ func (g *Generator) context(o Options) int {
 func (g *Generator) patches(o Options) int { return g.context(o) / g.shape.PatchSize }
 
 // longestPrompt returns how many tokens of a prompt fit into the context, with BOS and a patch to write.
-func (g *Generator) longestPrompt(o Options) int { return (g.patches(o)-1)*g.shape.PatchSize - 1 }
+func (g *Generator) longestPrompt(o Options) int {
+	return (g.patches(o)-1)*g.shape.PatchSize - len(g.start())
+}
+
+// start returns what stands before a text. It is BOS, as at the beginning of a document; or EOS, the end of the document
+// before, if the post-processor of the tokenizer adds only EOS; or nothing, if it adds nothing.
+func (g *Generator) start() []int32 {
+	switch {
+	case g.tok == nil || g.tok.AddsBOS():
+		return []int32{g.shape.BOS}
+	case g.tok.AddsEOS():
+		return []int32{g.shape.EOS}
+	}
+	return nil
+}
 
 // Dropped returns how many tokens at the beginning of a prompt of that many are not read, because the context has no room
 // for them. Check must accept the options.
@@ -157,11 +171,12 @@ func (g *Generator) Encode(prompt string) ([]int32, error) {
 
 // aligned returns what the model reads for a prompt: whole patches that end with it.
 func (g *Generator) aligned(prompt, tail []int32) []int32 {
-	k := g.shape.PatchSize
-	missing := (k - (1+len(prompt))%k) % k
-	ids := append(make([]int32, 0, missing+1+len(prompt)), g.front(tail, missing)...)
-	ids = append(ids, g.shape.BOS)
-	return append(ids, prompt...)
+	k, start := g.shape.PatchSize, g.start()
+	missing := (k - (len(start)+len(prompt))%k) % k
+	if len(start)+len(prompt) == 0 {
+		missing = k
+	}
+	return slices.Concat(g.front(tail, missing), start, prompt)
 }
 
 // front returns the last n tokens of a tail, after as many newlines as it lacks; where there is no tokenizer, BOS, as

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +173,43 @@ func TestAligned(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
+}
+
+// What stands before a prompt follows the post-processor of the tokenizer.
+func TestAlignedFollowsPostProcessor(t *testing.T) {
+	const part = `{"type": "TemplateProcessing", "special_tokens": {"b": {"ids": [256]}, "e": {"ids": [257]}}, "single": [`
+	const b, a, e = `{"SpecialToken": {"id": "b"}}`, `{"Sequence": {"id": "A"}}`, `{"SpecialToken": {"id": "e"}}`
+	file := regexp.MustCompile(`(?s)"post_processor": \{.*?\n  \}`)
+	for _, c := range []struct{ processor, prompt, want string }{
+		{"null", "xy", "34xy"}, {"null", "wxyz", "wxyz"}, {"null", "", "1234"},
+		{part + a + "," + e + "]}", "xy", "4Exy"}, {part + a + "," + e + "]}", "xyz", "Exyz"}, {part + a + "," + e + "]}", "", "234E"},
+		{part + b + "," + a + "," + e + "]}", "xy", "4Bxy"}, {part + b + "," + a + "]}", "", "234B"},
+	} {
+		tok, err := tokenizer.Parse(file.ReplaceAll(byteTok.JSON(), []byte(`"post_processor": `+c.processor)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &script{patch: 4}
+		g, err := New(nil, s, tok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{}
+		o.Context, o.Tail, o.MaxTokens = 64, ids("1234"), 1
+		if _, _, _, err := collect(&writing{Generator: g, options: o}, c.prompt); err != nil {
+			t.Fatal(err)
+		}
+		var want []int32
+		for _, r := range c.want {
+			want = append(want, map[rune]int32{'B': 256, 'E': 257}[r])
+			if last := len(want) - 1; want[last] == 0 {
+				want[last] = r
+			}
+		}
+		if !slices.Equal(s.has, want) {
+			t.Errorf("%s, prompt %q: the context is %v, want %v", c.processor, c.prompt, s.has, want)
+		}
+	}
 }
 
 // The patches of a text are read as they were written, except the last.

@@ -21,16 +21,19 @@ type held struct {
 	begin  int     // where the bytes of the first of these tokens begin; below 0 if some of them are not held back
 	end    int     // where the bytes of the last token end that was added
 	token  []byte  // the bytes of a token
+	begun  bool    // a token came that is not special: some tokenizers decode the first one otherwise
 }
 
-// newHeld holds back nothing yet. tok is nil where text is ids.
-func newHeld(tok *tokenizer.Tokenizer, stops []string) *held {
+// newHeld holds back nothing yet. tok is nil where text is ids. The tokens come after a prompt.
+func newHeld(tok *tokenizer.Tokenizer, stops []string, prompt []int32) *held {
 	h := &held{tok: tok}
 	for _, stop := range stops {
 		h.stops = append(h.stops, []byte(stop))
 	}
 	if tok != nil {
 		h.stream = tok.NewStream()
+		h.stream.Skip(prompt...)
+		h.begun = slices.ContainsFunc(prompt, func(id int32) bool { return !tok.IsSpecial(id) })
 	}
 	return h
 }
@@ -45,7 +48,7 @@ func (h *held) add(tokens []int32) (c Chunk, stopped bool) {
 		return Chunk{tokens, string(h.stream.Append(nil, tokens...))}, false
 	}
 	for _, id := range tokens {
-		h.token = h.tok.AppendDecode(h.token[:0], []int32{id})
+		h.token = h.decode(id)
 		h.end += len(h.token)
 		h.tokens, h.ends = append(h.tokens, id), append(h.ends, h.end)
 	}
@@ -59,6 +62,15 @@ func (h *held) add(tokens []int32) (c Chunk, stopped bool) {
 		n++
 	}
 	return h.take(certain, n), false
+}
+
+// decode returns the bytes of the next token.
+func (h *held) decode(id int32) []byte {
+	if h.begun {
+		return h.tok.AppendDecodeRest(h.token[:0], []int32{id})
+	}
+	h.begun = !h.tok.IsSpecial(id)
+	return h.tok.AppendDecode(h.token[:0], []int32{id})
 }
 
 // flush returns all that is held back.

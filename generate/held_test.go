@@ -81,7 +81,7 @@ func TestStopTextOfPieces(t *testing.T) {
 		whole := string(tok.AppendDecode(nil, tokens))
 		want, found := naiveStop(whole, stops)
 
-		h := newHeld(tok, stops)
+		h := newHeld(tok, stops, nil)
 		var text string
 		var shown []int32
 		ended := false
@@ -159,4 +159,32 @@ func checkHeld(t *rapid.T, text, shown string, stops []string) {
 		}
 	}
 	t.Fatalf("%q is held back after %q, with the stop texts %q", rest, shown, stops)
+}
+
+// With a tokenizer of SentencePiece's kind, the space of a first token is dropped at the beginning of a text, and kept behind
+// a prompt; stop texts change neither the text nor the tokens.
+func TestHeldAfterPrompt(t *testing.T) {
+	tok, err := tokenizer.Load("../tokenizer/testdata/kinds/llama2.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := tok.Encode("of the")
+	for _, stops := range [][]string{nil, {"never"}} {
+		for _, c := range []struct {
+			prompt []int32
+			want   string
+		}{{nil, "of the"}, {[]int32{tok.BOS()}, "of the"}, {tok.Encode("and"), " of the"}} {
+			h := newHeld(tok, stops, c.prompt)
+			var text string
+			var tokens []int32
+			for _, id := range written {
+				chunk, _ := h.add([]int32{id})
+				text, tokens = text+chunk.Text, append(tokens, chunk.Tokens...)
+			}
+			chunk := h.flush()
+			if text, tokens = text+chunk.Text, append(tokens, chunk.Tokens...); text != c.want || !slices.Equal(tokens, written) {
+				t.Errorf("behind %v, with stop texts %q: %q of %v, want %q of %v", c.prompt, stops, text, tokens, c.want, written)
+			}
+		}
+	}
 }

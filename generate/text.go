@@ -49,7 +49,7 @@ func (g *Generator) Text(prompt []int32, o Options) (*Text, error) {
 	o.StopTexts = slices.Clone(o.StopTexts)
 	dropped := g.Dropped(len(prompt), o)
 	t := &Text{g: g, options: o, context: g.aligned(prompt[dropped:], o.Tail), window: g.patches(o), limit: o.MaxTokens,
-		held: newHeld(g.tok, o.StopTexts), started: time.Now(),
+		held: newHeld(g.tok, o.StopTexts, prompt), started: time.Now(),
 		result: Result{PromptTokens: len(prompt), PromptDropped: dropped, Context: g.patches(o) * g.shape.PatchSize}}
 	t.unread = t.context
 	if t.limit == 0 && o.ContextFull != StopWhenFull {
@@ -138,10 +138,9 @@ func (t *Text) full() bool { return len(t.context) == t.window*t.g.shape.PatchSi
 // slide makes a full context one of BOS and its newest tokens, so many that both fill half of it. The source has to read
 // it from the beginning. The patches stay where they were on their grid: BOS replaces the first token of one.
 func (t *Text) slide() {
-	half := t.window / 2 * t.g.shape.PatchSize
-	newest := t.context[len(t.context)-(half-1):]
-	t.context[0] = t.g.shape.BOS
-	copy(t.context[1:], newest)
+	half, start := t.window/2*t.g.shape.PatchSize, t.g.start()
+	newest := t.context[len(t.context)-(half-len(start)):]
+	copy(t.context[copy(t.context, start):], newest)
 	t.context = t.context[:half]
 	t.unread, t.begun = t.context, false
 	t.result.Slides++

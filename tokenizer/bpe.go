@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"math/bits"
 	"math/rand/v2"
+	"unicode/utf8"
 )
 
 // noRank is the rank of a pair that is never merged.
@@ -70,8 +71,8 @@ type part struct {
 
 // appendWord appends the tokens of a word. The word must not be empty.
 func (m *merger) appendWord(dst []int32, word []byte) []int32 {
-	if m.t.whole != nil {
-		if id := m.t.whole.find(word); id != None {
+	if m.t.table != nil {
+		if id := m.t.table.find(word); id != None {
 			return append(dst, id)
 		}
 	}
@@ -88,11 +89,36 @@ func (m *merger) appendWord(dst []int32, word []byte) []int32 {
 	return dst
 }
 
-func (m *merger) mergeShort(dst []int32, word []byte) []int32 {
+// split returns the first tokens of a word: its bytes, or the characters of a SentencePiece vocabulary, with the bytes of
+// those that it lacks.
+func (m *merger) split(word []byte) []part {
 	parts := m.parts[:len(word)]
-	for i, b := range word {
-		parts[i].id = m.t.byteID[b]
+	if m.t.chars == nil {
+		for i, b := range word {
+			parts[i].id = m.t.byteID[b]
+		}
+		return parts
 	}
+	n := 0
+	for i := 0; i < len(word); {
+		r, size := utf8.DecodeRune(word[i:])
+		if id, known := m.t.chars[r]; known && (r != utf8.RuneError || size > 1) {
+			parts[n].id = id
+			n++
+			i += size
+			continue
+		}
+		for ; size > 0; size-- {
+			parts[n].id = m.t.byteID[word[i]]
+			n++
+			i++
+		}
+	}
+	return parts[:n]
+}
+
+func (m *merger) mergeShort(dst []int32, word []byte) []int32 {
+	parts := m.split(word)
 	for i := range parts {
 		m.pairShort(parts, i)
 	}
@@ -134,9 +160,9 @@ func (m *merger) pairShort(parts []part, i int) {
 // no longer has that rank. Comparing ranks is enough, since each rank belongs to
 // one pair.
 func (m *merger) mergeLong(dst []int32, word []byte) []int32 {
-	parts := m.parts[:len(word)]
-	for i, b := range word {
-		parts[i] = part{id: m.t.byteID[b], prev: int32(i) - 1, next: int32(i) + 1}
+	parts := m.split(word)
+	for i := range parts {
+		parts[i].prev, parts[i].next = int32(i)-1, int32(i)+1
 	}
 	m.heap = m.heap[:0]
 	for i := range parts {

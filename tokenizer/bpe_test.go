@@ -87,7 +87,7 @@ func TestEncodeAgainstTiktoken(t *testing.T) {
 			ranks[string(tok.Token(id))] = int(id)
 		}
 	}
-	core, err := tiktoken.NewCoreBPE(ranks, nil, patterns[splitLlama3])
+	core, err := tiktoken.NewCoreBPE(ranks, nil, patterns[splitLlama3][0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +136,13 @@ func checkRoundTrip(t interface{ Fatalf(string, ...any) }, tok *Tokenizer, text 
 	if got, err := tok.Decode(ids); err != nil || got != string(text) {
 		t.Fatalf("Decode(Encode(%q)) = %q, %v", text, got, err)
 	}
+	checkStream(t, tok, text)
+}
+
+// checkStream compares a stream of the tokens of a text with what they decode to.
+func checkStream(t interface{ Fatalf(string, ...any) }, tok *Tokenizer, text []byte) {
+	ids := tok.AppendEncode(nil, text)
+	text = tok.AppendDecode(nil, ids)
 	s := tok.NewStream()
 	var got []byte
 	for _, id := range ids {

@@ -3,7 +3,7 @@ package tokenizer
 // Bytes returns the tokenizer of raw bytes: a byte's id is its value, BOS is 256,
 // EOS 257 and PAD 258 (docs/spec.md, section 1).
 func Bytes() *Tokenizer {
-	t, err := build(spec{tokens: singleBytes(), added: threeSpecials(256), split: splitNone, template: true})
+	t, err := build(spec{tokens: singleBytes(), added: threeSpecials(256), stages: []stage{{}}, own: true})
 	if err != nil {
 		panic(err) // impossible: every byte has a token
 	}
@@ -22,6 +22,8 @@ func singleBytes() [][]byte {
 // threeSpecials returns BOS, EOS and PAD with ids from first on.
 func threeSpecials(first int32) []addedToken {
 	return []addedToken{
-		{LiteralBOS, first, true}, {LiteralEOS, first + 1, true}, {LiteralPAD, first + 2, true},
+		{content: LiteralBOS, id: first, special: true},
+		{content: LiteralEOS, id: first + 1, special: true},
+		{content: LiteralPAD, id: first + 2, special: true},
 	}
 }

@@ -4,11 +4,9 @@ import "unicode/utf8"
 
 // Cut returns the last place where text can be cut in two, so that both sides
 // together have the ids of the whole, whatever follows the text. It is the end of
-// letters or of digits: in every pattern that this package knows, they end a word.
+// letters or of digits: they end a word for a tokenizer of [Tokenizer.Words].
 // It returns 0 where there is no such place in text[1:len(text)-3]; what is behind
 // that may be an incomplete character.
-//
-// A tokenizer without a pattern merges across such places; see [Tokenizer.Words].
 func Cut(text []byte) int {
 	fillClasses()
 	next := other // the class of the character at text[i]
@@ -41,7 +39,22 @@ func classBefore(text []byte) (class, int) {
 }
 
 // Words reports whether t cuts text into words before it merges, or does not merge
-// at all. Then the ids of a text are those of its two sides at each [Cut].
-func (t *Tokenizer) Words() bool {
-	return t.split != splitNone || len(t.merges) == 0 && t.whole == nil
+// at all, and does nothing else. Then the ids of a text are those of its two sides
+// at each [Cut]. It is false for a tokenizer that normalizes text, puts something
+// before it, or looks for added tokens in it.
+func (t *Tokenizer) Words() bool { return t.words() && !t.searches() }
+
+// words is Words without regard to added tokens.
+func (t *Tokenizer) words() bool {
+	if len(t.normalizers) > 0 || !t.direct {
+		return false
+	}
+	switch t.cuts[0].split {
+	case splitGPT2, splitLlama3, splitQwen2, splitCL100K: // others keep marks or an apostrophe with letters
+		return true
+	}
+	return len(t.merges) == 0 && !t.whole && !t.pieces
 }
+
+// searches reports whether literals of added tokens in a text become these tokens.
+func (t *Tokenizer) searches() bool { return t.raw.wanted(t.takes) || t.normalized.wanted(t.takes) }

@@ -39,8 +39,8 @@ func trained(t testing.TB, vocab int, texts ...string) *Tokenizer {
 
 // withSplit returns t with another pattern.
 func withSplit(t *Tokenizer, s split) *Tokenizer {
-	spec := t.spec()
-	spec.split = s
+	spec := t.spec.clone()
+	spec.stages = []stage{{split: s}, {}}
 	with, err := build(spec)
 	if err != nil {
 		panic(err)
@@ -115,6 +115,24 @@ func TestEncodeReader(t *testing.T) {
 			})
 			if err != nil || string(back) != text || longest > readSize {
 				t.Errorf("%s, %s: %d bytes of %d in parts of up to %d (%v)", name, kind, len(back), len(text), longest, err)
+			}
+		}
+	}
+	// Tokenizers that do more than cutting text into words are cut where lines begin.
+	for _, kind := range []string{"spaces", "overlap", "strip", "prefix", "nfc", "lower", "o200k", "digits", "metaspace", "words"} {
+		tok, err := Load("testdata/kinds/" + kind + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Repeat("The whale  <a>bb<c> and\u00a0<mask>   the\tsea <think>  e\u0301 \nthe sea\nthe Captain's 333\n\n  <s>", 9*readSize/800)
+		for _, tok := range []*Tokenizer{tok, tok.TakingLiterals()} {
+			var got []int32
+			err := tok.EncodeReader(strings.NewReader(text), func(ids []int32) error {
+				got = append(got, ids...)
+				return nil
+			})
+			if want := tok.Encode(text); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s: other ids (%v)", kind, err)
 			}
 		}
 	}

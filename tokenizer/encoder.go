@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"runtime"
 	"sync"
 )
@@ -11,7 +12,8 @@ const maxWord = 1 << 30
 
 // An encoder is the working memory of one AppendEncode.
 type encoder struct {
-	split  split
+	t      *Tokenizer
+	split  split       // of the last stage
 	byteID *[256]int32 // not nil: there are no merges, every byte is a token
 	merger merger
 	cache  *wordCache
@@ -33,8 +35,8 @@ func (t *Tokenizer) acquire() *encoder {
 		p.free = p.free[:n-1]
 		return e
 	}
-	e := &encoder{split: t.split, merger: merger{t: t}}
-	if len(t.merges) == 0 && t.whole == nil {
+	e := &encoder{t: t, split: t.cuts[len(t.cuts)-1].split, merger: merger{t: t}}
+	if len(t.merges) == 0 && !t.whole && !t.pieces {
 		e.byteID = &t.byteID
 	} else {
 		e.cache = newWordCache()
@@ -52,6 +54,96 @@ func (t *Tokenizer) release(e *encoder) {
 	}
 }
 
+// A place says where a piece of text lies: what some tokenizers put before a text depends on it.
+type place uint8
+
+const (
+	begins  place = iota // at the beginning of a text
+	inside               // behind another piece that was cut off
+	resumes              // at the beginning of a later part of a text: nothing is put before it
+)
+
+// from returns the place of a part of a piece that begins at one of its bytes.
+func (p place) from(at int) place {
+	if at > 0 {
+		return inside
+	}
+	return p
+}
+
+// appendWhole appends the ids of a text, or of a later part of one. specials says whether literals of special tokens are
+// these tokens. First come added tokens in the text, then what is between them is normalized, then come added tokens there.
+func (e *encoder) appendWhole(dst []int32, text []byte, specials bool, p place) []int32 {
+	t := e.t
+	if !t.raw.wanted(specials) {
+		return e.appendNormalized(dst, text, specials, p)
+	}
+	for c := (cutter{literals: &t.raw, text: text, specials: specials}); ; {
+		piece, at, found := c.next()
+		dst = e.appendNormalized(dst, piece, specials, p.from(at))
+		if found == nil {
+			return dst
+		}
+		dst = append(dst, found.id)
+	}
+}
+
+func (e *encoder) appendNormalized(dst []int32, text []byte, specials bool, p place) []int32 {
+	t := e.t
+	text = t.normalizeAt(text, p)
+	if !t.normalized.wanted(specials) {
+		return e.appendStages(dst, text, t.cuts, p)
+	}
+	for c := (cutter{literals: &t.normalized, text: text, specials: specials}); ; {
+		piece, at, found := c.next()
+		dst = e.appendStages(dst, piece, t.cuts, p.from(at))
+		if found == nil {
+			return dst
+		}
+		dst = append(dst, found.id)
+	}
+}
+
+// normalize returns the normalized text.
+func (t *Tokenizer) normalize(text []byte) []byte { return t.normalizeAt(text, begins) }
+
+func (t *Tokenizer) normalizeAt(text []byte, p place) []byte {
+	for _, n := range t.normalizers {
+		if _, is := n.(prepend); is && p == resumes {
+			continue
+		}
+		text = n.normalize(text)
+	}
+	return text
+}
+
+// appendStages appends the ids of a text that the stages cut into words.
+func (e *encoder) appendStages(dst []int32, text []byte, stages []stage, p place) []int32 {
+	if e.t.direct {
+		return e.appendText(dst, text)
+	}
+	if len(text) == 0 {
+		return dst
+	}
+	s := stages[0]
+	if s.replaces {
+		text = bytes.ReplaceAll(text, []byte{' '}, metaspace)
+	}
+	if s.prefix != "" && (p == begins || p == inside && !s.first) && !bytes.HasPrefix(text, []byte(s.prefix)) {
+		text = append([]byte(s.prefix), text...)
+	}
+	if len(stages) == 1 {
+		return e.appendText(dst, text)
+	}
+	for i := 0; i < len(text); {
+		j := s.split.next(text, i)
+		dst = e.appendStages(dst, text[i:j], stages[1:], p.from(i))
+		i = j
+	}
+	return dst
+}
+
+// appendText appends the ids of a text that the last stage cuts into words.
 func (e *encoder) appendText(dst []int32, text []byte) []int32 {
 	if e.byteID != nil {
 		for _, b := range text {

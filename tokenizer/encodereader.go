@@ -16,29 +16,31 @@ const readSize = 2 * MaxWord
 
 // EncodeReader calls each with the ids of the text that r reads, a part at a time.
 // Together they are those that [Tokenizer.AppendEncode] gives for the whole text,
-// except that a word longer than [MaxWord] may be cut. Without a pattern (see
-// [Tokenizer.Words]), the text is cut after 2 MaxWord bytes. The next call overwrites
-// the slice. EncodeReader returns the first error of r or each.
+// except that a word longer than [MaxWord] may be cut. A tokenizer that does more
+// than cutting text into words (see [Tokenizer.Words]) has a longer text cut where a
+// line begins, or else after 2 MaxWord bytes. The next call overwrites the slice.
+// EncodeReader returns the first error of r or each.
 func (t *Tokenizer) EncodeReader(r io.Reader, each func([]int32) error) error {
 	var ids []int32
 	longest := 0 // literal that becomes a token
-	if t.takes {
-		longest = t.literals.longest()
+	if t.searches() {
+		longest = max(t.raw.longest(), t.normalized.longest())
 	}
 	buf := make([]byte, readSize+2*longest)
-	for n := 0; ; {
+	encode := t.AppendEncode
+	for n := 0; ; encode = t.AppendEncodeRest {
 		for n < len(buf) {
 			m, err := r.Read(buf[n:])
 			n += m
 			if errors.Is(err, io.EOF) {
-				return each(t.AppendEncode(ids[:0], buf[:n]))
+				return each(encode(ids[:0], buf[:n]))
 			}
 			if err != nil {
 				return err
 			}
 		}
 		end := t.cutWith(buf, longest)
-		ids = t.AppendEncode(ids[:0], buf[:end])
+		ids = encode(ids[:0], buf[:end])
 		if err := each(ids); err != nil {
 			return err
 		}
@@ -47,26 +49,59 @@ func (t *Tokenizer) EncodeReader(r io.Reader, each func([]int32) error) error {
 }
 
 // cutWith returns a place in text, which is longer than readSize, where it can be cut
-// in two for encoding. No literal that becomes a token lies across it.
+// in two for encoding.
 func (t *Tokenizer) cutWith(text []byte, longest int) int {
+	const tries = 1000
 	limit := len(text) - longest // a literal that begins before it is in text as a whole
-	begin := 0                   // behind the last of them
-	for longest > 0 {
-		at, size, _ := t.literals.find(text[begin:])
-		if size == 0 || begin+at >= limit {
-			break
-		}
-		begin += at + size
+	cut := lastLine
+	if t.words() {
+		cut = Cut
 	}
-	if begin < limit && t.Words() {
-		if at := Cut(text[begin:limit]); at > 0 {
-			return begin + at
+	for at, n := cut(text[:limit]), 0; at > 0 && n < tries; at, n = cut(text[:at]), n+1 {
+		if longest == 0 || !t.touches(text, at, longest) {
+			return at
 		}
 	}
-	if begin > 0 {
-		return begin
+	if end := t.raw.lastEnd(text, limit); longest > 0 && end > 0 {
+		return end
 	}
 	return Start(text, limit)
+}
+
+// lastLine returns the place of the last line in text that begins with an ASCII
+// letter, behind a line that does not end with ASCII white space; or 0. White space
+// belongs to other words where a text ends than where it goes on.
+func lastLine(text []byte) int {
+	for i := len(text) - 1; i > 1; i-- {
+		if c := text[i] | 0x20; text[i-1] == '\n' && 'a' <= c && c <= 'z' && text[i-2] > ' ' {
+			return i
+		}
+	}
+	return 0
+}
+
+// touches reports whether a literal lies across text[at], ends before it or begins
+// there: whether the token is there may depend on both sides.
+func (t *Tokenizer) touches(text []byte, at, longest int) bool {
+	for i := max(0, at-longest); i <= at; i++ {
+		for _, l := range []*literals{&t.raw, &t.normalized} {
+			if found := l.match(text[i:]); found != nil && i+len(found.pattern) >= at {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// lastEnd returns the end of the last literal that begins in text[:limit], or 0.
+func (l *literals) lastEnd(text []byte, limit int) (end int) {
+	for {
+		at, found := l.find(text[end:])
+		if found == nil || end+at >= limit {
+			return end
+		}
+		end += at + len(found.pattern)
+	}
 }
 
 // Start returns the beginning of the character at text[at], or at itself if the bytes
@@ -83,7 +118,7 @@ func Start(text []byte, at int) int {
 // longest returns the length of the longest literal.
 func (l *literals) longest() (n int) {
 	for _, a := range l.sorted {
-		n = max(n, len(a.content))
+		n = max(n, len(a.pattern))
 	}
 	return n
 }

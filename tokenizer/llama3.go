@@ -65,11 +65,11 @@ func parseLlama3(data []byte, ranks int) (*Tokenizer, error) {
 	}
 	added := make([]addedToken, 0, llama3Specials+1)
 	for i, literal := range llama3Literals() {
-		added = append(added, addedToken{literal, int32(ranks + i), true})
+		added = append(added, addedToken{content: literal, id: int32(ranks + i), special: true})
 	}
 	return build(spec{
 		tokens: tokens, merges: mergesOf(tokens, ids), added: added,
-		split: splitLlama3, whole: true, template: true,
+		stages: llama3Stages(), whole: true, own: true,
 	})
 }
 
@@ -181,3 +181,6 @@ func reduceToPair(parts []span, token []byte, ids *tokenTable) []span {
 	}
 	return parts
 }
+
+// llama3Stages returns how Llama 3's tokenizer cuts text.
+func llama3Stages() []stage { return []stage{{split: splitLlama3}, {}} }

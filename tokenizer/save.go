@@ -2,10 +2,12 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/calm-go/calm/internal/atomicfile"
 )
@@ -30,14 +32,16 @@ func (t *Tokenizer) JSON() []byte {
 	b.WriteString("{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": [")
 	for i, a := range t.added {
 		b.WriteString(comma(i))
-		fmt.Fprintf(&b, `    {"id": %d, "content": %s, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": %t}`,
-			a.id, quote(a.content), a.special)
+		fmt.Fprintf(&b, `    {"id": %d, "content": %s, "single_word": %t, "lstrip": %t, "rstrip": %t, "normalized": %t, "special": %t}`,
+			a.id, quote(a.content), a.singleWord, a.lstrip, a.rstrip, a.normalized, a.special)
 	}
-	b.WriteString("\n  ],\n  \"normalizer\": null,\n  \"pre_tokenizer\": " + t.split.json())
+	f := t.file
+	b.WriteString("\n  ],\n  \"normalizer\": " + cmp.Or(f.normalizer, "null"))
+	b.WriteString(",\n  \"pre_tokenizer\": " + t.preTokenizer())
 	b.WriteString(",\n  \"post_processor\": " + t.postProcessor())
-	b.WriteString(",\n  \"decoder\": " + byteLevelJSON(true))
-	b.WriteString(",\n  \"model\": {\n    \"type\": \"BPE\", \"dropout\": null, \"unk_token\": null, \"continuing_subword_prefix\": null, \"end_of_word_suffix\": null,\n")
-	fmt.Fprintf(&b, "    \"fuse_unk\": false, \"byte_fallback\": false, \"ignore_merges\": %t,\n    \"vocab\": {", t.whole != nil)
+	b.WriteString(",\n  \"decoder\": " + cmp.Or(f.decoder, byteLevelJSON(true)))
+	fmt.Fprintf(&b, ",\n  \"model\": {\n    \"type\": \"BPE\", \"dropout\": null, \"unk_token\": %s, \"continuing_subword_prefix\": null, \"end_of_word_suffix\": null,\n", cmp.Or(f.unk, "null"))
+	fmt.Fprintf(&b, "    \"fuse_unk\": %s, \"byte_fallback\": %s, \"ignore_merges\": %t,\n    \"vocab\": {", cmp.Or(f.fuseUnk, "false"), cmp.Or(f.byteFallback, "false"), t.whole)
 	t.writeVocab(&b)
 	b.WriteString("\n    },\n    \"merges\": [")
 	var scratch []byte
@@ -46,30 +50,73 @@ func (t *Tokenizer) JSON() []byte {
 		b.WriteString("      ")
 		// Merges are written as "left right", since versions of tokenizers before
 		// 0.20 cannot read pairs. The byte-level alphabet has no space.
-		scratch = appendByteLevel(scratch[:0], t.bytes(m.left))
+		scratch = t.appendKey(scratch[:0], m.left)
 		scratch = append(scratch, ' ')
-		scratch = appendByteLevel(scratch, t.bytes(m.right))
+		scratch = t.appendKey(scratch, m.right)
 		b.Write(appendQuoted(nil, scratch))
 	}
 	b.WriteString("\n    ]\n  }\n}\n")
 	return b.Bytes()
 }
 
+// writeVocab writes the vocabulary by id: the tokens that merging makes, and the
+// added tokens that the file listed there. Hugging Face's library numbers those that
+// are not there; if that gives another id, all are written.
 func (t *Tokenizer) writeVocab(b *bytes.Buffer) {
+	listed := make([]string, len(t.kind)) // keys of added tokens
+	all := false
+	for i, id := range numbers(t.added, t.listed()) {
+		all = all || t.added[i].id != id
+	}
+	for _, a := range t.added {
+		if a.inVocab || all {
+			listed[a.id] = a.content
+		}
+	}
 	var scratch []byte
 	n := 0
-	for id, kind := range t.kind {
-		if kind != kindText {
+	for id := range t.kind {
+		if !t.made(int32(id)) && listed[id] == "" {
 			continue
 		}
 		b.WriteString(comma(n))
 		b.WriteString("      ")
 		n++
-		scratch = appendByteLevel(scratch[:0], t.bytes(int32(id)))
-		b.Write(appendQuoted(nil, scratch))
+		if listed[id] != "" {
+			b.WriteString(quote(listed[id]))
+		} else {
+			scratch = t.appendKey(scratch[:0], int32(id))
+			b.Write(appendQuoted(nil, scratch))
+		}
 		b.WriteString(": ")
 		b.WriteString(strconv.Itoa(id))
 	}
+}
+
+// listed returns the number of tokens of the file's vocabulary.
+func (s *spec) listed() (n int) {
+	for _, token := range s.tokens {
+		if token != nil {
+			n++
+		}
+	}
+	for _, a := range s.added {
+		if a.inVocab && !s.made(a.id) {
+			n++
+		}
+	}
+	return n
+}
+
+// made reports whether merging makes a token.
+func (s *spec) made(id int32) bool { return int(id) < len(s.tokens) && s.tokens[id] != nil }
+
+// appendKey appends a token that merging makes, as the vocabulary writes it.
+func (t *Tokenizer) appendKey(dst []byte, id int32) []byte {
+	if t.pieces {
+		return append(dst, t.tokens[id]...)
+	}
+	return appendByteLevel(dst, t.tokens[id])
 }
 
 // comma returns what is written before element i of a list.
@@ -80,8 +127,11 @@ func comma(i int) string {
 	return ",\n"
 }
 
-// appendQuoted appends s as a JSON string. s must be in the byte-level alphabet.
+// appendQuoted appends s as a JSON string.
 func appendQuoted(dst, s []byte) []byte {
+	if bytes.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == '\u2028' || r == '\u2029' || r == utf8.RuneError }) {
+		return append(dst, quote(string(s))...) // not in the byte-level alphabet
+	}
 	dst = append(dst, '"')
 	for _, c := range s {
 		if c == '"' || c == '\\' {
@@ -105,31 +155,27 @@ func byteLevelJSON(useRegex bool) string {
 	return fmt.Sprintf(`{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": %t}`, useRegex)
 }
 
-func (s split) json() string {
-	switch s {
-	case splitNone:
-		return byteLevelJSON(false)
-	case splitGPT2:
-		return byteLevelJSON(true)
-	}
-	return `{"type": "Sequence", "pretokenizers": [
-    {"type": "Split", "pattern": {"Regex": ` + quote(patterns[s]) + `}, "behavior": "Isolated", "invert": false},
+// preTokenizer returns the pre-tokenizer of the file.
+func (t *Tokenizer) preTokenizer() string {
+	switch s := t.stages[0].split; {
+	case t.file.preTokenizer != "":
+		return t.file.preTokenizer
+	case t.pieces:
+		return "null"
+	case patterns[s] == nil || len(t.stages) == 1:
+		return byteLevelJSON(s == splitGPT2)
+	default:
+		return `{"type": "Sequence", "pretokenizers": [
+    {"type": "Split", "pattern": {"Regex": ` + quote(patterns[s][0]) + `}, "behavior": "Isolated", "invert": false},
     ` + byteLevelJSON(false) + "\n  ]}"
+	}
 }
 
-// postProcessor returns the post-processor of the file. It makes other readers
-// begin every document with BOS, as the reference does. [Load] ignores it.
+// postProcessor returns the post-processor of the file. That of calm's own tokenizers
+// makes other readers begin every document with BOS, as the reference does.
 func (t *Tokenizer) postProcessor() string {
-	if !t.template || t.bos == None {
-		return "null"
+	if t.own {
+		return t.bosTemplate()
 	}
-	bos := quote(string(t.bytes(t.bos)))
-	token := func(typeID int) string {
-		return fmt.Sprintf(`{"SpecialToken": {"id": %s, "type_id": %d}}`, bos, typeID)
-	}
-	return `{"type": "TemplateProcessing",
-    "single": [` + token(0) + `, {"Sequence": {"id": "A", "type_id": 0}}],
-    "pair": [` + token(0) + `, {"Sequence": {"id": "A", "type_id": 0}}, ` + token(1) + `, {"Sequence": {"id": "B", "type_id": 1}}],
-    "special_tokens": {` + fmt.Sprintf(`%s: {"id": %s, "ids": [%d], "tokens": [%s]}`, bos, bos, t.bos, bos) + `}
-  }`
+	return cmp.Or(t.file.postProcessor, "null")
 }

@@ -1,18 +1,9 @@
 package tokenizer
 
 import (
-	"bytes"
+	"fmt"
 	"slices"
-	"sort"
-	"strings"
 )
-
-// An addedToken is a token outside the ordinary vocabulary: merging never makes it.
-type addedToken struct {
-	content string // not empty
-	id      int32
-	special bool // decodes to nothing
-}
 
 // Usual names of BOS, EOS and PAD in tokenizer.json files. The format has no field
 // for these roles, so the first of the names that a file has is taken. GPT-2 uses
@@ -23,8 +14,13 @@ var (
 	namesPAD = []string{LiteralPAD, "<|pad|>", "<pad>", "<|padding|>", "<|finetune_right_pad_id|>"}
 )
 
-func (t *Tokenizer) assignRoles() {
-	role := func(names []string) int32 {
+// assignRoles finds BOS, EOS and PAD. What the post-processor puts before a text is
+// BOS, and what it puts behind it is EOS.
+func (t *Tokenizer) assignRoles() error {
+	role := func(template []int32, names []string) int32 {
+		for _, id := range template {
+			return id
+		}
 		for _, name := range names {
 			if id := t.SpecialID(name); id != None {
 				return id
@@ -32,24 +28,71 @@ func (t *Tokenizer) assignRoles() {
 		}
 		return None
 	}
-	t.bos, t.eos, t.pad = role(namesBOS), role(namesEOS), role(namesPAD)
+	for _, id := range slices.Concat(t.template.before, t.template.after) {
+		if !t.valid(id) {
+			return fmt.Errorf("post_processor: id %d has no token", id)
+		}
+	}
+	t.bos, t.eos, t.pad = role(t.template.before, namesBOS), role(t.template.after, namesEOS), role(nil, namesPAD)
+	merged := t.merged()
+	for _, id := range []int32{t.bos, t.eos, t.pad} {
+		if id != None && t.made(id) && (merged[id] || t.single(t.tokens[id])) {
+			return fmt.Errorf("token %q is made by merging ordinary text, so that text could end a document", t.key(id))
+		}
+	}
+	return nil
 }
 
-// WithPAD returns a tokenizer that has PAD: t itself, or a copy where PAD has a new
-// id at the end of the vocabulary. The reference does the same to Llama 3's
-// tokenizer, whose PAD becomes 128256.
+// AddsBOS reports whether a document begins with BOS: whether the post-processor of
+// the file puts it, or another single token, before a text.
+func (t *Tokenizer) AddsBOS() bool { return t.own || len(t.template.before) > 0 }
+
+// AddsEOS reports whether a document ends with EOS: whether the post-processor of
+// the file puts it, or another single token, behind a text.
+func (t *Tokenizer) AddsEOS() bool { return len(t.template.after) > 0 }
+
+// Adds says for people what AddsBOS and AddsEOS report: "BOS before them", where
+// they are documents.
+func (t *Tokenizer) Adds() string {
+	switch bos, eos := t.AddsBOS(), t.AddsEOS(); {
+	case bos && eos:
+		return "BOS before them and EOS behind them"
+	case bos:
+		return "BOS before them"
+	case eos:
+		return "EOS behind them"
+	}
+	return "neither BOS nor EOS"
+}
+
+// WithPAD returns a tokenizer that has PAD: t itself, or a copy where PAD has the id
+// that Hugging Face's library gives a new token. The reference does the same to
+// Llama 3's tokenizer, whose PAD becomes 128256.
 func (t *Tokenizer) WithPAD() *Tokenizer {
 	if t.pad != None {
 		return t
 	}
-	s := t.spec()
-	s.added = append(s.added, addedToken{LiteralPAD, int32(len(t.kind)), true})
+	s := t.spec.clone()
+	pad := addedToken{content: LiteralPAD, special: true}
+	s.added = append(s.added, pad)
+	ids := numbers(s.added, t.listed())
+	pad.id = ids[len(ids)-1]
+	taken := t.valid(pad.id) // the library would give this id twice: it needs all added tokens in the vocabulary
+	if taken {
+		pad.id = int32(len(t.kind))
+	}
+	s.added[len(s.added)-1] = pad
 	with, err := build(s)
 	if err != nil {
 		panic(err) // impossible: t was built from the same tokens
 	}
+	if taken {
+		if again, err := Parse(with.JSON()); err == nil { // where tokens of one character become characters of the vocabulary
+			with = again
+		}
+	}
 	with.takes = t.takes
-	return with
+	return with.WithRoles(t.bos, t.eos, None)
 }
 
 // WithRoles returns t with the given ids as BOS, EOS and PAD, where t lacks them and
@@ -86,84 +129,8 @@ func (t *Tokenizer) TakingLiterals() *Tokenizer {
 	return &with
 }
 
-// spec returns what t was built from.
-func (t *Tokenizer) spec() spec {
-	tokens := make([][]byte, len(t.kind))
-	for id := range tokens {
-		if t.kind[id] == kindText {
-			tokens[id] = t.bytes(int32(id))
-		}
-	}
-	return spec{tokens, t.merges, slices.Clone(t.added), t.split, t.whole != nil, t.template}
-}
-
-// literals finds the literals of added tokens in text.
-type literals struct {
-	sorted []addedToken // by content
-	first  string       // the set of their first bytes
-}
-
-func newLiterals(added []addedToken) literals {
-	l := literals{sorted: slices.Clone(added)}
-	slices.SortFunc(l.sorted, func(a, b addedToken) int { return strings.Compare(a.content, b.content) })
-	var begins [256]bool
-	for _, a := range l.sorted {
-		begins[a.content[0]] = true
-	}
-	var first []byte
-	for b, is := range begins {
-		if is {
-			first = append(first, byte(b))
-		}
-	}
-	l.first = string(first)
-	return l
-}
-
-// find returns the place, the length and the id of the first literal in text; of
-// several that begin at the same place, the longest. Where there is none, size is 0
-// and at is the length of text.
-func (l *literals) find(text []byte) (at, size int, id int32) {
-	for at < len(text) {
-		next := l.indexFirst(text[at:])
-		if next < 0 {
-			break
-		}
-		at += next
-		if size, id = l.match(text[at:]); size > 0 {
-			return at, size, id
-		}
-		at++
-	}
-	return len(text), 0, None
-}
-
-func (l *literals) indexFirst(text []byte) int {
-	if len(l.first) == 1 {
-		return bytes.IndexByte(text, l.first[0])
-	}
-	for i, c := range text {
-		if strings.IndexByte(l.first, c) >= 0 {
-			return i
-		}
-	}
-	return -1
-}
-
-// match returns the longest literal that text begins with, narrowing the sorted
-// literals byte by byte.
-func (l *literals) match(text []byte) (size int, id int32) {
-	id = None
-	some := l.sorted
-	for n, c := range text {
-		some = some[sort.Search(len(some), func(i int) bool { return len(some[i].content) > n && some[i].content[n] >= c }):]
-		some = some[:sort.Search(len(some), func(i int) bool { return some[i].content[n] > c })]
-		if len(some) == 0 {
-			break
-		}
-		if len(some[0].content) == n+1 { // the shortest comes first
-			size, id = n+1, some[0].id
-		}
-	}
-	return size, id
+// clone returns what t was built from, for a copy with changes.
+func (s spec) clone() spec {
+	s.added = slices.Clone(s.added)
+	return s
 }

@@ -60,9 +60,9 @@ func TestTakingLiterals(t *testing.T) {
 func TestLiteralsAgainstSearch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		contents := rapid.SliceOfNDistinct(rapid.StringMatching(`[ab<]{1,4}`), 0, 12, rapid.ID[string]).Draw(t, "literals")
-		var added []addedToken
+		var added []literal
 		for i, c := range contents {
-			added = append(added, addedToken{c, int32(i), true})
+			added = append(added, literal{c, &addedToken{content: c, id: int32(i), special: true}})
 		}
 		l := newLiterals(added)
 		text := rapid.StringMatching(`[abc<]{0,12}`).Draw(t, "text")
@@ -73,7 +73,12 @@ func TestLiteralsAgainstSearch(t *testing.T) {
 				wantAt, wantSize, wantID = at, len(c), int32(i)
 			}
 		}
-		if at, size, id := l.find([]byte(text)); at != wantAt || size != wantSize || id != wantID {
+		size, id := 0, None
+		at, found := l.find([]byte(text))
+		if found != nil {
+			size, id = len(found.pattern), found.id
+		}
+		if at != wantAt || size != wantSize || id != wantID {
 			t.Fatalf("find(%q) in %q = %d, %d, %d, want %d, %d, %d", text, contents, at, size, id, wantAt, wantSize, wantID)
 		}
 	})

@@ -1,5 +1,7 @@
 package tokenizer
 
+import "bytes"
+
 // A split cuts text into words: the successive matches of a regular expression.
 // The patterns below match everywhere, so nothing lies between two words.
 type split uint8
@@ -8,14 +10,41 @@ const (
 	splitNone split = iota // the text is one word
 	splitGPT2
 	splitLlama3
-	splitQwen2 // Llama 3's, but each digit is a word
+	splitQwen2   // Llama 3's, but each digit is a word
+	splitCL100K  // Llama 3's, but white space at the end of a text is one word, and all digits are
+	splitO200K   // also cuts before capital letters
+	splitTekken  // O200K's without contractions, and each digit is a word
+	splitDigits  // digits and what is between them (no pattern)
+	splitDigit   // the same, but each digit is a word (no pattern)
+	splitSpaces  // before each U+2581 (no pattern)
+	splitSpaces1 // before each U+2581 that is not behind another one (no pattern)
 )
 
-// patterns holds the regular expression of each split; splitNone has none.
-var patterns = [...]string{
-	splitGPT2:   `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
-	splitLlama3: `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
-	splitQwen2:  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+// patterns holds the regular expressions of each split as the files of
+// tokenizers spell them. calm writes the first of them.
+var patterns = map[split][]string{
+	splitGPT2: {
+		`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
+		`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
+		`'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s`,
+	},
+	splitLlama3: {
+		`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+		`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
+		`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`,
+	},
+	splitQwen2: {
+		`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+	},
+	splitCL100K: {
+		`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s`,
+	},
+	splitO200K: {
+		`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+	},
+	splitTekken: {
+		`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+	},
 }
 
 // next returns the end of the word that begins at text[i], i < len(text).
@@ -27,6 +56,26 @@ func (s split) next(text []byte, i int) int {
 		return nextLlama3(text, i, 3)
 	case splitQwen2:
 		return nextLlama3(text, i, 1)
+	case splitCL100K:
+		return nextCL100K(text, i)
+	case splitO200K:
+		return nextO200K(text, i, 3, true)
+	case splitTekken:
+		return nextO200K(text, i, 1, false)
+	case splitDigits:
+		return nextDigits(text, i)
+	case splitDigit:
+		if c, n := classAt(text, i); c == number {
+			return i + n
+		}
+		return nextDigits(text, i)
+	case splitSpaces:
+		return nextSpace(text, i+1)
+	case splitSpaces1:
+		for bytes.HasPrefix(text[i:], metaspace) {
+			i += len(metaspace)
+		}
+		return nextSpace(text, i)
 	}
 	return len(text)
 }
@@ -41,14 +90,7 @@ func nextLlama3(text []byte, i, digits int) int {
 	case letter:
 		return skip(text, j, letter)
 	case number:
-		for ; digits > 1; digits-- {
-			c, n := classAt(text, j)
-			if n == 0 || c != number {
-				break
-			}
-			j += n
-		}
-		return j
+		return skipDigits(text, j, digits-1)
 	case newline:
 		return endOfSpace(text, i, true)
 	}
@@ -66,6 +108,18 @@ func nextLlama3(text []byte, i, digits int) int {
 		return skip(text, skip(text, j, other), newline)
 	}
 	return endOfSpace(text, i, true)
+}
+
+// skipDigits returns the end of at most n digits that begin at text[i].
+func skipDigits(text []byte, i, n int) int {
+	for ; n > 0; n-- {
+		c, size := classAt(text, i)
+		if size == 0 || c != number {
+			break
+		}
+		i += size
+	}
+	return i
 }
 
 // nextGPT2 matches GPT-2's pattern at text[i] and returns the end of the match.

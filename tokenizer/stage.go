@@ -1,8 +1,10 @@
 package tokenizer
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,11 +18,42 @@ type hfStage struct {
 	Processors    hfStages `json:"processors"`
 	Decoders      hfStages `json:"decoders"`
 
-	AddPrefixSpace *bool     `json:"add_prefix_space"` // ByteLevel
-	UseRegex       *bool     `json:"use_regex"`
-	Pattern        hfPattern `json:"pattern"` // Split
-	Behavior       string    `json:"behavior"`
-	Invert         bool      `json:"invert"`
+	AddPrefixSpace *bool     `json:"add_prefix_space"` // ByteLevel, Metaspace
+	UseRegex       *bool     `json:"use_regex"`        // ByteLevel
+	Pattern        hfPattern `json:"pattern"`          // Split, Replace
+	Behavior       string    `json:"behavior"`         // Split
+	Invert         bool      `json:"invert"`           // Split
+	Individual     bool      `json:"individual_digits"`
+	Replacement    string    `json:"replacement"`    // Metaspace
+	PrependScheme  *string   `json:"prepend_scheme"` // Metaspace
+	Split          *bool     `json:"split"`          // Metaspace
+	Prepend        string    `json:"prepend"`        // Prepend
+	Content        string    `json:"content"`        // Replace, Strip
+	Start          int       `json:"start"`          // Strip
+	Stop           int       `json:"stop"`           // Strip
+
+	Single        []hfPiece                `json:"single"` // TemplateProcessing
+	Pair          []hfPiece                `json:"pair"`
+	SpecialTokens map[string]hfTemplateIDs `json:"special_tokens"`
+	CLS           json.RawMessage          `json:"cls"` // BertProcessing, RobertaProcessing
+	SEP           json.RawMessage          `json:"sep"`
+}
+
+// hfSection is a part of a tokenizer.json with its text.
+type hfSection struct {
+	*hfStage
+	raw string // without spaces; "" for null
+}
+
+// UnmarshalJSON reads a stage.
+func (s *hfSection) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, &s.hfStage); err != nil || s.hfStage == nil {
+		return err
+	}
+	var b bytes.Buffer
+	err := json.Compact(&b, data)
+	s.raw = b.String()
+	return err
 }
 
 // hfStages are the parts of a sequence.
@@ -40,13 +73,13 @@ func (s *hfStages) UnmarshalJSON(data []byte) error {
 
 // hfPattern is {"Regex": "..."} or {"String": "..."}. In other stages the key has
 // other values.
-type hfPattern struct{ Regex string }
+type hfPattern struct{ Regex, String string }
 
-// UnmarshalJSON reads a regular expression and leaves anything else empty.
+// UnmarshalJSON reads either and leaves anything else empty.
 func (p *hfPattern) UnmarshalJSON(data []byte) error {
-	var r struct{ Regex string }
+	var r struct{ Regex, String string }
 	if json.Unmarshal(data, &r) == nil {
-		p.Regex = r.Regex
+		*p = r
 	}
 	return nil
 }
@@ -81,34 +114,112 @@ func names(stages []*hfStage) string {
 	return strings.Join(n, ", ")
 }
 
-// splitOf returns how a pre-tokenizer cuts text. Supported are ByteLevel alone,
-// with GPT-2's pattern or none, and a Split by a known pattern before ByteLevel.
-func splitOf(stages []*hfStage) (split, error) {
-	if len(stages) == 0 || stages[len(stages)-1].Type != "ByteLevel" || len(stages) > 2 {
-		return 0, fmt.Errorf("pre_tokenizer [%s] is not supported, only ByteLevel, alone or after one Split", names(stages))
-	}
-	level := stages[len(stages)-1]
-	if level.AddPrefixSpace == nil || *level.AddPrefixSpace {
-		return 0, fmt.Errorf("pre_tokenizer ByteLevel: add_prefix_space must be false, or text would not come back byte for byte")
-	}
-	useRegex := level.UseRegex == nil || *level.UseRegex
-	if len(stages) == 1 {
-		if useRegex {
-			return splitGPT2, nil
+// A stage is a part of a pre-tokenizer: it cuts a text into words, which the next
+// stage cuts further.
+type stage struct {
+	split    split
+	spelling int    // of its pattern, an index into patterns
+	prefix   string // put before a text that does not begin with it
+	first    bool   // the prefix is only for the beginning of a whole text
+	replaces bool   // spaces become U+2581
+}
+
+// stagesOf returns how a pre-tokenizer cuts text, and whether it is byte-level.
+// Supported are Metaspace alone, and any sequence of Split by a known pattern,
+// Digits and ByteLevel that has one ByteLevel, at its end.
+func stagesOf(stages []*hfStage) (all []stage, byteLevel bool, err error) {
+	for i, s := range stages {
+		switch last := i == len(stages)-1; {
+		case s.Type == "ByteLevel" && last:
+			all, byteLevel = append(all, s.byteLevel()), true
+		case s.Type == "Digits" && !last:
+			cut := splitDigits
+			if s.Individual {
+				cut = splitDigit
+			}
+			all = append(all, stage{split: cut})
+		case s.Type == "Split" && !last:
+			cut, err := s.cut()
+			if err != nil {
+				return nil, false, err
+			}
+			all = append(all, cut)
+		case s.Type == "Metaspace" && len(stages) == 1:
+			one, err := s.metaspace()
+			return []stage{one}, false, err
+		default:
+			return nil, false, fmt.Errorf("pre_tokenizer [%s] is not supported, only ByteLevel, also after Split and Digits, and Metaspace alone", names(stages))
 		}
-		return splitNone, nil
 	}
-	cut := stages[0]
-	if cut.Type != "Split" || useRegex {
-		return 0, fmt.Errorf("pre_tokenizer %q before ByteLevel (use_regex %t) is not supported, only a Split before a ByteLevel with use_regex false", cut.Type, useRegex)
+	return all, byteLevel, nil
+}
+
+// byteLevel reads a pre-tokenizer ByteLevel.
+func (s *hfStage) byteLevel() stage {
+	var level stage
+	if s.UseRegex == nil || *s.UseRegex {
+		level.split = splitGPT2
 	}
-	if cut.Behavior != "Isolated" || cut.Invert {
-		return 0, fmt.Errorf("pre_tokenizer Split: behavior %q with invert %t is not supported, only Isolated with invert false", cut.Behavior, cut.Invert)
+	if s.AddPrefixSpace == nil || *s.AddPrefixSpace {
+		level.prefix = " "
 	}
-	for s, pattern := range patterns {
-		if pattern != "" && cut.Pattern.Regex == pattern {
-			return split(s), nil
+	return level
+}
+
+// cut reads a pre-tokenizer Split.
+func (s *hfStage) cut() (cut stage, err error) {
+	known := false
+	for by, all := range patterns {
+		if i := slices.Index(all, s.Pattern.Regex); i >= 0 {
+			cut, known = stage{split: by, spelling: i}, true
 		}
 	}
-	return 0, fmt.Errorf("pre_tokenizer Split: the pattern %q is not supported, only those of Llama 3, Qwen 2 and GPT-2", clip([]byte(cut.Pattern.Regex)))
+	switch {
+	case !known:
+		return cut, fmt.Errorf("pre_tokenizer Split: the pattern %q is not supported, only those of GPT-2, Llama 3, Qwen 2, Tekken, cl100k and o200k", clip([]byte(s.Pattern.Regex+s.Pattern.String)))
+	case s.Behavior != "Isolated" || s.Invert:
+		return cut, fmt.Errorf("pre_tokenizer Split: behavior %q with invert %t is not supported, only Isolated with invert false", s.Behavior, s.Invert)
+	}
+	return cut, nil
+}
+
+// metaspace reads a pre-tokenizer Metaspace.
+func (s *hfStage) metaspace() (stage, error) {
+	if s.Replacement != string(metaspace) {
+		return stage{}, fmt.Errorf("pre_tokenizer Metaspace: replacement %q is not supported, only %q", s.Replacement, metaspace)
+	}
+	m := stage{replaces: true}
+	if s.Split == nil || *s.Split {
+		m.split = splitSpaces
+	}
+	switch scheme := s.scheme(); scheme {
+	case "always", "first":
+		m.prefix, m.first = s.Replacement, scheme == "first"
+	case "never":
+	default:
+		return stage{}, fmt.Errorf("pre_tokenizer Metaspace: prepend_scheme %q is not supported, only always, first and never", clip([]byte(scheme)))
+	}
+	return m, nil
+}
+
+// scheme returns the prepend_scheme of a Metaspace.
+func (s *hfStage) scheme() string {
+	switch {
+	case s.AddPrefixSpace != nil && !*s.AddPrefixSpace:
+		return "never"
+	case s.PrependScheme != nil:
+		return *s.PrependScheme
+	}
+	return "always"
+}
+
+// ownForm reports whether byte-level stages are what calm writes for one split.
+func ownForm(stages []stage) bool {
+	switch len(stages) {
+	case 1:
+		return stages[0] == stage{split: splitNone} || stages[0] == stage{split: splitGPT2}
+	case 2:
+		return patterns[stages[0].split] != nil && stages[0] == stage{split: stages[0].split} && stages[1] == stage{}
+	}
+	return false
 }

@@ -6,8 +6,9 @@ import "unicode/utf8"
 // incomplete UTF-8 sequence until the rest of it comes. Bytes that cannot become
 // valid UTF-8 are not held back. A Stream is not safe for concurrent use.
 type Stream struct {
-	t    *Tokenizer
-	held []byte // fewer than utf8.UTFMax bytes
+	t     *Tokenizer
+	held  []byte // fewer than utf8.UTFMax bytes
+	begun bool   // the text has begun: see appendToken
 }
 
 // NewStream returns a Stream for a new text.
@@ -15,11 +16,21 @@ func (t *Tokenizer) NewStream() *Stream {
 	return &Stream{t: t, held: make([]byte, 0, utf8.UTFMax)}
 }
 
+// Skip takes ids that come before those of Append, such as those of a prompt,
+// without their text. Some tokenizers decode the first token of a text otherwise.
+func (s *Stream) Skip(ids ...int32) {
+	for _, id := range ids {
+		s.begun = s.begun || !s.t.IsSpecial(id)
+	}
+}
+
 // Append decodes further ids and appends the text that is complete to dst.
 func (s *Stream) Append(dst []byte, ids ...int32) []byte {
 	begin := len(dst)
 	dst = append(dst, s.held...)
-	dst = s.t.AppendDecode(dst, ids)
+	for _, id := range ids {
+		dst = s.t.appendToken(dst, id, &s.begun)
+	}
 	whole := len(dst) - incomplete(dst[begin:])
 	s.held = append(s.held[:0], dst[whole:]...)
 	return dst[:whole]
@@ -28,7 +39,7 @@ func (s *Stream) Append(dst []byte, ids ...int32) []byte {
 // Flush appends the bytes held back to dst. The stream can then decode a new text.
 func (s *Stream) Flush(dst []byte) []byte {
 	dst = append(dst, s.held...)
-	s.held = s.held[:0]
+	s.held, s.begun = s.held[:0], false
 	return dst
 }
 

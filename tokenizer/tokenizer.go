@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -19,22 +20,22 @@ const None int32 = -1
 // A Tokenizer turns text into ids and back. It is immutable and safe for concurrent
 // use.
 type Tokenizer struct {
-	text   []byte      // bytes of all tokens, one after another
-	start  []uint32    // [V+1] where the token of each id begins in text
+	spec // with the tokens' bytes in shown and keys
+
+	shown  tokenText   // what each id decodes to; of a special token, its literal
 	kind   []tokenKind // [V]
 	byteID [256]int32  // ids of the tokens of one byte, by byte
 
-	merges []merge     // by rank
-	pairs  pairTable   // merges by pair
-	whole  *tokenTable // all tokens, if a word that is a token is not merged; else nil
-	split  split
+	pairs pairTable      // merges by pair
+	table *tokenTable    // all tokens, if a word that is a token is not merged; else nil
+	chars map[rune]int32 // of a SentencePiece vocabulary: ids of its characters; else nil
 
-	added    []addedToken // by id
-	literals literals     // of added
+	raw, normalized literals // added tokens that are looked for before and after normalizing
+	cuts            []stage  // the stages that do something, or one
+	direct          bool     // a text is cut by one split, without any change
 
 	bos, eos, pad int32
-	template      bool // the saved file makes Hugging Face's encoder prepend BOS
-	takes         bool // Encode turns literals into added tokens
+	takes         bool // Encode turns literals of special tokens into them
 
 	encoders *pool
 }
@@ -44,7 +45,7 @@ type tokenKind uint8
 const (
 	kindNone    tokenKind = iota // an id without a token
 	kindText                     // an ordinary token
-	kindAdded                    // never made by merging; decodes to its literal
+	kindAdded                    // decodes to its literal
 	kindSpecial                  // never made by merging; decodes to nothing
 )
 
@@ -53,13 +54,22 @@ type merge struct{ left, right, id int32 }
 
 // spec is what a Tokenizer is made from.
 type spec struct {
-	tokens   [][]byte // by id; nil where an id has no ordinary token
+	tokens   [][]byte // bytes that merging makes, by id; nil where it does not make the id
 	merges   []merge  // by rank
 	added    []addedToken
-	split    split
-	whole    bool // a word that is a token becomes that token without merging
-	template bool
+	stages   []stage // at least one
+	whole    bool    // a word that is a token becomes that token without merging
+	template template
+	own      bool // the post-processor is bosTemplate
+
+	normalizers []normalizer
+	pieces      bool // the vocabulary is SentencePiece's: tokens are characters, with U+2581 for spaces
+	decoder     decoder
+	file        fileParts
 }
+
+// fileParts are parts of a tokenizer.json that are written as they were read; "" is what calm writes itself.
+type fileParts struct{ normalizer, preTokenizer, postProcessor, decoder, unk, fuseUnk, byteFallback string }
 
 // build checks that every byte has a token and derives the lookup tables.
 func build(s spec) (*Tokenizer, error) {
@@ -67,52 +77,112 @@ func build(s spec) (*Tokenizer, error) {
 	for _, a := range s.added {
 		v = max(v, int(a.id)+1)
 	}
-	t := &Tokenizer{
-		start: make([]uint32, v+1), kind: make([]tokenKind, v),
-		merges: s.merges, split: s.split,
-		added: s.added, literals: newLiterals(s.added), template: s.template,
-		encoders: &pool{},
-	}
-	contents := make([][]byte, v)
-	copy(contents, s.tokens)
+	t := &Tokenizer{spec: s, kind: make([]tokenKind, v), encoders: &pool{}}
+	shown := make([][]byte, v)
 	for id, b := range s.tokens {
-		if b != nil {
-			t.kind[id] = kindText
+		if b == nil {
+			continue
+		}
+		shown[id], t.kind[id] = b, kindText
+		if s.pieces {
+			shown[id] = s.decoder.show(string(b))
 		}
 	}
-	for _, a := range s.added {
-		contents[a.id], t.kind[a.id] = []byte(a.content), kindAdded
+	for i := range s.added {
+		a := &t.spec.added[i]
+		shown[a.id], t.kind[a.id] = a.shown(s), kindAdded
 		if a.special {
 			t.kind[a.id] = kindSpecial
 		}
 	}
+	t.shown = newTokenText(shown)
+	if err := t.indexBytes(); err != nil {
+		return nil, err
+	}
+	if err := t.indexLiterals(); err != nil {
+		return nil, err
+	}
+	if s.whole {
+		t.table = newTokenTable(len(s.tokens), func(id int32) []byte { return s.tokens[id] })
+		for id, b := range s.tokens {
+			if b != nil {
+				t.table.add(int32(id))
+			}
+		}
+	}
+	t.pairs = newPairTable(s.merges)
+	t.cuts = slices.DeleteFunc(slices.Clone(s.stages), func(s stage) bool { return s == stage{} })
+	if len(t.cuts) == 0 {
+		t.cuts = []stage{{}}
+	}
+	t.direct = len(t.cuts) == 1 && t.cuts[0].prefix == "" && !t.cuts[0].replaces
+	if err := t.assignRoles(); err != nil {
+		return nil, err
+	}
+	fillClasses()
+	return t, nil
+}
+
+// shown returns what an added token decodes to: its bytes, if it is written in the byte-level alphabet, else its literal.
+func (a *addedToken) shown(s spec) []byte {
+	if s.pieces {
+		return s.decoder.show(a.content)
+	}
+	if !a.special {
+		if b, err := fromByteLevel(a.content); err == nil {
+			return b
+		}
+	}
+	return []byte(a.content)
+}
+
+// indexBytes finds the tokens of single bytes and of characters.
+func (t *Tokenizer) indexBytes() error {
 	for i := range t.byteID {
 		t.byteID[i] = None
 	}
-	for id, b := range contents {
-		t.text = append(t.text, b...)
-		t.start[id+1] = uint32(len(t.text))
-		if len(b) == 1 && t.kind[id] == kindText {
+	if t.pieces {
+		t.chars = map[rune]int32{}
+	}
+	for id, b := range t.tokens {
+		switch {
+		case b == nil:
+		case t.pieces:
+			if c, is := byteOf(string(b)); is {
+				t.byteID[c] = int32(id)
+			}
+			if r, n := utf8.DecodeRune(b); n == len(b) && (r != utf8.RuneError || n > 1) {
+				t.chars[r] = int32(id)
+			}
+		case len(b) == 1:
 			t.byteID[b[0]] = int32(id)
 		}
 	}
 	for b, id := range t.byteID {
 		if id == None {
-			return nil, fmt.Errorf("no token for the single byte 0x%02x: some texts could not be encoded", b)
+			return fmt.Errorf("no token for the single byte 0x%02x: some texts could not be encoded", b)
 		}
 	}
-	if s.whole {
-		t.whole = newTokenTable(len(s.tokens), t.bytes)
-		for id, kind := range t.kind {
-			if kind == kindText {
-				t.whole.add(int32(id))
-			}
+	return nil
+}
+
+// indexLiterals prepares the search for added tokens.
+func (t *Tokenizer) indexLiterals() error {
+	var raw, normalized []literal
+	for i := range t.added {
+		a := &t.added[i]
+		if !a.normalized {
+			raw = append(raw, literal{a.content, a})
+			continue
 		}
+		pattern := t.normalize([]byte(a.content))
+		if len(pattern) == 0 {
+			return fmt.Errorf("added token %q is empty once it is normalized", a.content)
+		}
+		normalized = append(normalized, literal{string(pattern), a})
 	}
-	t.pairs = newPairTable(s.merges)
-	t.assignRoles()
-	fillClasses()
-	return t, nil
+	t.raw, t.normalized = newLiterals(raw), newLiterals(normalized)
+	return nil
 }
 
 // VocabSize returns the size of the vocabulary, V: the largest id plus one.
@@ -153,7 +223,7 @@ func (t *Tokenizer) SpecialID(literal string) int32 {
 
 // Encode returns the ids of text, without BOS and EOS. Literals of special tokens
 // in the text are encoded as ordinary text, except by a tokenizer from
-// [Tokenizer.TakingLiterals].
+// [Tokenizer.TakingLiterals]. Literals of other added tokens are always these tokens.
 func (t *Tokenizer) Encode(text string) []int32 {
 	return t.AppendEncode(nil, []byte(text))
 }
@@ -161,15 +231,16 @@ func (t *Tokenizer) Encode(text string) []int32 {
 // AppendEncode appends the ids of text to dst, as [Tokenizer.Encode] gives them.
 func (t *Tokenizer) AppendEncode(dst []int32, text []byte) []int32 {
 	e := t.acquire()
-	for t.takes && len(text) > 0 {
-		at, size, id := t.literals.find(text)
-		if size == 0 {
-			break
-		}
-		dst = append(e.appendText(dst, text[:at]), id)
-		text = text[at+size:]
-	}
-	dst = e.appendText(dst, text)
+	dst = e.appendWhole(dst, text, t.takes, begins)
+	t.release(e)
+	return dst
+}
+
+// AppendEncodeRest is AppendEncode for a text that continues another one: what some
+// tokenizers put before a text is left out.
+func (t *Tokenizer) AppendEncodeRest(dst []int32, text []byte) []int32 {
+	e := t.acquire()
+	dst = e.appendWhole(dst, text, t.takes, resumes)
 	t.release(e)
 	return dst
 }
@@ -188,6 +259,17 @@ func (t *Tokenizer) Decode(ids []int32) (string, error) {
 // AppendDecode appends the text of ids to dst. Special tokens decode to nothing,
 // and ids without a token to U+FFFD.
 func (t *Tokenizer) AppendDecode(dst []byte, ids []int32) []byte {
+	begun := !t.decoder.strip && !t.decoder.dropAll
+	for !begun && len(ids) > 0 {
+		dst = t.appendToken(dst, ids[0], &begun)
+		ids = ids[1:]
+	}
+	return t.AppendDecodeRest(dst, ids)
+}
+
+// AppendDecodeRest is AppendDecode for ids that continue a text: what some tokenizers
+// drop at the beginning of a text is kept.
+func (t *Tokenizer) AppendDecodeRest(dst []byte, ids []int32) []byte {
 	for _, id := range ids {
 		switch {
 		case !t.valid(id):
@@ -203,4 +285,37 @@ func (t *Tokenizer) valid(id int32) bool {
 	return uint(id) < uint(len(t.kind)) && t.kind[id] != kindNone
 }
 
-func (t *Tokenizer) bytes(id int32) []byte { return t.text[t.start[id]:t.start[id+1]] }
+// bytes returns what an id decodes to; of a special token, its literal.
+func (t *Tokenizer) bytes(id int32) []byte { return t.shown.at(id) }
+
+// key returns how the file writes a token in its vocabulary.
+func (t *Tokenizer) key(id int32) string {
+	if t.kind[id] != kindText {
+		for _, a := range t.added {
+			if a.id == id {
+				return a.content
+			}
+		}
+	}
+	if t.pieces {
+		return string(t.tokens[id])
+	}
+	return string(appendByteLevel(nil, t.tokens[id]))
+}
+
+// tokenText holds the text of all tokens, one after another.
+type tokenText struct {
+	text  []byte
+	start []uint32 // [V+1] where the token of each id begins in text
+}
+
+func newTokenText(tokens [][]byte) tokenText {
+	t := tokenText{start: make([]uint32, len(tokens)+1)}
+	for id, b := range tokens {
+		t.text = append(t.text, b...)
+		t.start[id+1] = uint32(len(t.text))
+	}
+	return t
+}
+
+func (t *tokenText) at(id int32) []byte { return t.text[t.start[id]:t.start[id+1]] }

@@ -77,7 +77,7 @@ func TrainBPE(ctx context.Context, texts iter.Seq[[]byte], vocabSize int, progre
 	}
 	return build(spec{
 		tokens: tokens, merges: tr.merges, added: threeSpecials(int32(len(tokens))),
-		split: splitLlama3, template: true,
+		stages: llama3Stages(), own: true,
 	})
 }
 

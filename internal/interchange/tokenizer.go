@@ -112,6 +112,10 @@ func (d *describer) special() (bos, eos int) {
 	}
 	bos, eos = pick("bos_token_id", ids[0], d.reference.BOSTokenID), pick("eos_token_id", ids[1], d.reference.EOSTokenID)
 	if d.tokenizer != nil {
+		d.note("documents get %s (the tokenizer's post-processor)", d.tokenizer.Adds())
+		if losses := d.tokenizer.Losses(); len(losses) > 0 {
+			d.note("with this tokenizer text does not come back byte for byte: %s (calm tokenizer info lists all changes)", losses[0])
+		}
 		d.tokenizer = d.tokenizer.WithRoles(int32(bos), int32(eos), tokenizer.None)
 		if d.tokenizer.BOS() == tokenizer.None || d.tokenizer.EOS() == tokenizer.None {
 			d.note("the tokenizer has no tokens %d and %d (bos_token_id, eos_token_id): the run works on ids, not on text", bos, eos)
