@@ -101,7 +101,7 @@ func tokenizerFor(o Options) (*tokenizer.Tokenizer, error) {
 	if err != nil {
 		return nil, usage("--tokenizer: %w", err)
 	}
-	return tok, nil
+	return tok.WithPAD(), nil // layouts need PAD, and files of others often have none
 }
 
 // create composes the configuration of a new run and makes its model, with initial weights.

@@ -23,13 +23,13 @@ import (
 func newTokenizer() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tokenizer",
-		Short: "Train a tokenizer, or turn text into ids and back",
+		Short: "Train a tokenizer, describe one, or turn text into ids and back",
 		Example: `  calm tokenizer train --out bpe.json --data text/
   echo -n 'Call me Ishmael.' | calm tokenizer encode --tokenizer bpe.json`,
 		Args: cobra.ArbitraryArgs,
 		RunE: onlyHelp,
 	}
-	cmd.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode())
+	cmd.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode(), newTokenizerInfo())
 	return cmd
 }
 
@@ -110,7 +110,7 @@ func (f *tokenizerFlag) open() (*tokenizer.Tokenizer, error) {
 	if err != nil {
 		return nil, badUsage("--tokenizer: %w", err)
 	}
-	return tok, nil
+	return tok.WithPAD(), nil // as for training
 }
 
 func newTokenizerEncode() *cobra.Command {

@@ -214,6 +214,7 @@ func (f *trainFlags) train(cmd *cobra.Command, open func(context.Context, *cpu.E
 		return nil
 	}
 	tellNotes(cmd, t.Corpus().Notes())
+	tellTokenizer(cmd.ErrOrStderr(), t.Tokenizer)
 	if err := announce(w, t, eng); err != nil {
 		return err
 	}
