@@ -88,7 +88,9 @@ func (o Options) Limit() float64 {
 
 // InputError says that the caller asked for something that cannot be done, such as a temperature out of range. (A patch
 // that took too many draws is a *BudgetError instead.)
-type InputError struct{ Err error }
+type InputError struct {
+	Err error // what cannot be done
+}
 
 // Error says what cannot be done, and why.
 func (e *InputError) Error() string { return e.Err.Error() }

@@ -184,7 +184,9 @@ func pick[T any](presets map[string]T, name string) (T, error) {
 }
 
 // UsageError is a mistake in the user's input. Commands end with exit status 2 on it.
-type UsageError struct{ Err error }
+type UsageError struct {
+	Err error // what is wrong with it
+}
 
 // Error says what is wrong.
 func (e *UsageError) Error() string { return e.Err.Error() }

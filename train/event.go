@@ -23,7 +23,7 @@ const (
 // Event is something that happened in training. Its Step is the number of steps made when it happened. For EventDecided
 // and EventChanged it is the first step, from 1, that the new value applies to.
 type Event struct {
-	Kind EventKind
+	Kind EventKind // what happened
 
 	Report                       // what the step did, for EventStep; for other kinds only Step is set
 	Total        int             // steps of the whole run; 0: not known yet
