@@ -334,7 +334,7 @@ func TestBadOptions(t *testing.T) {
 		{"draws", "-1", func(o *Options) { o.Draws = -1 }},
 		{"too many draws", "1000001", func(o *Options) { o.Draws = MaxDraws + 1 }},
 		{"context", "two patches", func(o *Options) { o.Context = 7 }},
-		{"context beyond the model's", "8 to 256 tokens", func(o *Options) { o.Context = 257 }},
+		{"context beyond the model's", "at most the model's 256", func(o *Options) { o.Context = 257 }},
 		{"negative context", "-4", func(o *Options) { o.Context = -4 }},
 		{"context full", `"slide" or "stop"`, func(o *Options) { o.ContextFull = "halt" }},
 		{"empty stop text", "not empty", func(o *Options) { o.StopTexts = []string{"a", ""} }},
