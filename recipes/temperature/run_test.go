@@ -17,7 +17,8 @@ import (
 )
 
 // recorder stands for the programs that run.sh builds and runs. It records their arguments in $LOG, makes the files that
-// the script looks for, and answers an eval with the next line of $ANSWERS.
+// the script looks for, and answers an eval of a judge with the next line of $ANSWERS. The first time that it measures ae-bytes-4
+// that is not good enough.
 const recorder = `#!/usr/bin/env bash
 set -euo pipefail
 line="${0##*/} $*"
@@ -28,6 +29,11 @@ case "$line" in
 	out=${line#*--out }
 	out=${out%% *}
 	if [[ $1 == tokenizer ]]; then touch "$out"; else mkdir -p "$out" && touch "$out/config.json"; fi ;;
+"calm eval "*/ae-*)
+	accuracy=.99
+	if [[ $line == *ae-bytes-4* && ! -e $2/measured ]]; then accuracy=.97; fi
+	touch "$2/measured"
+	echo "{\"ae\":{\"accuracy\":$accuracy,\"noise\":[{\"accuracy\":.5}]}}" ;;
 "calm eval "*)
 	echo "{\"ar\":{\"cross_entropy\":$(head -1 "$ANSWERS"),\"perplexity\":3}}"
 	sed -i 1d "$ANSWERS" ;;
@@ -77,7 +83,7 @@ func TestScript(t *testing.T) {
 	runs := t.TempDir()
 	lines := script(t, runs, "1.5\n1.3\n1.4\n4.0\n4.5\n")
 	for pattern, want := range map[string]int{
-		"^calm train ar ": 2, "^calm train ae ": 4, "^calm train lm ": 8, "^calm train --resume RUNS/judge-bytes/training": 2, "^calm train --resume RUNS/judge-bpe/training": 1,
+		"^calm train ar ": 2, "^calm train ae ": 4, "^calm train lm ": 8, "^calm train --resume RUNS/judge-bytes/training": 2, "^calm train --resume RUNS/judge-bpe/training": 1, "^calm train --resume RUNS/ae-": 1, "^calm train --resume RUNS/ae-bytes-4 .*--minutes": 1,
 		"^temperature write ": 10, "^temperature judge --judge RUNS/judge-bytes/run --judge RUNS/judge-bpe/run ": 10, "^temperature report RUNS RUNS/report$": 1, "^calm tokenizer train ": 1,
 	} {
 		if got := count(lines, pattern); got != want {
@@ -99,7 +105,7 @@ func TestScript(t *testing.T) {
 		}
 	}
 	again := script(t, runs, "")
-	if n := count(again, "^calm train (ar|ae|lm) |^calm tokenizer |^calm eval |--minutes"); n != 0 {
+	if n := count(again, "^calm train (ar|ae|lm) |^calm tokenizer |^calm eval RUNS/judge|--minutes"); n != 0 {
 		t.Errorf("a second run begins again:\n%s", strings.Join(again, "\n"))
 	}
 }
