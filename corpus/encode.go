@@ -60,16 +60,7 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 					j.ids = ids[:0]
 				default:
 				}
-				for i := range j.parts {
-					p := &j.parts[i]
-					before := len(j.ids)
-					if p.rest {
-						j.ids = tok.AppendEncodeRest(j.ids, p.Text)
-					} else {
-						j.ids = tok.AppendEncode(j.ids, p.Text)
-					}
-					p.ids = len(j.ids) - before
-				}
+				j.encode(tok)
 				close(j.done)
 			}
 		})
@@ -98,12 +89,8 @@ func encodePieces(ctx context.Context, in iter.Seq2[piece, error], tok *tokenize
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		at := 0
-		for _, p := range j.parts {
-			if err := each(p, j.ids[at:at+p.ids]); err != nil {
-				return err
-			}
-			at += p.ids
+		if err := j.each(each); err != nil {
+			return err
 		}
 		select {
 		case used <- j.ids:
@@ -200,4 +187,30 @@ func (l *lineCutter) next(text []byte) (n int, cut bool) {
 		l.last = text[len(text)-1]
 	}
 	return len(text), false
+}
+
+// encode appends the ids of all parts.
+func (j *job) encode(tok *tokenizer.Tokenizer) {
+	for i := range j.parts {
+		p := &j.parts[i]
+		before := len(j.ids)
+		if p.rest {
+			j.ids = tok.AppendEncodeRest(j.ids, p.Text)
+		} else {
+			j.ids = tok.AppendEncode(j.ids, p.Text)
+		}
+		p.ids = len(j.ids) - before
+	}
+}
+
+// each calls f with every part and its ids.
+func (j *job) each(f func(jobPart, []int32) error) error {
+	at := 0
+	for _, p := range j.parts {
+		if err := f(p, j.ids[at:at+p.ids]); err != nil {
+			return err
+		}
+		at += p.ids
+	}
+	return nil
 }
