@@ -69,7 +69,7 @@ func TestDiverged(t *testing.T) {
 		if !errors.As(err, &diverged) {
 			t.Fatalf("with parameters of %g: %v, want a *DivergedError", bad, err)
 		}
-		if diverged.Step != 3 || trainer.Steps() != 2 || !strings.Contains(err.Error(), "at step 3:") {
+		if diverged.Step != 3 || trainer.Steps() != 2 || !strings.Contains(err.Error(), "at step 3 (") {
 			t.Errorf("the error is of step %d (%v), %d steps are made", diverged.Step, err, trainer.Steps())
 		}
 		same := func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }

@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -20,6 +22,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beCalm) != "" {
 		main()
 	}
+	// Under nohup SIGHUP is ignored, here and in the processes that tests start, where calm would leave it ignored. A signal
+	// that is handled here has its default there.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	status := m.Run()
 	if madeIn != "" {
 		os.RemoveAll(madeIn)

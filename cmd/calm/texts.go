@@ -50,7 +50,7 @@ func (c *generateCommand) writeTexts(ctx context.Context, m *calm.Model, p promp
 		o.Seed++
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %d texts ended early", failed, c.count)
+		return fmt.Errorf("%d of %s ended early", failed, plural.Count(c.count, "text"))
 	}
 	return nil
 }
