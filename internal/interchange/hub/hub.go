@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -275,12 +276,14 @@ func (m model) file(ctx context.Context, sha string, f *hf.FileInfo, dir string)
 	if err := m.once(ctx, d, f); err != nil {
 		return err
 	}
-	temp := link + atomicfile.Suffix
-	_ = os.Remove(temp)
+	temp := fmt.Sprintf("%s.%x%s", link, rand.Uint64(), atomicfile.Suffix) // two downloads may be here at once
 	if err := os.Symlink(filepath.Join("..", "..", "blobs", want), temp); err != nil {
 		return err
 	}
-	return os.Rename(temp, link)
+	if err := os.Rename(temp, link); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return nil
 }
 
 // once runs a download unless the cache has the file. If another process downloads the file, it waits for that one.
