@@ -84,6 +84,9 @@ func TestPartsKeepIDs(t *testing.T) {
 
 // A document in parts is the same as a whole one, from memory, a file and a compressed file, cut in two or not.
 func TestPartsAreOneDocument(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector; shorter tests run the same goroutines")
+	}
 	long := strings.Repeat(strings.Join(bookTexts(t), "\n"), 5) // the place of its tail is found without reading all of it
 	unbroken := strings.Repeat("é", 3*partSize)
 	for name, texts := range map[string][]string{
@@ -149,6 +152,9 @@ func TestLongFingerprint(t *testing.T) {
 
 // Tokens and texts beyond the limits of memory are in a temporary file.
 func TestSpool(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector; shorter tests run the same goroutines")
+	}
 	var want bytes.Buffer
 	s := &spool{limit: 2 * spoolChunk, dir: t.TempDir()}
 	defer s.Close()

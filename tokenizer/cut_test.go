@@ -81,6 +81,9 @@ func TestCutKeepsIDs(t *testing.T) {
 
 // EncodeReader gives the ids of the whole text, also where a literal or a character lies across the end of what it holds.
 func TestEncodeReader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector; shorter tests run the same goroutines")
+	}
 	words := "The whale's don't we'll 1234 times swim... in the sea; 鯨 鯨魚 naïve café [PAD] <|end_of_text|>\n\nCall me\r\n\t"
 	bpe := trained(t, 400, words, words)
 	texts := map[string]string{
