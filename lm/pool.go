@@ -25,9 +25,10 @@ type Pool struct {
 
 	engine    *cpu.Engine
 	model     *Model
-	patch     int // K
-	width     int // of a token's input to the second half of the decoder, D of the autoencoder
-	maxInputs int // numbers of inputs at most
+	patch     int          // K
+	width     int          // of a token's input to the second half of the decoder, D of the autoencoder
+	maxInputs int          // numbers of inputs at most
+	stopped   func() error // asked before each run of a program; its error ends Tokens
 
 	sizes    []int // numbers of draws that are made at once, ascending
 	drawers  map[int]*drawer
@@ -66,11 +67,17 @@ const maxInputs = 1 << 24
 // NewPool makes a pool without draws. It compiles nothing yet.
 func (m *Model) NewPool(e *cpu.Engine) *Pool {
 	return &Pool{engine: e, model: m, patch: m.Config.PatchSize, width: m.Autoencoder.Config.HiddenSize, maxInputs: maxInputs,
-		sizes: usualSizes, drawers: map[int]*drawer{}}
+		stopped: func() error { return nil }, sizes: usualSizes, drawers: map[int]*drawer{}}
 }
 
 // usualSizes are numbers of draws at once whose programs are kept, whatever sizes come later.
 var usualSizes = []int{1, 4, 16, 64, maxDrawsAtOnce}
+
+// fitting returns the index of the smallest of some ascending sizes that is n or more, or of the largest.
+func fitting(sizes []int, n int) int {
+	at, _ := slices.BinarySearch(sizes, n)
+	return min(at, len(sizes)-1)
+}
 
 // maxDrawsAtOnce bounds the draws made at once, and with them the memory they take.
 const maxDrawsAtOnce = 256
@@ -145,11 +152,10 @@ func (p *Pool) need(draw, end int) {
 
 // draw makes more draws, at least one; n is how many are wanted.
 func (p *Pool) draw(n int) error {
-	at := 0
-	for at+1 < len(p.sizes) && p.sizes[at] < n {
-		at++
+	if err := p.stopped(); err != nil {
+		return err
 	}
-	n = p.sizes[at]
+	n = p.sizes[fitting(p.sizes, n)]
 	d := p.drawers[n]
 	if d == nil {
 		d = p.newDrawer(n)

@@ -69,10 +69,7 @@ type rowDecoder struct {
 
 // decoder returns the decoder for the first or all of n rows.
 func (p *Pool) decoder(n int) *rowDecoder {
-	at := 0
-	for at+1 < len(rowSizes) && rowSizes[at] < n {
-		at++
-	}
+	at := fitting(rowSizes[:], n)
 	if at > 0 && rowSizes[at]-n > rowsOfReading {
 		at-- // and the other rows in another run
 	}
@@ -91,6 +88,9 @@ func (p *Pool) decoder(n int) *rowDecoder {
 func (p *Pool) decode(inputs []float32, first int) error {
 	p.work.Tokens += len(p.rows)
 	for rows := p.rows; len(rows) > 0; {
+		if err := p.stopped(); err != nil {
+			return err
+		}
 		d := p.decoder(len(rows))
 		start := time.Now()
 		in := d.program.Floats(d.in)

@@ -60,24 +60,11 @@ func (s *source) Read(ids []int32) error { return s.session.Append(ids) }
 // Write implements [generate.Source]. The noise of a draw is a function of the seed, the patch's number and the draw's:
 // how many are made at once does not matter.
 func (s *source) Write(ctx context.Context, dst []int32, step int) (int, error) {
+	s.pool.stopped = ctx.Err
 	s.pool.Begin(s.session.Hidden(), generate.Noise(s.seed, step))
-	looked, err := s.sampler.Sample(dst, interruptible{ctx, s.pool}, generate.Decisions(s.seed, step))
+	looked, err := s.sampler.Sample(dst, s.pool, generate.Decisions(s.seed, step))
 	if _, none := errors.AsType[*temperature.DivergedError](err); none {
 		err = s.pool.Diverged() // it says what to do
 	}
 	return looked, err
-}
-
-// interruptible are draws that end with a context.
-type interruptible struct {
-	ctx   context.Context
-	draws Draws
-}
-
-// Tokens implements [Draws].
-func (d interruptible) Tokens(dst []int32, draws []int, k int) error {
-	if err := d.ctx.Err(); err != nil {
-		return err
-	}
-	return d.draws.Tokens(dst, draws, k)
 }

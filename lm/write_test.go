@@ -1,6 +1,7 @@
 package lm_test
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -260,6 +261,36 @@ func TestTemperature(t *testing.T) {
 			t.Errorf("%s: total variation %.3f to the squares of %d probabilities", kind, d, len(want))
 		}
 	}
+}
+
+// TestInterruptedPool: the draws of one patch end with the context between runs of the head, however many a sampler asks for
+// at once.
+func TestInterruptedPool(t *testing.T) {
+	m := tinyLM(1, 5)
+	o := generate.Options{Temperature: .5, Draws: 20_000}
+	s := m.NewSource(engine(t, 1))
+	s.Begin(o)
+	if err := s.Read([]int32{'a'}); err != nil {
+		t.Fatal(err)
+	}
+	ctx := &expiring{t.Context(), 10}
+	if _, err := s.Write(ctx, make([]int32, 1), 0); !errors.Is(err, context.Canceled) || ctx.left != 0 {
+		t.Errorf("%v, with %d looks at the context left", err, ctx.left)
+	}
+}
+
+// expiring is a context that is cancelled when it was looked at a number of times.
+type expiring struct {
+	context.Context
+	left int
+}
+
+func (c *expiring) Err() error {
+	if c.left == 0 {
+		return context.Canceled
+	}
+	c.left--
+	return nil
 }
 
 // distance is the total variation between two distributions.
