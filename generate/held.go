@@ -10,7 +10,6 @@ import (
 // held turns tokens into text, and holds back what is not certain: the bytes of a character that is not complete, and with
 // stop texts what may be the beginning of one.
 type held struct {
-	tok    *tokenizer.Tokenizer
 	stream *tokenizer.Stream // nil without a tokenizer
 	stops  [][]byte
 
@@ -19,21 +18,17 @@ type held struct {
 	tokens []int32 // held back
 	ends   []int   // of each of these tokens: where its bytes end, counted from the beginning of text
 	begin  int     // where the bytes of the first of these tokens begin; below 0 if some of them are not held back
-	end    int     // where the bytes of the last token end that was added
-	token  []byte  // the bytes of a token
-	begun  bool    // a token came that is not special: some tokenizers decode the first one otherwise
 }
 
 // newHeld holds back nothing yet. tok is nil where text is ids. The tokens come after a prompt.
 func newHeld(tok *tokenizer.Tokenizer, stops []string, prompt []int32) *held {
-	h := &held{tok: tok}
+	h := &held{}
 	for _, stop := range stops {
 		h.stops = append(h.stops, []byte(stop))
 	}
 	if tok != nil {
 		h.stream = tok.NewStream()
 		h.stream.Skip(prompt...)
-		h.begun = slices.ContainsFunc(prompt, func(id int32) bool { return !tok.IsSpecial(id) })
 	}
 	return h
 }
@@ -47,13 +42,11 @@ func (h *held) add(tokens []int32) (c Chunk, stopped bool) {
 	if len(h.stops) == 0 {
 		return Chunk{tokens, string(h.stream.Append(nil, tokens...))}, false
 	}
-	for _, id := range tokens {
-		h.token = h.decode(id)
-		h.end += len(h.token)
-		h.tokens, h.ends = append(h.tokens, id), append(h.ends, h.end)
-	}
 	seen := len(h.text)
-	h.text = h.stream.Append(h.text, tokens...)
+	for _, id := range tokens {
+		h.text = h.stream.Append(h.text, id)
+		h.tokens, h.ends = append(h.tokens, id), append(h.ends, len(h.text)+h.stream.Held())
+	}
 	if at, found := h.find(seen); found {
 		return h.cut(at), true
 	}
@@ -62,15 +55,6 @@ func (h *held) add(tokens []int32) (c Chunk, stopped bool) {
 		n++
 	}
 	return h.take(certain, n), false
-}
-
-// decode returns the bytes of the next token.
-func (h *held) decode(id int32) []byte {
-	if h.begun {
-		return h.tok.AppendDecodeRest(h.token[:0], []int32{id})
-	}
-	h.begun = !h.tok.IsSpecial(id)
-	return h.tok.AppendDecode(h.token[:0], []int32{id})
 }
 
 // flush returns all that is held back.
@@ -102,7 +86,6 @@ func (h *held) take(size, n int) Chunk {
 		h.ends[i] -= size
 	}
 	h.begin -= size
-	h.end -= size
 	return c
 }
 

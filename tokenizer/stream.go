@@ -24,6 +24,9 @@ func (s *Stream) Skip(ids ...int32) {
 	}
 }
 
+// Held returns how many bytes are held back.
+func (s *Stream) Held() int { return len(s.held) }
+
 // Append decodes further ids and appends the text that is complete to dst.
 func (s *Stream) Append(dst []byte, ids ...int32) []byte {
 	begin := len(dst)
