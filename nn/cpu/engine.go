@@ -35,7 +35,7 @@ type Engine struct {
 
 // New starts an engine. Close it to stop its threads.
 func New(o Options) *Engine {
-	e := &Engine{isa: o.ISA.set(), threads: o.Threads, ropes: map[ropeKey]*rope{}, sinusoids: map[int]*sinusoids{}}
+	e := &Engine{isa: o.ISA.kernels(), threads: o.Threads, ropes: map[ropeKey]*rope{}, sinusoids: map[int]*sinusoids{}}
 	if e.threads <= 0 {
 		e.threads = runtime.GOMAXPROCS(0)
 	}
@@ -58,4 +58,4 @@ func (e *Engine) Close() {
 func (e *Engine) Threads() int { return e.threads }
 
 // ISA returns the instruction set that the engine computes with. It is never the zero value.
-func (e *Engine) ISA() ISA { return ISA{e.isa.String()} }
+func (e *Engine) ISA() ISA { return ISA{true, e.isa} }

@@ -7,7 +7,7 @@ import (
 )
 
 // ISAOf returns the instruction set of kernels.
-func ISAOf(set kernel.ISA) ISA { return ISA{set.String()} }
+func ISAOf(set kernel.ISA) ISA { return ISA{true, set} }
 
 // Implemented lists the operations in the engine's table.
 func Implemented() (names []string) {
