@@ -52,7 +52,7 @@ func (d *Disk) temporary(path string) (*File, error) {
 		}
 		// Another writer of the same file took it for a dead one, between its creation and its lock.
 		f.Close()
-		_ = removed(os.Remove(f.Name()))
+		_ = os.Remove(f.Name())
 		if err != nil && !errors.Is(err, filelock.ErrHeld) {
 			return nil, err
 		}

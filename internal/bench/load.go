@@ -71,10 +71,7 @@ func (m *model) save(dir string) error {
 	ae.Kind = run.AE
 	encoded, err := config.Encode(ae)
 	err = errors.Join(err,
-		r.Add(checkpoint.AutoencoderIn+"/"+checkpoint.ConfigFile, func(w io.Writer) error {
-			_, err := w.Write(encoded)
-			return err
-		}),
+		r.AddBytes(checkpoint.AutoencoderIn+"/"+checkpoint.ConfigFile, encoded),
 		r.Add(checkpoint.ModelFile, func(w io.Writer) error { return checkpoint.Encode(w, tensors, nil) }))
 	if err == nil {
 		err = r.WriteConfig(m.Config())

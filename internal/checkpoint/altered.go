@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -128,6 +127,3 @@ func (r *Run) accept(sums map[string]string) error {
 	}
 	return nil
 }
-
-// sumOf returns the CRC-32C of data as eight digits.
-func sumOf(data []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(data, castagnoli)) }

@@ -146,13 +146,14 @@ func (r *Run) clear() error {
 }
 
 // Abandon undoes CreateRun before WriteConfig: it removes the files that were added, releases the lock, and removes the
-// directory if it is empty.
+// directory if it is empty. After config.json was written, as where syncing it failed, the run is kept and only the lock is
+// released.
 func (r *Run) Abandon() error {
 	r.mustWrite()
-	var errs []error
 	if _, err := os.Lstat(r.Path(ConfigFile)); err == nil {
-		panic("checkpoint: abandoning a finished run")
+		return r.Close()
 	}
+	var errs []error
 	for _, name := range []string{TokenizerFile, AutoencoderIn, ModelFile} {
 		errs = append(errs, r.disk.RemoveAll(r.Path(name)))
 	}
@@ -323,11 +324,7 @@ func (r *Run) WriteConfig(v any) error {
 	if _, err := os.Lstat(r.Path(unborn)); err != nil {
 		return r.AddBytes(ConfigFile, data)
 	}
-	err = r.disk.WriteFile(r.Path(unborn), func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
-	if err != nil {
+	if err := r.AddBytes(unborn, data); err != nil {
 		return err
 	}
 	r.sums[ConfigFile] = sum

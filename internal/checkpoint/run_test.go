@@ -364,3 +364,25 @@ func TestAbandon(t *testing.T) {
 		t.Errorf("want what lay there before, found %v, %v", entries, err)
 	}
 }
+
+// TestAbandonAfterConfig: a run whose config.json was written is kept, and can be opened.
+func TestAbandonAfterConfig(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	r, err := CreateRun(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteConfig(struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Abandon(); err != nil {
+		t.Error(err)
+	}
+	r, err = OpenRun(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}

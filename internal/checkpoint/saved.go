@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +40,7 @@ func (s stateJSON) sum() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%08x", crc32.Checksum(data, castagnoli)), nil
+	return sumOf(data), nil
 }
 
 func encodeState(step int, files map[string]fileSum, run map[string][]string, trainer any) ([]byte, error) {
@@ -221,7 +220,7 @@ func openSummed(dir, name string, files map[string]fileSum) (*File, error) {
 	if err != nil {
 		return nil, missing(path, err)
 	}
-	if sum := fmt.Sprintf("%08x", crc32.Checksum(f.all, castagnoli)); sum != want.CRC32C {
+	if sum := sumOf(f.all); sum != want.CRC32C {
 		return nil, errors.Join(damaged(path, "its checksum is %s, %s says %s: it was altered after calm wrote it", sum, stateFile, want.CRC32C), f.Close())
 	}
 	return f, nil

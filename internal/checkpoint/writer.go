@@ -25,6 +25,9 @@ type Tensor struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// sumOf returns the CRC-32C of data as eight digits.
+func sumOf(data []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(data, castagnoli)) }
+
 // The header has the CRC-32C of the file. It is computed with noChecksum in place of its eight digits.
 const (
 	checksumKey    = "calm.crc32c"
