@@ -38,10 +38,10 @@ func (c *generateCommand) converse(m *calm.Model) error {
 	}
 	c.quiet = true
 	// Ctrl-C ends a text here, not the command. execute has cancelled the command's context then.
-	ctx, stop := signal.NotifyContext(context.WithoutCancel(c.Context()), syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := hearing(context.WithoutCancel(c.Context()), syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt)
+	hear(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
 	if err := c.Context().Err(); err != nil { // a signal came while the run was opened
 		return err

@@ -170,7 +170,7 @@ func needless(o calm.Options) error {
 func (c *generateCommand) readPrompt() (prompt, error) {
 	switch {
 	case c.Flags().Changed("ids"):
-		list, err := parseIDs(c.ids)
+		list, err := readIDs(strings.NewReader(c.ids))
 		if err == nil && len(list) == 0 {
 			err = errors.New("there is no id in it")
 		}
@@ -185,7 +185,7 @@ func (c *generateCommand) readPrompt() (prompt, error) {
 		}
 		return prompt{text: strings.TrimPrefix(string(data), "\ufeff")}, err // some editors begin a file with this mark
 	case c.prompt == "-":
-		data, err := readInput(c.Command)
+		data, err := readWhole(c.Command, "standard input", c.InOrStdin())
 		if err != nil {
 			return prompt{}, fmt.Errorf("read the prompt: %w", err)
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -14,10 +13,7 @@ import (
 // maxIDs is the largest length of a list of ids, which is in memory.
 const maxIDs = 64 << 20
 
-// parseIDs parses a list of ids with spaces or commas between them, with or without brackets around it.
-func parseIDs(text string) ([]int32, error) { return readIDs(strings.NewReader(text)) }
-
-// readIDs is parseIDs for a list that r reads.
+// readIDs reads a list of ids with spaces or commas between them, with or without brackets around it.
 func readIDs(r io.Reader) ([]int32, error) {
 	in := bufio.NewReader(r)
 	var l idList

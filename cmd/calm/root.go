@@ -219,11 +219,6 @@ func exactly(n int, usage string) cobra.PositionalArgs {
 // maxInput is the largest number of bytes of a prompt, or of standard input, that is read into memory.
 const maxInput = 64 << 20
 
-// readInput reads standard input to its end. It returns early when Ctrl-C ends the context.
-func readInput(cmd *cobra.Command) ([]byte, error) {
-	return readWhole(cmd, "standard input", cmd.InOrStdin())
-}
-
 // readWhole reads in, which is called name in errors, to its end. It returns early when Ctrl-C ends the context.
 func readWhole(cmd *cobra.Command, name string, in io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(interruptible.Reader(cmd.Context(), in), maxInput+1))

@@ -55,6 +55,24 @@ func hear(c chan<- os.Signal, signals ...os.Signal) {
 	}
 }
 
+// hearing returns a copy of ctx that ends at one of the signals too, as hear hears them. The function ends the listening.
+func hearing(ctx context.Context, signals ...os.Signal) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	heard := make(chan os.Signal, 1)
+	hear(heard, signals...)
+	go func() {
+		select {
+		case <-heard:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(heard)
+		cancel()
+	}
+}
+
 // on returns a function for the errors of writing to w. It ends the context if the reader of a pipe is gone.
 func (e *ending) on(w io.Writer) func(error) {
 	return func(err error) {

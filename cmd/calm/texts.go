@@ -27,9 +27,11 @@ type writtenText struct {
 func (c *generateCommand) writeTexts(ctx context.Context, m *calm.Model, p prompt, o calm.Options) error {
 	failed := 0
 	for i := range c.count {
-		g := m.Generate(ctx, p.text, o)
+		var g *calm.Generation
 		if p.byIDs {
 			g = m.GenerateIDs(ctx, p.ids, o)
+		} else {
+			g = m.Generate(ctx, p.text, o)
 		}
 		if err := g.Err(); err != nil {
 			return err
