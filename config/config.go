@@ -202,7 +202,7 @@ func (c *composer[T]) unknown(where, key string) {
 	if c.elsewhere(where, key) {
 		return
 	}
-	p := Problem{Where: where, Key: shorten(key), Want: "unknown key"}
+	p := Problem{Where: where, Key: plural.Shorten(key), Want: "unknown key"}
 	if len(c.problems) > plural.MaxLines {
 		c.add(p) // it is not shown, and looking for a near key takes long
 		return
@@ -247,13 +247,4 @@ func (l *lines) of(offset int64) int {
 	l.line += bytes.Count(l.data[l.offset:offset], []byte("\n"))
 	l.offset = offset
 	return 1 + l.line
-}
-
-// shorten cuts a text to 60 characters, for messages.
-func shorten(s string) string {
-	const limit = 60
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "..."
-	}
-	return s
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/calm-go/calm/internal/plural"
 )
 
 // Ignored lists keys that a file may contain although the configuration does not have them. It maps each key to the only
@@ -85,7 +87,7 @@ func scan(name string, data []byte) (all []member) {
 			return broken(err)
 		}
 		if before, ok := first[key]; ok {
-			add(Problem{Where: place, Key: shorten(key), Want: "appears twice, first at " + before})
+			add(Problem{Where: place, Key: plural.Shorten(key), Want: "appears twice, first at " + before})
 			continue
 		}
 		first[key] = place
@@ -134,7 +136,7 @@ func (c *composer[T]) member(where, key string, raw jsontext.Value, ignore []Ign
 	v := reflect.New(f.typ) // a new value: a list must not share memory with the preset's
 	err := json.Unmarshal(raw, v.Interface())
 	if err != nil || raw.Kind() == 'n' && f.typ.Kind() != reflect.Pointer {
-		c.add(Problem{Where: where, Key: key, Value: shorten(string(raw)), Want: wanted(f.typ, string(raw))})
+		c.add(Problem{Where: where, Key: key, Value: plural.Shorten(string(raw)), Want: wanted(f.typ, string(raw))})
 		return
 	}
 	c.put(f, v.Elem(), where)
@@ -150,7 +152,7 @@ func (c *composer[T]) ignored(where, key string, raw jsontext.Value, only string
 	if want.Canonicalize() == nil && got.Canonicalize() == nil && bytes.Equal(want, got) {
 		return
 	}
-	c.add(Problem{Where: where, Key: key, Value: shorten(string(raw)),
+	c.add(Problem{Where: where, Key: key, Value: plural.Shorten(string(raw)),
 		Want: "want " + only + ", the only value supported"})
 }
 

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/calm-go/calm/internal/plural"
 )
 
 // fromSet is the place of values given on the command line, for Problem.Where.
@@ -18,7 +20,7 @@ func (c *composer[T]) set(sets []string) {
 		key, text, ok := strings.Cut(s, "=")
 		key = strings.TrimSpace(key)
 		if !ok || key == "" {
-			c.add(Problem{Where: fromSet, Want: fmt.Sprintf("%q: want key=value", shorten(s))})
+			c.add(Problem{Where: fromSet, Want: fmt.Sprintf("%q: want key=value", plural.Shorten(s))})
 			continue
 		}
 		f, ok := find(c.fields, key)
@@ -32,7 +34,7 @@ func (c *composer[T]) set(sets []string) {
 			if f.typ.Kind() == reflect.Slice {
 				want += ", with commas between them"
 			}
-			value := shorten(text)
+			value := plural.Shorten(text)
 			if value == "" {
 				value = `""`
 			}

@@ -92,12 +92,12 @@ func (m *model) autoencoder(ctx context.Context, d *describer, over lm.Config, a
 			d.note("%s is not that of --ae: was the model trained over this autoencoder?", before.Name)
 		}
 	}
-	a := &describer{dir: beside, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: d.imported, notes: ref.notes}
+	a := &describer{dir: beside, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: d.imported}
 	c, err := a.autoencoder()
 	if err != nil {
 		return c, fmt.Errorf("its autoencoder: %w", err)
 	}
-	for _, note := range a.notes {
+	for _, note := range ref.notes {
 		d.note("its autoencoder: %s", note)
 	}
 	d.note("the autoencoder: weights %s, configuration in %s", from, beside)
@@ -116,8 +116,13 @@ func (m *model) untrainedTable(ctx context.Context, d *describer, asked string) 
 		return nil, nil // account reports shapes
 	}
 	same, err := equal(ctx, table, head)
-	if err != nil || same {
+	if err != nil {
 		return nil, err
+	}
+	if same { // noted, so that they are not read again to be compared
+		table.storage, head.storage = table.Name, table.Name
+		m.tensors[table.Name], m.tensors[head.Name] = table, head
+		return nil, nil
 	}
 	if asked == "" {
 		delete(m.tensors, head.Name)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/calm-go/calm/config"
 	"github.com/calm-go/calm/head"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/calm-go/calm/nn"
 )
 
@@ -72,7 +73,7 @@ func headNamed(class string) (name string, ok bool) {
 		}
 	}
 	name, ok = strings.CutSuffix(class, "Transformer")
-	return shortened(strings.ToLower(name)), ok && name != ""
+	return plural.Shorten(strings.ToLower(name)), ok && name != ""
 }
 
 // classOf returns the reference's class of a language model with that head, or "" if it has none.

@@ -136,9 +136,9 @@ func (m *model) open(ctx context.Context, src, name string, o Options) error {
 	if m.tokenizer, err = chooseTokenizer(src, o.Tokenizer, ref.VocabSize); err != nil {
 		return err
 	}
-	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name, notes: ref.notes}
+	d := &describer{dir: src, reference: ref, tensors: m.tensors, tokenizer: m.tokenizer, imported: name}
 	err = m.describe(ctx, d, kind, head, o.AE)
-	m.tokenizer, m.report.Notes = d.tokenizer, d.notes
+	m.tokenizer, m.report.Notes = d.tokenizer, ref.notes
 	return err
 }
 

@@ -1,7 +1,6 @@
 package interchange
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/internal/plural"
 )
 
 // silent are keys that transformers writes into every file. They do not change what a model computes, so they are not worth a
@@ -60,19 +60,19 @@ func (r *reference) foreign(problems *config.Problems, all map[string]jsontext.V
 			continue
 		}
 		if off, ok := features[key]; ok {
-			if !isOff(key, raw, off) {
+			if !says(raw, off...) {
 				problems.Add(key, jsonText(raw), "want "+strings.Join(off, " or ")+": calm's models have nothing else")
 			}
 			continue
 		}
-		switch off := isOff(key, raw, nil); {
+		switch off := isOff(key, raw); {
 		case !has(key, telling):
 			unused = append(unused, key)
-		case off, has(key, []string{"window"}) && isOff("", all["use_sliding_window"], []string{"false"}):
+		case off, has(key, []string{"window"}) && says(all["use_sliding_window"], "false"):
 		case has(key, harmless):
 			unused = append(unused, key)
 		default:
-			problems.Add(shortened(key), jsonText(raw), "calm does not know this key, and by its name it may change what the model computes")
+			problems.Add(plural.Shorten(key), jsonText(raw), "calm does not know this key, and by its name it may change what the model computes")
 		}
 	}
 	if len(unused) > 0 {
@@ -86,27 +86,23 @@ func has(key string, parts []string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(key, part) })
 }
 
-// isOff reports whether the value of a key says that the feature is off: one of values, or null. Without values, 0, false, empty
-// values and names of nothing are off too, and so are a factor of 1 and layers that all have full attention.
-func isOff(key string, raw jsontext.Value, values []string) bool {
+// says reports whether a value is null or one of values, in canonical JSON.
+func says(raw jsontext.Value, values ...string) bool {
 	v := raw.Clone() // Canonicalize writes into it
-	if v.Canonicalize() != nil {
-		return false
-	}
-	if bytes.Equal(v, []byte("null")) || slices.Contains(values, string(v)) {
-		return true
-	}
-	if values != nil {
-		return false
-	}
-	switch {
-	case slices.Contains([]string{"false", "0", `""`, "[]", "{}", `"none"`, `"default"`, `"off"`}, string(v)):
-		return true
-	case key == "layer_types":
+	return v.Canonicalize() == nil && (string(v) == "null" || slices.Contains(values, string(v)))
+}
+
+// isOff reports whether the value of a key that calm does not know says that its feature is off: null, 0, false, an empty value, a
+// name of nothing, a factor of 1, or layers that all have full attention.
+func isOff(key string, raw jsontext.Value) bool {
+	if key == "layer_types" {
 		var types []string
-		return json.Unmarshal(v, &types) == nil && !slices.ContainsFunc(types, func(t string) bool { return t != "full_attention" })
+		if json.Unmarshal(raw, &types) == nil && !slices.ContainsFunc(types, func(t string) bool { return t != "full_attention" }) {
+			return true
+		}
 	}
-	return string(v) == "1" && has(key, []string{"scale", "scaling", "multiplier"})
+	return says(raw, "false", "0", `""`, "[]", "{}", `"none"`, `"default"`, `"off"`) ||
+		says(raw, "1") && has(key, []string{"scale", "scaling", "multiplier"})
 }
 
 // rope reads the rotary positions: rope_theta, which transformers 5 writes inside rope_parameters, and their kind, of which calm
@@ -123,7 +119,7 @@ func (r *reference) rope(problems *config.Problems, all map[string]jsontext.Valu
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(inside)) {
-			r.ropeKey(problems, key+"."+shortened(name), name, inside[name])
+			r.ropeKey(problems, key+"."+plural.Shorten(name), name, inside[name])
 		}
 	}
 }
@@ -140,15 +136,15 @@ func (r *reference) ropeKey(problems *config.Problems, full, name string, raw js
 			r.RopeTheta = theta
 		}
 	case "rope_type", "type":
-		if !isOff(name, raw, []string{`"default"`}) {
+		if !says(raw, features["rope_type"]...) {
 			problems.Add(full, jsonText(raw), `want "default", the only value supported`)
 		}
 	case "partial_rotary_factor":
-		if !isOff(name, raw, features[name]) {
+		if !says(raw, features[name]...) {
 			problems.Add(full, jsonText(raw), "want 1, the only value supported")
 		}
 	default:
-		if !isOff(name, raw, []string{}) {
+		if !says(raw) {
 			problems.Add(full, jsonText(raw), "rotary positions other than the default ones are not supported")
 		}
 	}
@@ -164,7 +160,7 @@ func listed(names []string) string {
 	}
 	var short []string
 	for _, name := range names[:min(len(names), listMax)] {
-		short = append(short, shortened(name))
+		short = append(short, plural.Shorten(name))
 	}
 	text := strings.Join(short, ", ")
 	if more := len(names) - listMax; more > 0 {
@@ -173,17 +169,10 @@ func listed(names []string) string {
 	return text
 }
 
-// shortened cuts a text to 60 characters, for messages.
-func shortened(s string) string {
-	const limit = 60
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit]) + "..."
-	}
-	return s
-}
-
 // jsonText is a value in a message, as it stands in the file.
 type jsonText jsontext.Value
 
 // String returns the value on one line, at most 60 characters of it.
-func (v jsonText) String() string { return shortened(strings.Join(strings.Fields(string(v)), " ")) }
+func (v jsonText) String() string {
+	return plural.Shorten(strings.Join(strings.Fields(string(v)), " "))
+}

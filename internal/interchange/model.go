@@ -33,12 +33,10 @@ type describer struct {
 	imported  string               // the model's source, for the run's config.json
 
 	missing []string // necessary keys that the file lacks
-	notes   []string
 }
 
-func (d *describer) note(format string, args ...any) {
-	d.notes = append(d.notes, fmt.Sprintf(format, args...))
-}
+// note adds a note to those of the reference's file.
+func (d *describer) note(format string, args ...any) { d.reference.note(format, args...) }
 
 // need returns the value of a necessary key. If the file lacks it, it is added to missing.
 func need[T any](d *describer, v *T, key string) (value T) {

@@ -68,18 +68,23 @@ func (r *reference) note(format string, args ...any) {
 // maxConfigBytes is the largest size of a config.json, which is a page of text.
 const maxConfigBytes = 4 << 20
 
-// readReference reads the config.json in a directory of the reference, see parseReference.
-func readReference(dir string) (*reference, error) {
-	path := filepath.Join(dir, checkpoint.ConfigFile)
+// readUpTo reads a file, but at most limit+1 bytes of it.
+func readUpTo(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s has no %s: it is not a model of the reference", dir, checkpoint.ConfigFile)
-	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
+	return io.ReadAll(io.LimitReader(f, limit+1))
+}
+
+// readReference reads the config.json in a directory of the reference, see parseReference.
+func readReference(dir string) (*reference, error) {
+	path := filepath.Join(dir, checkpoint.ConfigFile)
+	data, err := readUpTo(path, maxConfigBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s has no %s: it is not a model of the reference", dir, checkpoint.ConfigFile)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +148,7 @@ func (r *reference) tokenID(problems *config.Problems, key string, raw jsontext.
 		return nil
 	}
 	if len(ids) > 1 {
-		r.note("%s is a list, %s: its first id counts", key, shortened(string(raw)))
+		r.note("%s is a list, %s: its first id counts", key, plural.Shorten(string(raw)))
 	}
 	return &ids[0]
 }

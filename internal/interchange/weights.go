@@ -118,12 +118,7 @@ const maxIndexBytes = 16 << 20
 
 // addIndexed adds the files that an index lists, and checks that each tensor is in the file that the index says.
 func (w *weights) addIndexed(dir string) error {
-	f, err := os.Open(w.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxIndexBytes+1))
+	data, err := readUpTo(w.path, maxIndexBytes)
 	if err != nil {
 		return err
 	}

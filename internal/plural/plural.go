@@ -1,4 +1,4 @@
-// Package plural writes counts in English, 1 document, 2 documents, and lists of any length in a few lines.
+// Package plural writes counts in English, 1 document, 2 documents, and shortens lists and texts for messages.
 package plural
 
 import (
@@ -45,4 +45,13 @@ func Lines[T any](list []T, line func(T) string) []string {
 		lines = append(lines, line(e))
 	}
 	return lines
+}
+
+// Shorten cuts a text to 60 characters, for messages.
+func Shorten(s string) string {
+	const limit = 60
+	if r := []rune(s); len(r) > limit {
+		return string(r[:limit]) + "..."
+	}
+	return s
 }

@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -276,7 +275,7 @@ func (m model) file(ctx context.Context, sha string, f *hf.FileInfo, dir string)
 	if err := m.once(ctx, d, f); err != nil {
 		return err
 	}
-	temp := fmt.Sprintf("%s.%x%s", link, rand.Uint64(), atomicfile.Suffix) // two downloads may be here at once
+	temp := atomicfile.TempName(link) // two downloads may be here at once
 	if err := os.Symlink(filepath.Join("..", "..", "blobs", want), temp); err != nil {
 		return err
 	}
