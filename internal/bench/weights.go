@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/calm-go/calm/internal/bfloat16"
+	"github.com/calm-go/calm/internal/quantize"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
 	"github.com/calm-go/calm/run"
@@ -62,12 +63,11 @@ func randomWeights(d run.DType, bytes int) *nn.Param {
 		w := repeated(half, bytes/2)
 		return &nn.Param{Shape: []int{len(w) / weightsColumns, weightsColumns}, BF16: w}
 	case run.Int8:
-		narrow := make([]int8, drawn)
-		for i, v := range some { // in [-.5, .5)
-			narrow[i] = int8(254 * v)
-		}
+		narrow, scales := make([]int8, drawn), make([]float32, drawn/weightsColumns)
+		quantize.Matrix(narrow, scales, some, weightsColumns)
 		w := repeated(narrow, bytes)
-		return &nn.Param{Shape: []int{len(w) / weightsColumns, weightsColumns}, Int8: w, Scales: randomFloats(len(w) / weightsColumns)}
+		rows := len(w) / weightsColumns
+		return &nn.Param{Shape: []int{rows, weightsColumns}, Int8: w, Scales: repeated(scales, rows)}
 	}
 	w := repeated(some, bytes/4)
 	return &nn.Param{Shape: []int{len(w) / weightsColumns, weightsColumns}, Data: w}
