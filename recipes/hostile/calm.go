@@ -7,13 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -54,9 +52,8 @@ func (r *round) do(c command) ended {
 	}
 	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Dir = r.dir
-	var out, both bytes.Buffer
-	shared := &lockedWriter{w: &both}
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, shared), shared
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Start(); err != nil {
 		r.fail("%v", err)
 		return ended{status: -1}
@@ -73,7 +70,7 @@ func (r *round) do(c command) ended {
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		r.count.maxMB = max(r.count.maxMB, usage.Maxrss/1024) // on Linux in KiB
 	}
-	e := ended{status: cmd.ProcessState.ExitCode(), out: out.String(), text: both.String()}
+	e := ended{status: cmd.ProcessState.ExitCode(), out: out.String(), text: errOut.String() + "\n" + out.String()}
 	line := strings.Join(c.args, " ")
 	switch killed := errors.Is(ctx.Err(), context.DeadlineExceeded); {
 	case killed:
@@ -87,18 +84,6 @@ func (r *round) do(c command) ended {
 		r.count.refused++
 	}
 	return e
-}
-
-// lockedWriter is a writer for both outputs of a process, which are copied by two goroutines.
-type lockedWriter struct {
-	sync.Mutex
-	w io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.Lock()
-	defer l.Unlock()
-	return l.w.Write(p)
 }
 
 // must starts calm, which must succeed.

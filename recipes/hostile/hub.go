@@ -19,7 +19,7 @@ import (
 // revision is the commit of the hub's model.
 const revision = "0123456789abcdef0123456789abcdef01234567"
 
-// lies are the ways in which the hub answers wrongly. Each takes an answer and may change it; it returns false where it answered.
+// lies are the ways in which the hub answers wrongly.
 var lies = []string{"longer", "shorter", "other bytes", "error", "redirects", "slow", "no JSON", "other size", "other sum", "hostile name", "hangs up"}
 
 // hub serves the exported model, at first with a lie.

@@ -48,8 +48,15 @@ func judgeRun(ctx context.Context, dir string, judges []string, threads int) err
 		panel = append(panel, j)
 	}
 	var out bytes.Buffer
+	given := map[[2]int][]passage{} // by number and size
 	for _, line := range texts {
-		r, err := measure(ctx, e, panel, line)
+		key := [2]int{len(line.Texts), line.Size}
+		if given[key] == nil {
+			if given[key], err = passages(ctx, key[0], key[1]); err != nil {
+				return fmt.Errorf("%s, %+v: %w", dir, line.setting, err)
+			}
+		}
+		r, err := measure(e, panel, line, given[key])
 		if err != nil {
 			return fmt.Errorf("%s, %+v: %w", dir, line.setting, err)
 		}
@@ -65,14 +72,10 @@ func judgeRun(ctx context.Context, dir string, judges []string, threads int) err
 	})
 }
 
-// measure returns how likely and how varied texts are.
-func measure(ctx context.Context, e *cpu.Engine, judges []*judge, line written) (result, error) {
+// measure returns how likely and how varied texts are, each of which continues the prompt of a passage.
+func measure(e *cpu.Engine, judges []*judge, line written, given []passage) (result, error) {
 	r := result{setting: line.setting, Texts: len(line.Texts), Bits: map[string]float64{}, Error: map[string]float64{},
 		diversity: diversityOf(line.Texts), Seconds: line.Seconds}
-	given, err := passages(ctx, len(line.Texts), line.Size)
-	if err != nil {
-		return r, err
-	}
 	var prompts [][]byte
 	for i, p := range given {
 		prompts = append(prompts, p.prompt)

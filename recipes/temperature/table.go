@@ -19,24 +19,24 @@ func tables(all []measured) string {
 		fmt.Fprintf(&b, "| %s | %d | %s |\n", m.name(), m.steps, m.trained())
 	}
 	book, ok := bookOf(all)
+	var at []float64 // entropies at which curves are compared
 	if ok {
 		fmt.Fprintf(&b, "\nThe book's own text: %.3f ± %.3f bits a byte by the judge of bytes, %.3f ± %.3f by that of BPE tokens; entropy %.2f bits, %.1f %% distinct, %.1f %% repeated.\n",
 			book.Bits["bytes"], book.Error["bytes"], book.Bits["bpe"], book.Error["bpe"], book.Entropy, 100*book.Distinct, 100*book.Repeated)
-	}
-	if ok {
 		b.WriteString(summary(all, book.Entropy))
+		for _, d := range levels {
+			at = append(at, book.Entropy-d)
+		}
 	}
 	for _, m := range all {
 		fmt.Fprintf(&b, "\n### %s\n\nBits a byte by the judge of the same vocabulary (%s):\n\n| sampler |", m.name(), m.vocabulary)
 		for _, t := range append([]float64{1}, temperatures...) {
 			fmt.Fprintf(&b, " T = %.2g |", t)
 		}
-		if ok {
-			for _, d := range levels {
-				fmt.Fprintf(&b, " at entropy %.2f |", book.Entropy-d)
-			}
+		for _, h := range at {
+			fmt.Fprintf(&b, " at entropy %.2f |", h)
 		}
-		fmt.Fprintf(&b, " above prefix, N = 200 |\n|---|%s\n", strings.Repeat("---|", 2+len(temperatures)+len(levels)))
+		fmt.Fprintf(&b, " above prefix, N = 200 |\n|---|%s\n", strings.Repeat("---|", 2+len(temperatures)+len(at)))
 		curves := m.curves()
 		widest := slices.IndexFunc(curves, func(c curve) bool { return c.Sampler == string(calm.Prefix) && c.Draws == 200 })
 		for _, c := range curves {
@@ -50,8 +50,8 @@ func tables(all []measured) string {
 				}
 				fmt.Fprintf(&b, " %s |", cell)
 			}
-			for _, d := range levels {
-				if bits, ok := c.at(book.Entropy-d, m.vocabulary); ok {
+			for _, h := range at {
+				if bits, ok := c.at(h, m.vocabulary); ok {
 					fmt.Fprintf(&b, " %.2f |", bits)
 				} else {
 					b.WriteString(" |")
