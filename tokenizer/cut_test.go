@@ -52,8 +52,9 @@ func withSplit(t *Tokenizer, s split) *Tokenizer {
 func TestCutKeepsIDs(t *testing.T) {
 	book := "The whale's don't we'll 1234 times swim... in the sea; 鯨 鯨魚 naïve café\n\nCall me Ishmael.  Some years ago\r\n\t never mind"
 	tok := trained(t, 400, book, strings.ToUpper(book), book)
-	found := 0
+	found, tried := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
+		tried++
 		before, after := cuttable().Draw(t, "before"), cuttable().Draw(t, "after")
 		at := Cut([]byte(before))
 		if at == 0 {
@@ -69,8 +70,8 @@ func TestCutKeepsIDs(t *testing.T) {
 			}
 		}
 	})
-	if found < 20 {
-		t.Errorf("only %d texts have a place to cut", found)
+	if found < tried/5 { // with -short fewer are tried
+		t.Errorf("only %d texts of %d have a place to cut", found, tried)
 	}
 	for text, want := range map[string]int{"": 0, "abc": 0, "ab cdefg": 2, "ab cd efgh": 5, "aaaaaaaaaaaaaaa": 0, "....   ....": 0, "a1b2c3 xyz": 6, "鯨。鯨魚。……": 12} {
 		if got := Cut([]byte(text)); got != want {
