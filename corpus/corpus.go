@@ -42,11 +42,17 @@ type specials struct {
 // [Tokenize], with two bytes for each token, or four if the tokenizer has more than 65,536 ids. For large text, use [Prepare],
 // which tokenizes once.
 func Load(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, error) {
+	return load(ctx, tok, src, Tokenize)
+}
+
+// load is Load with the function that tokenizes documents.
+func load(ctx context.Context, tok *tokenizer.Tokenizer, src Source,
+	tokenize func(context.Context, iter.Seq2[Document, error], *tokenizer.Tokenizer) (*Corpus, error)) (*Corpus, error) {
 	if err := src.check(); err != nil {
 		return nil, err
 	}
 	if src.Memory {
-		return Tokenize(ctx, src.Documents, tok)
+		return tokenize(ctx, src.Documents, tok)
 	}
 	if src.Prepared() {
 		return openWith(tok, src.Paths[0])
@@ -55,7 +61,7 @@ func Load(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := Tokenize(ctx, r.Documents(ctx), tok)
+	c, err := tokenize(ctx, r.Documents(ctx), tok)
 	if err != nil {
 		return nil, err
 	}
@@ -99,25 +105,9 @@ const (
 // Measure reads a source like [Load], but keeps no tokens: only the sizes of the parts are known, and no blocks can be read.
 // It takes little memory, whatever the size of the text.
 func Measure(ctx context.Context, tok *tokenizer.Tokenizer, src Source) (*Corpus, error) {
-	if err := src.check(); err != nil {
-		return nil, err
-	}
-	if src.Prepared() {
-		return openWith(tok, src.Paths[0])
-	}
-	if src.Memory {
-		return tokenize(ctx, src.Documents, tok, io.Discard)
-	}
-	r, err := NewReader(src)
-	if err != nil {
-		return nil, err
-	}
-	c, err := tokenize(ctx, r.Documents(ctx), tok, io.Discard)
-	if err != nil {
-		return nil, err
-	}
-	c.notes = r.Notes()
-	return c, nil
+	return load(ctx, tok, src, func(ctx context.Context, docs iter.Seq2[Document, error], tok *tokenizer.Tokenizer) (*Corpus, error) {
+		return tokenize(ctx, docs, tok, io.Discard)
+	})
 }
 
 // tokenize writes the tokens of documents to w. The corpus that it returns has no tokens yet.
@@ -164,29 +154,29 @@ func (c *Corpus) index() error {
 	if c.special.noBOS || c.special.addsEOS {
 		fmt.Fprint(h, c.special.noBOS, c.special.addsEOS)
 	}
-	var documents int64
-	whole := false
 	for _, s := range c.shards {
 		if _, err := io.Copy(h, s.records.all()); err != nil {
 			return s.damaged(err)
 		}
-		for i := range s.count() {
-			r, err := s.record(i)
-			if err != nil {
-				return err
-			}
-			switch r.role {
-			case tail:
-				continue // counted with its head
-			case head, alone:
-				c.cut = true
-			default:
-				whole = true
-			}
-			documents++
-		}
 	}
 	c.data = Fingerprint(h.Sum(nil))
+	var documents int64
+	var whole bool
+	var failed error
+	for r := range records(c.shards, &failed) {
+		switch r.role {
+		case tail:
+			continue // counted with its head
+		case head, alone:
+			c.cut = true
+		default:
+			whole = true
+		}
+		documents++
+	}
+	if failed != nil {
+		return failed
+	}
 	switch {
 	case documents == 0:
 		return errNoText
@@ -194,7 +184,7 @@ func (c *Corpus) index() error {
 		return errors.New("whole and cut documents are mixed")
 	}
 	if !c.cut {
-		var err, failed error
+		var err error
 		if c.upTo, err = heldOutUpTo(c.hashes(&failed), documents); err != nil || failed != nil {
 			return cmp.Or(failed, err)
 		}
@@ -202,11 +192,18 @@ func (c *Corpus) index() error {
 	c.all = Part{corpus: c, side: sideAll, name: "corpus"}
 	c.train = Part{corpus: c, side: sideTrain, name: "training part"}
 	c.heldOut = Part{corpus: c, side: sideHeldOut, name: "held-out part"}
-	for _, p := range []*Part{&c.all, &c.train, &c.heldOut} {
-		if err := p.measure(); err != nil {
-			return err
+	for r := range records(c.shards, &failed) {
+		p := &c.train
+		if c.heldOut.has(r) {
+			p = &c.heldOut
 		}
+		p.documents++
+		p.tokens += r.tokens
 	}
+	if failed != nil {
+		return failed
+	}
+	c.all.documents, c.all.tokens = documents, c.train.tokens+c.heldOut.tokens
 	if c.heldOut.documents == 0 {
 		return errTooSmall
 	}
@@ -216,16 +213,9 @@ func (c *Corpus) index() error {
 // hashes yields the content hashes of all documents. It stops at the first error and stores it in failed.
 func (c *Corpus) hashes(failed *error) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
-		for _, s := range c.shards {
-			for i := range s.count() {
-				r, err := s.record(i)
-				if err != nil {
-					*failed = err
-					return
-				}
-				if !yield(r.hash) {
-					return
-				}
+		for r := range records(c.shards, failed) {
+			if !yield(r.hash) {
+				return
 			}
 		}
 	}

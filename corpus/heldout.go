@@ -71,21 +71,14 @@ func pieces(docs iter.Seq2[Document, error]) iter.Seq2[piece, error] {
 	}
 }
 
-// tailStart returns where the tail of a text begins: near 95 % of its length. The best boundary within a fortieth of the text
-// and 1 MiB of that place is the beginning of a line; the second best is a space between words. Where there is none, the tail
-// begins at the nearest character. It returns 0 for a text with a single character.
-func tailStart(text []byte) int {
-	target, reach := tailNear(int64(len(text)))
-	return cutNear(text, int(target), int(reach))
-}
-
-// tailNear returns the place near which the tail of a text of size bytes begins, and how far from it at most, if there is a
-// good boundary.
+// tailNear returns the place near which the tail of a text of size bytes begins, at 95 % of it, and how far from it at most, if
+// there is a good boundary: a fortieth of the text, and 1 MiB.
 func tailNear(size int64) (target, reach int64) {
 	return size - (size+heldOutOf-1)/heldOutOf, min(size/(2*heldOutOf), 1<<20)
 }
 
-// cutNear returns the best boundary in text near target, as tailStart defines it.
+// cutNear returns the best boundary in text near target. The best one within reach is the beginning of a line; the second best
+// is a space between words. Where there is none, it is the nearest character. It returns 0 for a text with a single character.
 func cutNear(text []byte, target, reach int) int {
 	for _, boundary := range []func([]byte, int) bool{lineStart, beforeSpace} {
 		for d := 0; d <= reach; d++ {
@@ -109,8 +102,9 @@ func cutNear(text []byte, target, reach int) int {
 	return 0
 }
 
-// lineStart reports whether a line starts at text[at] and begins with an ASCII letter. Every tokenizer cuts there, since no
-// pattern of package tokenizer matches a line break followed by a letter. So both sides together have the tokens of the whole.
+// lineStart reports whether a line starts at text[at] and begins with an ASCII letter. Tokenizers cut there, since no pattern of
+// package tokenizer matches a line break followed by a letter. So both sides together have the tokens of the whole, except for
+// white space before the break with GPT-2's pattern. Prepared corpora have the ids of texts that are cut here.
 func lineStart(text []byte, at int) bool { return startsLine(text[at-1], text[at]) }
 
 // startsLine is lineStart for two adjacent bytes.

@@ -157,7 +157,8 @@ func TestTailStart(t *testing.T) {
 		"no start":   {"\x80\x80", func(at int) bool { return at == 0 }},
 		"all spaces": {strings.Repeat(" ", 100), func(at int) bool { return at == 95 }},
 	} {
-		at := tailStart([]byte(c.text))
+		target, reach := tailNear(int64(len(c.text)))
+		at := cutNear([]byte(c.text), int(target), int(reach))
 		if name == "not UTF-8" {
 			if at != 0 {
 				t.Errorf("%s: %d", name, at)

@@ -23,19 +23,6 @@ func (p *Part) Documents() int64 { return p.documents }
 // Tokens returns the number of tokens of the texts, without BOS, EOS and PAD.
 func (p *Part) Tokens() int64 { return p.tokens }
 
-// measure counts documents and tokens.
-func (p *Part) measure() error {
-	w := walker{part: p}
-	for {
-		s, ok, err := w.next()
-		if !ok {
-			return err
-		}
-		p.documents++
-		p.tokens += s.tokens
-	}
-}
-
 // End returns the last ids of the first document's text, at most n, without BOS, EOS and PAD.
 func (p *Part) End(n int) ([]int32, error) {
 	w := walker{part: p}

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // A shard file, all numbers little endian:
@@ -138,9 +137,9 @@ func (h header) layout() sections {
 type shard struct {
 	name  string
 	vocab int
-	width int             // of an id, in bytes
-	sums  []byte          // checksums of the chunks of tokens; nil in memory
-	good  []atomic.Uint32 // a bit for each chunk: verified
+	width int    // of an id, in bytes
+	sums  []byte // checksums of the chunks of tokens; nil in memory
+	good  []bool // by chunk: verified
 
 	mu      sync.Mutex // of the windows
 	tokens  window     // ids, little endian
@@ -198,7 +197,7 @@ func parseShard(name string, r io.ReaderAt, size int64) (*shard, header, error) 
 	if _, err := r.ReadAt(s.sums, at.sums); err != nil && !errors.Is(err, io.EOF) {
 		return nil, header{}, fmt.Errorf("%s: %w", name, err)
 	}
-	s.good = make([]atomic.Uint32, (len(s.sums)/4+31)/32)
+	s.good = make([]bool, len(s.sums)/4)
 	left := h.tokens
 	for i := range s.count() {
 		r, err := s.record(i)
@@ -244,12 +243,15 @@ func (s *shard) damaged(err error) error {
 
 // read fills dst with the ids from token number at on.
 func (s *shard) read(dst []int32, at int64) error {
+	if len(dst) > 0 && s.tokens.r == nil {
+		return errMeasured
+	}
 	from, to := at*int64(s.width), (at+int64(len(dst)))*int64(s.width)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sums != nil {
 		for c := from / chunkSize; c*chunkSize < to; c++ {
-			if s.good[c/32].Load()&(1<<(c%32)) == 0 {
+			if !s.good[c] {
 				if err := s.check(int(c)); err != nil {
 					return err
 				}
@@ -331,7 +333,7 @@ func (s *shard) check(chunk int) error {
 	if bad >= 0 {
 		return s.foreign(bad, badID)
 	}
-	s.good[chunk/32].Or(1 << (chunk % 32))
+	s.good[chunk] = true
 	return nil
 }
 

@@ -135,6 +135,8 @@ func TestPartsAreOneDocument(t *testing.T) {
 				t.Errorf("%s, %s: measured %+v (%v)", name, kind, m, err)
 			} else if _, err := m.Train().Blocks(Layout{Language, 1, 8}); !errors.Is(err, errMeasured) {
 				t.Errorf("%s, %s: blocks without tokens: %v", name, kind, err)
+			} else if _, err := m.Train().End(3); !errors.Is(err, errMeasured) {
+				t.Errorf("the end of a text of a measured corpus: %v", err)
 			}
 			c.Close()
 		}
