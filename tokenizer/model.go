@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"fmt"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -287,17 +286,9 @@ func (f *hfFile) readMerges(s *spec, ids map[string]int32) error {
 // token with U+2581 behind another character, none crosses the places before U+2581 in a text.
 func (f *hfFile) wordsOfPieces() split {
 	for _, p := range f.Model.Merges {
-		if rest := slices.Clone([]byte(p[0] + p[1])); nextSpace(rest, len(rest)-len(trimSpaces(rest))) < len(rest) {
+		if text := []byte(p[0] + p[1]); splitSpaces1.next(text, 0) < len(text) {
 			return splitNone
 		}
 	}
 	return splitSpaces1
-}
-
-// trimSpaces returns a text without the U+2581 at its beginning.
-func trimSpaces(text []byte) []byte {
-	for len(text) >= len(metaspace) && string(text[:len(metaspace)]) == string(metaspace) {
-		text = text[len(metaspace):]
-	}
-	return text
 }

@@ -34,9 +34,9 @@ func (t *Tokenizer) assignRoles() error {
 		}
 	}
 	t.bos, t.eos, t.pad = role(t.template.before, namesBOS), role(t.template.after, namesEOS), role(nil, namesPAD)
-	merged := t.merged()
+	makes := func(id int32) bool { return slices.ContainsFunc(t.merges, func(m merge) bool { return m.id == id }) }
 	for _, id := range []int32{t.bos, t.eos, t.pad} {
-		if id != None && t.made(id) && (merged[id] || t.single(t.tokens[id])) {
+		if id != None && t.made(id) && (t.single(t.tokens[id]) || makes(id)) {
 			return fmt.Errorf("token %q is made by merging ordinary text, so that text could end a document", t.key(id))
 		}
 	}

@@ -264,13 +264,7 @@ func (t *Tokenizer) AppendDecode(dst []byte, ids []int32) []byte {
 		dst = t.appendToken(dst, ids[0], &begun)
 		ids = ids[1:]
 	}
-	return t.AppendDecodeRest(dst, ids)
-}
-
-// AppendDecodeRest is AppendDecode for ids that continue a text: what some tokenizers
-// drop at the beginning of a text is kept.
-func (t *Tokenizer) AppendDecodeRest(dst []byte, ids []int32) []byte {
-	for _, id := range ids {
+	for _, id := range ids { // appendToken for a text that has begun, at almost twice the speed
 		switch {
 		case !t.valid(id):
 			dst = utf8.AppendRune(dst, utf8.RuneError)
