@@ -12,7 +12,7 @@ import (
 func (m *Model) Reading(tokens, context int) flops.Part {
 	g := nn.NewGraph()
 	x := m.Tokens(g, g.Ints("ids", 1, tokens))
-	m.Backbone.Continue(g, x, m.Backbone.Caches(g, 1, context), g.Ints("start", 1))
+	m.Backbone.Continue(g, x, m.Backbone.Caches(g, 1, context), g.Ints("slot", 1), g.Ints("start", 1))
 	return flops.Part{Name: "backbone", Graph: g, Runs: 1}
 }
 

@@ -67,28 +67,28 @@ func (m *Model) ForwardCaches(g *nn.Graph, x *nn.Tensor) (hidden *nn.Tensor, cac
 	return hidden, caches
 }
 
-// Cache is a layer's keys and values: [B, positions, key-value heads * head size] each.
+// Cache is a layer's keys and values: [B or slots, positions, key-value heads * head size] each.
 type Cache struct{ K, V *nn.Tensor }
 
-// Caches adds a cache for each layer to g, as states, with room for capacity positions of each row.
-func (m *Model) Caches(g *nn.Graph, rows, capacity int) []Cache {
+// Caches adds a cache for each layer to g, as states, with room for capacity positions in each of that many slots.
+func (m *Model) Caches(g *nn.Graph, slots, capacity int) []Cache {
 	list := make([]Cache, len(m.blocks))
 	keys := m.Config.HeadSize() * m.Config.NumKeyValueHeads
 	for i := range list {
 		list[i] = Cache{
-			K: g.State(fmt.Sprintf("cache.%d.k", i), rows, capacity, keys),
-			V: g.State(fmt.Sprintf("cache.%d.v", i), rows, capacity, keys),
+			K: g.State(fmt.Sprintf("cache.%d.k", i), slots, capacity, keys),
+			V: g.State(fmt.Sprintf("cache.%d.v", i), slots, capacity, keys),
 		}
 	}
 	return list
 }
 
 // Continue adds the backbone to g for x [B, T, D]. Row b continues a context: it has the positions start[b],
-// start[b]+1, .., and the keys and values of the positions before are in the caches. A run appends its own to the
-// caches. start is [B] int32. There is no gradient.
-func (m *Model) Continue(g *nn.Graph, x *nn.Tensor, caches []Cache, start *nn.Tensor) *nn.Tensor {
+// start[b]+1, .., and the keys and values of the positions before are in slot[b] of the caches. A run appends its own to
+// the slot. A row of slot -1 is absent, and its result is not defined. slot and start are [B] int32. There is no gradient.
+func (m *Model) Continue(g *nn.Graph, x *nn.Tensor, caches []Cache, slot, start *nn.Tensor) *nn.Tensor {
 	return m.run(g, x, start, func(i int, q, k, v *nn.Tensor) *nn.Tensor {
-		return g.CachedAttention(q, k, v, caches[i].K, caches[i].V, start, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
+		return g.CachedAttention(q, k, v, caches[i].K, caches[i].V, slot, start, m.Config.NumAttentionHeads, m.Config.NumKeyValueHeads)
 	})
 }
 

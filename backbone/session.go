@@ -41,9 +41,9 @@ type Session struct {
 
 // chunk is a program for a fixed number of new positions.
 type chunk struct {
-	size               int
-	program            *cpu.Program
-	ids, start, hidden *nn.Tensor
+	size                     int
+	program                  *cpu.Program
+	ids, slot, start, hidden *nn.Tensor
 }
 
 // firstRoom is the number of positions that a new session has memory for. Each time it is full, it doubles.
@@ -136,10 +136,10 @@ func (s *Session) Append(ids []int32) error {
 
 // run appends positions done, done+1, .. of the n in ids with the program of a chunk.
 func (s *Session) run(c *chunk, ids []int32, n, done int) error {
-	in, start := c.program.Ints(c.ids), c.program.Ints(c.start)
+	in, slot, start := c.program.Ints(c.ids), c.program.Ints(c.slot), c.program.Ints(c.start)
 	for b := range s.rows {
 		copy(in[b*c.size*s.width:(b+1)*c.size*s.width], ids[(b*n+done)*s.width:])
-		start[b] = int32(s.length + done)
+		slot[b], start[b] = int32(b), int32(s.length+done)
 	}
 	return c.program.Forward()
 }
@@ -161,9 +161,9 @@ func (s *Session) chunk(i int) *chunk {
 	g := nn.NewGraph()
 	c := &chunk{size: chunkSizes[i]}
 	c.ids = g.Ints("ids", s.rows, c.size, s.width)
-	c.start = g.Ints("start", s.rows)
+	c.slot, c.start = g.Ints("slot", s.rows), g.Ints("start", s.rows)
 	caches := s.model.Caches(g, s.rows, s.room)
-	c.hidden = s.model.Continue(g, s.embed(g, c.ids), caches, c.start)
+	c.hidden = s.model.Continue(g, s.embed(g, c.ids), caches, c.slot, c.start)
 	g.Output(c.hidden)
 	c.program = s.engine.Compile(g, cpu.Inference)
 	for l, cache := range caches {

@@ -66,7 +66,7 @@ func TestAttention(t *testing.T) {
 
 	g = nn.NewGraph()
 	q, k := g.Floats("q", 2, 1, 6), g.Floats("k", 2, 1, 2)
-	g.CachedAttention(q, k, k, g.State("kc", 2, 10, 2), g.State("vc", 2, 10, 2), g.Ints("start", 2), 3, 1)
+	g.CachedAttention(q, k, k, g.State("kc", 7, 10, 2), g.State("vc", 7, 10, 2), g.Ints("slot", 2), g.Ints("start", 2), 3, 1)
 	equal(t, "cached", flops.Forward(g), flops.Count{Attention: 2 * 10 * (2*6 + 2*6)})
 
 	g = nn.NewGraph()

@@ -13,7 +13,7 @@ import (
 func (m *Model) Reading(patches, context int) flops.Part {
 	g := nn.NewGraph()
 	x := m.Patches(g, g.Ints("ids", 1, patches, m.Config.PatchSize))
-	m.Backbone.Continue(g, x, m.Backbone.Caches(g, 1, context), g.Ints("start", 1))
+	m.Backbone.Continue(g, x, m.Backbone.Caches(g, 1, context), g.Ints("slot", 1), g.Ints("start", 1))
 	return flops.Part{Name: "backbone", Graph: g, Runs: 1}
 }
 

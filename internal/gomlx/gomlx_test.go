@@ -208,7 +208,7 @@ func TestAR(t *testing.T) {
 func TestLeftOut(t *testing.T) {
 	g := nn.NewGraph()
 	x := g.Floats("x", 1, 1, 2)
-	g.Output(g.CachedAttention(x, x, x, g.State("k", 1, 3, 2), g.State("v", 1, 3, 2), g.Ints("start", 1), 1, 1))
+	g.Output(g.CachedAttention(x, x, x, g.State("k", 1, 3, 2), g.State("v", 1, 3, 2), g.Ints("slot", 1), g.Ints("start", 1), 1, 1))
 	_, err := engine(t).Run(g, nil, nil, false)
 	if err == nil || !strings.Contains(err.Error(), "nn.CachedAttention has no translation: it writes a cache") {
 		t.Errorf("error %v", err)

@@ -82,14 +82,14 @@ func (c *cacheRun) run(t *testing.T, e *cpu.Engine, n, pos, heads, kv, d, total 
 	g := nn.NewGraph()
 	tq, tk, tv := g.Floats("q", c.batch, n, heads*d), g.Floats("k", c.batch, n, kv*d), g.Floats("v", c.batch, n, kv*d)
 	kc, vc := g.State("k cache", c.batch, c.capacity, c.width), g.State("v cache", c.batch, c.capacity, c.width)
-	start := g.Ints("start", c.batch)
-	y := g.CachedAttention(tq, tk, tv, kc, vc, start, heads, kv)
+	slot, start := g.Ints("slot", c.batch), g.Ints("start", c.batch)
+	y := g.CachedAttention(tq, tk, tv, kc, vc, slot, start, heads, kv)
 	g.Output(y)
 	p := e.Compile(g, cpu.Inference)
 	p.Bind(kc, c.k)
 	p.Bind(vc, c.v)
 	for b := range c.batch {
-		p.Ints(start)[b] = int32(pos)
+		p.Ints(slot)[b], p.Ints(start)[b] = int32(b), int32(pos)
 		copy(p.Floats(tq)[b*n*heads*d:(b+1)*n*heads*d], q[(b*total+pos)*heads*d:])
 		copy(p.Floats(tk)[b*n*kv*d:(b+1)*n*kv*d], k[(b*total+pos)*kv*d:])
 		copy(p.Floats(tv)[b*n*kv*d:(b+1)*n*kv*d], v[(b*total+pos)*kv*d:])
@@ -132,7 +132,7 @@ func TestBadData(t *testing.T) {
 		}, "rotary: row 2 starts at position %d: want 0 to 2097150"},
 		{"rotary before a cache", []int32{-1, 8, math.MaxInt32}, func(g *nn.Graph, ids *nn.Tensor) {
 			q := g.Rotary(g.Floats("x", 3, 2, 4), ids, 1, 100)
-			g.Output(g.CachedAttention(q, q, q, g.State("k", 3, 9, 4), g.State("v", 3, 9, 4), ids, 1, 1))
+			g.Output(g.CachedAttention(q, q, q, g.State("k", 3, 9, 4), g.State("v", 3, 9, 4), g.Ints("slot", 3), ids, 1, 1))
 		}, "rotary: row 2 starts at position %d: want 0 to 7, so that its 2 fit 9"},
 		{"categorical", []int32{5, -1, -99, -101}, func(g *nn.Graph, ids *nn.Tensor) {
 			g.Output(g.Categorical(g.Floats("h", 3, 4), g.Param(table), ids, g.Floats("u", 1, 3)).LogP)
@@ -152,6 +152,9 @@ func TestBadData(t *testing.T) {
 		for _, s := range g.Tensors() {
 			if s.Role() == nn.State {
 				p.Bind(s, make([]float32, s.Size()))
+			}
+			if s.Name() == "slot" {
+				copy(p.Ints(s), []int32{2, 0, 1})
 			}
 		}
 		once(t, p, false)

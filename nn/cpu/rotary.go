@@ -77,7 +77,7 @@ func newRotary(c *compiler, op *nn.Rotary) step {
 // maxPositions bounds the tables where no cache does: they take 3 GB with heads of 256.
 const maxPositions = 1 << 21
 
-// capacity returns how many positions a row that begins at start can reach: the size of the smallest cache [batch,
+// capacity returns how many positions a row that begins at start can reach: the size of the smallest cache [slots,
 // positions, ..] that an operation which reads start too writes.
 func capacity(g *nn.Graph, start *nn.Tensor) int {
 	n := maxPositions
