@@ -2,7 +2,8 @@ package cpu
 
 import "github.com/calm-go/calm/nn"
 
-// argMax forms the logits of a chunk of the vocabulary at a time and keeps the largest of each row.
+// argMax forms the logits of a chunk of the vocabulary at a time and keeps the largest of each row. The chunks do not
+// change the result.
 type argMax struct {
 	noBackward
 	p         *Program
@@ -22,7 +23,7 @@ func newArgMax(c *compiler, op *nn.ArgMax) step {
 	o := &argMax{p: c.Program, h: c.read(op.H), w: c.read(op.W), ids: c.ints[op.IDs.ID()], n: op.H.Rows(), d: op.H.Cols(), v: op.W.Dim(0)}
 	o.chunk = min(o.v, max(1024, (1<<22)/o.n))
 	o.logits, o.best = c.scratch(o.n*o.chunk), make([]float32, o.n)
-	o.product = newGemm(c.eng.pool, c.eng.isa, gemmArgs{M: o.n, K: o.d, ARow: o.d, ACol: 1, BRow: 1, BCol: o.d})
+	o.product = c.product(gemmArgs{M: o.n, K: o.d, ARow: o.d, ACol: 1, BRow: 1, BCol: o.d})
 	o.piece = o.bestPiece
 	return o
 }
@@ -44,7 +45,8 @@ func (o *argMax) bestPiece(_, i int) {
 	lo, hi := o.cut.piece(i)
 	for r := lo; r < hi; r++ {
 		at, peak := o.p.eng.isa.ArgMax(o.logits.f[r*o.width : (r+1)*o.width])
-		if o.lo == 0 || peak > o.best[r] {
+		// A NaN counts as larger than any number, as within a chunk.
+		if best := o.best[r]; o.lo == 0 || peak > best || peak != peak && best == best {
 			o.best[r], o.ids[r] = peak, int32(o.lo+at)
 		}
 	}

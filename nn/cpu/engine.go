@@ -25,6 +25,12 @@ const MaxThreads = 1024
 // Engine compiles graphs and owns the threads they run on. It runs one program at a time: an Engine and its programs
 // are not safe for concurrent use.
 type Engine struct {
+	*machine
+	streams int // that the rows of a product belong to
+}
+
+// machine is what an engine shares with its views for several streams.
+type machine struct {
 	pool      *pool
 	closed    atomic.Bool
 	isa       kernel.ISA
@@ -35,13 +41,13 @@ type Engine struct {
 
 // New starts an engine. Close it to stop its threads.
 func New(o Options) *Engine {
-	e := &Engine{isa: o.ISA.kernels(), threads: o.Threads, ropes: map[ropeKey]*rope{}, sinusoids: map[int]*sinusoids{}}
-	if e.threads <= 0 {
-		e.threads = runtime.GOMAXPROCS(0)
+	m := &machine{isa: o.ISA.kernels(), threads: o.Threads, ropes: map[ropeKey]*rope{}, sinusoids: map[int]*sinusoids{}}
+	if m.threads <= 0 {
+		m.threads = runtime.GOMAXPROCS(0)
 	}
-	e.threads = min(e.threads, MaxThreads)
-	e.pool = newPool(e.threads)
-	return e
+	m.threads = min(m.threads, MaxThreads)
+	m.pool = newPool(m.threads)
+	return &Engine{m, 1}
 }
 
 // ErrClosed is returned by programs that are run after their engine was closed.

@@ -22,6 +22,7 @@ const (
 // All strides are in elements, at least 0 for A and B.
 type gemmArgs struct {
 	M, N, K int
+	Streams int // that the M rows belong to, equally many to each; 0 is 1
 
 	A          []float32 // [M, K]: A(i,l) = A[i*ARow+l*ACol]
 	ARow, ACol int
@@ -45,7 +46,8 @@ type gemmArgs struct {
 // gemm is a matrix product that is run many times. Between runs anything in args may be replaced, M included: planning
 // takes nanoseconds. Products share the pool's scratch memory.
 //
-// An element of C is summed in an order that follows from M, N, K and the strides, never from the number of threads.
+// An element of C is summed in an order that follows from the rows of a stream, N, K and the strides, never from the number
+// of threads.
 type gemm struct {
 	args gemmArgs
 

@@ -14,8 +14,8 @@ const (
 	gemmPad = 16   // elements between packed rows of A and panels of B, so that they do not compete for the same cache lines
 	gemmMR  = 1024 // rows of a block at most
 
-	// thinRows is how many rows of A are at most multiplied by rows of a transposed B as they are in memory. For more rows,
-	// packing B pays.
+	// thinRows is how many rows of a stream are at most multiplied by rows of a transposed B as they are in memory. For more
+	// rows, packing B pays.
 	thinRows = 16
 
 	gemmPackedA = gemmMC * (gemmKC + gemmPad)
@@ -32,7 +32,7 @@ const (
 type gemmPlan struct {
 	rows, cols int  // size of a block of C
 	across     int  // blocks side by side
-	thin       bool // few rows against the rows of a transposed B
+	thin       bool // few rows of a stream against the rows of a transposed B
 	packB      bool // false: panels of B are read in place
 	packA      bool
 }
@@ -42,7 +42,7 @@ type gemmPlan struct {
 func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	tileRows, tileCols := isa.GemmTile()
 	p := gemmPlan{rows: a.M, cols: a.N}
-	if p.thin = a.M <= thinRows && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
+	if p.thin = a.M <= thinRows*max(a.Streams, 1) && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
 		// A block streams some 128 kB of weights, or 64 kB of int8, in few rows where they are long.
 		p.cols = max(1<<15/a.K, 8)
 		if a.BInt8 != nil {
@@ -50,6 +50,9 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 		}
 		p.cols = min(a.N, p.cols)
 		p.across = (a.N + p.cols - 1) / p.cols
+		if parts := (2*threads + p.across - 1) / p.across; parts > 1 && a.M > thinRows {
+			p.rows = roundUp((a.M+parts-1)/parts, thinRows) // few weights, which stay in a cache
+		}
 		return p
 	}
 	p.packB = a.BHalf != nil || a.BInt8 != nil || a.BCol != 1 || a.M > 4*tileRows
@@ -132,8 +135,17 @@ func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1,
 	}
 }
 
-// dots computes rows [i0, i1) and columns [j0, j1) of A·B [+ C], which are few rows.
+// dots computes rows [i0, i1) and columns [j0, j1) of A·B [+ C], a few rows at a time. The columns of B come from memory
+// for the first of them only.
 func (a *gemmArgs) dots(isa kernel.ISA, i0, i1, j0, j1 int) {
+	groups := (i1 - i0 + thinRows - 1) / thinRows
+	for g := range groups {
+		a.dotsOf(isa, i0+g*(i1-i0)/groups, i0+(g+1)*(i1-i0)/groups, j0, j1)
+	}
+}
+
+// dotsOf computes rows [i0, i1) and columns [j0, j1) of A·B [+ C], at most thinRows rows.
+func (a *gemmArgs) dotsOf(isa kernel.ISA, i0, i1, j0, j1 int) {
 	m, n, x, y, w := i1-i0, j1-j0, a.A[i0*a.ARow:], a.C[i0*a.LDC+j0:], j0*a.BCol
 	switch {
 	case a.BHalf != nil:

@@ -37,7 +37,7 @@ func newLinear(c *compiler, op *nn.Linear) step {
 	if op.Act == nn.SiLUActivation {
 		args.Act = actSiLU
 	}
-	o.product = newGemm(c.eng.pool, c.eng.isa, args)
+	o.product = c.product(args)
 	o.dy = c.upstream(op.Y)
 	if o.dy == nil {
 		o.x = c.read(op.X)

@@ -46,7 +46,7 @@ type paramGrad struct {
 }
 
 // Compile plans g's memory and prepares its run. The parameters it reads must have their values; a program keeps
-// reading the slices they have now. A graph that no engine can run is the programmer's mistake and panics.
+// reading the slices they have now. A graph that the engine cannot run is the programmer's mistake and panics.
 func (e *Engine) Compile(g *nn.Graph, mode Mode) *Program {
 	p, err := e.CompileWithin(g, mode, math.Inf(1))
 	if err != nil {
@@ -63,6 +63,9 @@ func (e *Engine) CompileWithin(g *nn.Graph, mode Mode, bytes float64) (*Program,
 	c := &compiler{Program: p, n: len(ops), need: make([]bool, len(tensors)), contrib: map[*nn.Tensor][]*contribution{}}
 	if p.training {
 		c.need = g.NeedsGrad()
+	}
+	if e.streams > 1 {
+		c.checkStreams()
 	}
 	p.values, p.grads = make([]*buf, len(tensors)), make([]*buf, len(tensors))
 	p.ints = make([][]int32, len(tensors))
