@@ -6,7 +6,6 @@ import (
 	"github.com/calm-go/calm/flops"
 	"github.com/calm-go/calm/nn"
 	"github.com/calm-go/calm/nn/cpu"
-	"github.com/calm-go/calm/nn/random"
 )
 
 // denoiser evaluates an adaLN network at a fixed list of times for R rows and n draws each. The part that depends on
@@ -40,12 +39,13 @@ type denoising struct {
 	}
 }
 
-// conditionRows is about how many rows of conditions are computed at a time.
+// conditionRows is about how many rows of conditions are computed at a time, for a stream.
 const conditionRows = 256
 
-// denoising describes that many evaluations for rows of that many draws each.
-func (n *adaLN) denoising(rows, draws, evaluations int) denoising {
-	chunks := (evaluations*rows + conditionRows - 1) / conditionRows
+// denoising describes that many evaluations for rows of that many draws each. The rows belong to that many streams. Those
+// of a stream decide how many evaluations a chunk has, so that the stream's products are those that it has alone.
+func (n *adaLN) denoising(rows, streams, draws, evaluations int) denoising {
+	chunks := (evaluations*rows/streams + conditionRows - 1) / conditionRows
 	d := denoising{rows: rows, chunk: max(1, (evaluations+chunks-1)/chunks)}
 
 	c := &d.conditions
@@ -74,7 +74,7 @@ func (d denoising) parts(evaluations int) []flops.Part {
 }
 
 func newDenoiser(e *cpu.Engine, kind string, net *adaLN, rows, draws int, times []float32) *denoiser {
-	d := &denoiser{denoising: net.denoising(rows, draws, len(times)), net: net, kind: kind, times: times, latents: make([]float32, draws*rows*net.latent)}
+	d := &denoiser{denoising: net.denoising(rows, e.Streams(), draws, len(times)), net: net, kind: kind, times: times, latents: make([]float32, draws*rows*net.latent)}
 	d.conditioner, d.steps = e.Compile(d.conditions.graph, cpu.Inference), e.Compile(d.step.graph, cpu.Inference)
 	d.evaluateAt = d.evaluate
 	return d
@@ -121,9 +121,4 @@ func (d *denoiser) condition(k int) error {
 // reverse step of a diffusion is large.
 func (d *denoiser) finish() ([]float32, error) {
 	return Settle(d.latents, d.net.latent, Far, d.kind, len(d.times))
-}
-
-// fillNormal is FillNoise for draws of size normal numbers a row.
-func (d *denoiser) fillNormal(e *cpu.Engine, dst []float32, stream random.Stream, first, size int) {
-	e.Normal(dst, stream, first*d.rows*size)
 }

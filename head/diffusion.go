@@ -104,7 +104,7 @@ func (h *Diffusion) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 // Drawing describes Steps evaluations of the network, see Head.
 func (h *Diffusion) Drawing(rows, draws int) []flops.Part {
 	n := h.Steps()
-	return h.net.denoising(rows, draws, n).parts(n)
+	return h.net.denoising(rows, 1, draws, n).parts(n)
 }
 
 // diffusionSampler goes from noise to a sample by reverse steps. The noise of a draw is Z normal numbers to start from,
@@ -116,7 +116,7 @@ type diffusionSampler struct {
 }
 
 func (s *diffusionSampler) FillNoise(dst []float32, stream random.Stream, first int) {
-	s.fillNormal(s.engine, dst, stream, first, len(s.times)*s.net.latent)
+	s.engine.Normal(dst, stream, first*len(s.times)*s.net.latent)
 }
 
 func (s *diffusionSampler) Sample(hidden, noise []float32) ([]float32, error) {

@@ -149,7 +149,7 @@ func (h *Energy) Steps() int { return 1 }
 // NewSampler compiles a sampler of one pass, see Head.
 func (h *Energy) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 	d := h.drawing(rows, draws)
-	return &energySampler{energyDrawing: d, program: e.Compile(d.graph, cpu.Inference), engine: e, perDraw: rows * h.Options.NoiseSize}
+	return &energySampler{energyDrawing: d, program: e.Compile(d.graph, cpu.Inference), engine: e}
 }
 
 // Drawing describes the one pass, see Head.
@@ -177,11 +177,10 @@ type energySampler struct {
 	energyDrawing
 	program *cpu.Program
 	engine  *cpu.Engine
-	perDraw int
 }
 
 func (s *energySampler) FillNoise(dst []float32, stream random.Stream, first int) {
-	s.engine.Uniform(dst, stream, first*s.perDraw, -.5, .5)
+	s.engine.Uniform(dst, stream, first*s.noise.Dim(2), -.5, .5)
 }
 
 func (s *energySampler) Sample(hidden, noise []float32) ([]float32, error) {

@@ -105,18 +105,17 @@ func (h *gaussianHead) Drawing(rows, draws int) []flops.Part {
 
 func (h *gaussianHead) NewSampler(e *cpu.Engine, rows, draws int) head.Sampler {
 	d := h.drawing(rows, draws)
-	return &gaussianSampler{drawing: d, engine: e, program: e.Compile(d.graph, cpu.Inference), draw: rows * h.latent}
+	return &gaussianSampler{drawing: d, engine: e, program: e.Compile(d.graph, cpu.Inference)}
 }
 
 type gaussianSampler struct {
 	drawing
 	engine  *cpu.Engine
 	program *cpu.Program
-	draw    int // numbers of noise a draw
 }
 
 func (s *gaussianSampler) FillNoise(dst []float32, stream random.Stream, first int) {
-	s.engine.Normal(dst, stream, first*s.draw)
+	s.engine.Normal(dst, stream, first*s.noise.Dim(2))
 }
 
 func (s *gaussianSampler) Sample(hidden, noise []float32) ([]float32, error) {

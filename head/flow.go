@@ -110,7 +110,7 @@ func (h *Flow) NewSampler(e *cpu.Engine, rows, draws int) Sampler {
 // Drawing describes the solver's evaluations of the network, see Head.
 func (h *Flow) Drawing(rows, draws int) []flops.Part {
 	n := len(flow.Solver(h.Options.Solver).Times(h.Steps()))
-	return h.net.denoising(rows, draws, n).parts(n)
+	return h.net.denoising(rows, 1, draws, n).parts(n)
 }
 
 // flowSampler integrates the velocity from noise to a sample. The noise of a draw is Z normal numbers.
@@ -124,7 +124,7 @@ type flowSampler struct {
 }
 
 func (s *flowSampler) FillNoise(dst []float32, stream random.Stream, first int) {
-	s.fillNormal(s.engine, dst, stream, first, s.net.latent)
+	s.engine.Normal(dst, stream, first*s.net.latent)
 }
 
 func (s *flowSampler) Sample(hidden, noise []float32) ([]float32, error) {

@@ -49,7 +49,8 @@ type Head interface {
 	// position: num_samples in training.
 	Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *Loss
 	// NewSampler compiles a sampler that makes that many draws for each of that many rows at a time. It reads the
-	// parameters at each draw, so training may continue.
+	// parameters at each draw, so training may continue. With an engine for as many streams as rows (cpu.Engine.ForStreams)
+	// each row's draws are bit for bit those of a sampler of this row alone.
 	NewSampler(e *cpu.Engine, rows, draws int) Sampler
 	// NoiseSize returns how many random numbers one draw for one row takes, 0 or more. calm's heads take S (energy), Z
 	// (flow) or Z for each step (diffusion).
@@ -86,11 +87,12 @@ type Scalar struct {
 // Sampler draws latent vectors. Drawing does not allocate. It is not safe for concurrent use: one program of an engine
 // runs at a time.
 type Sampler interface {
-	// FillNoise writes the noise of draws number first and following of a stream: [n, R, Head.NoiseSize] of R rows. A draw's
-	// noise does not depend on how many are filled at once.
+	// FillNoise writes the noise of one row's draws number first and following of a stream: [.., Head.NoiseSize], as many as
+	// dst holds. A draw's noise depends on the stream and the draw's number alone, not on the sampler's rows and draws. Rows
+	// that share a stream take turns: to fill [n, R, Head.NoiseSize] with draw i of each row, begin at number i*R.
 	FillNoise(dst []float32, stream random.Stream, first int)
 	// Sample gives n latent vectors for each of R rows, [n, R, Z], in memory that changes with the next call, from
-	// hidden [R, D] and noise [n, R, Head.NoiseSize]. If some diverge, the error is a *DivergedError that says which;
+	// hidden [R, D] and noise [n, R, Head.NoiseSize]: that of draw i of row r is the row i*R + r. If some diverge, the error is a *DivergedError that says which;
 	// these are 0, and the others are as they would be without them.
 	Sample(hidden, noise []float32) ([]float32, error)
 }

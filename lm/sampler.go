@@ -61,7 +61,7 @@ func (s *Sampler) NoiseSize() int { return s.noiseSize }
 // FillNoise writes the noise of draws number first and following of a stream to dst [.., R, NoiseSize], as many as it
 // holds. A draw's noise does not depend on how many are filled at once.
 func (s *Sampler) FillNoise(dst []float32, stream random.Stream, first int) {
-	s.head.FillNoise(dst, stream, first)
+	s.head.FillNoise(dst, stream, first*s.rows)
 }
 
 // Draw gives n patches for each row of hidden [R, D]: tokens [n, R, K], in memory that changes with the next call. The

@@ -44,20 +44,23 @@ func (s *subject) drawable(n int) (h head.Head, ps *nn.Params, scale float32, er
 	return nil, nil, 0, fmt.Errorf("draws diverge however small weights and noise are: %w", err)
 }
 
-// noise: FillNoise writes all of it, and a draw's noise depends only on the stream and on the draw's number.
+// noise: FillNoise writes all of it, and a draw's noise depends only on the stream and on the draw's number, not on the rows
+// and draws of the sampler.
 func noise(s *subject) error {
 	const n = 7
 	var wrong collected
 	h, _ := s.build(.3)
-	size := rows * h.NoiseSize() // of a draw
+	size := h.NoiseSize()
 	if size < 0 {
-		return fmt.Errorf("NoiseSize is %d", h.NoiseSize())
+		return fmt.Errorf("NoiseSize is %d", size)
 	}
-	fill := func(draws, first int, st random.Stream) []float32 {
+	one, many := h.NewSampler(s.engine, 1, n), h.NewSampler(s.engine, rows, 2)
+	fillFrom := func(sampler head.Sampler, draws, first int, st random.Stream) []float32 {
 		dst := slices.Repeat([]float32{float32(math.NaN())}, draws*size)
-		h.NewSampler(s.engine, rows, n).FillNoise(dst, st, first)
+		sampler.FillNoise(dst, st, first)
 		return dst
 	}
+	fill := func(draws, first int, st random.Stream) []float32 { return fillFrom(one, draws, first, st) }
 	for _, first := range []int{0, 3, 70} {
 		whole := fill(n, first, stream)
 		if slices.ContainsFunc(whole, func(v float32) bool { return v != v }) {
@@ -69,6 +72,9 @@ func noise(s *subject) error {
 			if diff := same(pieces, whole); diff != "" {
 				wrong.add("the noise of draws from number %d depends on what is filled at once, %d and %d or %d: %s", first, cut, n-cut, n, diff)
 			}
+		}
+		if diff := same(fillFrom(many, n, first, stream), whole); diff != "" {
+			wrong.add("the noise of draws from number %d depends on the rows of the sampler, %d or 1: %s", first, rows, diff)
 		}
 	}
 	other := stream
@@ -149,6 +155,50 @@ func (s *subject) dependence(many head.Sampler, ps *nn.Params, hidden, noise, la
 	if other, err := many.Sample(hidden, noise); err == nil && slices.Equal(other, latents) {
 		wrong.add("a sampler does not read parameters that have changed since it was made")
 	}
+}
+
+// streams: a sampler for several streams gives each row bit for bit what a sampler of that row alone gives.
+func streams(s *subject) error {
+	var wrong collected
+	for _, n := range []int{1, 8, 17} { // few and many rows of a stream
+		h, _, scale, err := s.drawable(n)
+		if err != nil {
+			return err
+		}
+		z, size := latentSize, h.NoiseSize()
+		hidden, noise := normal(1, rows*hiddenSize), make([]float32, n*rows*size)
+		many, one := h.NewSampler(s.engine.ForStreams(rows), rows, n), h.NewSampler(s.engine, 1, n)
+		own := make([]float32, n*size)
+		fill := func(row int) {
+			one.FillNoise(own, random.Stream{Seed: uint64(row)}, 5)
+			for i := range own {
+				own[i] *= scale
+			}
+		}
+		for r := range rows {
+			fill(r)
+			for i := range n {
+				copy(noise[(i*rows+r)*size:][:size], own[i*size:])
+			}
+		}
+		latents, err := many.Sample(hidden, noise)
+		if err != nil {
+			return err
+		}
+		for r := range rows {
+			fill(r)
+			want, err := one.Sample(hidden[r*hiddenSize:][:hiddenSize], own)
+			if err != nil {
+				return err
+			}
+			for i := range n {
+				if diff := same(latents[(i*rows+r)*z:][:z], want[i*z:][:z]); diff != "" {
+					wrong.add("draw %d of %d of stream %d differs from that of the stream alone: %s: compile with the engine that NewSampler gets", i, n, r, diff)
+				}
+			}
+		}
+	}
+	return wrong.err()
 }
 
 // diverging: draws that are NaN are reported and set to zero; the others are kept.

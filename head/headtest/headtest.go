@@ -58,6 +58,7 @@ var checks = []check{
 	{"resume", resume},
 	{"noise", noise},
 	{"draws", draws},
+	{"streams", streams},
 	{"sample slots", sampleSlots},
 	{"diverging", diverging},
 	{"allocations", allocations},

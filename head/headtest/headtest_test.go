@@ -18,9 +18,10 @@ import (
 type broken struct {
 	head.Head
 	loss    func(inner head.Head, g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *head.Loss
-	fill    func(inner head.Sampler, dst []float32, stream random.Stream, first int)
+	fill    func(inner head.Sampler, rows int, dst []float32, stream random.Stream, first int)
 	sample  func(inner head.Sampler, hidden, noise []float32) ([]float32, error)
 	drawing func(parts []flops.Part) []flops.Part
+	engine  func(e *cpu.Engine) *cpu.Engine // that samplers are compiled with
 }
 
 func (b broken) Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, samples int) *head.Loss {
@@ -31,7 +32,10 @@ func (b broken) Loss(g *nn.Graph, hidden, mean, logStd, weight *nn.Tensor, sampl
 }
 
 func (b broken) NewSampler(e *cpu.Engine, rows, draws int) head.Sampler {
-	return brokenSampler{b.Head.NewSampler(e, rows, draws), b}
+	if b.engine != nil {
+		e = b.engine(e)
+	}
+	return brokenSampler{b.Head.NewSampler(e, rows, draws), rows, b}
 }
 
 func (b broken) Drawing(rows, draws int) []flops.Part {
@@ -43,7 +47,8 @@ func (b broken) Drawing(rows, draws int) []flops.Part {
 
 type brokenSampler struct {
 	head.Sampler
-	how broken
+	rows int
+	how  broken
 }
 
 func (s brokenSampler) FillNoise(dst []float32, stream random.Stream, first int) {
@@ -51,7 +56,7 @@ func (s brokenSampler) FillNoise(dst []float32, stream random.Stream, first int)
 		s.Sampler.FillNoise(dst, stream, first)
 		return
 	}
-	s.how.fill(s.Sampler, dst, stream, first)
+	s.how.fill(s.Sampler, s.rows, dst, stream, first)
 }
 
 func (s brokenSampler) Sample(hidden, noise []float32) ([]float32, error) {
@@ -140,13 +145,21 @@ func TestSuiteFails(t *testing.T) {
 				return l
 			}}},
 		"noise that depends on the cut": {base: "energy", check: "noise", want: "depends on what is filled at once", how: broken{
-			fill: func(inner head.Sampler, dst []float32, stream random.Stream, _ int) { inner.FillNoise(dst, stream, 0) }}},
+			fill: func(inner head.Sampler, _ int, dst []float32, stream random.Stream, _ int) {
+				inner.FillNoise(dst, stream, 0)
+			}}},
+		"noise that depends on the rows": {base: "diffusion", check: "noise", want: "depends on the rows of the sampler, 3 or 1", how: broken{
+			fill: func(inner head.Sampler, rows int, dst []float32, stream random.Stream, first int) {
+				inner.FillNoise(dst, stream, first*rows)
+			}}},
+		"streams that depend on each other": {base: "flow", check: "streams", want: "of stream 0 differs from that of the stream alone", how: broken{
+			engine: func(e *cpu.Engine) *cpu.Engine { return e.ForStreams(1) }}},
 		"noise that is not filled": {base: "flow", check: "noise", want: "not filled", how: broken{
-			fill: func(inner head.Sampler, dst []float32, stream random.Stream, first int) {
+			fill: func(inner head.Sampler, _ int, dst []float32, stream random.Stream, first int) {
 				inner.FillNoise(dst[:len(dst)-1], stream, first)
 			}}},
 		"one noise for all": {base: "flow", check: "noise", want: "does not depend on the stream", how: broken{
-			fill: func(inner head.Sampler, dst []float32, _ random.Stream, first int) {
+			fill: func(inner head.Sampler, _ int, dst []float32, _ random.Stream, first int) {
 				inner.FillNoise(dst, random.Stream{}, first)
 			}}},
 		"slot that is not filled": {base: "energy", check: "draws", want: "draw 3 of row 2", how: broken{
