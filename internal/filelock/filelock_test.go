@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,12 +19,14 @@ const lockAndWait = "CALM_TEST_LOCK"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(lockAndWait); path != "" {
-		if _, err := filelock.Acquire(path); err != nil {
+		lock, err := filelock.Acquire(path)
+		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 		fmt.Println("locked")
-		select {}
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
+		_ = lock.Close()
 	}
 	os.Exit(m.Run())
 }
@@ -61,6 +64,11 @@ func TestEndsWithItsProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := cmd.StdinPipe() // held open, so that the process waits
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
