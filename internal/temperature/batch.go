@@ -30,6 +30,8 @@ type Batch struct {
 	answer     []int32
 	keys       []uint64
 	weights    []float64
+	shares     []float64 // see Shares
+	alive      []int     // draws with the tokens of the patch chosen so far
 }
 
 // group is the draws order[from:to], which have their first tokens, as many as known, in common.
@@ -77,7 +79,34 @@ func (b *Batch) Sample(dst []int32, draws Draws, uniform func() float64) (int, e
 		}
 	}
 	copy(dst, b.tokens[c.Draw*b.patch:])
+	b.share(dst)
 	return b.pool, nil
+}
+
+// Shares returns, for each token of the patch sampled last, the share of the pool's draws that have it, among those that have the
+// tokens before it and did not diverge. It changes with the next patch.
+func (b *Batch) Shares() []float64 { return b.shares }
+
+// share sets the shares of a patch that was chosen. Of the draws that have its first tokens, either one is left, or all were
+// asked for the next token.
+func (b *Batch) share(patch []int32) {
+	b.shares, b.alive = b.shares[:0], b.alive[:0]
+	for draw := range b.pool {
+		if b.tokens[draw*b.patch] >= 0 {
+			b.alive = append(b.alive, draw)
+		}
+	}
+	for k, v := range patch {
+		before, n := len(b.alive), 0
+		for _, draw := range b.alive {
+			if before == 1 || b.tokens[draw*b.patch+k] == v {
+				b.alive[n] = draw
+				n++
+			}
+		}
+		b.alive = b.alive[:n]
+		b.shares = append(b.shares, float64(n)/float64(before))
+	}
 }
 
 // Candidates returns the patches of a pool that have a weight, by first appearance in it. They are valid until the next

@@ -92,6 +92,7 @@ func batchEqualsDefinition(t *rapid.T) {
 	if n, err := b.Sample(dst, draws, func() float64 { taken++; return u }); err != nil || n != N || taken != 1 {
 		t.Fatalf("%d draws, %d uniform numbers, %v", n, taken, err)
 	}
+	checkShares(t, pool, N, dst, b.Shares())
 	at, sum := slices.IndexFunc(groups, func(g counted) bool { return slices.Equal(pool.IDs[g.first*pool.K:][:pool.K], dst) }), 0.
 	if at < 0 {
 		t.Fatalf("%v is not in the pool", dst)

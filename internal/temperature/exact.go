@@ -113,6 +113,9 @@ func (e *Exact) Sample(dst []int32, draws Draws, uniform func() float64) (int, e
 	}
 }
 
+// Shares returns nothing: there is no pool.
+func (e *Exact) Shares() []float64 { return nil }
+
 // propose looks at draws until n in a row are equal, and returns the first of these.
 func (e *Exact) propose() (int, error) {
 attempt:

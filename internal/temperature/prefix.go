@@ -27,6 +27,7 @@ type Prefix struct {
 	values  []int32   // the distinct ones
 	counts  []int     // how many draws have each
 	weights []float64 // of each
+	shares  []float64 // see Shares
 }
 
 // NewPrefix returns a sampler of patches of that many tokens from pools of that many draws. A T outside [0, 1], or a pool
@@ -44,7 +45,7 @@ func NewPrefix(T float64, patch, pool int) (*Prefix, error) {
 // dst holds after an error means nothing.
 func (p *Prefix) Sample(dst []int32, draws Draws, uniform func() float64) (int, error) {
 	checkRoom(dst, p.patch)
-	p.alive = upTo(p.alive, p.pool)
+	p.alive, p.shares = upTo(p.alive, p.pool), p.shares[:0]
 	for k := range dst {
 		p.tokens = resize(p.tokens, len(p.alive))
 		if err := draws.Tokens(p.tokens, p.alive, k); err != nil {
@@ -53,11 +54,17 @@ func (p *Prefix) Sample(dst []int32, draws Draws, uniform func() float64) (int, 
 		if !p.count() {
 			return p.pool, &DivergedError{p.pool}
 		}
-		dst[k] = p.values[pick(p.weights, uniform())]
+		at := pick(p.weights, uniform())
+		dst[k] = p.values[at]
+		p.shares = append(p.shares, float64(p.counts[at])/float64(len(p.sorted)))
 		p.keep(dst[k])
 	}
 	return p.pool, nil
 }
+
+// Shares returns, for each token of the patch sampled last, the share of the pool's draws that have it, among those that have the
+// tokens before it and did not diverge. It changes with the next patch.
+func (p *Prefix) Shares() []float64 { return p.shares }
 
 // count lists the distinct tokens in ascending order with their counts and weights. It reports whether there is one.
 func (p *Prefix) count() bool {

@@ -88,8 +88,31 @@ func prefixEqualsDefinition(t *rapid.T) {
 		if err != nil || n != N || !slices.Equal(dst, want) || taken != pool.K {
 			t.Fatalf("T = %v, u = %v: %v of %d draws with %d uniform numbers (%v), want %v", T, us, dst, n, taken, err, want)
 		}
+		checkShares(t, pool, N, dst, p.Shares())
 		if draws.asked() != needed || draws.calls != pool.K {
 			t.Fatalf("asked for %d tokens in %d calls, want %d in %d", draws.asked(), draws.calls, needed, pool.K)
+		}
+	}
+}
+
+// checkShares compares the shares of a patch with their definition.
+func checkShares(t *rapid.T, pool *Patches, N int, patch []int32, shares []float64) {
+	if len(shares) != pool.K {
+		t.Fatalf("%d shares of %d tokens", len(shares), pool.K)
+	}
+	for k := range patch {
+		before, with := 0, 0
+		for i := range N {
+			draw := pool.IDs[i*pool.K:][:pool.K]
+			if draw[0] >= 0 && slices.Equal(draw[:k], patch[:k]) {
+				before++
+				if draw[k] == patch[k] {
+					with++
+				}
+			}
+		}
+		if shares[k] != float64(with)/float64(before) {
+			t.Fatalf("token %d of %v has share %v, want %d of %d", k, patch, shares[k], with, before)
 		}
 	}
 }
