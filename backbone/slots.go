@@ -89,8 +89,9 @@ func (s *Slots) Truncate(slot, n int) {
 	s.lengths[slot] = n
 }
 
-// Chunk returns how many of n positions, at least 1, Append takes in its first run. A context that is appended piece by
-// piece, each as long as Chunk says of what is left, is bit for bit what it is if it is appended at once.
+// Chunk returns how many of n positions, at least 1, Append takes in its first run: 1, 4, 16, 64 or 256. A context that is
+// appended piece by piece, each as long as Chunk says of what is left, is bit for bit what it is if it is appended at once. So it
+// is with pieces of 64 positions instead of 256.
 func (s *Slots) Chunk(n int) int {
 	i, found := slices.BinarySearch(chunkSizes, n)
 	if !found {
@@ -126,24 +127,29 @@ func (s *Slots) Append(slot int, ids []int32) error {
 	return nil
 }
 
-// Step adds one position to each of 1 to MaxStep different slots, in one run: ids [len(slots), width]. It gives each slot
-// bit for bit what Append gives it. After an error (ErrFull, or an id outside the vocabulary) nothing has changed. It does
-// not allocate, except when the slab grows and when that many slots step for the first time since then.
+// Step adds the same number of positions, one of those that Chunk returns, to each of 1 to MaxStep different slots, in one run:
+// ids [len(slots), n, width]. It gives each slot bit for bit what Append gives it. After an error (ErrFull, or an id outside the
+// vocabulary) nothing has changed. It does not allocate, except when the slab grows and when that many slots step for the first
+// time since then.
 func (s *Slots) Step(slots []int, ids []int32) error {
-	if len(slots) == 0 || len(slots) > MaxStep || len(ids) != len(slots)*s.width {
-		return fmt.Errorf("a step of %d slots with %d ids: want 1 to %d slots with %d ids each", len(slots), len(ids), MaxStep, s.width)
+	if len(slots) == 0 || len(slots) > MaxStep || len(ids) == 0 || len(ids)%(len(slots)*s.width) != 0 {
+		return fmt.Errorf("a step of %d slots with %d ids: want 1 to %d slots with positions of %d ids each", len(slots), len(ids), MaxStep, s.width)
+	}
+	n := len(ids) / (len(slots) * s.width)
+	if !slices.Contains(chunkSizes, n) {
+		return fmt.Errorf("a step of %d positions: want one of %v", n, chunkSizes)
 	}
 	longest := 0
 	for _, slot := range slots {
-		n := s.lengths[slot]
-		if n == s.capacity {
-			return fmt.Errorf("append a position to %d of at most %d, in slot %d: %w", n, n, slot, ErrFull)
+		length := s.lengths[slot]
+		if length+n > s.capacity {
+			return fmt.Errorf("append %d positions to %d of at most %d, in slot %d: %w", n, length, s.capacity, slot, ErrFull)
 		}
-		longest = max(longest, n)
+		longest = max(longest, length)
 	}
-	s.grow(slices.Max(slots), longest+1)
+	s.grow(slices.Max(slots), longest+n)
 	at, _ := slices.BinarySearch(stepSizes, len(slots))
-	p := s.program(stepSizes[at], 1)
+	p := s.program(stepSizes[at], n)
 	in, slot, start := p.program.Ints(p.ids), p.program.Ints(p.slot), p.program.Ints(p.start)
 	clear(in[copy(in, ids):])
 	for i := range slot {
@@ -156,8 +162,8 @@ func (s *Slots) Step(slots []int, ids []int32) error {
 		return err
 	}
 	for i, slot := range slots {
-		s.lengths[slot]++
-		s.keep(slot, p, i)
+		s.lengths[slot] += n
+		s.keep(slot, p, i*n+n-1)
 	}
 	return nil
 }

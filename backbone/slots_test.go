@@ -102,16 +102,17 @@ func (s *schedule) step(t *rapid.T) {
 		all[i] = i
 	}
 	slots := rapid.Permutation(all).Draw(t, "slots")[:rapid.IntRange(1, min(len(all), backbone.MaxStep)).Draw(t, "n")]
-	slots = slices.DeleteFunc(slots, func(slot int) bool { return s.free(slot) == 0 })
+	n := rapid.SampledFrom([]int{1, 1, 1, 4, 16, 64}).Draw(t, "positions")
+	slots = slices.DeleteFunc(slots, func(slot int) bool { return s.free(slot) < n })
 	if len(slots) == 0 {
 		t.Skip("full")
 	}
-	ids := randomIDs(rapid.Uint64().Draw(t, "ids"), len(slots)*width)
+	ids := randomIDs(rapid.Uint64().Draw(t, "ids"), len(slots)*n*width)
 	if err := s.slots.Step(slots, ids); err != nil {
 		t.Fatal(err)
 	}
 	for i, slot := range slots {
-		s.did(t, slot, ids[i*width:(i+1)*width], 0)
+		s.did(t, slot, ids[i*n*width:(i+1)*n*width], 0)
 	}
 }
 
@@ -261,16 +262,16 @@ func TestSlotErrors(t *testing.T) {
 	}
 	before, bad := state(), slices.Repeat([]int32{vocab}, width)
 	for want, do := range map[string]func() error{
-		"append a position to 5 of at most 5, in slot 0: the context is full":        func() error { return s.Step([]int{2, 0}, randomIDs(3, 2*width)) },
-		"append 3 positions to 3 of at most 5: the context is full":                  func() error { return s.Append(2, randomIDs(3, 3*width)) },
-		"append 3 ids to a context of 2 tokens a position: want a multiple of 2":     func() error { return s.Append(1, make([]int32, 3)) },
-		"append 0 ids to a context of 2 tokens a position: want a multiple of 2":     func() error { return s.Append(1, nil) },
-		"embedding table: token id 11 at position 2 is outside the vocabulary of 11": func() error { return s.Step([]int{2, 1}, slices.Concat(randomIDs(3, width), bad)) },
-		"embedding table: token id 11 at position 0 is outside the vocabulary of 11": func() error { return s.Append(2, slices.Concat(randomIDs(3, width), bad)[width:]) },
-		"attention: row 1 has slot 2, which an earlier row has too":                  func() error { return s.Step([]int{2, 2}, randomIDs(3, 2*width)) },
-		"a step of 0 slots with 0 ids: want 1 to 16 slots with 2 ids each":           func() error { return s.Step(nil, nil) },
-		"a step of 1 slots with 3 ids: want 1 to 16 slots with 2 ids each":           func() error { return s.Step([]int{2}, make([]int32, 3)) },
-		"a step of 17 slots with 34 ids: want 1 to 16 slots with 2 ids each":         func() error { return s.Step(make([]int, 17), make([]int32, 34)) },
+		"append 1 positions to 5 of at most 5, in slot 0: the context is full":            func() error { return s.Step([]int{2, 0}, randomIDs(3, 2*width)) },
+		"append 3 positions to 3 of at most 5: the context is full":                       func() error { return s.Append(2, randomIDs(3, 3*width)) },
+		"append 3 ids to a context of 2 tokens a position: want a multiple of 2":          func() error { return s.Append(1, make([]int32, 3)) },
+		"append 0 ids to a context of 2 tokens a position: want a multiple of 2":          func() error { return s.Append(1, nil) },
+		"embedding table: token id 11 at position 2 is outside the vocabulary of 11":      func() error { return s.Step([]int{2, 1}, slices.Concat(randomIDs(3, width), bad)) },
+		"embedding table: token id 11 at position 0 is outside the vocabulary of 11":      func() error { return s.Append(2, slices.Concat(randomIDs(3, width), bad)[width:]) },
+		"attention: row 1 has slot 2, which an earlier row has too":                       func() error { return s.Step([]int{2, 2}, randomIDs(3, 2*width)) },
+		"a step of 0 slots with 0 ids: want 1 to 16 slots with positions of 2 ids each":   func() error { return s.Step(nil, nil) },
+		"a step of 1 slots with 3 ids: want 1 to 16 slots with positions of 2 ids each":   func() error { return s.Step([]int{2}, make([]int32, 3)) },
+		"a step of 17 slots with 34 ids: want 1 to 16 slots with positions of 2 ids each": func() error { return s.Step(make([]int, 17), make([]int32, 34)) },
 	} {
 		err := do()
 		if err == nil || err.Error() != want {
@@ -367,4 +368,29 @@ func TestSlotsDoNotAllocate(t *testing.T) {
 	}); a != 0 {
 		t.Errorf("an append of one position allocates %v times", a)
 	}
+}
+
+// TestPiecesOf64: a context that is appended in pieces of 64 positions is bit for bit what it is in pieces of 256.
+func TestPiecesOf64(t *testing.T) {
+	x := newSlotted()
+	testkit.EachEngine(t, func(t *testing.T, e *cpu.Engine) {
+		for _, before := range []int{0, 1, 21, 64} {
+			slots, ids := x.open(e, 2, 512), randomIDs(7, 512*width)
+			for slot, piece := range []int{256, 64} {
+				if before > 0 {
+					if err := slots.Append(slot, ids[:before*width]); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for at := 0; at < 256; at += piece {
+					if err := slots.Append(slot, ids[at*width:][:piece*width]); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if !reflect.DeepEqual(slots.Save(0), slots.Save(1)) {
+				t.Errorf("after %d positions they differ", before)
+			}
+		}
+	})
 }
