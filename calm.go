@@ -30,22 +30,32 @@ import (
 	"github.com/calm-go/calm/tokenizer"
 )
 
-// Model is an opened run. Its methods may be called from several goroutines: one call computes at a time, and the others
-// wait for their turn. No lock is held while the caller's code runs, so methods may also be called inside a loop over
-// generated text. A call that takes a context stops waiting when the context ends.
+// Model is an opened run. Its methods may be called from several goroutines. Texts that are generated at the same time are
+// written together: up to 16 patches, one of each text, take a run that costs little more than one for a single patch. Each text
+// is bit for bit what it is alone. Of other calls one computes at a time, in turn with the patches. No lock is held while the
+// caller's code runs, so methods may also be called inside a loop over generated text. A call that takes a context stops waiting
+// when the context ends.
 type Model struct {
 	run *run.Model
 	eng *cpu.Engine
 
-	turn      chan struct{} // has one element while a call computes: the engine runs one program at a time
+	turn      turn          // of the engine, which runs one program at a time
 	closed    chan struct{} // closed by Close
 	closeOnce sync.Once
 
-	checker *generate.Generator // checks prompts and options, and never writes; nil for an autoencoder
-	mu      sync.Mutex          // guards idle
-	idle    []*generate.Generator
-	coder   *autoencoder.Coder // guarded by turn; nil until it is needed
+	generator *generate.Generator // nil for an autoencoder
+	coder     *autoencoder.Coder  // guarded by turn; nil until it is needed
 }
+
+// turn is a lock that can be waited for together with other channels: it has one element while it is held. Whoever waits first
+// gets it first.
+type turn chan struct{}
+
+// Lock implements sync.Locker.
+func (t turn) Lock() { t <- struct{}{} }
+
+// Unlock implements sync.Locker.
+func (t turn) Unlock() { <-t }
 
 // Errors of a Model. Other errors are [*InputError], [*BudgetError] and [*UsageError].
 var (
@@ -128,31 +138,31 @@ func newModel(r *run.Model, o cpu.Options) (*Model, error) {
 	case o.Threads < 0:
 		return nil, errors.Join(&UsageError{Err: fmt.Errorf("%d threads: want 1 or more, or 0 for one for each processor", o.Threads)}, r.Close())
 	}
-	m := &Model{run: r, eng: cpu.New(o), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	m := &Model{run: r, eng: cpu.New(o), turn: make(turn, 1), closed: make(chan struct{})}
 	if !r.Writes() {
 		return m, nil
 	}
 	var err error
-	if m.checker, err = m.newGenerator(); err != nil {
+	if m.generator, err = generate.New(m.eng, r.Network.(generate.Model), r.TextTokenizer(), m.turn); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
-// Close waits for the call that is computing, stops the model's threads and releases its memory. Calls that wait for their
-// turn, and all later calls, return ErrClosed. Closing again does nothing and returns nil.
+// Close waits for what is computing, stops the model's threads and releases its memory. Texts that are being written, calls
+// that wait for their turn, and all later calls end with ErrClosed. Closing again does nothing and returns nil.
 func (m *Model) Close() error {
 	var err error
 	m.closeOnce.Do(func() {
 		close(m.closed)
-		m.turn <- struct{}{}
-		defer m.leave()
+		if m.generator != nil {
+			m.generator.Close()
+		}
+		m.turn.Lock()
+		defer m.turn.Unlock()
 		m.eng.Close()
 		err = m.run.Close()
 		m.coder = nil
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.idle = nil
 	})
 	return err
 }
@@ -186,7 +196,7 @@ func (m *Model) open(ctx context.Context) error {
 	}
 }
 
-func (m *Model) leave() { <-m.turn }
+func (m *Model) leave() { m.turn.Unlock() }
 
 // Tokenizer returns the tokenizer that reads prompts, or nil if the run was imported without one. In text for an imported
 // run, the literal of a special token, such as "<|end_of_text|>", is that token; in text for other runs it is ordinary text

@@ -69,9 +69,8 @@ type Generation struct {
 	err     error // before it began
 	read    bool  // a loop has begun
 
-	generator *generate.Generator // while it is written
-	text      *generate.Text
-	result    Result
+	text   *generate.Text // nil before the first round
+	result Result
 }
 
 // Generate writes what follows the prompt. The text comes from the loop over Generation.Text; nothing is computed before
@@ -79,16 +78,16 @@ type Generation struct {
 // was trained on, see Options.ContextFull. What is wrong with prompt or options is an *InputError, of Generation.Err and as
 // the loop's first round.
 func (m *Model) Generate(ctx context.Context, prompt string, o Options) *Generation {
-	if m.checker == nil || m.run.Tokenizer == nil {
+	if m.generator == nil || m.run.Tokenizer == nil {
 		return m.generation(ctx, nil, o, m.cannotRead())
 	}
-	ids, err := m.checker.Encode(prompt)
+	ids, err := m.generator.Encode(prompt)
 	return m.generation(ctx, ids, o, err)
 }
 
 // cannotRead says why the model takes no prompt of text.
 func (m *Model) cannotRead() error {
-	if m.checker == nil {
+	if m.generator == nil {
 		return fmt.Errorf("generate with %s: %w: it is an autoencoder, which packs and unpacks patches", m.run.Dir, ErrKind)
 	}
 	return ErrNoTokenizer
@@ -96,7 +95,7 @@ func (m *Model) cannotRead() error {
 
 // GenerateIDs is Generate for a prompt of token ids, without BOS. It needs no tokenizer; without one, chunks have no text.
 func (m *Model) GenerateIDs(ctx context.Context, prompt []int32, o Options) *Generation {
-	if m.checker == nil {
+	if m.generator == nil {
 		return m.generation(ctx, nil, o, m.cannotRead())
 	}
 	return m.generation(ctx, prompt, o, nil)
@@ -112,11 +111,11 @@ func (m *Model) generation(ctx context.Context, prompt []int32, o Options, err e
 		}
 	}
 	if err == nil {
-		err = m.checker.Check(prompt, o)
+		err = m.generator.Check(prompt, o)
 	}
 	g := &Generation{model: m, ctx: ctx, prompt: prompt, options: o, err: err, result: Result{PromptTokens: len(prompt), Context: o.Context}}
 	if err == nil {
-		g.result.PromptDropped = m.checker.Dropped(len(prompt), o)
+		g.result.PromptDropped = m.generator.Dropped(len(prompt), o)
 	}
 	return g
 }
@@ -158,18 +157,15 @@ func (g *Generation) Chunks() iter.Seq2[Chunk, error] {
 // Result says how the text went, or goes while it is written.
 func (g *Generation) Result() Result { return g.result }
 
-// next writes the next chunk in the model's turn.
+// next returns the next chunk.
 func (g *Generation) next() (Chunk, error) {
-	if g.err != nil {
-		return Chunk{}, g.fail(g.err)
-	}
-	if err := g.model.enter(g.ctx); err != nil {
-		return Chunk{}, g.fail(err)
-	}
-	defer g.model.leave()
 	if g.text == nil {
 		if err := g.begin(); err != nil {
-			return Chunk{}, g.fail(err)
+			g.result.Stop = StopError
+			if g.ctx.Err() != nil {
+				g.result.Stop = StopInterrupted
+			}
+			return Chunk{}, err
 		}
 	}
 	chunk, err := g.text.Next(g.ctx)
@@ -177,58 +173,22 @@ func (g *Generation) next() (Chunk, error) {
 	return chunk, err
 }
 
-// fail sets why the text ended before its model wrote.
-func (g *Generation) fail(err error) error {
-	g.result.Stop = StopError
-	if g.ctx.Err() != nil {
-		g.result.Stop = StopInterrupted
+func (g *Generation) begin() error {
+	if g.err != nil {
+		return g.err
 	}
+	if err := g.model.open(g.ctx); err != nil {
+		return err
+	}
+	var err error
+	g.text, err = g.model.generator.Text(g.prompt, g.options)
 	return err
 }
 
-func (g *Generation) begin() (err error) {
-	if g.generator, err = g.model.takeGenerator(); err == nil {
-		g.text, err = g.generator.Text(g.prompt, g.options)
-	}
-	return err
-}
-
-// end gives the generator back.
+// end ends the text where the loop was left.
 func (g *Generation) end() {
 	if g.text != nil {
 		g.text.Leave()
-		if g.result.Stop == "" {
-			g.result = g.text.Result()
-		}
-		g.model.giveGenerator(g.generator)
+		g.result = g.text.Result()
 	}
-	g.text, g.generator = nil, nil
-}
-
-// maxIdle is the number of generators that are kept for later texts, with what they compiled and the memory of their
-// contexts.
-const maxIdle = 2
-
-// takeGenerator returns a generator that nobody else uses.
-func (m *Model) takeGenerator() (*generate.Generator, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if n := len(m.idle); n > 0 {
-		g := m.idle[n-1]
-		m.idle = m.idle[:n-1]
-		return g, nil
-	}
-	return m.newGenerator()
-}
-
-func (m *Model) giveGenerator(g *generate.Generator) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.idle) < maxIdle && m.open(context.Background()) == nil {
-		m.idle = append(m.idle, g)
-	}
-}
-
-func (m *Model) newGenerator() (*generate.Generator, error) {
-	return generate.New(m.eng, m.run.Network.(generate.Model), m.run.TextTokenizer())
 }

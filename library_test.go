@@ -189,6 +189,56 @@ func TestWaiting(t *testing.T) {
 	close(release)
 }
 
+// TestTogether checks that texts that are generated at the same time are what they are alone, with every number format, while
+// other calls compute and some texts are cancelled.
+func TestTogether(t *testing.T) {
+	_, lm, ar := tiny(t)
+	const readers = 20
+	for _, dir := range []string{lm, ar} {
+		for _, weights := range []calm.DType{calm.Float32, calm.BFloat16, calm.Int8} {
+			m, err := calm.Open(dir, calm.Threads(2), calm.Weights(weights))
+			if err != nil {
+				t.Fatal(err)
+			}
+			options := func(i int) calm.Options {
+				return calm.Options{Seed: uint64(i), MaxTokens: 8 + 5*i, Temperature: []float64{1, .5, .7}[i%3]}
+			}
+			var want [readers]string
+			for i := range want {
+				if want[i], err = text(m, strings.Repeat("Call ", i), options(i)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var wg sync.WaitGroup
+			for i := range want {
+				wg.Go(func() {
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					var got strings.Builder
+					for piece, err := range m.Generate(ctx, strings.Repeat("Call ", i), options(i)).Text() {
+						if err != nil && (i%4 != 3 || !errors.Is(err, context.Canceled)) {
+							t.Error(err)
+						}
+						if got.WriteString(piece); i%4 == 3 && got.Len() > 4 {
+							cancel()
+						}
+					}
+					if i%4 == 3 && !strings.HasPrefix(want[i], got.String()) || i%4 != 3 && got.String() != want[i] {
+						t.Errorf("%s, %s: %q, alone %q", filepath.Base(dir), weights, &got, want[i])
+					}
+				})
+			}
+			if _, err := m.Evaluate(t.Context(), run.Evaluation{Options: eval.Options{MaxBlocks: 1}}); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 // TestKept checks that a model that has written keeps its generator: the next text compiles no programs and allocates no
 // context.
 func TestKept(t *testing.T) {

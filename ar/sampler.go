@@ -11,29 +11,37 @@ import (
 // Session holds B contexts and gives the logits of their next tokens.
 type Session struct {
 	*backbone.Session
-	program        *cpu.Program
-	hidden, logits *nn.Tensor // [B, D], [B, V]
+	logits *logits
 }
 
 // NewSession makes empty contexts for that many rows, with memory for capacity tokens each. Its Append takes ids
 // [B, n].
 func (m *Model) NewSession(e *cpu.Engine, rows, capacity int) *Session {
-	g := nn.NewGraph()
-	s := &Session{Session: m.Backbone.NewSession(e, m.Tokens, rows, 1, capacity)}
-	s.hidden = g.Floats("hidden", rows, m.Config.HiddenSize)
-	s.logits = g.Linear(s.hidden, g.Param(m.head), nil, nn.LinearOptions{})
-	g.Output(s.logits)
-	s.program = e.Compile(g, cpu.Inference)
-	return s
+	return &Session{m.Backbone.NewSession(e, m.Tokens, rows, 1, capacity), m.newLogits(e, rows)}
 }
 
 // Logits returns the logits [B, V] of the token after each context, in memory that changes with the next call.
 func (s *Session) Logits() ([]float32, error) {
-	copy(s.program.Floats(s.hidden), s.Hidden())
-	if err := s.program.Forward(); err != nil {
+	copy(s.logits.program.Floats(s.logits.hidden), s.Hidden())
+	if err := s.logits.program.Forward(); err != nil {
 		return nil, err
 	}
-	return s.program.Floats(s.logits), nil
+	return s.logits.program.Floats(s.logits.out), nil
+}
+
+// logits is the program of the last layer.
+type logits struct {
+	program     *cpu.Program
+	hidden, out *nn.Tensor // [R, D], [R, V]
+}
+
+func (m *Model) newLogits(e *cpu.Engine, rows int) *logits {
+	g := nn.NewGraph()
+	l := &logits{hidden: g.Floats("hidden", rows, m.Config.HiddenSize)}
+	l.out = g.Linear(l.hidden, g.Param(m.head), nil, nn.LinearOptions{})
+	g.Output(l.out)
+	l.program = e.Compile(g, cpu.Inference)
+	return l
 }
 
 // NewBranches makes branches of the contexts of an evaluation, whose keys and values are in v after a run. Ids are

@@ -1,11 +1,12 @@
 package ar
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
+	"github.com/calm-go/calm/backbone"
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/internal/temperature"
 	"github.com/calm-go/calm/nn/cpu"
@@ -20,15 +21,24 @@ func (m *Model) Shape() generate.Shape {
 // NewSource implements [generate.Model]. The baseline divides its logits by the temperature. So it samples exactly, with
 // one draw a token. It refuses a sampler and a number of draws.
 func (m *Model) NewSource(e *cpu.Engine) generate.Source {
-	return &source{engine: e, model: m, weights: make([]float64, m.Config.VocabSize)}
+	return &source{engine: e, model: m, logits: map[int]*logits{}}
 }
 
-// source generates text from a baseline. It makes its session when first needed, and keeps it.
+// source generates texts from a baseline. Its slots are made when they are first needed, and kept.
 type source struct {
-	engine  *cpu.Engine
-	model   *Model
-	session *Session
+	engine *cpu.Engine
+	model  *Model
+	slots  *backbone.Slots
+	logits map[int]*logits // by the number of texts
+	texts  [generate.MaxStreams]text
 
+	// Of a call of Write:
+	steps []int   // slots that read a token
+	ids   []int32 // their tokens
+}
+
+// text is how the tokens of a text are chosen.
+type text struct {
 	seed        uint64
 	temperature float64
 	weights     []float64 // [V]
@@ -48,29 +58,100 @@ func (s *source) Check(o generate.Options) error {
 }
 
 // Begin implements [generate.Source].
-func (s *source) Begin(o generate.Options) {
-	s.seed, s.temperature = o.Seed, o.Limit()
-	if s.session == nil { // the last token of a context is written and never read
-		s.session = s.model.NewSession(s.engine, 1, s.model.Config.MaxPositionEmbeddings-1)
+func (s *source) Begin(slot int, o generate.Options) {
+	if s.slots == nil { // the last token of a context is written and never read
+		s.slots = s.model.Backbone.NewSlots(s.engine, s.model.Tokens, generate.MaxStreams, 1, s.model.Config.MaxPositionEmbeddings-1)
 	}
-	s.session.Truncate(0)
+	s.slots.Truncate(slot, 0)
+	s.texts[slot] = text{o.Seed, o.Limit(), make([]float64, s.model.Config.VocabSize)}
 }
 
+// End implements [generate.Source].
+func (s *source) End(slot int) { s.texts[slot] = text{} }
+
+// saved is a text that has no slot.
+type saved struct {
+	text    text
+	context *backbone.Saved
+}
+
+// Save implements [generate.Source].
+func (s *source) Save(slot int) any { return saved{s.texts[slot], s.slots.Save(slot)} }
+
+// Restore implements [generate.Source].
+func (s *source) Restore(slot int, t any) {
+	s.texts[slot] = t.(saved).text
+	s.slots.Restore(slot, t.(saved).context)
+}
+
+// Piece implements [generate.Source].
+func (s *source) Piece(n int) int { return s.slots.Chunk(n) }
+
 // Read implements [generate.Source].
-func (s *source) Read(ids []int32) error { return s.session.Append(ids) }
+func (s *source) Read(slots []int, ids []int32) error { return s.slots.Step(slots, ids) }
 
 // Write implements [generate.Source].
-func (s *source) Write(_ context.Context, dst []int32, step int) (int, error) {
-	logits, err := s.session.Logits()
-	if err != nil {
-		return 0, err
+func (s *source) Write(patches []*generate.Patch) {
+	s.steps, s.ids = s.steps[:0], s.ids[:0]
+	for _, p := range patches {
+		if p.Last != nil {
+			s.steps, s.ids, p.Last = append(s.steps, p.Slot), append(s.ids, p.Last...), nil
+		}
 	}
-	total := softmax(s.weights, logits, s.temperature)
+	var err error
+	if len(s.steps) > 0 {
+		err = s.slots.Step(s.steps, s.ids)
+	}
+	var rows []float32
+	if err == nil {
+		rows, err = s.logitsOf(patches)
+	}
+	for _, p := range patches {
+		p.Done, p.Err, p.Draws = true, err, 1
+	}
+	if err == nil {
+		s.choose(patches, rows)
+	}
+}
+
+// choose chooses the tokens that patches are by their logits [R, V], at the same time.
+func (s *source) choose(patches []*generate.Patch, rows []float32) {
+	v := s.model.Config.VocabSize
+	var others sync.WaitGroup
+	for i, p := range patches[1:] {
+		others.Go(func() { p.Err = s.texts[p.Slot].choose(p, rows[(i+1)*v:][:v]) })
+	}
+	patches[0].Err = s.texts[patches[0].Slot].choose(patches[0], rows[:v])
+	others.Wait()
+}
+
+// choose chooses the token that a patch is by its logits [V].
+func (t text) choose(p *generate.Patch, logits []float32) error {
+	total := softmax(t.weights, logits, t.temperature)
 	if math.IsNaN(total) || math.IsInf(total, 0) {
-		return 0, errors.New("the logits are not finite: the weights have diverged or are damaged")
+		return errors.New("the logits are not finite: the weights have diverged or are damaged")
 	}
-	dst[0] = int32(choose(s.weights, generate.Decisions(s.seed, step)()*total))
-	return 1, nil
+	p.IDs[0] = int32(choose(t.weights, generate.Decisions(t.seed, p.Step)()*total))
+	return nil
+}
+
+// logitsOf returns the logits [R, V] of the tokens after the contexts of R texts.
+func (s *source) logitsOf(patches []*generate.Patch) ([]float32, error) {
+	rows := 1
+	for rows < len(patches) {
+		rows *= 2
+	}
+	if s.logits[rows] == nil {
+		s.logits[rows] = s.model.newLogits(s.engine.ForStreams(rows), rows)
+	}
+	l, width := s.logits[rows], s.model.Config.HiddenSize
+	for i, p := range patches {
+		copy(l.program.Floats(l.hidden)[i*width:], s.slots.Hidden(p.Slot))
+	}
+	if err := l.program.Forward(); err != nil {
+		return nil, err
+	}
+	return l.program.Floats(l.out), nil
 }
 
 // softmax sets weights to exp((logits - max)/T) and returns their sum. At T = 0 they are 1 where the logit is the max, and

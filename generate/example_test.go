@@ -18,11 +18,12 @@ func Example() {
 	m.Initialize(1)
 	eng := cpu.New(cpu.Options{Threads: 1})
 	defer eng.Close()
-	g, err := generate.New(eng, m, nil) // no tokenizer: ids alone
+	g, err := generate.New(eng, m, nil, nil) // no tokenizer: ids alone
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+	defer g.Close()
 	text, err := g.Text([]int32{67, 97, 108, 108}, generate.Options{MaxTokens: 10, Temperature: .5})
 	if err != nil {
 		fmt.Println(err) // a prompt too long, say

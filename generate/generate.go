@@ -14,8 +14,9 @@ package generate
 
 import (
 	"cmp"
-	"context"
 	"slices"
+	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/calm-go/calm/internal/plural"
@@ -27,23 +28,8 @@ import (
 type Model interface {
 	// Shape returns what a generator has to know of the model.
 	Shape() Shape
-	// NewSource returns the model with an empty context. It computes nothing yet.
+	// NewSource returns the model with empty contexts. It computes nothing yet.
 	NewSource(e *cpu.Engine) Source
-}
-
-// Source is a model that writes, with the context it has read so far: one row of patches of K tokens.
-type Source interface {
-	// Check reports options that the model cannot meet, as an *InputError: of Temperature, Sampler and Draws. It computes
-	// nothing and changes nothing.
-	Check(o Options) error
-	// Begin forgets the context and prepares to write with options that Check accepts. It is called again where the
-	// context is full. Fewer than Shape.MaxPatches patches are read before the next call.
-	Begin(o Options)
-	// Read appends whole patches to the context.
-	Read(ids []int32) error
-	// Write puts the next patch, number step of the text from 0, into dst [K] without reading it, and returns how many
-	// draws it took. It ends with ctx between draws.
-	Write(ctx context.Context, dst []int32, step int) (draws int, err error)
 }
 
 // Shape is what a generator has to know of a model.
@@ -54,22 +40,55 @@ type Shape struct {
 	MaxPatches int   // of a context
 }
 
-// Generator writes texts with one model, one text at a time. It keeps what was compiled for the next text. It is not safe
-// for concurrent use, and not while another program of its engine runs; Check is.
+// Generator writes texts with one model. It keeps what was compiled for the next text.
+//
+// Several texts are written together: one run of the model takes a patch of each. Texts join and leave between patches, and a
+// prompt is read in pieces between patches of the others. A text is bit for bit what it is alone. At most MaxStreams texts are
+// written at once. Others wait until one of these ends, or until its reader is two patches behind: then its context is kept
+// aside, and another text takes its place.
+//
+// A generator is safe for concurrent use. A text is written ahead of its reader by up to two patches, by a goroutine that runs
+// only while a reader wants more.
 type Generator struct {
 	source Source
 	shape  Shape
 	tok    *tokenizer.Tokenizer // nil: texts are ids
+	turn   sync.Locker          // held while the engine computes
+
+	closed chan struct{}
+
+	// Of a round:
+	ready   []*stream // that want a patch
+	readers []*stream // of these, those whose prompt is not read yet
+	toWrite []*Patch  // of the others
+
+	spent time.Duration // on the patches that were written last
+
+	mu      sync.Mutex
+	idle    sync.Cond // no goroutine writes any more
+	writing bool      // a goroutine writes
+	slots   [MaxStreams]*stream
+	waiting []*stream // for a slot, the first to come first
 }
 
+// MaxStreams is the number of texts that a generator writes at once: the number of rows that a product with weights takes
+// without changing the order of its sums.
+const MaxStreams = 16
+
 // New makes a generator of a model's text; of its ids alone if tok is nil. A tokenizer of more tokens than the model has
-// is an *InputError.
-func New(e *cpu.Engine, m Model, tok *tokenizer.Tokenizer) (*Generator, error) {
+// is an *InputError. The generator locks turn while the engine computes, for callers that run other programs of the engine; it
+// may be nil if there are none. The caller must call Close.
+func New(e *cpu.Engine, m Model, tok *tokenizer.Tokenizer, turn sync.Locker) (*Generator, error) {
 	shape := m.Shape()
 	if tok != nil && tok.VocabSize() > shape.VocabSize {
 		return nil, inputError("generate: the tokenizer has %d ids and the model %d: they do not belong together", tok.VocabSize(), shape.VocabSize)
 	}
-	return &Generator{m.NewSource(e), shape, tok}, nil
+	if turn == nil {
+		turn = &sync.Mutex{}
+	}
+	g := &Generator{source: m.NewSource(e), shape: shape, tok: tok, turn: turn, closed: make(chan struct{})}
+	g.idle.L = &g.mu
+	return g, nil
 }
 
 // Check reports what cannot be done of a text with these options after a prompt of ids, as an *InputError. It computes
@@ -142,54 +161,4 @@ func (g *Generator) patches(o Options) int { return g.context(o) / g.shape.Patch
 // longestPrompt returns how many tokens of a prompt fit into the context, with BOS and a patch to write.
 func (g *Generator) longestPrompt(o Options) int {
 	return (g.patches(o)-1)*g.shape.PatchSize - len(g.start())
-}
-
-// start returns what stands before a text. It is BOS, as at the beginning of a document; or EOS, the end of the document
-// before, if the post-processor of the tokenizer adds only EOS; or nothing, if it adds nothing.
-func (g *Generator) start() []int32 {
-	switch {
-	case g.tok == nil || g.tok.AddsBOS():
-		return []int32{g.shape.BOS}
-	case g.tok.AddsEOS():
-		return []int32{g.shape.EOS}
-	}
-	return nil
-}
-
-// Dropped returns how many tokens at the beginning of a prompt of that many are not read, because the context has no room
-// for them. Check must accept the options.
-func (g *Generator) Dropped(prompt int, o Options) int { return max(0, prompt-g.longestPrompt(o)) }
-
-// Encode turns a prompt into ids. Literals of special tokens in it are ordinary text, unless the tokenizer takes them
-// (Tokenizer.TakingLiterals). Without a tokenizer it returns an *InputError.
-func (g *Generator) Encode(prompt string) ([]int32, error) {
-	if g.tok == nil {
-		return nil, inputError("generate: the model has no tokenizer to read a prompt with: give ids")
-	}
-	return g.tok.Encode(prompt), nil
-}
-
-// aligned returns what the model reads for a prompt: whole patches that end with it.
-func (g *Generator) aligned(prompt, tail []int32) []int32 {
-	k, start := g.shape.PatchSize, g.start()
-	missing := (k - (len(start)+len(prompt))%k) % k
-	if len(start)+len(prompt) == 0 {
-		missing = k
-	}
-	return slices.Concat(g.front(tail, missing), start, prompt)
-}
-
-// front returns the last n tokens of a tail, after as many newlines as it lacks; where there is no tokenizer, BOS, as
-// after empty documents.
-func (g *Generator) front(tail []int32, n int) []int32 {
-	filler := []int32{g.shape.BOS}
-	if g.tok != nil {
-		filler = g.tok.Encode("\n")
-	}
-	var ids []int32
-	for len(ids)+len(tail) < n {
-		ids = append(ids, filler...)
-	}
-	ids = append(ids, tail...)
-	return ids[len(ids)-n:]
 }

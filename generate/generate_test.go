@@ -16,7 +16,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// script is a model and its source: it writes given tokens, then x without end, and remembers what it reads.
+// script is a model and its source: it writes given tokens, then x without end, and remembers what it reads. It writes one text
+// at a time.
 type script struct {
 	patch  int
 	tokens []int32
@@ -30,28 +31,41 @@ func (s *script) NewSource(*cpu.Engine) Source { return s }
 
 func (s *script) Check(Options) error { return nil }
 
-func (s *script) Begin(Options) { s.has = nil }
+func (s *script) Begin(int, Options) { s.has = nil }
 
-func (s *script) Read(ids []int32) error {
-	if len(ids) == 0 || len(ids)%s.patch != 0 {
-		return fmt.Errorf("%d ids are no patches", len(ids))
+func (s *script) End(int) {}
+
+func (s *script) Save(int) any { panic("one text at a time") }
+
+func (s *script) Restore(int, any) {}
+
+func (s *script) Piece(int) int { return 1 }
+
+func (s *script) Read(slots []int, ids []int32) error {
+	if len(slots) != 1 || len(ids) != s.patch {
+		return fmt.Errorf("%d ids of %d slots are no patch", len(ids), len(slots))
 	}
 	s.has = append(s.has, ids...)
 	return nil
 }
 
-func (s *script) Write(_ context.Context, dst []int32, step int) (int, error) {
-	at := step * s.patch
-	if at >= len(s.tokens) && s.err != nil {
-		return 7, s.err
+func (s *script) Write(patches []*Patch) {
+	p := patches[0]
+	if p.Last != nil {
+		s.has = append(s.has, p.Last...)
 	}
-	for i := range dst {
-		dst[i] = 'x'
+	p.Done, p.Draws = true, 3
+	at := p.Step * s.patch
+	if at >= len(s.tokens) && s.err != nil {
+		p.Draws, p.Err = 7, s.err
+		return
+	}
+	for i := range p.IDs {
+		p.IDs[i] = 'x'
 		if at+i < len(s.tokens) {
-			dst[i] = s.tokens[at+i]
+			p.IDs[i] = s.tokens[at+i]
 		}
 	}
-	return 3, nil
 }
 
 var byteTok = tokenizer.Bytes()
@@ -63,13 +77,25 @@ type writing struct {
 	result  Result
 }
 
-func scripted(t testing.TB, s *script, o Options) *writing {
-	t.Helper()
-	g, err := New(nil, s, byteTok)
+// generator is a generator that is closed with the test, and before another one of the same test if it is within a property.
+func generator(t fataler, m Model, tok *tokenizer.Tokenizer) *Generator {
+	g, err := New(nil, m, tok, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &writing{Generator: g, options: o}
+	t.Cleanup(g.Close)
+	return g
+}
+
+// fataler is what testing.T and rapid.T have in common.
+type fataler interface {
+	Fatal(...any)
+	Cleanup(func())
+}
+
+func scripted(t testing.TB, s *script, o Options) *writing {
+	t.Helper()
+	return &writing{Generator: generator(t, s, byteTok), options: o}
 }
 
 // begin begins a text.
@@ -158,10 +184,7 @@ func TestAligned(t *testing.T) {
 		o := Options{}
 		o.Context, o.Tail, o.MaxTokens = 64*k, tail, 1
 		s := &script{patch: k}
-		g, err := New(nil, s, byteTok)
-		if err != nil {
-			t.Fatal(err)
-		}
+		g := generator(t, s, byteTok)
 		if _, _, _, err := collect(&writing{Generator: g, options: o}, prompt); err != nil {
 			t.Fatal(err)
 		}
@@ -190,10 +213,7 @@ func TestAlignedFollowsPostProcessor(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &script{patch: 4}
-		g, err := New(nil, s, tok)
-		if err != nil {
-			t.Fatal(err)
-		}
+		g := generator(t, s, tok)
 		o := Options{}
 		o.Context, o.Tail, o.MaxTokens = 64, ids("1234"), 1
 		if _, _, _, err := collect(&writing{Generator: g, options: o}, c.prompt); err != nil {
@@ -352,11 +372,7 @@ func TestBadOptions(t *testing.T) {
 
 // TestStopTextsOfIDs: ids have no stop texts.
 func TestStopTextsOfIDs(t *testing.T) {
-	g, err := New(nil, &script{patch: 4}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = g.Check(nil, Options{StopTexts: []string{"a"}})
+	err := generator(t, &script{patch: 4}, nil).Check(nil, Options{StopTexts: []string{"a"}})
 	if _, ok := errors.AsType[*InputError](err); !ok || !strings.Contains(err.Error(), "no tokenizer") {
 		t.Errorf("%v", err)
 	}

@@ -14,10 +14,11 @@ type held struct {
 	stops  [][]byte
 
 	// With stop texts:
-	text   []byte  // held back, whole characters
-	tokens []int32 // held back
-	ends   []int   // of each of these tokens: where its bytes end, counted from the beginning of text
-	begin  int     // where the bytes of the first of these tokens begin; below 0 if some of them are not held back
+	text   []byte    // held back, whole characters
+	tokens []int32   // held back
+	shares []float64 // of these tokens, if there are any
+	ends   []int     // of each of these tokens: where its bytes end, counted from the beginning of text
+	begin  int       // where the bytes of the first of these tokens begin; below 0 if some of them are not held back
 }
 
 // newHeld holds back nothing yet. tok is nil where text is ids. The tokens come after a prompt.
@@ -33,28 +34,30 @@ func newHeld(tok *tokenizer.Tokenizer, stops []string, prompt []int32) *held {
 	return h
 }
 
-// add takes further tokens, and returns what is certain by now. It reports whether a stop text ends the text; then what is
+// add takes the tokens of a further patch, and returns what is certain by now. It reports whether a stop text ends the text; then what is
 // returned is the last of it.
-func (h *held) add(tokens []int32) (c Chunk, stopped bool) {
+func (h *held) add(c Chunk) (certain Chunk, stopped bool) {
 	if h.stream == nil {
-		return Chunk{Tokens: tokens}, false
+		return c, false
 	}
 	if len(h.stops) == 0 {
-		return Chunk{tokens, string(h.stream.Append(nil, tokens...))}, false
+		c.Text = string(h.stream.Append(nil, c.Tokens...))
+		return c, false
 	}
 	seen := len(h.text)
-	for _, id := range tokens {
+	h.shares = append(h.shares, c.Shares...)
+	for _, id := range c.Tokens {
 		h.text = h.stream.Append(h.text, id)
 		h.tokens, h.ends = append(h.tokens, id), append(h.ends, len(h.text)+h.stream.Held())
 	}
 	if at, found := h.find(seen); found {
 		return h.cut(at), true
 	}
-	certain, n := len(h.text)-h.beginning(), 0
-	for n < len(h.ends) && h.ends[n] <= certain {
+	size, n := len(h.text)-h.beginning(), 0
+	for n < len(h.ends) && h.ends[n] <= size {
 		n++
 	}
-	return h.take(certain, n), false
+	return h.take(size, n), false
 }
 
 // flush returns all that is held back.
@@ -77,7 +80,11 @@ func (h *held) cut(at int) Chunk {
 
 // take returns the first size bytes of the text, and the first n tokens. They are held back no longer.
 func (h *held) take(size, n int) Chunk {
-	c := Chunk{slices.Clone(h.tokens[:n]), string(h.text[:size])}
+	c := Chunk{Tokens: slices.Clone(h.tokens[:n]), Text: string(h.text[:size])}
+	if len(h.shares) > 0 {
+		c.Shares = slices.Clone(h.shares[:n])
+		h.shares = slices.Delete(h.shares, 0, n)
+	}
 	if n > 0 {
 		h.begin = h.ends[n-1]
 	}

@@ -74,9 +74,14 @@ func TestStopTextOfPieces(t *testing.T) {
 	if len(letters) < 12 {
 		t.Fatalf("%d tokens", len(letters))
 	}
-	stopped := 0
+	tried, stopped := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
+		tried++
 		tokens := rapid.SliceOfN(rapid.SampledFrom(letters), 1, 30).Draw(t, "tokens")
+		shares := make([]float64, len(tokens))
+		for i := range shares {
+			shares[i] = float64(i)
+		}
 		stops := rapid.SliceOfN(rapid.StringOfN(rapid.RuneFrom([]rune("ab\u20ac")), 1, 5, -1), 1, 3).Draw(t, "stops")
 		whole := string(tok.AppendDecode(nil, tokens))
 		want, found := naiveStop(whole, stops)
@@ -84,14 +89,18 @@ func TestStopTextOfPieces(t *testing.T) {
 		h := newHeld(tok, stops, nil)
 		var text string
 		var shown []int32
+		var sharesShown []float64
+		show := func(c Chunk) {
+			text += c.Text
+			shown, sharesShown = append(shown, c.Tokens...), append(sharesShown, c.Shares...)
+		}
 		ended := false
 		for at := 0; at < len(tokens) && !ended; {
 			n := rapid.IntRange(1, min(4, len(tokens)-at)).Draw(t, "n")
 			var c Chunk
-			c, ended = h.add(tokens[at : at+n])
+			c, ended = h.add(Chunk{Tokens: tokens[at : at+n], Shares: shares[at : at+n]})
 			at += n
-			text += c.Text
-			shown = append(shown, c.Tokens...)
+			show(c)
 			so := string(tok.AppendDecode(nil, tokens[:at]))
 			if ended != reaches(so, stops) {
 				t.Fatalf("ended %v after %q, stop texts %q", ended, so, stops)
@@ -101,14 +110,15 @@ func TestStopTextOfPieces(t *testing.T) {
 			}
 		}
 		if !ended {
-			c := h.flush()
-			text += c.Text
-			shown = append(shown, c.Tokens...)
+			show(h.flush())
 		} else {
 			stopped++
 		}
 		if text != want || ended != found {
 			t.Fatalf("%q gives %q, %v, want %q, %v with the stop texts %q", whole, text, ended, want, found, stops)
+		}
+		if !slices.Equal(sharesShown, shares[:len(shown)]) {
+			t.Fatalf("shares %v of %d tokens", sharesShown, len(shown))
 		}
 		if !slices.Equal(shown, tokens[:len(shown)]) || !strings.HasPrefix(string(tok.AppendDecode(nil, shown)), text) {
 			t.Fatalf("tokens %v of %v for %q", shown, tokens, text)
@@ -117,8 +127,8 @@ func TestStopTextOfPieces(t *testing.T) {
 			t.Fatalf("tokens %v: fewer have all of %q", shown, text)
 		}
 	})
-	if stopped < 10 {
-		t.Errorf("only %d texts ended with a stop text", stopped)
+	if stopped < tried/20 {
+		t.Errorf("only %d of %d texts ended with a stop text", stopped, tried)
 	}
 }
 
@@ -178,7 +188,7 @@ func TestHeldAfterPrompt(t *testing.T) {
 			var text string
 			var tokens []int32
 			for _, id := range written {
-				chunk, _ := h.add([]int32{id})
+				chunk, _ := h.add(Chunk{Tokens: []int32{id}})
 				text, tokens = text+chunk.Text, append(tokens, chunk.Tokens...)
 			}
 			chunk := h.flush()

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -13,8 +14,12 @@ import (
 // the end of a text, and remembers how it was used.
 type mixer struct {
 	patch, positions int
-	has              []int32
-	longest          int // patches that it had read when it wrote
+	has              [MaxStreams][]int32
+	longest          int                        // patches that it had read when it wrote
+	together         [MaxStreams + 1]int        // how often it was given so many patches at once
+	readTogether     [MaxStreams + 1]int        // how often it read so many prompts at once
+	hesitates        func() bool                // leaves a patch for later; nil: never
+	fails            func(slot, step int) error // nil: never
 }
 
 func (m *mixer) Shape() Shape { return Shape{m.patch, 259, 256, 257, m.positions} }
@@ -23,17 +28,46 @@ func (m *mixer) NewSource(*cpu.Engine) Source { return m }
 
 func (m *mixer) Check(Options) error { return nil }
 
-func (m *mixer) Begin(Options) { m.has = nil }
+func (m *mixer) Begin(slot int, _ Options) { m.has[slot] = []int32{} }
 
-func (m *mixer) Read(ids []int32) error {
-	m.has = append(m.has, ids...)
+func (m *mixer) End(slot int) { m.has[slot] = nil }
+
+func (m *mixer) Save(slot int) any {
+	defer m.End(slot)
+	return m.has[slot]
+}
+
+func (m *mixer) Restore(slot int, text any) { m.has[slot] = text.([]int32) }
+
+func (m *mixer) Piece(n int) int { return min(n, 3) }
+
+func (m *mixer) Read(slots []int, ids []int32) error {
+	m.readTogether[len(slots)]++
+	n := len(ids) / len(slots)
+	if n == 0 || n%m.patch != 0 || len(ids)%len(slots) != 0 {
+		return fmt.Errorf("%d ids of %d slots", len(ids), len(slots))
+	}
+	for i, slot := range slots {
+		m.has[slot] = append(m.has[slot], ids[i*n:(i+1)*n]...)
+	}
 	return nil
 }
 
-func (m *mixer) Write(_ context.Context, dst []int32, step int) (int, error) {
-	m.longest = max(m.longest, len(m.has)/m.patch)
-	mix(dst, m.has, step)
-	return 1, nil
+func (m *mixer) Write(patches []*Patch) {
+	m.together[len(patches)]++
+	for _, p := range patches {
+		m.has[p.Slot] = append(m.has[p.Slot], p.Last...)
+		p.Last = nil
+		if m.hesitates != nil && m.hesitates() {
+			continue
+		}
+		m.longest = max(m.longest, len(m.has[p.Slot])/m.patch)
+		mix(p.IDs, m.has[p.Slot], p.Step)
+		p.Done, p.Draws = true, 1
+		if m.fails != nil {
+			p.Err = m.fails(p.Slot, p.Step)
+		}
+	}
 }
 
 // mix writes a patch after a context.
@@ -58,10 +92,7 @@ func TestSlidingWindow(t *testing.T) {
 		limit := rapid.IntRange(0, 100).Draw(t, "max tokens")
 		o := Options{Context: window*k + rapid.IntRange(0, k-1).Draw(t, "beyond whole patches"), MaxTokens: limit, Tail: tail}
 		m := &mixer{patch: k, positions: 10}
-		g, err := New(nil, m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		g := generator(t, m, nil)
 		x, err := g.Text(slices.Clone(prompt), o)
 		if err != nil {
 			t.Fatal(err)

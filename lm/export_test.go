@@ -22,16 +22,19 @@ func (f *Further) Score(ctx context.Context, scores *brier.Accumulator, first, r
 	return f.score(ctx, scores, first, rows, tokens, d)
 }
 
-// SetSizes sets how many draws a model's source makes at once.
-func SetSizes(s generate.Source, sizes ...int) { s.(*source).pool.sizes = sizes }
+// SetSizes sets how many draws a model's source makes at once for a slot.
+func SetSizes(s generate.Source, slot int, sizes ...int) {
+	s.(*source).writers[slot].pool.sizes = sizes
+}
 
 // SetMaxInputs bounds what a pool keeps to decode later.
 func (p *Pool) SetMaxInputs(n int) { p.maxInputs = n }
 
 // WrapHead replaces the samplers of draws that a pool makes n of at a time.
 func (p *Pool) WrapHead(n int, wrap func(head.Sampler) head.Sampler) {
-	if p.drawers[n] == nil {
-		p.drawers[n] = p.newDrawer(n)
+	s, size := p.programs, drawerSize{1, n}
+	if s.drawers[size] == nil {
+		s.drawers[size] = s.newDrawer(size)
 	}
-	p.drawers[n].sampler = wrap(p.drawers[n].sampler)
+	s.drawers[size].sampler = wrap(s.drawers[size].sampler)
 }

@@ -2,9 +2,7 @@ package lm
 
 import (
 	"errors"
-	"maps"
 	"slices"
-	"time"
 
 	"github.com/calm-go/calm/head"
 	"github.com/calm-go/calm/nn/cpu"
@@ -13,8 +11,8 @@ import (
 
 // Pool holds draws of the next patch of one context, and decodes them by need. Each draw runs the head and the part of the
 // decoder that is per patch once, when its first token is asked for. The rest of the decoder and the product with the
-// vocabulary, which are per token and cost the most, run only for tokens that are asked for. The tokens are bit for bit
-// those that a [Sampler] gives. It implements [Draws].
+// vocabulary, which are per token and cost the most, run only for tokens that are asked for. The tokens are those that a
+// [Sampler] gives. It implements [Draws].
 //
 // Its programs are compiled when they are first needed, and kept. After that it does not allocate. It is not safe for
 // concurrent use, and not while another program of its engine runs.
@@ -23,42 +21,29 @@ type Pool struct {
 	// what a diffusion makes of noise then is out of all bounds.
 	Silent bool
 
-	engine    *cpu.Engine
-	model     *Model
+	programs  *programs
+	await     func() error // makes the draws that are wanted, and decodes the rows
 	patch     int          // K
 	width     int          // of a token's input to the second half of the decoder, D of the autoencoder
 	maxInputs int          // numbers of inputs at most
-	stopped   func() error // asked before each run of a program; its error ends Tokens
-
-	sizes    []int // numbers of draws that are made at once, ascending
-	drawers  map[int]*drawer
-	decoders [len(rowSizes)]*rowDecoder
+	sizes     []int        // numbers of draws that are made at once, ascending
 
 	// Of the present patch:
 	hidden   []float32 // [D]
 	stream   random.Stream
 	tokens   []int32   // [made, K]
 	known    []int     // how many leading tokens of each draw made are known
-	inputs   []float32 // of the second half, of the first draws [.., K, D]
-	rows     []row     // to decode
+	inputs   []float32 // of the second half: of the draws that are kept, then of the latest draws where there is no room [.., K, D]
+	kept     int       // draws whose inputs are kept, the first ones
 	diverged *head.DivergedError
 
-	work Work
+	// What await has to do:
+	wanted int   // draws to make, one of sizes; 0: none
+	rows   []row // to decode
 }
 
 // row names a token of a draw.
 type row struct{ draw, k int }
-
-// Work counts what a pool did since it was made, without compiling its programs.
-type Work struct {
-	Draws  int     // number of latent vectors drawn
-	Tokens int     // number of tokens decoded from them
-	Bytes  float64 // bytes of weights read
-
-	Head     time.Duration // time to draw noise and latent vectors
-	PerPatch time.Duration // time in the part of the decoder that runs once a draw
-	PerToken time.Duration // time in the part of the decoder that runs once a token, with the product with the vocabulary
-}
 
 // maxInputs bounds the memory of the inputs that a pool keeps to decode later, in numbers: 64 MiB. Draws beyond are decoded
 // at once.
@@ -66,8 +51,15 @@ const maxInputs = 1 << 24
 
 // NewPool makes a pool without draws. It compiles nothing yet.
 func (m *Model) NewPool(e *cpu.Engine) *Pool {
-	return &Pool{engine: e, model: m, patch: m.Config.PatchSize, width: m.Autoencoder.Config.HiddenSize, maxInputs: maxInputs,
-		stopped: func() error { return nil }, sizes: usualSizes, drawers: map[int]*drawer{}}
+	p := newPool(newPrograms(e, m))
+	pools := []*Pool{p}
+	p.await = func() error { return p.programs.run(pools) }
+	return p
+}
+
+// newPool makes a pool that shares programs with others. Its await must be set.
+func newPool(s *programs) *Pool {
+	return &Pool{programs: s, patch: s.model.Config.PatchSize, width: s.model.Autoencoder.Config.HiddenSize, maxInputs: maxInputs, sizes: usualSizes}
 }
 
 // usualSizes are numbers of draws at once whose programs are kept, whatever sizes come later.
@@ -86,20 +78,19 @@ const maxDrawsAtOnce = 256
 // suffices is taken, else the largest. Programs of earlier, unusual numbers are dropped.
 func (p *Pool) DrawAtOnce(sizes ...int) {
 	p.sizes = sizes
-	maps.DeleteFunc(p.drawers, func(n int, _ *drawer) bool {
-		return !slices.Contains(sizes, n) && !slices.Contains(usualSizes, n)
-	})
+	p.programs.keep(func(n int) bool { return slices.Contains(sizes, n) })
 }
 
 // Begin forgets all draws. Those asked for from now on are of the patch that follows hidden [D], which must not change
 // meanwhile, and take their noise from a stream.
 func (p *Pool) Begin(hidden []float32, stream random.Stream) {
 	p.hidden, p.stream, p.diverged = hidden, stream, nil
-	p.tokens, p.known, p.inputs = p.tokens[:0], p.known[:0], p.inputs[:0]
+	p.tokens, p.known, p.inputs, p.kept = p.tokens[:0], p.known[:0], p.inputs[:0], 0
+	p.wanted, p.rows = 0, p.rows[:0]
 }
 
 // Work returns what the pool did so far.
-func (p *Pool) Work() Work { return p.work }
+func (p *Pool) Work() Work { return p.programs.work }
 
 // Diverged returns the error of the latest draws of the patch that diverged, nil if none did.
 func (p *Pool) Diverged() *head.DivergedError { return p.diverged }
@@ -113,7 +104,8 @@ func (p *Pool) Tokens(dst []int32, draws []int, k int) error {
 		return nil
 	}
 	for last := draws[len(draws)-1]; last >= len(p.known); {
-		if err := p.draw(last + 1 - len(p.known)); err != nil {
+		p.wanted = p.sizes[fitting(p.sizes, last+1-len(p.known))]
+		if err := p.await(); err != nil {
 			return err
 		}
 	}
@@ -127,14 +119,15 @@ func (p *Pool) Tokens(dst []int32, draws []int, k int) error {
 	if missing == 1 || missing*(p.patch-k) <= rowsOfReading {
 		end = p.patch
 	}
-	p.rows = p.rows[:0]
 	for _, i := range draws {
 		if p.known[i] <= k {
 			p.need(i, end)
 		}
 	}
-	if err := p.decode(p.inputs, 0); err != nil {
-		return err
+	if len(p.rows) > 0 {
+		if err := p.await(); err != nil {
+			return err
+		}
 	}
 	for i, draw := range draws {
 		dst[i] = p.tokens[draw*p.patch+k]
@@ -150,57 +143,51 @@ func (p *Pool) need(draw, end int) {
 	p.known[draw] = end
 }
 
-// draw makes more draws, at least one; n is how many are wanted.
-func (p *Pool) draw(n int) error {
-	if err := p.stopped(); err != nil {
-		return err
-	}
-	n = p.sizes[fitting(p.sizes, n)]
-	d := p.drawers[n]
-	if d == nil {
-		d = p.newDrawer(n)
-		p.drawers[n] = d
-	}
-	first, start := len(p.known), time.Now()
-	latents, err := d.draw(p.hidden, p.stream, first, p.Silent)
-	diverged, some := errors.AsType[*head.DivergedError](err)
-	if err != nil && !some {
-		return err
-	}
-	drawn := time.Now()
-	inputs, err := d.decode(latents)
-	if err != nil {
-		return err
-	}
-	p.work.Draws += n
-	p.work.Head += drawn.Sub(start)
-	p.work.PerPatch += time.Since(drawn)
-	p.work.Bytes += d.bytes
+// add takes the draws that were wanted: number at, at+1, .. of a drawer's, for this pool. err says which diverged. Where there is
+// no room to keep what is decoded later, they are to be decoded now.
+func (p *Pool) add(d *drawer, at int, err error) {
+	n, first, size := p.wanted, len(p.known), p.patch*p.width
+	p.wanted = 0
 	p.tokens = slices.Grow(p.tokens, n*p.patch)[:(first+n)*p.patch]
+	diverged, some := errors.AsType[*head.DivergedError](err)
+	outputs := d.program.Floats(d.inputs)
+	var own *head.DivergedError
 	for i := range n {
+		from := d.place(i, at)
 		p.known = append(p.known, 0)
-		if some && diverged.Draws[i] {
+		p.inputs = append(p.inputs, outputs[from*size:][:size]...)
+		if some && diverged.Draws[from] {
+			if own == nil {
+				own = &head.DivergedError{Head: diverged.Head, Steps: diverged.Steps, Limit: diverged.Limit, Draws: make([]bool, n)}
+				p.diverged = own
+			}
+			own.Draws[i] = true
 			p.known[first+i] = p.patch
 			for k := range p.patch {
 				p.tokens[(first+i)*p.patch+k] = Diverged
 			}
 		}
 	}
-	if some {
-		p.diverged = diverged
+	if p.kept == first && len(p.inputs) <= p.maxInputs {
+		p.kept += n
+		return
 	}
-	return p.keep(inputs, first)
-}
-
-// keep keeps the inputs of draws from number first on, if there is room for them, and else decodes these draws.
-func (p *Pool) keep(inputs []float32, first int) error {
-	if kept := len(p.inputs) / (p.patch * p.width); kept == first && len(p.inputs)+len(inputs) <= p.maxInputs {
-		p.inputs = append(p.inputs, inputs...)
-		return nil
-	}
-	p.rows = p.rows[:0]
 	for i := first; i < len(p.known); i++ {
 		p.need(i, p.patch)
 	}
-	return p.decode(inputs, first)
+}
+
+// input returns what the second half of the decoder takes for a row.
+func (p *Pool) input(r row) []float32 {
+	at := r.draw
+	if at >= p.kept { // of the latest draws, which are not kept
+		at += len(p.inputs)/(p.patch*p.width) - len(p.known)
+	}
+	return p.inputs[(at*p.patch+r.k)*p.width:][:p.width]
+}
+
+// decoded forgets the rows, which were decoded, and the inputs that are not kept.
+func (p *Pool) decoded() {
+	p.rows = p.rows[:0]
+	p.inputs = p.inputs[:p.kept*p.patch*p.width]
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/calm-go/calm/generate"
@@ -106,29 +107,40 @@ func TestTextEqualsWholePatches(t *testing.T) {
 			for seed := range uint64(3) {
 				o := generate.Options{Temperature: c.T, Sampler: c.sampler, Draws: c.draws, Seed: seed}
 				s := m.NewSource(e)
-				s.Begin(o)
+				s.Begin(0, o)
 				read(t, s, 256, 'a', 'b', 'c')
-				patch := make([]int32, 4)
 				for step := range 6 {
-					looked, err := s.Write(t.Context(), patch, step)
-					if err != nil {
-						t.Fatal(err)
-					}
+					p := writePatch(t, s, 4, step)
 					want, draws := writeWhole(t, e, m, o, step)
-					if !slices.Equal(patch, want) || looked != draws {
-						t.Fatalf("%+v, patch %d: %v of %d draws, want %v of %d", o, step, patch, looked, want, draws)
+					if !slices.Equal(p.IDs, want) || p.Draws != draws {
+						t.Fatalf("%+v, patch %d: %v of %d draws, want %v of %d", o, step, p.IDs, p.Draws, want, draws)
 					}
 				}
+				s.End(0)
 			}
 		}
 	}
 }
 
+// read reads ids into slot 0, as many as fit in a run.
 func read(t testing.TB, s generate.Source, ids ...int32) {
 	t.Helper()
-	if err := s.Read(ids); err != nil {
+	if err := s.Read([]int{0}, ids); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// writePatch writes a patch of slot 0.
+func writePatch(t testing.TB, s generate.Source, k, step int) *generate.Patch {
+	t.Helper()
+	p := &generate.Patch{Step: step, IDs: make([]int32, k), Stopped: &atomic.Bool{}}
+	for !p.Done {
+		s.Write([]*generate.Patch{p})
+	}
+	if p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	return p
 }
 
 // writeWhole writes patch number step after the context of TestTextEqualsWholePatches from draws that are decoded whole.

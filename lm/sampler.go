@@ -18,6 +18,12 @@ func (m *Model) NewSession(e *cpu.Engine, rows, capacity int) *backbone.Session 
 	return m.Backbone.NewSession(e, m.Patches, rows, m.Config.PatchSize, capacity)
 }
 
+// NewSlots makes empty contexts of patches of different lengths, of at most capacity patches each. A patch is K ids; Hidden
+// predicts the next patch.
+func (m *Model) NewSlots(e *cpu.Engine, slots, capacity int) *backbone.Slots {
+	return m.Backbone.NewSlots(e, m.Patches, slots, m.Config.PatchSize, capacity)
+}
+
 // NewBranches makes branches of the contexts of an evaluation, whose keys and values are in v after a run: the graph's Caches
 // must be outputs. Ids are [branches, n, K].
 func (m *Model) NewBranches(e *cpu.Engine, ev *Evaluation, v nn.Values) *backbone.Branches {

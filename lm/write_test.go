@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/calm-go/calm/generate"
@@ -50,9 +51,9 @@ func (r resized) NewSource(e *cpu.Engine) generate.Source {
 
 type otherSizes struct{ generate.Source }
 
-func (s otherSizes) Begin(o generate.Options) {
-	s.Source.Begin(o)
-	lm.SetSizes(s.Source, 3, 7)
+func (s otherSizes) Begin(slot int, o generate.Options) {
+	s.Source.Begin(slot, o)
+	lm.SetSizes(s.Source, slot, 3, 7)
 }
 
 // oracle writes patches, from number first of a text on, with a forward pass over the whole context each, no cache, and
@@ -246,51 +247,39 @@ func TestTemperature(t *testing.T) {
 			o.Draws = 200 // for a bias as small as that of the others
 		}
 		s := m.NewSource(e)
-		s.Begin(o)
-		if err := s.Read(prompt); err != nil {
-			t.Fatal(err)
-		}
-		got, patch := map[int32]float64{}, make([]int32, 1)
+		s.Begin(0, o)
+		read(t, s, prompt...)
+		got := map[int32]float64{}
 		for step := range n {
-			if _, err := s.Write(t.Context(), patch, step); err != nil {
-				t.Fatal(err)
-			}
-			got[patch[0]] += 1 / float64(n)
+			patch := writePatch(t, s, 1, step)
+			got[patch.IDs[0]] += 1 / float64(n)
 		}
+		s.End(0)
 		if d := distance(want, got); d > .04 {
 			t.Errorf("%s: total variation %.3f to the squares of %d probabilities", kind, d, len(want))
 		}
 	}
 }
 
-// TestInterruptedPool: the draws of one patch end with the context between runs of the head, however many a sampler asks for
-// at once.
-func TestInterruptedPool(t *testing.T) {
+// TestStoppedPatch: a patch that is not wanted any more ends between runs of the head, however many draws a sampler asks for at
+// once.
+func TestStoppedPatch(t *testing.T) {
 	m := tinyLM(1, 5)
-	o := generate.Options{Temperature: .5, Draws: 20_000}
 	s := m.NewSource(engine(t, 1))
-	s.Begin(o)
-	if err := s.Read([]int32{'a'}); err != nil {
-		t.Fatal(err)
+	s.Begin(0, generate.Options{Temperature: .5, Draws: 20_000})
+	defer s.End(0)
+	read(t, s, 'a')
+	var stopped atomic.Bool
+	p := &generate.Patch{IDs: make([]int32, 1), Stopped: &stopped}
+	s.Write([]*generate.Patch{p})
+	if p.Done {
+		t.Error("it made 20,000 draws without a look at the other texts")
 	}
-	ctx := &expiring{t.Context(), 10}
-	if _, err := s.Write(ctx, make([]int32, 1), 0); !errors.Is(err, context.Canceled) || ctx.left != 0 {
-		t.Errorf("%v, with %d looks at the context left", err, ctx.left)
+	stopped.Store(true)
+	s.Write([]*generate.Patch{p})
+	if !p.Done || !errors.Is(p.Err, context.Canceled) {
+		t.Errorf("%+v", p)
 	}
-}
-
-// expiring is a context that is cancelled when it was looked at a number of times.
-type expiring struct {
-	context.Context
-	left int
-}
-
-func (c *expiring) Err() error {
-	if c.left == 0 {
-		return context.Canceled
-	}
-	c.left--
-	return nil
 }
 
 // distance is the total variation between two distributions.

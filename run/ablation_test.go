@@ -27,10 +27,11 @@ func readAndWrite(t *testing.T, dir string) {
 	if l, ok := r.Measured.(lm.Measurement); err != nil || !ok || math.IsNaN(l.Head[0].Value) || l.Positions == 0 {
 		t.Fatalf("evaluation: %+v, %v", l, err)
 	}
-	g, err := generate.New(eng, m.Network.(generate.Model), m.Tokenizer)
+	g, err := generate.New(eng, m.Network.(generate.Model), m.Tokenizer, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer g.Close()
 	prompt, err := g.Encode("whale")
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/calm-go/calm/config"
+	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/nn"
 )
@@ -136,7 +136,7 @@ func (m *Model) matches(f *checkpoint.File, err error) error {
 }
 
 // ErrClosed is returned for a model or a training that was closed.
-var ErrClosed = errors.New("the model is closed")
+var ErrClosed = generate.ErrClosed
 
 // Close closes the file that the weights are mapped from. The model has no weights afterwards: measuring it returns
 // ErrClosed. Closing again does nothing.

@@ -38,10 +38,11 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 	defer opened.Close()
 	open := time.Since(start)
 	l := opened.Network.(*lm.Model)
-	g, err := generate.New(eng, l, opened.Tokenizer)
+	g, err := generate.New(eng, l, opened.Tokenizer, nil)
 	if err != nil {
 		return err
 	}
+	defer g.Close()
 	text, err := g.Text(nil, generate.Options{Seed: 1})
 	if err != nil {
 		return err
@@ -50,6 +51,7 @@ func (o GenerateOptions) measureLoad(ctx context.Context, eng *cpu.Engine, m *mo
 		return err
 	}
 	first := milliseconds(time.Since(start))
+	g.Close() // it writes ahead, and what is measured next needs the engine
 	o.Emit(Result{Name: "generate/open/" + m.name, Shape: string(d), Threads: eng.Threads(), ISA: eng.ISA().String(), MSMedian: milliseconds(open), Runs: 1})
 	o.Emit(Result{Name: "generate/first/" + m.name, Shape: string(d) + ", opened", Threads: eng.Threads(), ISA: eng.ISA().String(), MSMedian: first, Runs: 1,
 		PeakRSSMB: max(0, peakRSS()-readBytes/1e6)})

@@ -1,7 +1,7 @@
 package bench
 
 import (
-	"context"
+	"sync/atomic"
 
 	"github.com/calm-go/calm/ar"
 	"github.com/calm-go/calm/generate"
@@ -14,9 +14,9 @@ type baselineStream struct {
 	source  generate.Source
 	options generate.Options
 	prompt  []int32
-	token   []int32 // written last [1]
-	read    int     // tokens in the context
-	step    int
+	token   generate.Patch
+	last    [1]int32 // token written last
+	read    int      // tokens in the context
 }
 
 // newBaselineStream prepares writing after a prompt of random ids. Options that the baseline does not have are a
@@ -26,31 +26,40 @@ func newBaselineStream(eng *cpu.Engine, m *ar.Model, o GenerateOptions) (*baseli
 	if err != nil {
 		return nil, err
 	}
-	s := &baselineStream{model: m, source: m.NewSource(eng), options: o.options(), prompt: prompt, token: make([]int32, 1)}
+	s := &baselineStream{model: m, source: m.NewSource(eng), options: o.options(), prompt: prompt,
+		token: generate.Patch{IDs: make([]int32, 1), Stopped: &atomic.Bool{}}}
 	return s, s.source.Check(s.options)
 }
 
 // prefill reads the prompt.
 func (s *baselineStream) prefill() error {
-	s.source.Begin(s.options)
+	s.source.Begin(0, s.options)
+	s.token.Last = nil
 	s.read = len(s.prompt)
-	return s.source.Read(s.prompt)
+	for rest := s.prompt; len(rest) > 0; {
+		n := s.source.Piece(len(rest))
+		if err := s.source.Read([]int{0}, rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
 }
 
-// decode draws a token and reads it. Where the context is full it reads the prompt again, once in many tokens, which a
-// median does not show.
+// decode reads the token written last, and draws another. Where the context is full it reads the prompt again, once in many
+// tokens, which a median does not show.
 func (s *baselineStream) decode() error {
 	if s.read == len(s.prompt)+beyond-1 {
 		if err := s.prefill(); err != nil {
 			return err
 		}
 	}
-	if _, err := s.source.Write(context.Background(), s.token, s.step); err != nil {
-		return err
-	}
-	s.step++
+	s.source.Write([]*generate.Patch{&s.token})
+	s.last[0] = s.token.IDs[0]
+	s.token.Last = s.last[:]
+	s.token.Step++
 	s.read++
-	return s.source.Read(s.token)
+	return s.token.Err
 }
 
 // report adds what a token took to r.

@@ -19,10 +19,11 @@ type Writing struct {
 // NewWriting returns a text generator for a model.
 func NewWriting(t testing.TB, e *cpu.Engine, m generate.Model, o generate.Options) *Writing {
 	t.Helper()
-	g, err := generate.New(e, m, tokenizer.Bytes())
+	g, err := generate.New(e, m, tokenizer.Bytes(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(g.Close)
 	return &Writing{Generator: g, Options: o}
 }
 
