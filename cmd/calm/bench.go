@@ -25,8 +25,8 @@ type benchFlags struct {
 func newBench() *cobra.Command {
 	f := &benchFlags{}
 	cmd := &cobra.Command{
-		Use:   "bench [gemm|train|generate|brier|tokenizer|all]",
-		Short: "Measure speed: matrix products, training steps, generation, BrierLM, tokenizers",
+		Use:   "bench [gemm|train|generate|serve|brier|tokenizer|all]",
+		Short: "Measure speed: matrix products, training steps, generation, serving, BrierLM, tokenizers",
 		Long: `Measure how fast calm is on this machine. Each rate is shown with the machine's peak: its highest rate of multiply-adds, or
 of reading memory. The peak is measured alternately with the rate, on the same number of threads. Times are medians.
 Without a name, or with all, calm measures a little of everything, in about half a minute.`,
@@ -46,7 +46,7 @@ Without a name, or with all, calm measures a little of everything, in about half
 	fl.StringVar(&f.isa, "isa", "", "instruction `SET`: portable, avx2 or avx512 (default: the best of this machine)")
 	numberFlag(fl, &f.seconds, "seconds", 0, "seconds for each measurement; at least one run is made (default: .05 to 3)")
 	fl.BoolVar(&f.asJSON, "json", false, "print one JSON object for each result")
-	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchBrier(f), newBenchTokenizer(f), newBenchAll(f))
+	cmd.AddCommand(newBenchGemm(f), newBenchTrain(f), newBenchGenerate(f), newBenchServe(f), newBenchBrier(f), newBenchTokenizer(f), newBenchAll(f))
 	quickFlag(cmd, f)
 	return cmd
 }
@@ -186,15 +186,10 @@ draws have the same token with probability 3/8.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringSliceVar(&o.Presets, "preset", nil, "presets `NAMES` of language models, with commas (default: lm-bytes,lm-proto)")
-	fl.StringArrayVar(&o.Set, "set", nil, "`KEY=VALUE` changes the configuration, or dtype=bfloat16 or int8; for a run only dtype, "+strings.Join(head.SamplingKeys(), ", ")+"; may be repeated")
+	writingFlags(cmd, &o, 256)
 	fl.BoolVar(&o.Load, "load", false, "write the random weights to a temporary run, and measure opening it and its first patch")
 	fl.StringSliceVar(&o.Heads, "head", nil, "`HEADS` to measure, with commas: "+strings.Join(head.Names(), ", ")+" (default: the preset's)")
 	numberListFlag(fl, &o.Steps, "steps", nil, "numbers `N,N` of sampling steps to measure with heads that draw in steps: "+strings.Join(kindsWith(head.SamplingSteps), ", ")+" (default: the preset's)")
-	numberFlag(fl, &o.Prompt, "prompt", 256, "`N` tokens of the prompt")
-	numberFlag(fl, &o.Temperature, "temperature", 1, "`T` from 0 to 1; 0 takes the most frequent token at each place")
-	fl.StringVar((*string)(&o.Sampler), "sampler", "", "`NAME` of the way to choose below temperature 1: prefix, batch or exact (default prefix)")
-	numberFlag(fl, &o.Draws, "draws", 0, "draw each patch `N` times below temperature 1, see calm generate --help")
 	return cmd
 }
 

@@ -60,6 +60,8 @@ func (o AllOptions) parts() []part {
 		scores.Blocks, scores.Tokens = 1, 32
 		tokenizers.Vocab = 300
 	}
+	served := ServeOptions{GenerateOptions: generation, Streams: []int{1, 8}, Tokens: 128}
+	served.Presets, served.Prompt = []string{"lm-bytes"}, 16
 	half := generation
 	half.Temperature = .5
 	return []part{
@@ -67,6 +69,7 @@ func (o AllOptions) parts() []part {
 		{"train", func() error { _, err := train.models(); return err }, func(ctx context.Context) error { return Train(ctx, train) }},
 		{"generate", generation.check, func(ctx context.Context) error { return Generate(ctx, generation) }},
 		{"generate", half.check, func(ctx context.Context) error { return Generate(ctx, half) }},
+		{"serve", served.check, func(ctx context.Context) error { return Serve(ctx, served) }},
 		{"brier", func() error { _, err := scores.models(); return err }, func(ctx context.Context) error { return Brier(ctx, scores) }},
 		{"tokenizer", tokenizers.check, func(ctx context.Context) error { return Tokenizer(ctx, tokenizers) }},
 	}

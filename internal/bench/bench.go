@@ -50,6 +50,14 @@ type Result struct {
 	DecoderPatchMS float64 `json:"decoder_patch_ms,omitempty"` // time of the part of the decoder that runs once for each draw, in ms
 	DecoderTokenMS float64 `json:"decoder_token_ms,omitempty"` // time of the part that runs for each token, with the vocabulary, in ms
 
+	// For texts that are written at the same time. MSMedian is the time from a patch to the next.
+	MSP95      float64 `json:"ms_p95,omitempty"`       // its 95th percentile, in ms
+	MSP99      float64 `json:"ms_p99,omitempty"`       // its 99th percentile, in ms
+	FirstMS    float64 `json:"first_ms,omitempty"`     // median time from the beginning of a text to its first patch, in ms
+	FirstMSP95 float64 `json:"first_ms_p95,omitempty"` // its 95th percentile, in ms
+	FirstMSP99 float64 `json:"first_ms_p99,omitempty"` // its 99th percentile, in ms
+	OverOne    float64 `json:"over_one,omitempty"`     // TokensPerS / that of the first number of streams
+
 	MBPerS    float64 `json:"mb_per_s,omitempty"`    // 10^6 bytes of text per second
 	PeakRSSMB float64 `json:"peak_rss_mb,omitempty"` // max memory of the process, in 10^6 bytes
 

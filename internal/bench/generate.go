@@ -70,18 +70,23 @@ func Generate(ctx context.Context, o GenerateOptions) error {
 				}
 				continue
 			}
-			switch dtype {
-			case run.BFloat16:
-				m.Params.RoundToBF16()
-			case run.Int8:
-				m.Params.QuantizeToInt8()
-			}
+			m.narrow(dtype)
 			if err := o.measure(ctx, eng, name, v, m.Network.(*lm.Model), peak); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// narrow rounds the weights to a number format.
+func (m *model) narrow(d run.DType) {
+	switch d {
+	case run.BFloat16:
+		m.Params.RoundToBF16()
+	case run.Int8:
+		m.Params.QuantizeToInt8()
+	}
 }
 
 // variant is one way to draw.

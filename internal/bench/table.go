@@ -50,6 +50,9 @@ func rates(r Result) (list []string) {
 		add(r.Speedup, "%.2f x one thread", r.Speedup)
 	}
 	add(r.TokensPerS, "%.4g tokens/s", r.TokensPerS)
+	add(r.OverOne, "%.3g x the first line", r.OverOne)
+	add(r.MSP95, "p95 %.4g ms, p99 %.4g ms", r.MSP95, r.MSP99)
+	add(r.FirstMS, "first patch %.4g ms, p95 %.4g ms, p99 %.4g ms", r.FirstMS, r.FirstMSP95, r.FirstMSP99)
 	add(r.GBPerS, "%.4g MB of weights a step, %.3g GB/s (memory: %.3g)", r.BytesPerStep/1e6, r.GBPerS, r.PeakGBPerS)
 	add(r.Draws, "draws: %.4g, tokens decoded of each: %.3g", r.Draws, r.TokensPerDraw)
 	add(r.HeadMS, "ms: backbone %.3g, head %.3g, decoder %.3g by patch + %.3g by token", r.BackboneMS, r.HeadMS, r.DecoderPatchMS, r.DecoderTokenMS)

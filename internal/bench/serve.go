@@ -1,0 +1,247 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/calm-go/calm/generate"
+	"github.com/calm-go/calm/internal/plural"
+	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/run"
+)
+
+// ServeOptions say what to serve, and to how many readers.
+type ServeOptions struct {
+	GenerateOptions
+	Streams []int // numbers of readers to measure one after the other; the first is what others are compared with
+	Tokens  int   // of a text on average; half as many at least, and half as many more at most
+}
+
+// MaxStreams bounds the readers of a measurement.
+const MaxStreams = 1000
+
+// Serve measures texts that are written at the same time by one model. Each of some readers reads one text after the other, with
+// prompts and seeds of its own. Below temperature 1, random weights need as many draws as a run's, but all of them are equal.
+func Serve(ctx context.Context, o ServeOptions) error {
+	dtype, err := o.validate()
+	if err = errors.Join(err, o.check()); err != nil {
+		return err
+	}
+	eng := o.engine(o.Threads)
+	defer eng.Close()
+	if o.Run != "" {
+		m, err := run.Open(o.Run, append(o.Set, "dtype="+string(dtype))...)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		network, writes := m.Network.(generate.Model)
+		if !writes {
+			return usage("bench serve: %s is a run of kind %s, want a language model's (lm) or a baseline's (ar)", o.Run, m.Kind)
+		}
+		return o.serve(ctx, eng, filepath.Base(o.Run), network)
+	}
+	for _, name := range o.names() {
+		m, err := newModel(name, run.LM, false, o.Set)
+		if err != nil {
+			return err
+		}
+		m.randomize()
+		m.narrow(dtype)
+		if err := o.serve(ctx, eng, name, m.Network.(generate.Model)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check returns an error for options out of range.
+func (o ServeOptions) check() error {
+	for _, n := range o.Streams {
+		if n < 1 || n > MaxStreams {
+			return usage("--streams %d: want 1 to %d", n, MaxStreams)
+		}
+	}
+	if o.Tokens < 2 {
+		return usage("--tokens %d: want 2 or more", o.Tokens)
+	}
+	return o.GenerateOptions.check()
+}
+
+// endless is a model whose texts do not end by themselves, but by chance with BOS.
+type endless struct{ generate.Model }
+
+// Shape implements [generate.Model].
+func (m endless) Shape() generate.Shape {
+	s := m.Model.Shape()
+	s.EOS = -1
+	return s
+}
+
+// serve measures every number of readers with one generator.
+func (o ServeOptions) serve(ctx context.Context, eng *cpu.Engine, name string, m generate.Model) error {
+	g, err := generate.New(eng, endless{m}, nil, nil)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	shape := m.Shape()
+	s := session{o: o, vocabulary: int32(shape.VocabSize), read: func(ctx context.Context, prompt []int32, seed uint64, tokens int, patch func(tokens int)) error {
+		options := o.options()
+		options.Seed, options.MaxTokens = seed, tokens
+		text, err := g.Text(prompt, options)
+		if err != nil {
+			return err
+		}
+		for chunk, err := range text.Chunks(ctx) {
+			if err != nil {
+				return err
+			}
+			patch(len(chunk.Tokens))
+		}
+		return nil
+	}}
+	return s.measure(ctx, Result{Name: "serve/" + name, Threads: eng.Threads(), ISA: eng.ISA().String()})
+}
+
+// session is readers of one model.
+type session struct {
+	o          ServeOptions
+	vocabulary int32
+	// read reads a text of so many tokens after a prompt, and calls patch for each patch when it comes.
+	read func(ctx context.Context, prompt []int32, seed uint64, tokens int, patch func(tokens int)) error
+}
+
+// measure measures every number of readers. r has what their results have in common.
+func (s session) measure(ctx context.Context, r Result) error {
+	var one float64 // tokens/s of the first number of readers
+	for _, n := range s.o.Streams {
+		seen, err := s.readers(ctx, n)
+		if err != nil {
+			return err
+		}
+		r := seen.result(r)
+		r.Shape = fmt.Sprintf("%s, T=%g", plural.Count(n, "stream"), s.o.Temperature)
+		if one == 0 {
+			one = r.TokensPerS
+		} else {
+			r.OverOne = r.TokensPerS / one
+		}
+		s.o.Emit(r)
+	}
+	return nil
+}
+
+// seen is what readers saw in a period: times from a text's beginning to its first patch, and from patch to patch, in ms.
+type seen struct {
+	mu             sync.Mutex
+	from           time.Time // the period's beginning; zero before
+	first, between []float64
+	tokens         int
+	seconds        float64 // of the period
+}
+
+// errOver ends the reading when the period is over.
+var errOver = errors.New("the period is over")
+
+// readers lets n readers read text after text. The period begins when each has read one: so programs are compiled by then, and
+// texts do not begin at the same time.
+func (s session) readers(ctx context.Context, n int) (*seen, error) {
+	seen := &seen{}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var readers, begun sync.WaitGroup
+	begun.Add(n)
+	for i := range n {
+		readers.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(n), uint64(i)))
+			once := sync.OnceFunc(begun.Done)
+			defer once()
+			for ctx.Err() == nil {
+				if err := s.reader(ctx, r, seen); err != nil {
+					stop(err)
+				}
+				once()
+			}
+		})
+	}
+	begun.Wait()
+	begin := seen.begin()
+	select {
+	case <-ctx.Done():
+	case <-time.After(s.o.duration()):
+	}
+	seen.seconds = time.Since(begin).Seconds()
+	stop(errOver)
+	readers.Wait()
+	if err := context.Cause(ctx); err != errOver {
+		return nil, err
+	}
+	return seen, nil
+}
+
+// reader reads a text.
+func (s session) reader(ctx context.Context, r *rand.Rand, to *seen) error {
+	prompt := make([]int32, s.o.Prompt)
+	for i := range prompt {
+		prompt[i] = r.Int32N(s.vocabulary)
+	}
+	length := s.o.Tokens/2 + r.IntN(s.o.Tokens+1)
+	start := time.Now()
+	last := start
+	return s.read(ctx, prompt, r.Uint64(), length, func(tokens int) {
+		if ctx.Err() == nil {
+			last = to.patch(start, last, tokens)
+		}
+	})
+}
+
+// begin begins the period.
+func (s *seen) begin() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.from = time.Now()
+	return s.from
+}
+
+// patch notes a patch of a text that began at start, and whose patch before came at last. It returns when this one came.
+func (s *seen) patch(start, last time.Time, tokens int) time.Time {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.from.IsZero() {
+		return now
+	}
+	s.tokens += tokens
+	if last != start {
+		s.between = append(s.between, milliseconds(now.Sub(last)))
+	} else if start.After(s.from) {
+		s.first = append(s.first, milliseconds(now.Sub(start)))
+	}
+	return now
+}
+
+// result adds what was seen to a result.
+func (s *seen) result(r Result) Result {
+	r.MSMedian, r.MSP95, r.MSP99 = quantiles(s.between)
+	r.Runs = len(s.between)
+	r.FirstMS, r.FirstMSP95, r.FirstMSP99 = quantiles(s.first)
+	r.TokensPerS = float64(s.tokens) / s.seconds
+	return r
+}
+
+// quantiles returns the median, and the 95th and 99th percentile: the smallest number that so many are not above.
+func quantiles(x []float64) (p50, p95, p99 float64) {
+	if len(x) == 0 {
+		return 0, 0, 0
+	}
+	slices.Sort(x)
+	at := func(percent int) float64 { return x[(len(x)*percent+99)/100-1] }
+	return at(50), at(95), at(99)
+}
