@@ -191,8 +191,18 @@ func TestLatents(t *testing.T) {
 		if err != nil || len(latents) != patches || len(latents[0]) != 8 {
 			t.Fatalf("%q has %d latent vectors, %v", words, len(latents), err)
 		}
-		if _, err := m.Decode(latents); err != nil {
+		decoded, err := m.Decode(latents)
+		if err != nil {
 			t.Error(err)
+		}
+		prompt := m.Tokenizer().Encode(words)
+		ofIDs, err := m.EncodeIDs(prompt)
+		if err != nil || fmt.Sprint(ofIDs) != fmt.Sprint(latents) || len(prompt) != len(words) {
+			t.Errorf("%q and its ids have different latents: %v, %v, %v", words, latents, ofIDs, err)
+		}
+		ids, err := m.DecodeIDs(latents)
+		if err != nil || len(ids) != 4*patches || string(m.Tokenizer().AppendDecode(nil, ids)) != decoded {
+			t.Errorf("%q is decoded to %q and to the ids %v, %v", words, decoded, ids, err)
 		}
 		same, err := open(t, ae).Encode(words)
 		if err != nil || fmt.Sprint(same) != fmt.Sprint(latents) {
@@ -207,6 +217,12 @@ func TestLatents(t *testing.T) {
 	}
 	if _, err := m.Decode([][]float32{make([]float32, 7)}); err == nil || !strings.Contains(err.Error(), "latent_size = 8") {
 		t.Errorf("a vector of 7 numbers: %v", err)
+	}
+	if _, err := m.EncodeIDs([]int32{1 << 20}); err == nil {
+		t.Error("an id outside the vocabulary is accepted")
+	}
+	if _, err := open(t, ar).DecodeIDs(nil); !errors.Is(err, calm.ErrKind) {
+		t.Errorf("ids of the baseline's latents: %v", err)
 	}
 	if _, err := open(t, ar).Encode("x"); !errors.Is(err, calm.ErrKind) {
 		t.Errorf("latents of the baseline: %v", err)

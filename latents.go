@@ -3,6 +3,7 @@ package calm
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/calm-go/calm/autoencoder"
 	"github.com/calm-go/calm/internal/plural"
@@ -12,14 +13,21 @@ import (
 // 2). The last patch is filled up with padding tokens. The error is ErrKind for the token-level baseline, which has no
 // autoencoder, and ErrNoTokenizer for a run without a tokenizer.
 func (m *Model) Encode(text string) ([][]float32, error) {
+	if _, err := m.textAutoencoder(); err != nil {
+		return nil, err
+	}
+	return m.EncodeIDs(m.run.TextTokenizer().Encode(text))
+}
+
+// EncodeIDs is Encode for token ids. It needs no tokenizer. An id outside the vocabulary is an error.
+func (m *Model) EncodeIDs(ids []int32) ([][]float32, error) {
 	ae, err := m.autoencoder()
 	if err != nil {
 		return nil, err
 	}
 	k, z := ae.Config.PatchSize, ae.Config.LatentSize
-	ids := m.run.TextTokenizer().Encode(text)
-	for len(ids)%k != 0 {
-		ids = append(ids, m.run.Tokenizer.PAD())
+	for ids = slices.Clip(ids); len(ids)%k != 0; {
+		ids = append(ids, int32(ae.Config.PadTokenID))
 	}
 	var flat []float32
 	err = m.code(ae, func(c *autoencoder.Coder) error {
@@ -39,14 +47,26 @@ func (m *Model) Encode(text string) ([][]float32, error) {
 // Decode turns latent vectors [patches, latent] into text: each vector becomes the most probable tokens of its patch. A
 // vector of another size than the model's latent_size is an error. Otherwise the errors are those of Encode.
 func (m *Model) Decode(latents [][]float32) (string, error) {
-	ae, err := m.autoencoder()
+	if _, err := m.textAutoencoder(); err != nil {
+		return "", err
+	}
+	ids, err := m.DecodeIDs(latents)
 	if err != nil {
 		return "", err
+	}
+	return string(m.run.Tokenizer.AppendDecode(nil, ids)), nil
+}
+
+// DecodeIDs is Decode to token ids: [patches, latent] give [patches * K] ids, padding included. It needs no tokenizer.
+func (m *Model) DecodeIDs(latents [][]float32) ([]int32, error) {
+	ae, err := m.autoencoder()
+	if err != nil {
+		return nil, err
 	}
 	var flat []float32
 	for i, z := range latents {
 		if len(z) != ae.Config.LatentSize {
-			return "", fmt.Errorf("decode: latent vector %d has %s, want latent_size = %d", i, plural.Count(len(z), "number"), ae.Config.LatentSize)
+			return nil, fmt.Errorf("decode: latent vector %d has %s, want latent_size = %d", i, plural.Count(len(z), "number"), ae.Config.LatentSize)
 		}
 		flat = append(flat, z...)
 	}
@@ -56,9 +76,9 @@ func (m *Model) Decode(latents [][]float32) (string, error) {
 		return err
 	})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return string(m.run.Tokenizer.AppendDecode(nil, ids)), nil
+	return ids, nil
 }
 
 // code waits for its turn and calls do with a coder of the autoencoder.
@@ -74,14 +94,20 @@ func (m *Model) code(ae *autoencoder.Model, do func(*autoencoder.Coder) error) e
 }
 
 // autoencoder returns the autoencoder of the run: its model, or the one inside a language model. It returns an error if the
-// run has no autoencoder or no tokenizer.
+// run has none.
 func (m *Model) autoencoder() (*autoencoder.Model, error) {
 	ae := m.run.Autoencoder()
 	if ae == nil {
 		return nil, fmt.Errorf("latent vectors of %s: %w: the token-level baseline has none", m.run.Dir, ErrKind)
 	}
-	if m.run.Tokenizer == nil {
-		return nil, ErrNoTokenizer
-	}
 	return ae, nil
+}
+
+// textAutoencoder is autoencoder for text: it returns an error if the run has no tokenizer.
+func (m *Model) textAutoencoder() (*autoencoder.Model, error) {
+	ae, err := m.autoencoder()
+	if err == nil && m.run.Tokenizer == nil {
+		err = ErrNoTokenizer
+	}
+	return ae, err
 }
