@@ -32,7 +32,7 @@ func ReadMetrics(dir string) iter.Seq2[Line, error] {
 			n++
 			var line Line
 			if err == nil {
-				if line, err = parseLine(text); err != nil {
+				if line, err = ParseLine(text); err != nil {
 					err = fmt.Errorf("%s:%d: %w", filepath.Join(dir, checkpoint.MetricsFile), n, err)
 				}
 			}
@@ -43,7 +43,8 @@ func ReadMetrics(dir string) iter.Seq2[Line, error] {
 	}
 }
 
-func parseLine(text []byte) (Line, error) {
+// ParseLine reads one line of metrics.jsonl, as ReadMetrics does.
+func ParseLine(text []byte) (Line, error) {
 	var keys map[string]jsontext.Value
 	if err := json.Unmarshal(text, &keys); err != nil {
 		return Line{}, fmt.Errorf("not an object of JSON: %w", err)
