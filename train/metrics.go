@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -48,6 +49,9 @@ func ParseLine(text []byte) (Line, error) {
 	var keys map[string]jsontext.Value
 	if err := json.Unmarshal(text, &keys); err != nil {
 		return Line{}, fmt.Errorf("not an object of JSON: %w", err)
+	}
+	if keys == nil {
+		return Line{}, errors.New("not an object of JSON, but null")
 	}
 	var line Line
 	var measured bool

@@ -77,6 +77,7 @@ func TestReadDamagedMetrics(t *testing.T) {
 		first + first + "[1]\n":             {2, "metrics.jsonl:3"},
 		first + "{\"step\":\"x\"}\n":        {1, "metrics.jsonl:2: step"},
 		first + "\n":                        {1, "metrics.jsonl:2"},
+		first + "null\n":                    {1, "metrics.jsonl:2"},
 		first + "{\"step\":1,\"step\":2}\n": {1, "metrics.jsonl:2"},
 		first + strings.Repeat("x", 1<<20+1) + "\n" + first: {1, "metrics.jsonl:2"},
 		first + strings.Repeat("x", 1<<20+1):                {1, ""},
