@@ -218,8 +218,11 @@ func TestLatents(t *testing.T) {
 	if _, err := m.Decode([][]float32{make([]float32, 7)}); err == nil || !strings.Contains(err.Error(), "latent_size = 8") {
 		t.Errorf("a vector of 7 numbers: %v", err)
 	}
-	if _, err := m.EncodeIDs([]int32{1 << 20}); err == nil {
-		t.Error("an id outside the vocabulary is accepted")
+	for _, id := range []int32{-1, 1 << 20} {
+		_, err := m.EncodeIDs([]int32{id})
+		if _, input := errors.AsType[*calm.InputError](err); !input {
+			t.Errorf("the id %d: %v", id, err)
+		}
 	}
 	if _, err := open(t, ar).DecodeIDs(nil); !errors.Is(err, calm.ErrKind) {
 		t.Errorf("ids of the baseline's latents: %v", err)

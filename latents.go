@@ -19,13 +19,18 @@ func (m *Model) Encode(text string) ([][]float32, error) {
 	return m.EncodeIDs(m.run.TextTokenizer().Encode(text))
 }
 
-// EncodeIDs is Encode for token ids. It needs no tokenizer. An id outside the vocabulary is an error.
+// EncodeIDs is Encode for token ids. It needs no tokenizer. An id that the model does not have is an *InputError.
 func (m *Model) EncodeIDs(ids []int32) ([][]float32, error) {
 	ae, err := m.autoencoder()
 	if err != nil {
 		return nil, err
 	}
 	k, z := ae.Config.PatchSize, ae.Config.LatentSize
+	for i, id := range ids {
+		if id < 0 || int(id) >= ae.Config.VocabSize {
+			return nil, &InputError{Err: fmt.Errorf("encode: token %d is %d: the model has 0 to %d", i, id, ae.Config.VocabSize-1)}
+		}
+	}
 	for ids = slices.Clip(ids); len(ids)%k != 0; {
 		ids = append(ids, int32(ae.Config.PadTokenID))
 	}
