@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -17,6 +18,9 @@ import (
 
 // TestBrowser drives the page in a real browser.
 func TestBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a browser takes long")
+	}
 	browser := startBrowser(t)
 	h, l := handler(t)
 	desktop := func(t *testing.T, h http.Handler, path string) *tab {
@@ -29,17 +33,12 @@ func TestBrowser(t *testing.T) {
 	t.Run("baseline", func(t *testing.T) { baseline(desktop(t, h, "/#write")) })
 	t.Run("pack", func(t *testing.T) { packs(desktop(t, h, "/#pack")) })
 	t.Run("runs", func(t *testing.T) { runs(desktop(t, h, "/#runs")) })
-	t.Run("live", func(t *testing.T) { live(t, browserOn{desktop}) })
+	t.Run("live", func(t *testing.T) { live(t, desktop) })
 	t.Run("failures", func(t *testing.T) { failures(desktop(t, failing(h), "/#write")) })
 	t.Run("key", func(t *testing.T) { key(desktop(t, locked(h), "/#write")) })
 	for _, dark := range []bool{false, true} {
 		t.Run(fmt.Sprintf("phone, dark %t", dark), func(t *testing.T) { phone(openTab(t, browser, h, "/", 360, 740, dark), dark) })
 	}
-}
-
-// browserOn opens tabs.
-type browserOn struct {
-	open func(t *testing.T, h http.Handler, path string) *tab
 }
 
 // writes: a text comes, each patch is a span, and the pointer and the arrow keys show its tokens.
@@ -123,7 +122,7 @@ func stops(b *tab, l *library) {
 			if l.released() {
 				break
 			}
-			b.do(chromedp.Sleep(10_000_000))
+			time.Sleep(10 * time.Millisecond)
 		}
 		if !l.released() {
 			b.Error("the server writes on")
@@ -309,9 +308,9 @@ func runs(b *tab) {
 }
 
 // live: a run that is being written appears, grows, and goes back to a checkpoint; damaged lines are counted.
-func live(t *testing.T, browser browserOn) {
+func live(t *testing.T, open func(t *testing.T, h http.Handler, path string) *tab) {
 	dir := t.TempDir()
-	b := browser.open(t, runsOf(dir), "/#runs")
+	b := open(t, runsOf(dir), "/#runs")
 	b.wait(`document.getElementById("runs-list").textContent.includes("no runs here yet")`)
 	step := func(n int, loss float64) string {
 		return fmt.Sprintf(`{"kind":"step","step":%d,"loss":%g,"seconds":%d,"tokens_per_s":100}`+"\n", n, loss, n)
@@ -333,6 +332,13 @@ func live(t *testing.T, browser browserOn) {
 		t.Fatal(err)
 	}
 	b.wait(`document.getElementById("runs-latest").innerText.includes("6.5") && document.getElementById("runs-list").textContent.includes("step 2 of 50")`)
+	b.do(chromedp.Click(chromedp.CSS("nav a[href='#write']")), chromedp.Click(chromedp.CSS("nav a[href='#runs']")))
+	writeRun(t, dir, "other", `{"kind":"lm","batch_size":1`, step(1, 3))
+	b.wait(`document.getElementById("runs-list").textContent.includes("config.json cannot be read")`)
+	if err := os.RemoveAll(run); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(`document.querySelectorAll("#runs-list li").length === 1 && document.querySelectorAll("#runs-latest tbody tr").length === 0`)
 }
 
 // failing answers some requests as a server in trouble does.

@@ -78,7 +78,7 @@ func TestRuns(t *testing.T) {
 		}
 		r.Written = 0
 		want := map[string]summary{
-			"ae":      {Name: "ae", Kind: "ae", Step: 1000, Max_Steps: 1000, Tokens_Per_Step: 512},
+			"ae":      {Name: "ae", Kind: "ae", Step: steps(), Max_Steps: steps(), Tokens_Per_Step: 512},
 			"lm":      {Name: "lm", Kind: "lm", Head: "energy", Step: 40, Max_Steps: 40, Tokens_Per_Step: 64},
 			"more/ar": {Name: "more/ar", Kind: "ar", Step: 20, Max_Steps: 20, Tokens_Per_Step: 64},
 		}[r.Name]

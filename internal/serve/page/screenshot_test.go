@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -17,8 +18,14 @@ func TestScreenshots(t *testing.T) {
 	if out == "" || dir == "" {
 		t.Skip("CALM_SCREENSHOTS and CALM_SCREENSHOT_RUNS are not set")
 	}
+	out, err := filepath.Abs(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Dir(dir))
+	dir = filepath.Base(dir) // so that the picture has no path of this machine
 	browser := startBrowser(t)
-	l := newLibrary(t, dir, "quickstart", "quickstart-ae")
+	l := newLibrary(t, dir, "flow", "energy", "ae")
 	h := page.New(page.Options{Models: l.list, Acquire: l.acquire, Runs: dir})
 	open := func(path string, width, height int64, dark bool) *tab {
 		return openTab(t, browser, h, path, width, height, dark)
@@ -31,17 +38,20 @@ func TestScreenshots(t *testing.T) {
 		b.set("write-temperature", "0.5")
 		b.click("write-start")
 		b.wait(`document.querySelectorAll("#write-texts [data-stop]").length == ` + texts)
-		eval[bool](b, `(() => { document.querySelectorAll("#write-texts .card").forEach((c) => c.querySelectorAll(".patch")[7].click()); return true; })()`)
+		eval[bool](b, `(document.querySelectorAll("#write-texts .card").forEach((c) => c.querySelectorAll(".patch")[7].click()), true)`)
 	}
 	pack := func(b *tab, sigma string) {
 		b.wait(`document.querySelectorAll("#pack-patches .cell").length > 20`)
 		b.set("pack-sigma", sigma)
-		eval[bool](b, `(() => { document.querySelectorAll("#pack-patches .cell")[9].click(); return true; })()`)
+		eval[bool](b, `(document.querySelectorAll("#pack-patches .cell")[9].click(), true)`)
 		b.wait(`document.querySelectorAll("#pack-patches .wrong").length > 0`)
 	}
-	runs := func(b *tab) { b.wait(`document.querySelectorAll("#runs-charts canvas").length > 2`) }
+	runs := func(b *tab) {
+		b.wait(`document.querySelectorAll("#runs-charts canvas").length > 2`)
+		eval[bool](b, `(document.getElementById("runs-late").click(), true)`)
+	}
 	shoot := func(b *tab, name string) {
-		b.do(chromedp.Sleep(2_500_000_000)) // the rest of the curves
+		b.do(chromedp.Sleep(3 * time.Second)) // the rest of the curves
 		data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 		if err == nil {
 			err = os.WriteFile(filepath.Join(out, name), data, 0o666)
@@ -56,12 +66,12 @@ func TestScreenshots(t *testing.T) {
 	b = open("/#pack", 1240, 860, false)
 	pack(b, "0.62")
 	shoot(b, "page-pack.png")
-	b = open("/#runs", 1240, 1000, false)
+	b = open("/#runs", 1240, 1240, false)
 	runs(b)
 	shoot(b, "page-runs.png")
 	b = open("/#write", 390, 844, false)
 	write(b, "1")
-	eval[bool](b, `(() => { document.querySelector("#write .toolbar").scrollIntoView(); return true; })()`)
+	eval[bool](b, `(document.querySelector("#write .toolbar").scrollIntoView(), true)`)
 	shoot(b, "page-phone.png")
 	b = open("/#pack", 1240, 860, true)
 	pack(b, "0.62")

@@ -23,12 +23,29 @@ import (
 	"github.com/calm-go/calm/run"
 )
 
-// trained is a directory with one run of each kind: "ae", "lm", and "more/ar" one level further down.
-var trained = sync.OnceValues(func() (string, error) {
+// Directories with one run of each kind: "ae", "lm", and "more/ar" one level further down.
+var (
+	trained = sync.OnceValues(func() (string, error) { return makeRuns(steps()) }) // the autoencoder gives its text back
+	barely  = sync.OnceValues(func() (string, error) { return makeRuns(10) })
+)
+
+// steps is the number of steps of the trained autoencoder. With -short, that is too few to give its text back.
+func steps() int {
+	if testing.Short() {
+		return 50
+	}
+	return 1000
+}
+
+var made []string // directories to remove
+
+// makeRuns trains the autoencoder for that many steps, and the others for a few.
+func makeRuns(steps int) (string, error) {
 	dir, err := os.MkdirTemp("", "calm-page-*")
 	if err != nil {
 		return "", err
 	}
+	made = append(made, dir)
 	r := rand.New(rand.NewPCG(1, 2))
 	words := strings.Fields("the whale swam round and round a ship of oak while old men sang to it until morning came")
 	var b strings.Builder
@@ -45,7 +62,7 @@ var trained = sync.OnceValues(func() (string, error) {
 	layers := []string{"num_hidden_layers=1", "num_attention_heads=2", "num_key_value_heads=1"}
 	ae := filepath.Join(dir, "ae")
 	for _, o := range []run.Options{
-		{Kind: run.AE, Out: ae, Steps: 1000, Set: slices.Concat(sizes, []string{"latent_size=12", "hidden_size=32", "learning_rate=0.004", "batch_size=16"})},
+		{Kind: run.AE, Out: ae, Steps: steps, Set: slices.Concat(sizes, []string{"latent_size=12", "hidden_size=32", "learning_rate=0.004", "batch_size=16"})},
 		{Kind: run.LM, Out: filepath.Join(dir, "lm"), AE: ae, Steps: 40, Set: slices.Concat(sizes, layers, []string{"noise_size=6", "target_samples=4", "num_samples=2"})},
 		{Kind: run.AR, Out: filepath.Join(dir, "more", "ar"), Steps: 20, Set: slices.Concat(sizes, layers)},
 	} {
@@ -55,7 +72,7 @@ var trained = sync.OnceValues(func() (string, error) {
 		}
 	}
 	return dir, nil
-})
+}
 
 func trainRun(o run.Options) error {
 	eng := cpu.New(cpu.Options{Threads: 1})
@@ -70,7 +87,7 @@ func trainRun(o run.Options) error {
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if dir, err := trained(); err == nil || dir != "" {
+	for _, dir := range made {
 		os.RemoveAll(dir)
 	}
 	os.Exit(status)
@@ -144,7 +161,10 @@ func runsDir(t testing.TB) string {
 // handler returns the page of the trained runs.
 func handler(t testing.TB) (http.Handler, *library) {
 	t.Helper()
-	dir := runsDir(t)
+	return handlerOf(t, runsDir(t))
+}
+
+func handlerOf(t testing.TB, dir string) (http.Handler, *library) {
 	l := newLibrary(t, dir, "lm", "ae", "more/ar")
 	return page.New(page.Options{Models: l.list, Acquire: l.acquire, Runs: dir}), l
 }
@@ -152,7 +172,13 @@ func handler(t testing.TB) (http.Handler, *library) {
 // ask sends a request, with a body if it is not nil, and returns the status and the answer.
 func ask(t testing.TB, h http.Handler, path string, body any) (int, string) {
 	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, path, nil)
+	return askWithin(t.Context(), t, h, path, body)
+}
+
+// askWithin is ask for a client that leaves when the context ends.
+func askWithin(ctx context.Context, t testing.TB, h http.Handler, path string, body any) (int, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	if body != nil {
 		data, isText := body.(string)
 		if !isText {
@@ -162,7 +188,7 @@ func ask(t testing.TB, h http.Handler, path string, body any) (int, string) {
 			}
 			data = string(encoded)
 		}
-		r = httptest.NewRequest(http.MethodPost, path, strings.NewReader(data))
+		r = httptest.NewRequestWithContext(ctx, http.MethodPost, path, strings.NewReader(data))
 		r.Header.Set("Content-Type", "application/json")
 	}
 	w := httptest.NewRecorder()

@@ -49,7 +49,7 @@ export class Chart {
     });
     const o = this.options;
     this.plot = new uPlot({
-      width: this.place.clientWidth, height: o.height, legend: { show: false }, padding: [8, 10, 0, 0],
+      width: this.place.clientWidth, height: o.height, legend: { show: false }, padding: [8, 18, 0, 0],
       scales: { x: { time: false, ...o.scales?.x }, y: { ...o.scales?.y } },
       axes: [axis({ label: o.x, size: 26, space: 64, values: (_, list) => list.map(short) }),
         axis({ size: 48, space: 32, values: (_, list) => list.map(o.y ?? short) })],

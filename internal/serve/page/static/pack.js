@@ -20,7 +20,7 @@ const wished = () => Math.round(100 * Number(byID("pack-sigma").value));
 export function begin({ models, limits }) {
   byID("pack-text").maxLength = limits.text;
   curve = new Chart(byID("pack-curve"), {
-    y: (v) => percent(v), height: 150, draw: mark, scales: { x: { range: () => [0, 1] }, y: { range: (_, low) => [Math.max(0, Math.floor(10 * Math.min(low ?? 0.9, 0.9)) / 10), 1] } },
+    y: (v) => percent(v), height: innerWidth < 560 ? 110 : 150, draw: mark, scales: { x: { range: () => [0, 1] }, y: { range: (_, low) => [Math.max(0, Math.floor(10 * Math.min(low ?? 0.9, 0.9)) / 10), 1] } },
   });
   scale(byID("pack-scale"));
   const none = offer(byID("pack-model"), byID("pack-about"), models, (m) => m.packs, (m) => { model = m; repack(); });

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { Chart, short } from "./chart.js";
-import { byID, count, element, say } from "./element.js";
+import { byID, count, element, percent, say } from "./element.js";
 import { History } from "./history.js";
 
 /* global uPlot */
@@ -15,37 +15,43 @@ let list = [];
 const chosen = new Map(); // histories by name of the run
 let other = "learning_rate"; // what the last chart shows
 let charts = new Map();
-let here = false;
-let first = true;
-let timer = 0;
+let here = false, begun = false; // the page is shown; it was shown before
+let first = true; // no runs were chosen yet
+let polling = false, again = false, timer = 0;
 
 export function begin() {
+  begun = true;
   for (const e of document.querySelectorAll("#runs input[name=axis], #runs-smooth, #runs-late")) e.addEventListener("change", draw);
   byID("runs-differences").addEventListener("change", tables);
   addEventListener("visibilitychange", () => shown(here));
-  poll();
 }
 
 // shown begins and ends the polling.
 export function shown(now) {
   here = now;
   clearTimeout(timer);
-  if (here && !first && !document.hidden) poll();
+  if (here && begun && !document.hidden) poll();
 }
 
+// poll reads what is new, again at once if it is called meanwhile, and again in two seconds as long as the page is shown.
 async function poll() {
   clearTimeout(timer);
-  try {
-    await refresh();
-    say(byID("runs-error"), "");
-  } catch (e) {
-    say(byID("runs-error"), e.message);
+  again = true;
+  if (polling) return;
+  polling = true;
+  while (again) {
+    again = false;
+    try {
+      say(byID("runs-error"), await refresh());
+    } catch (e) {
+      say(byID("runs-error"), e.message);
+    }
   }
-  clearTimeout(timer);
+  polling = false;
   if (here && !document.hidden) timer = setTimeout(poll, 2000);
 }
 
-// refresh reads what is new of the list and of the chosen runs.
+// refresh reads what is new of the list and of the chosen runs. It returns what is wrong with one of them, or "".
 async function refresh() {
   const { directory, runs, left_out: left } = await get("runs");
   list = runs;
@@ -55,9 +61,22 @@ async function refresh() {
     const kind = list.find((r) => !r.error && r.written)?.kind;
     list.filter((r) => r.kind === kind && r.written).slice(0, 3).forEach((r) => choose(r.name));
   }
-  const news = await Promise.all([...chosen.values()].map((h) => h.read(list.find((r) => r.name === h.name))));
+  let problem = "", news = false;
+  await Promise.all([...chosen.values()].map(async (h) => {
+    const run = list.find((r) => r.name === h.name);
+    if (!run) { // it was removed
+      news = chosen.delete(h.name);
+      return;
+    }
+    try {
+      if (await h.read(run)) news = true;
+    } catch (e) {
+      problem = e.message;
+    }
+  }));
   show();
-  if (news.some(Boolean)) draw();
+  if (news) draw();
+  return problem;
 }
 
 function choose(name) {
@@ -185,7 +204,7 @@ function fill(chart, key, histories) {
   chart.set(curves.length ? uPlot.join(curves) : [[]], series);
 }
 
-// smoothed returns a moving average over a twentieth of the curve, which is narrower towards the ends.
+// smoothed returns a moving average over a twentieth of the curve, half as wide at its ends.
 function smoothed(y) {
   const sums = [0], counts = [0];
   for (const v of y) {
@@ -194,8 +213,8 @@ function smoothed(y) {
   }
   const wide = Math.max(1, Math.round(y.length / 40));
   return y.map((v, i) => {
-    const w = Math.min(wide, i, y.length - 1 - i);
-    return v === null ? null : (sums[i + w + 1] - sums[i - w]) / (counts[i + w + 1] - counts[i - w]);
+    const from = Math.max(0, i - wide), to = Math.min(y.length, i + wide + 1);
+    return v === null ? null : (sums[to] - sums[from]) / (counts[to] - counts[from]);
   });
 }
 
@@ -226,7 +245,8 @@ function tables() {
     if (v === undefined) return "";
     if (v === null) return "not measurable";
     if (key === "seconds") return (v / 60).toFixed(1);
-    return v >= 1000 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(4));
+    if (key === "accuracy") return percent(v, 2);
+    return key === "tokens_per_s" ? Math.round(v).toLocaleString("en") : v.toFixed(key === "loss" ? 3 : 2);
   };
   const name = (h) => [element("span", { class: "swatch c" + h.colour }), h.name];
   byID("runs-latest").replaceChildren(

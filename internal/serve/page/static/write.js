@@ -82,6 +82,7 @@ function start(seed) {
   together(texts);
   byID("write-texts").replaceChildren(...texts.map((t) => t.card));
   byID("write-texts").classList.toggle("several", n > 1);
+  if (texts[0].card.getBoundingClientRect().top > innerHeight - 160) texts[0].card.scrollIntoView({ block: "center" });
   const controller = new AbortController();
   running.add(controller);
   busy();
