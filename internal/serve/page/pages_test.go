@@ -317,6 +317,7 @@ func live(t *testing.T, open func(t *testing.T, h http.Handler, path string) *ta
 	}
 	run := writeRun(t, dir, "new", `{"kind":"lm","model_type":"flow","max_steps":50,"batch_size":2,"block_size":8,"gradient_accumulation_steps":1}`, step(1, 9)+step(2, 8))
 	b.wait(`document.querySelector("#runs-list .live") && document.getElementById("runs-latest").innerText.includes("8")`)
+	eval[bool](b, `(document.querySelector("#runs-list input").focus(), document.querySelector("#runs-list input").focused = true)`)
 	file, err := os.OpenFile(filepath.Join(run, "metrics.jsonl"), os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
 		_, err = file.WriteString(step(3, 7.25) + "\x00\x00\n" + `{"kind":"st`)
@@ -332,6 +333,9 @@ func live(t *testing.T, open func(t *testing.T, h http.Handler, path string) *ta
 		t.Fatal(err)
 	}
 	b.wait(`document.getElementById("runs-latest").innerText.includes("6.5") && document.getElementById("runs-list").textContent.includes("step 2 of 50")`)
+	if !eval[bool](b, `document.activeElement.focused`) {
+		b.Error("the focus is lost while the run trains")
+	}
 	b.do(chromedp.Click(chromedp.CSS("nav a[href='#write']")), chromedp.Click(chromedp.CSS("nav a[href='#runs']")))
 	writeRun(t, dir, "other", `{"kind":"lm","batch_size":1`, step(1, 3))
 	b.wait(`document.getElementById("runs-list").textContent.includes("config.json cannot be read")`)

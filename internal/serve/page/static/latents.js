@@ -21,12 +21,13 @@ function colour(x) {
 
 const css = (rgb) => `rgb(${rgb.join(" ")})`;
 
-// strip draws a vector as a strip of cells in at most two rows.
+// strip draws a vector as a strip of cells in one row, two or four.
 export function strip(canvas, vector) {
-  const rows = vector.length > 16 ? 2 : 1;
+  const rows = vector.length > 64 ? 4 : vector.length > 16 ? 2 : 1;
   const columns = Math.ceil(vector.length / rows);
   canvas.width = columns;
   canvas.height = rows;
+  canvas.style.height = (rows > 1 ? 7 * rows : 10) + "px";
   const image = new ImageData(columns, rows);
   vector.forEach((x, i) => image.data.set([...colour(x), 255], 4 * i));
   canvas.getContext("2d").putImageData(image, 0, 0);

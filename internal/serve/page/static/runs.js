@@ -100,11 +100,19 @@ function age(written) {
   return Math.round(s / 86400) + " days ago";
 }
 
-// show shows the list. Its elements stay, so that the focus does.
+// arrange makes elements the children of a place, without touching those that are there: the focus would be lost.
+function arrange(place, children) {
+  if (place.children.length === children.length && children.every((e, i) => place.children[i] === e)) return;
+  const focused = document.activeElement;
+  place.replaceChildren(...children);
+  if (place.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+// show shows the list.
 function show() {
   const place = byID("runs-list");
   const rows = new Map([...place.children].map((e) => [e.dataset.name, e]));
-  place.replaceChildren(...list.map((r) => {
+  const now = list.map((r) => {
     const row = rows.get(r.name) ?? item(r.name);
     const box = row.querySelector("input");
     box.checked = chosen.has(r.name);
@@ -119,8 +127,8 @@ function show() {
     const damaged = chosen.get(r.name)?.damaged;
     row.querySelector(".hint").textContent = facts + (damaged ? ` · ${count(damaged, "damaged line")} left out` : "");
     return row;
-  }));
-  if (!list.length) place.replaceChildren(element("li", { class: "hint" }, "There are no runs here yet. A training in this directory appears by itself."));
+  });
+  arrange(place, now.length ? now : [place.querySelector("li.hint") ?? element("li", { class: "hint" }, "There are no runs here yet. A training in this directory appears by itself.")]);
 }
 
 function item(name) {
@@ -151,10 +159,10 @@ function draw() {
   }
   for (const key of wanted) {
     if (!charts.has(key)) charts.set(key, figure(key));
-    byID("runs-charts").append(charts.get(key).figure);
     if (key === "") options(charts.get(key).select, rest);
-    fill(charts.get(key), key || other, histories);
   }
+  arrange(byID("runs-charts"), wanted.map((key) => charts.get(key).figure));
+  for (const key of wanted) fill(charts.get(key), key || other, histories);
   byID("runs-charts").classList.toggle("none", wanted.length === 0);
   tables();
 }

@@ -117,7 +117,7 @@ class Text {
     this.patches = [];
     this.out = element("div", { class: "out", role: "group", "aria-label": "Text" }, element("span", { class: "prompt" }, request.prompt));
     this.state = element("span", { class: "state", role: "status" }, "reading the prompt");
-    this.readout = element("div", { class: "readout" }, element("span", { class: "hint" }, "Point at a patch to see its tokens."));
+    this.readout = element("div", { class: "readout", "aria-live": "polite" }, element("span", { class: "hint" }, "Point at a patch to see its tokens."));
     this.numbers = {};
     for (const name of ["steps", "tokens", "speed", "drawn"]) this.numbers[name] = element("b", {}, "0");
     this.stepBar = element("span", { class: "bar steps" });
@@ -201,7 +201,7 @@ class Text {
 
   // read shows what is known of a patch.
   read(patch) {
-    const unit = model && this.steps === this.tokens && patch.tokens.length === 1 ? "token" : "patch";
+    const unit = this.steps === this.tokens && patch.tokens.length === 1 ? "token" : "patch";
     this.readout.replaceChildren(
       element("span", { class: "name" }, element("b", {}, `${unit} ${patch.i + 1}`), element("span", {}, `${count(patch.draws, "draw")} · ${patch.ms.toFixed(patch.ms < 10 ? 1 : 0)} ms`)),
       element("span", { class: "chips" }, ...patch.tokens.map((token, i) => {
