@@ -128,9 +128,8 @@ func writeText(g *calm.Generation, names namer, prompt []int32, send func(writeL
 			return
 		}
 		now := g.Result()
-		next := patch{Text: chunk.Text, Draws: now.Draws - before.Draws, Millis: 1000 * (now.Seconds - before.Seconds), Tokens: names.written(stream, chunk)}
+		next := patch{Text: chunk.Text, Shares: chunk.Shares, Draws: now.Draws - before.Draws, Millis: 1000 * (now.Seconds - before.Seconds), Tokens: names.written(stream, chunk)}
 		before = now
-		// next.Shares = chunk.Shares // TODO: as soon as generate.Chunk has Shares
 		if send(writeLine{Patch: &next}) != nil {
 			return
 		}

@@ -86,8 +86,12 @@ func TestWrite(t *testing.T) {
 				byToken.WriteString(token.Text)
 				tokens++
 			}
-			if n := len(line.Patch.Shares); n != 0 && n != len(line.Patch.Tokens) {
-				t.Errorf("%d shares of %d tokens", n, len(line.Patch.Tokens))
+			want := 0
+			if c.temperature < 1 && c.sampler != "exact" && c.model != "more/ar" {
+				want = len(line.Patch.Tokens)
+			}
+			if n := len(line.Patch.Shares); n != want {
+				t.Errorf("%v: %d shares of %d tokens, want %d", body, n, len(line.Patch.Tokens), want)
 			}
 		}
 		end := list[len(list)-1].End
