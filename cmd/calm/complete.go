@@ -24,7 +24,7 @@ func addCompletion(root *cobra.Command) {
 	// Completion of arguments, by the command's path without "calm".
 	for path, f := range map[string]cobra.CompletionFunc{
 		"eval": first(runDirs()), "export": first(runDirs()), "info": first(runDirs()), "generate": first(runDirs(run.LM, run.AR)),
-		"bench generate": first(runDirs(run.LM, run.AR)), "bench brier": first(runDirs(run.LM, run.AR)),
+		"bench generate": first(runDirs(run.LM, run.AR)), "bench brier": first(runDirs(run.LM, run.AR)), "serve": runDirs(),
 	} {
 		if cmd, _, err := root.Find(strings.Fields(path)); err == nil {
 			cmd.ValidArgsFunction = f
@@ -40,7 +40,7 @@ func completeFlags(cmd *cobra.Command) {
 	}
 	everywhere := map[string]cobra.CompletionFunc{
 		"preset": presets, "set": assignments, "ae": runDirs(run.AE), "resume": runDirs(), "model": words(kinds()...),
-		"sampler": words(values(generate.Samplers())...), "context-full": words(values(generate.ContextFulls())...), "prompt-file": anyFile, "windows": words("all", "reference"), "head": words(head.Names()...),
+		"sampler": words(values(generate.Samplers())...), "context-full": words(values(generate.ContextFulls())...), "prompt-file": anyFile, "api-key-file": anyFile, "windows": words("all", "reference"), "head": words(head.Names()...),
 		"isa": isas, "dtype": words("float32", "bfloat16", "float16"), "tokenizer": tokenizers,
 		"config": filesOf("json"), "json": filesOf("json"), "peer": filesOf("json"), "out": directories,
 	}

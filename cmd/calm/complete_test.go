@@ -55,7 +55,7 @@ func TestComplete(t *testing.T) {
 		{[]string{"hidden_act=", "hidden_size="}, []string{"train", "ae", "--set", "hidden_"}}, {[]string{"hidden_size="}, []string{"train", "lm", "--set", "hidden_"}},
 		{[]string{"input=both", "input=latents", "input=tokens"}, []string{"train", "lm", "--set", "input="}}, {[]string{"dtype=", "noise_scale=", "sampling_steps=", "solver="}, []string{"eval", lm, "--set", ""}},
 		{[]string{"dtype=bfloat16", "dtype=float32", "dtype=int8"}, []string{"generate", lm, "--set", "dtype="}}, {[]string{"solver=euler"}, []string{"generate", lm, "--set", "solver=e"}},
-		{[]string{"batch", "exact", "prefix"}, []string{"generate", lm, "--sampler", ""}}, {[]string{"all", "reference"}, []string{"eval", lm, "--windows", ""}},
+		{[]string{"batch", "exact", "prefix"}, []string{"generate", lm, "--sampler", ""}}, {[]string{ae, lm, ar}, []string{"serve", lm, in}}, {[]string{"all", "reference"}, []string{"eval", lm, "--windows", ""}},
 		{[]string{"slide", "stop"}, []string{"generate", lm, "--context-full", ""}},
 		{[]string{"energy", "flow"}, []string{"quickstart", "--head", ""}}, {[]string{"diffusion", "energy", "flow"}, []string{"bench", "generate", "--head", ""}},
 		{[]string{"bfloat16", "float16", "float32"}, []string{"export", lm, "x", "--dtype", ""}},
@@ -88,7 +88,7 @@ func TestCompleteKeys(t *testing.T) {
 
 // TestEveryFlagIsCompleted checks that every flag has a completion, except those that take any text or a number.
 func TestEveryFlagIsCompleted(t *testing.T) {
-	free := strings.Fields("prompt ids stop noise steps data field help version")
+	free := strings.Fields("addr api-key cors prompt ids stop noise steps data field help version")
 	flags := 0
 	each(newRoot(), func(cmd *cobra.Command) {
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {

@@ -149,7 +149,7 @@ ends calm as it ends other programs (141 in a shell).`,
 	root.Flags().BoolVar(&asked, "version", false, "show the version")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newInfo(), newImport(), newExport(), newTokenizer(), newData(), newBench(), newCompletion(), newVersion())
+	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newServe(), newInfo(), newImport(), newExport(), newTokenizer(), newData(), newBench(), newCompletion(), newVersion())
 	addCompletion(root)
 	return root
 }
@@ -170,7 +170,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		return badUsage("%w: see %s --help", err, cmd.CommandPath())
 	}
 	want := map[string]string{"int": "a whole number", "uint64": "a whole number, 0 or more", "float64": "a number",
-		"intSlice": "whole numbers with commas between them", "bool": "true or false"}[bad.GetFlag().Value.Type()]
+		"intSlice": "whole numbers with commas between them", "bool": "true or false", "duration": "a time such as 90s or 10m"}[bad.GetFlag().Value.Type()]
 	switch {
 	case want == "":
 		return badUsage("%w: see %s --help", err, cmd.CommandPath())

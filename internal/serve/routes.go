@@ -1,0 +1,106 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// routes says which path is answered by what.
+func (s *Server) routes() {
+	for path, answer := range map[string]func(context.Context, http.ResponseWriter, fields){
+		"/v1/completions": s.completions, "/v1/chat/completions": s.chat, "/v1/embeddings": s.embeddings,
+		"/tokenize": s.tokenize, "/detokenize": s.detokenize,
+	} {
+		s.mux.HandleFunc("POST "+path, s.decoded(answer))
+		s.mux.HandleFunc(path, otherMethod(http.MethodPost))
+	}
+	for path, answer := range map[string]http.HandlerFunc{
+		"/v1/models": s.listModels, "/v1/models/{model...}": s.oneModel, "/health": s.health, "/metrics": s.metrics.handler().ServeHTTP,
+	} {
+		s.mux.HandleFunc("GET "+path, answer)
+		s.mux.HandleFunc(path, otherMethod(http.MethodGet))
+	}
+	s.mux.HandleFunc("/", notFound)
+}
+
+// decoded answers requests whose body is a JSON object, within the time of a request.
+func (s *Server) decoded(answer func(context.Context, http.ResponseWriter, fields)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f, err := readFields(w, r, s.options.MaxBody)
+		if err != nil {
+			s.problemOf(r.Context(), err).write(w)
+			return
+		}
+		ctx, end := context.WithTimeoutCause(r.Context(), s.options.Timeout, errTimeLimit)
+		defer end()
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		stop := context.AfterFunc(s.cut, func() { cancel(errCutOff) })
+		defer stop()
+		answer(ctx, w, f)
+	}
+}
+
+func otherMethod(want string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", want)
+		(&problem{status: http.StatusMethodNotAllowed, kind: invalidRequest, code: "method_not_allowed",
+			message: fmt.Sprintf("%s %s: want %s", short([]byte(r.Method)), r.URL.Path, want)}).write(w)
+	}
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	(&problem{status: http.StatusNotFound, kind: invalidRequest, code: "unknown_url",
+		message: fmt.Sprintf("there is no %s here: docs/serving.md lists what there is", short([]byte(r.URL.Path)))}).write(w)
+}
+
+// ServeHTTP answers a request, if the server takes requests and the client may send them. It counts every one.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	arrived := time.Now()
+	out := &counted{ResponseWriter: w}
+	defer func() {
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
+			s.log("calm serve: %s panicked: %v\n%s", r.URL.Path, p, debug.Stack())
+			if out.status == 0 {
+				s.problemOf(r.Context(), fmt.Errorf("panic: %v", p)).write(out)
+			}
+		}
+		endpoint := r.URL.Path
+		if _, pattern := s.mux.Handler(r); pattern == "/" || pattern == "" {
+			endpoint = "other" // so that clients cannot make new ones
+		} else if r.PathValue("model") != "" {
+			endpoint = "/v1/models/MODEL"
+		}
+		s.metrics.request(endpoint, max(out.status, http.StatusOK), time.Since(arrived))
+	}()
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	always := r.URL.Path == "/health" || r.URL.Path == "/metrics"
+	if !s.begin(always) {
+		h.Set("Connection", "close")
+		errDraining.write(out)
+		return
+	}
+	defer s.end()
+	if s.access.allow(out, r) {
+		s.mux.ServeHTTP(out, r)
+	}
+}
+
+// counted remembers the status of an answer.
+type counted struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (c *counted) WriteHeader(status int) {
+	c.status = status
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
