@@ -74,10 +74,3 @@ func (g *gate) busy() (streams, waiting int) {
 	defer g.mu.Unlock()
 	return len(g.slots), g.waiting
 }
-
-// waits reports whether the request is in the queue still.
-func (p *place) waits() bool {
-	p.gate.mu.Lock()
-	defer p.gate.mu.Unlock()
-	return !p.left
-}

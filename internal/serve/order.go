@@ -51,7 +51,7 @@ func (s *Server) readOrder(f fields) (*order, error) {
 		return nil, badField("model", "%s is %s: it cannot write; /v1/embeddings takes it", o.run.name, o.run.about.Kind.Title())
 	}
 	if !s.options.IgnoreUnsupported {
-		if err := f.refuse(); err != nil {
+		if err := f.refuse(o.run.about.Kind); err != nil {
 			return nil, err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/calm-go/calm/run"
 )
 
 // A refusal is a field of OpenAI's API, or of servers like it, that such a model cannot have. Its neutral values, and null, are
@@ -45,12 +47,19 @@ func refusals() []refusal {
 	}
 }
 
-// refuse returns an error for the first field that the model cannot have and that is not neutral.
-func (f fields) refuse() error {
+// refuse returns an error for the first field that a model of the kind cannot have and that is not neutral. The token-level
+// baseline has likelihoods; it is there to be compared with, and is served as the other models are.
+func (f fields) refuse(kind run.Kind) error {
 	for _, r := range refusals() {
-		if v := f.value(r.field); v != nil && !r.neutral(v) {
-			return unsupported(r.field, "%s %s cannot be had: %s (calm serve --ignore-unsupported ignores such fields)", r.field, short(v), r.why)
+		v := f.value(r.field)
+		if v == nil || r.neutral(v) {
+			continue
 		}
+		why := r.why
+		if kind == run.AR {
+			why = "calm serves the token-level baseline as it serves language models, which have no likelihoods"
+		}
+		return unsupported(r.field, "%s %s cannot be had: %s (calm serve --ignore-unsupported ignores such fields)", r.field, short(v), why)
 	}
 	return nil
 }

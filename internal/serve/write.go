@@ -72,7 +72,7 @@ func (o *order) idsOfPrompts() ([]*prompt, error) {
 	return all, nil
 }
 
-// write writes the texts of an order, all at the same time where there are slots for them, and returns them when all have ended.
+// write writes the texts of an order, each from when it has a slot, and returns them when all have ended.
 func (s *Server) write(ctx context.Context, o *order, to reader) ([]*text, error) {
 	arrived := time.Now()
 	place, err := s.gate.enter()
@@ -102,34 +102,39 @@ func (s *Server) write(ctx context.Context, o *order, to reader) ([]*text, error
 		s.metrics.prompt(o.run.name, len(p.ids))
 	}
 	var all sync.WaitGroup
+	begun := 0
 	for _, t := range texts {
+		if place.take(ctx) != nil {
+			break // the reason is below
+		}
+		begun++
 		all.Go(func() {
-			if err := s.writeText(ctx, place, m, o, t, to, arrived); err != nil {
+			defer place.free()
+			if err := s.writeText(ctx, m, o, t, to, arrived); err != nil {
 				stop(err) // the first one counts
 			}
 		})
 	}
 	all.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, errTimeLimit) {
+	if err := context.Cause(ctx); err != nil && (begun == 0 || !errors.Is(err, errTimeLimit)) {
 		return nil, err
-	} else if err != nil && place.waits() {
-		return nil, err
+	}
+	for _, t := range texts[begun:] {
+		t.result.Stop = timeLimit
+		if err := errors.Join(to.begin(t), to.end(t)); err != nil {
+			return nil, err
+		}
 	}
 	return texts, nil
 }
 
-// writeText writes one text when it has a slot.
-func (s *Server) writeText(ctx context.Context, place *place, m *calm.Model, o *order, t *text, to reader, arrived time.Time) (err error) {
+// writeText writes one text, which has a slot.
+func (s *Server) writeText(ctx context.Context, m *calm.Model, o *order, t *text, to reader, arrived time.Time) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a text panicked: %v\n%s", p, debug.Stack())
 		}
 	}()
-	t.result.Stop = timeLimit // where it does not begin in time
-	if err := place.take(ctx); err != nil {
-		return nil // write looks at the reason
-	}
-	defer place.free()
 	if err := to.begin(t); err != nil {
 		return err
 	}
