@@ -73,7 +73,7 @@ func (c *serveCommand) addFlags() {
 	numberFlag(fl, &o.Streams, "max-streams", 16, "write at most `N` texts at once")
 	numberFlag(fl, &o.Queue, "queue", 64, "let at most `N` requests wait")
 	numberFlag(fl, &o.MaxTokens, "max-tokens", 32768, "write at most `N` tokens for a request, all its texts together")
-	numberFlag(fl, &c.maxBody, "max-body", 4, "take requests of at most `MIB` MiB")
+	numberFlag(fl, &c.maxBody, "max-body", 1, "take requests of at most `MIB` MiB")
 	fl.DurationVar(&o.Timeout, "timeout", 10*time.Minute, "the longest `TIME` of a request; its texts end there")
 	fl.DurationVar(&c.drain, "drain", 30*time.Second, "after a signal, wait at most this `TIME` for requests to finish")
 	fl.BoolVar(&o.IgnoreUnsupported, "ignore-unsupported", false, "ignore fields that the models cannot have, such as top_p")

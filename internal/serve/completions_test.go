@@ -246,6 +246,24 @@ func TestIgnoreUnsupported(t *testing.T) {
 	checkFailure(t, "temperature", s.post("/v1/completions", `{"temperature":2}`), 400, "temperature", "", "likelihood-free")
 }
 
+// TestLongNames checks that runs whose directories have the same name are told apart, in paths too.
+func TestLongNames(t *testing.T) {
+	a, b := copyRun(t, nil), copyRun(t, nil)
+	s := start(t, func(o *serve.Options) { o.Runs = []string{a, b} })
+	names := s.Models()
+	if len(names) != 2 || names[0] == names[1] || !strings.HasSuffix(names[0], "/copy") {
+		t.Fatalf("%q", names)
+	}
+	for _, name := range names {
+		for _, path := range []string{name, strings.ReplaceAll(name, "/", "%2F")} {
+			if got := s.do("GET", "/v1/models/"+path, ""); got.status != 200 || !strings.Contains(got.body, `"id":"`+name+`"`) {
+				t.Errorf("%s: %+v", path, got)
+			}
+		}
+		ok[texts](s, "/v1/completions", fmt.Sprintf(`{"model":"%s","max_tokens":1}`, name))
+	}
+}
+
 // TestTokens checks that a text and its ids are exchanged.
 func TestTokens(t *testing.T) {
 	s := start(t, all)

@@ -3,10 +3,9 @@ package serve
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
-
-	"github.com/calm-go/calm/internal/plural"
 )
 
 // gate bounds what the server does at once. A text that is being written holds a slot. A request waits in the queue until the
@@ -23,6 +22,14 @@ func newGate(streams, queue int) *gate {
 	return &gate{slots: make(chan struct{}, streams), queue: queue}
 }
 
+// full returns the error of a request that comes when there are too many.
+func (g *gate) full() *problem { return busyWith(g.busy()) }
+
+func busyWith(streams, waiting int) *problem {
+	return &problem{status: http.StatusTooManyRequests, kind: "rate_limit_error", code: "queue_full", retry: 2 * time.Second,
+		message: "the server is busy: texts being written: " + strconv.Itoa(streams) + ", requests waiting: " + strconv.Itoa(waiting)}
+}
+
 // place is the place of a request in the queue.
 type place struct {
 	gate *gate
@@ -34,8 +41,7 @@ func (g *gate) enter() (*place, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if free := cap(g.slots) - len(g.slots); g.waiting >= g.queue+free {
-		return nil, &problem{status: http.StatusTooManyRequests, kind: "rate_limit_error", code: "queue_full", retry: 2 * time.Second,
-			message: "the server is busy: " + plural.Count(len(g.slots), "text") + " are being written, and " + plural.Count(g.waiting, "request") + " wait"}
+		return nil, busyWith(len(g.slots), g.waiting)
 	}
 	g.waiting++
 	return &place{gate: g}, nil

@@ -85,7 +85,7 @@ func TestQueue(t *testing.T) {
 	eventually(t, "a request waits", func() bool { return s.gauge("calm_queue_requests") == 1 })
 	for _, path := range []string{"/v1/completions", "/v1/embeddings"} {
 		got := s.post(path, `{"max_tokens":4,"input":"a"}`)
-		checkFailure(t, "one too many", got, 429, "", "queue_full", "2 texts are being written, and 1 request")
+		checkFailure(t, "one too many", got, 429, "", "queue_full", "texts being written: 2, requests waiting: 1")
 		if got.header.Get("Retry-After") != "2" {
 			t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
 		}
@@ -139,6 +139,26 @@ func TestBody(t *testing.T) {
 	}
 	for _, path := range []string{"/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/tokenize", "/detokenize"} {
 		checkFailure(t, path, s.post(path, `{"content":"`+strings.Repeat("a", 987)+`"}`), 413, "", "body_too_large", "1000 bytes")
+	}
+}
+
+// TestSlowBodies checks that requests whose bodies are not sent take only so many places, and that those beyond are refused before
+// they are read.
+func TestSlowBodies(t *testing.T) {
+	s := start(t, func(o *serve.Options) { o.Streams, o.Queue = 1, 1 })
+	for range 1 + 1 + 16 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "a request is refused", func() bool { return s.post("/tokenize", `{"content":"a"}`).status == 429 })
+	if got := s.do("GET", "/v1/models", ""); got.status != 200 {
+		t.Errorf("a request without a body: %+v", got)
 	}
 }
 
@@ -377,6 +397,7 @@ func TestMetrics(t *testing.T) {
 	s.do("GET", "/v1/models/ae", "")
 	for i := range 5 {
 		s.post(fmt.Sprintf("/nothing/%d", i), "")
+		s.do("GET", fmt.Sprintf("//v1/%d/../models", i), "")
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	all, err := parser.TextToMetricFamilies(strings.NewReader(s.do("GET", "/metrics", "").body))
@@ -395,6 +416,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, want := range map[string]float64{
 		"calm_requests_total 200 /v1/completions": 2, "calm_requests_total 400 /v1/completions": 1, "calm_requests_total 404 other": 5, "calm_requests_total 200 /v1/models/MODEL": 1,
+		"calm_requests_total 307 /v1/models": 5, "calm_requests_total 200 /v1/models": 5,
 		"calm_prompt_tokens_total lm": 4, "calm_generated_tokens_total lm": 28, "calm_patches_total lm": 7, "calm_draws_total lm": 15,
 		"calm_first_token_seconds lm": 3, "calm_patch_seconds lm": 4, "calm_request_seconds /v1/completions": 3,
 		"calm_streams": 0, "calm_streams_max": 8, "calm_queue_requests": 0, "calm_models_loaded": 3,

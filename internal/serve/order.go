@@ -181,6 +181,9 @@ func (s *Server) limit(f fields, o *order, names ...string) error {
 		return badField("n", "the request asks for %d texts: want at most %d", n, maxTexts)
 	}
 	each := s.options.MaxTokens / o.texts()
+	if each == 0 {
+		return badField("n", "the request asks for %d texts: this server writes at most %d tokens for a request", o.texts(), s.options.MaxTokens)
+	}
 	o.options.MaxTokens = min(o.context(), each)
 	for _, name := range names {
 		if !f.has(name) {

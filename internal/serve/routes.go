@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -26,9 +27,18 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("/", notFound)
 }
 
-// decoded answers requests whose body is a JSON object, within the time of a request.
+// decoding is how many requests may be read and decoded at once, beyond those that are in the queue and those that are served.
+const decoding = 16
+
+// decoded answers requests whose body is a JSON object, within the time of a request. Of too many at once, which would take too
+// much memory, it refuses some before it reads them.
 func (s *Server) decoded(answer func(context.Context, http.ResponseWriter, fields)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		defer s.inside.Add(-1)
+		if s.inside.Add(1) > int64(s.options.Streams+s.options.Queue+decoding) {
+			s.gate.full().write(w)
+			return
+		}
 		f, err := readFields(w, r, s.options.MaxBody)
 		if err != nil {
 			s.problemOf(r.Context(), err).write(w)
@@ -68,13 +78,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				s.problemOf(r.Context(), fmt.Errorf("panic: %v", p)).write(out)
 			}
 		}
-		endpoint := r.URL.Path
-		if _, pattern := s.mux.Handler(r); pattern == "/" || pattern == "" {
-			endpoint = "other" // so that clients cannot make new ones
-		} else if r.PathValue("model") != "" {
-			endpoint = "/v1/models/MODEL"
-		}
-		s.metrics.request(endpoint, max(out.status, http.StatusOK), time.Since(arrived))
+		s.metrics.request(s.endpoint(r), max(out.status, http.StatusOK), time.Since(arrived))
 	}()
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -88,6 +92,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.access.allow(out, r) {
 		s.mux.ServeHTTP(out, r)
 	}
+}
+
+// endpoint returns the name of a request's endpoint in metrics. There are no others than those of routes, whatever clients ask for.
+func (s *Server) endpoint(r *http.Request) string {
+	_, pattern := s.mux.Handler(r)
+	_, path, _ := strings.Cut(pattern, "/")
+	if path == "" {
+		return "other"
+	}
+	return "/" + strings.Replace(path, "{model...}", "MODEL", 1)
 }
 
 // counted remembers the status of an answer.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/calm-go/calm"
@@ -54,6 +55,8 @@ type Server struct {
 
 	cut    context.Context // ends when requests are not waited for any longer
 	cutOff context.CancelCauseFunc
+
+	inside atomic.Int64 // requests with a body, from before it is read to their end
 
 	mu       sync.Mutex
 	running  int // requests
