@@ -346,7 +346,7 @@ func TestDrain(t *testing.T) {
 		tokens int
 		wait   time.Duration
 		cut    bool
-	}{"finish": {6000, time.Minute, false}, "cut off": {900000, 50 * time.Millisecond, true}} {
+	}{"finish": {60000, time.Minute, false}, "cut off": {900000, 50 * time.Millisecond, true}} {
 		t.Run(name, func(t *testing.T) {
 			o := options(t, func(o *serve.Options) { o.Log = io.Discard })
 			hs, err := serve.New(o)
