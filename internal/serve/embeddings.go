@@ -65,9 +65,6 @@ func (s *Server) readEmbedding(f fields) (*embedding, error) {
 	if e.run.latent() == 0 {
 		return nil, badField("model", "%s is %s: it has no latent vectors", e.run.name, e.run.about.Kind.Title())
 	}
-	if e.run.about.Tokenizer == nil {
-		return nil, badField("model", "%s was imported without a tokenizer: its text cannot be embedded", e.run.name)
-	}
 	if e.inputs, err = f.inputs("input"); err != nil {
 		return nil, err
 	}
@@ -138,15 +135,17 @@ func (e *embedding) ids() ([][]int32, error) {
 	var all [][]int32
 	for i, in := range e.inputs {
 		ids := in.ids
-		if !in.byID {
+		if !in.byID && tok == nil {
+			return nil, badField("input", "%s was imported without a tokenizer: give the input as ids", e.run.name)
+		} else if !in.byID {
 			ids = tok.Encode(in.text)
 		}
 		if len(ids) == 0 {
 			return nil, badField("input", "input %d is empty: an empty text has no vector", i)
 		}
 		for _, id := range ids {
-			if int(id) >= tok.VocabSize() {
-				return nil, badField("input", "input %d has the id %d: %s has 0 to %d", i, id, e.run.name, tok.VocabSize()-1)
+			if n := e.run.about.VocabSize(); int(id) >= n {
+				return nil, badField("input", "input %d has the id %d: %s has 0 to %d", i, id, e.run.name, n-1)
 			}
 		}
 		all = append(all, ids)
