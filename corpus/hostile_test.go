@@ -302,13 +302,18 @@ func TestZstdWindow(t *testing.T) {
 // The opening of a pipe that nobody writes to ends with the context, and a pipe is opened once.
 func TestPipes(t *testing.T) {
 	dir := t.TempDir()
+	once := func(path string) Source { return Source{Paths: []string{path}, Input: strings.NewReader("")} }
 	for name, content := range map[string]string{"a.txt": "some text", "b.txt.gz": gz(t, "some text"), "c.jsonl": `{"text":"some text"}`, "d": "some text"} {
 		silent, path := filepath.Join(dir, "silent."+name), filepath.Join(dir, name)
 		makePipe(t, silent)
 		makePipe(t, path)
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 		var last error
-		for _, err := range reader(t, silent).Documents(ctx) {
+		r, err := NewReader(once(silent))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range r.Documents(ctx) {
 			last = err
 		}
 		if cancel(); !errors.Is(last, context.DeadlineExceeded) {
@@ -325,13 +330,15 @@ func TestPipes(t *testing.T) {
 			}
 		}()
 		ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
-		c, err := Load(ctx, bytesTokenizer, at(path))
+		c, err := Load(ctx, bytesTokenizer, once(path))
 		if cancel(); err != nil || c.All().Tokens() != 9 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	_, err := NewReader(at(filepath.Join(dir, "d"))) // text that is read more than once
+	wantError(t, err, "is a pipe", "calm data prepare")
 	table := filepath.Join(dir, "e.parquet")
 	makePipe(t, table)
-	_, _, err := readAll(dir, at(table))
+	_, _, err = readAll(dir, once(table))
 	wantError(t, err, "e.parquet", "not from a pipe")
 }

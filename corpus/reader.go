@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
+	"os"
 
 	"github.com/calm-go/calm/internal/filetype"
 	"github.com/calm-go/calm/internal/interruptible"
@@ -33,7 +35,7 @@ type Reader struct {
 // with an object on one line, and anything that is neither a file nor a directory. Links to directories are followed; each file
 // is read once.
 //
-// It returns an error for a prepared directory, which has tokens, not text.
+// It returns an error for a prepared directory, which has tokens, not text, and for a pipe if Source.Input is nil.
 func NewReader(src Source) (*Reader, error) {
 	if err := src.check(); err != nil {
 		return nil, err
@@ -44,6 +46,9 @@ func NewReader(src Source) (*Reader, error) {
 	}
 	fields := false // whether a field can be chosen
 	for _, path := range src.Paths {
+		if info, err := os.Stat(path); src.Input == nil && err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0 {
+			return nil, fmt.Errorf("%s is a pipe or a device: it %s", path, readTwice)
+		}
 		files, err := listFiles(path, &r.notes)
 		if err != nil {
 			return nil, fmt.Errorf("read text: %w", err)

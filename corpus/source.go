@@ -23,7 +23,8 @@ type Source struct {
 	Memory bool
 	// Documents yields the text if Memory is set. It is iterated over once.
 	Documents iter.Seq2[Document, error]
-	// Input is read for the path [Stdin]. If it is nil, that path is an error.
+	// Input is read for the path [Stdin]. If it is nil, the text has to be read more than once: then that path is an error, and so
+	// is a pipe.
 	Input io.Reader
 }
 
@@ -69,6 +70,9 @@ func (s Source) field() field {
 	return field(s.Field)
 }
 
+// readTwice says why a text that can be read once will not do, and what to do.
+const readTwice = "can be read only once, and a run reads its text again when it is resumed and measured: prepare it (calm data prepare --data - --out DIR) and give DIR, or write it to a file"
+
 // check returns an error for a source that cannot be read, whatever the files are.
 func (s Source) check() error {
 	switch stdin := slices.Index(s.Paths, Stdin); {
@@ -79,7 +83,7 @@ func (s Source) check() error {
 	case slices.ContainsFunc(s.Paths, func(path string) bool { return !utf8.ValidString(path) }):
 		return fmt.Errorf("the path of %q is not UTF-8, so it cannot be recorded with the run or the corpus: rename it", s.Paths)
 	case stdin >= 0 && s.Input == nil:
-		return errors.New("standard input (-) can be read only once, and a run reads its text again when it is resumed and measured: prepare it (calm data prepare --data - --out DIR) and give DIR, or write it to a file")
+		return errors.New("standard input (-) " + readTwice)
 	case stdin >= 0 && slices.Contains(s.Paths[stdin+1:], Stdin):
 		return errors.New("standard input (-) is named twice")
 	case len(s.Paths) == 0 && s.field() != DefaultField:

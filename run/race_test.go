@@ -1,16 +1,12 @@
-//go:build unix
-
 package run_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
-	"time"
 
+	"github.com/calm-go/calm/corpus"
 	"github.com/calm-go/calm/internal/checkpoint"
 	"github.com/calm-go/calm/lm"
 	"github.com/calm-go/calm/run"
@@ -26,10 +22,13 @@ func TestAutoencoderStillInTraining(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The text is a pipe. Create opens it after it has read the autoencoder, and waits there until text is written.
-	pipe := filepath.Join(dir, "text.jsonl")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip(err)
+	// The text is in memory. Create asks for it after it has read the autoencoder, and waits there until text is given.
+	asked, give := make(chan struct{}), make(chan struct{})
+	waiting := func(yield func(corpus.Document, error) bool) {
+		close(asked)
+		<-give
+		data, err := os.ReadFile(text)
+		yield(corpus.Document{Text: data}, err)
 	}
 	type created struct {
 		t   *run.Training
@@ -37,30 +36,17 @@ func TestAutoencoderStillInTraining(t *testing.T) {
 	}
 	done, eng := make(chan created, 1), engine(t, 1)
 	go func() {
-		tr, err := run.Create(t.Context(), eng, run.Options{Kind: run.LM, Out: filepath.Join(dir, "lm"), Set: tinyLM, Data: []string{pipe}, AE: ae.Out})
+		tr, err := run.Create(t.Context(), eng, run.Options{Kind: run.LM, Out: filepath.Join(dir, "lm"), Set: tinyLM, Documents: waiting, AE: ae.Out})
 		done <- created{tr, err}
 	}()
-	var w *os.File
-	for w == nil {
-		if w, err = os.OpenFile(pipe, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
-			break // it is being read
-		}
-		select {
-		case c := <-done:
-			t.Fatal(c.err)
-		case <-time.After(time.Millisecond):
-		}
+	select {
+	case <-asked:
+	case c := <-done:
+		t.Fatal(c.err)
 	}
 	ae.Steps = 6
 	trainTo(t, 1, 0, ae)
-	data, err := os.ReadFile(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := append(append([]byte(`{"text": "`), slices.DeleteFunc(data, func(b byte) bool { return b == '\n' })...), "\"}\n"...)
-	if _, err := w.Write(line); errors.Join(err, w.Close()) != nil {
-		t.Fatal(err)
-	}
+	close(give)
 	c := <-done
 	if c.err != nil {
 		t.Fatal(c.err)
