@@ -37,9 +37,10 @@ func newServe() *cobra.Command {
 	var c serveCommand
 	c.Command = &cobra.Command{
 		Use:   "serve [RUN...]",
-		Short: "Serve runs over HTTP, with OpenAI's API",
+		Short: "Serve runs over HTTP: OpenAI's API, and a page for browsers",
 		Long: `Serve runs to other programs: texts, chats and embeddings with OpenAI's API, so that its client libraries work, and
-health and metrics for those who run the server. Without RUN it serves the newest run under runs/ that can write.
+health and metrics for those who run the server. In a browser, the page at / writes, packs and unpacks text, and shows the
+curves of runs. Without RUN it serves the newest run under runs/ that can write.
 
 A model is named as its run directory is. Several runs are loaded when they are asked for, --max-loaded at once. Texts are
 written --max-streams at once; of further requests --queue wait, and the rest are refused (status 429).
@@ -203,6 +204,7 @@ func (c *serveCommand) announce(s *serve.Server, at *net.TCPAddr) {
 	url := "http://" + net.JoinHostPort(host, fmt.Sprint(at.Port))
 	w, key := c.OutOrStdout(), ""
 	fmt.Fprintf(w, "calm serve listens on %s\n", url)
+	fmt.Fprintf(w, "  page for a browser: %s/\n", url)
 	for i, name := range s.Models() {
 		fmt.Fprintf(w, "  model %s: %s\n", name, filepath.Clean(c.options.Runs[i]))
 	}

@@ -309,6 +309,7 @@ func (q *quickstart) farewell() {
 	q.say("\nDone in %s: %d + %s, %.0f bytes per second. The run is %s. Next:",
 		time.Duration(q.result.Seconds*float64(time.Second)).Round(time.Second), q.result.Steps[0], plural.Count(q.result.Steps[1], "step"), q.result.TokensPerS, q.Out)
 	q.sayCommand("generate", q.Out, "--prompt", "Call me ", "--seed", "7")
+	q.say("  %s     (a page in your browser)", q.Command("serve", q.Out))
 	q.sayCommand("eval", q.Out)
 	q.say("  %s     (twice as long)", q.Command("train", "--resume", q.Out, "--steps", strconv.Itoa(2*q.result.Steps[1])))
 	q.say("  %s && %s", q.Command("train", "ae", "--out", "runs/mine-ae", "--data", "my.txt"),

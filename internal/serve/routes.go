@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/calm-go/calm/internal/serve/page"
 )
 
 // routes says which path is answered by what.
@@ -23,6 +25,10 @@ func (s *Server) routes() {
 	} {
 		s.mux.HandleFunc("GET "+path, answer)
 		s.mux.HandleFunc(path, otherMethod(http.MethodGet))
+	}
+	browser := s.page()
+	for _, path := range []string{"/{$}", "/static/", page.API} {
+		s.mux.Handle(path, browser)
 	}
 	s.mux.HandleFunc("/", notFound)
 }
@@ -44,13 +50,22 @@ func (s *Server) decoded(answer func(context.Context, http.ResponseWriter, field
 			s.problemOf(r.Context(), err).write(w)
 			return
 		}
-		ctx, end := context.WithTimeoutCause(r.Context(), s.options.Timeout, errTimeLimit)
+		ctx, end := s.limited(r.Context())
 		defer end()
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		stop := context.AfterFunc(s.cut, func() { cancel(errCutOff) })
-		defer stop()
 		answer(ctx, w, f)
+	}
+}
+
+// limited returns a request's context with the time of a request, which ends too when the server waits no longer. The caller must
+// call end.
+func (s *Server) limited(ctx context.Context) (_ context.Context, end func()) {
+	ctx, timeOver := context.WithTimeoutCause(ctx, s.options.Timeout, errTimeLimit)
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.cut, func() { cancel(errCutOff) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		timeOver()
 	}
 }
 
