@@ -18,6 +18,7 @@ func newBenchServe(f *benchFlags) *cobra.Command {
 reads one text after the other. The median time is that from a patch of a text to its next; tokens/s are those of all texts
 together.`,
 		Example: `  calm bench serve --preset calm-m
+  calm bench serve runs/lm --http
   calm bench serve runs/lm --streams 1,8,16 --temperature 0.5`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -32,6 +33,7 @@ together.`,
 	}
 	fl := cmd.Flags()
 	writingFlags(cmd, &o.GenerateOptions, 16)
+	fl.BoolVar(&o.HTTP, "http", false, "measure the run over HTTP too, with a server and readers on this machine")
 	numberListFlag(fl, &o.Streams, "streams", []int{1, 2, 4, 8, 16}, "numbers `N,N` of texts at the same time; the first is what others are compared with")
 	numberFlag(fl, &o.Tokens, "tokens", 128, "`N` tokens of a text")
 	return cmd

@@ -19,12 +19,13 @@ import (
 // ServeOptions say what to serve, and to how many readers.
 type ServeOptions struct {
 	GenerateOptions
+	HTTP    bool  // over HTTP too, through the loopback device; with a run
 	Streams []int // numbers of readers to measure one after the other; the first is what others are compared with
 	Tokens  int   // of a text on average; half as many at least, and half as many more at most
 }
 
-// MaxStreams bounds the readers of a measurement.
-const MaxStreams = 1000
+// maxStreams bounds the readers of a measurement.
+const maxStreams = 1000
 
 // Serve measures texts that are written at the same time by one model. Each of some readers reads one text after the other, with
 // prompts and seeds of its own. Below temperature 1, random weights need as many draws as a run's, but all of them are equal.
@@ -45,7 +46,11 @@ func Serve(ctx context.Context, o ServeOptions) error {
 		if !writes {
 			return usage("bench serve: %s is a run of kind %s, want a language model's (lm) or a baseline's (ar)", o.Run, m.Kind)
 		}
-		return o.serve(ctx, eng, filepath.Base(o.Run), network)
+		name := filepath.Base(o.Run)
+		if err := o.serve(ctx, eng, name, network); err != nil || !o.HTTP {
+			return err
+		}
+		return o.serveHTTP(ctx, Result{Name: "serve/http/" + name, Threads: eng.Threads(), ISA: eng.ISA().String()}, dtype, network.Shape())
 	}
 	for _, name := range o.names() {
 		m, err := newModel(name, run.LM, false, o.Set)
@@ -64,12 +69,18 @@ func Serve(ctx context.Context, o ServeOptions) error {
 // check returns an error for options out of range.
 func (o ServeOptions) check() error {
 	for _, n := range o.Streams {
-		if n < 1 || n > MaxStreams {
-			return usage("--streams %d: want 1 to %d", n, MaxStreams)
+		if n < 1 || n > maxStreams {
+			return usage("--streams %d: want 1 to %d", n, maxStreams)
 		}
 	}
 	if o.Tokens < 2 {
 		return usage("--tokens %d: want 2 or more", o.Tokens)
+	}
+	switch {
+	case o.HTTP && o.Run == "":
+		return usage("--http needs a run: a server serves directories")
+	case o.HTTP && o.ISA != "":
+		return usage("--http: a server takes the best instruction set: leave --isa out")
 	}
 	return o.GenerateOptions.check()
 }
@@ -152,9 +163,9 @@ var errOver = errors.New("the period is over")
 
 // readers lets n readers read text after text. The period begins when each has read one: so programs are compiled by then, and
 // texts do not begin at the same time.
-func (s session) readers(ctx context.Context, n int) (*seen, error) {
+func (s session) readers(outer context.Context, n int) (*seen, error) {
 	seen := &seen{}
-	ctx, stop := context.WithCancelCause(ctx)
+	ctx, stop := context.WithCancelCause(outer)
 	defer stop(nil)
 	var readers, begun sync.WaitGroup
 	begun.Add(n)
@@ -180,6 +191,9 @@ func (s session) readers(ctx context.Context, n int) (*seen, error) {
 	seen.seconds = time.Since(begin).Seconds()
 	stop(errOver)
 	readers.Wait()
+	if err := ended(outer); err != nil {
+		return nil, err
+	}
 	if err := context.Cause(ctx); err != errOver {
 		return nil, err
 	}
