@@ -21,7 +21,8 @@ type Source interface {
 	// Write works on the next patches of distinct slots. It returns when they are done, or those that take many draws still
 	// are not: these go on when they are given again.
 	Write(patches []*Patch)
-	// Save takes the text out of a slot, and returns it. It is not called while a patch is being written.
+	// Save takes the text out of a slot, and returns it: memory alone, since it may never be restored. It is not called while a
+	// patch is being written.
 	Save(slot int) any
 	// Restore puts a text that was saved into a slot.
 	Restore(slot int, text any)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/calm-go/calm/generate"
 	"github.com/calm-go/calm/head"
@@ -134,4 +136,35 @@ func TestDivergedTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestPutAsideLeavesNothing: texts that are put aside, and then left or never read again, leave no goroutine behind.
+func TestPutAsideLeavesNothing(t *testing.T) {
+	const texts = 3 * generate.MaxStreams
+	before := runtime.NumGoroutine()
+	g, err := generate.New(engine(t, 1), tiny(nil), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range texts {
+		x, err := g.Text([]int32{int32(i % 5)}, generate.Options{Temperature: .5, Draws: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if i < texts/2 {
+			defer x.Leave() // after Close: too late
+		} else if i%2 == 0 {
+			x.Leave()
+		}
+	}
+	g.Close()
+	for end := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		t.Errorf("%d goroutines are left of %d texts", n-before, texts)
+	}
 }

@@ -45,7 +45,7 @@ type writer struct {
 	pool    *Pool
 
 	// The sampler runs as a coroutine, so that the draws of several texts are made together: it stops where its pool waits for
-	// a run, and where the patch is done. resume lets it go on, and stop ends it.
+	// a run, and where the patch is done. resume lets it go on, and stop ends it. A text without a slot has none.
 	resume func() (struct{}, bool)
 	stop   func()
 	patch  *generate.Patch // being written; nil: none
@@ -69,13 +69,18 @@ func (s *source) Begin(slot int, o generate.Options) {
 	if err != nil {
 		panic(err) // Check had to report it
 	}
-	w := &writer{seed: o.Seed, sampler: sampler, sizes: sizes, pool: newPool(s.programs)}
-	w.pool.sizes = sizes
-	w.resume, w.stop = iter.Pull(w.patches)
-	s.writers[slot] = w
+	s.start(slot, &writer{seed: o.Seed, sampler: sampler, sizes: sizes})
 	s.programs.keep(func(n int) bool {
 		return slices.ContainsFunc(s.writers[:], func(w *writer) bool { return w != nil && slices.Contains(w.sizes, n) })
 	})
+}
+
+// start makes a text's pool and coroutine.
+func (s *source) start(slot int, w *writer) {
+	w.pool = newPool(s.programs)
+	w.pool.sizes = w.sizes
+	w.resume, w.stop = iter.Pull(w.patches)
+	s.writers[slot] = w
 }
 
 // End implements [generate.Source].
@@ -92,18 +97,19 @@ type saved struct {
 	context *backbone.Saved
 }
 
-// Save implements [generate.Source].
+// Save implements [generate.Source]. The coroutine and the pool's memory end: the text may be forgotten while it has no slot, and
+// no patch is being written.
 func (s *source) Save(slot int) any {
-	text := saved{s.writers[slot], s.slots.Save(slot)}
-	s.writers[slot] = nil
-	return text
+	w := s.writers[slot]
+	s.End(slot)
+	return saved{&writer{seed: w.seed, sampler: w.sampler, sizes: w.sizes}, s.slots.Save(slot)}
 }
 
 // Restore implements [generate.Source].
 func (s *source) Restore(slot int, text any) {
 	t := text.(saved)
 	s.slots.Restore(slot, t.context)
-	s.writers[slot] = t.writer
+	s.start(slot, t.writer)
 }
 
 // Piece implements [generate.Source].
