@@ -19,7 +19,7 @@ type models struct {
 
 	mu      sync.Mutex
 	loaded  []*loaded     // in the order of their last use, the latest last
-	changed chan struct{} // closed, and made anew, where a model has become idle, or could not be loaded
+	changed chan struct{} // closed, and made anew, where a model has become idle or was loaded for nobody, or could not be loaded
 	closed  bool
 }
 
@@ -126,6 +126,8 @@ func (m *models) load(l *loaded) {
 	l.model, l.err = model, err
 	if err != nil { // the next request tries again
 		m.forget(l)
+	}
+	if err != nil || l.users == 0 {
 		m.announce()
 	}
 	close(l.ready)

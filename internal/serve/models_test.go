@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/calm-go/calm"
@@ -123,6 +124,45 @@ func TestLoadingFails(t *testing.T) {
 	if err := m.close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestLoadedForNobody checks that a model whose only user went while it was being loaded makes room for another.
+func TestLoadedForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		may := make(chan struct{})
+		m := unopened("ab", 1, func(r *served) (*calm.Model, error) {
+			if r.name == "a" {
+				<-may
+			}
+			return untrained(r)
+		})
+		gone, leave := context.WithCancel(t.Context())
+		all := sync.WaitGroup{}
+		all.Go(func() {
+			if _, _, err := m.acquire(gone, m.runs[0]); !errors.Is(err, context.Canceled) {
+				t.Errorf("the user that left: %v", err)
+			}
+		})
+		synctest.Wait()
+		all.Go(func() {
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+			defer stop()
+			_, release, err := m.acquire(ctx, m.runs[1])
+			if err != nil {
+				t.Errorf("the user that waits: %v", err)
+				return
+			}
+			release()
+		})
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		close(may)
+		all.Wait()
+		if err := m.close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestModelsTogether has many users of more models than may be loaded. A model in use is never closed, no more than may be are
