@@ -18,10 +18,12 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*ServeOptions){
-		"serve/lm-bytes":     func(o *ServeOptions) { o.Presets, o.Set = []string{"lm-bytes"}, tinySets(run.LM) },
-		"serve/ar":           func(o *ServeOptions) { o.Run = runs.AR },
-		"serve/http/lm":      func(o *ServeOptions) { o.Run, o.HTTP = runs.LM, true },
-		"serve/lm-bytes T=0": func(o *ServeOptions) { o.Presets, o.Set, o.Temperature, o.Draws = []string{"lm-bytes"}, tinySets(run.LM), 0, 5 },
+		"serve/lm-bytes": func(o *ServeOptions) { o.Presets, o.Set = []string{"lm-bytes"}, tinySets(run.LM) },
+		"serve/ar":       func(o *ServeOptions) { o.Run = runs.AR },
+		"serve/http/lm":  func(o *ServeOptions) { o.Run, o.HTTP = runs.LM, true },
+		"serve/lm-bytes T=0": func(o *ServeOptions) {
+			o.Presets, o.Set, o.Temperature, o.Draws = []string{"lm-bytes"}, tinySets(run.LM), 0, 5
+		},
 		"serve/http/lm T=.5": func(o *ServeOptions) { o.Run, o.HTTP, o.Temperature, o.Sampler = runs.LM, true, .5, "batch" },
 	} {
 		o, list := collect()
