@@ -24,6 +24,9 @@ type problem struct {
 // Error returns the message.
 func (p *problem) Error() string { return p.message }
 
+// Status returns the HTTP status, for package page.
+func (p *problem) Status() int { return p.status }
+
 // errorBody is the JSON form of a problem.
 type errorBody struct {
 	Error errorFields `json:"error"`

@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/calm-go/calm/internal/serve"
 )
@@ -68,5 +72,57 @@ func TestPageWrites(t *testing.T) {
 	eventually(t, "the slot is free", func() bool { return s.gauge("calm_streams") == 0 })
 	if status, text := written(); status != http.StatusOK || text != want {
 		t.Errorf("afterwards: %d, %q", status, text)
+	}
+}
+
+// TestPageWaitsForModelFirst: a request of the page that waits for a model holds no slot, which a user of the loaded model may need.
+func TestPageWaitsForModelFirst(t *testing.T) {
+	r, err := tinyRuns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, func(o *serve.Options) { o.Runs, o.MaxLoaded, o.Streams = []string{r.LM, r.AR}, 1, 1 })
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	stream, err := s.open(ctx, fmt.Sprintf(endless, 1)) // holds the model lm and the slot
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() {
+		got := s.do("POST", "/api/write", `{"model":"ar","prompt":"ab","max_tokens":3}`, "Content-Type", "application/json")
+		if got.status != http.StatusOK || !strings.Contains(got.body, `"end"`) {
+			t.Errorf("the page: %d %s", got.status, got.body)
+		}
+	})
+	eventually(t, "the page waits", func() bool { return s.gauge("calm_queue_requests") == 1 })
+	all.Go(func() {
+		if got := s.post("/v1/completions", `{"model":"lm","max_tokens":4}`); got.status != http.StatusOK {
+			t.Errorf("the API: %d %s", got.status, got.body)
+		}
+	})
+	eventually(t, "both wait", func() bool { return s.gauge("calm_queue_requests") == 2 })
+	leave()
+}
+
+// TestPageSlowBody: a request of the page whose body is not sent holds no slot.
+func TestPageSlowBody(t *testing.T) {
+	s := start(t, func(o *serve.Options) { o.Streams = 1 })
+	c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "POST /api/write HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	if streams := s.gauge("calm_streams"); streams != 0 {
+		t.Errorf("%d slots are held", streams)
+	}
+	if got := s.post("/v1/completions", `{"max_tokens":4}`); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }

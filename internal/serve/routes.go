@@ -36,24 +36,31 @@ func (s *Server) routes() {
 // decoding is how many requests may be read and decoded at once, beyond those that are in the queue and those that are served.
 const decoding = 16
 
-// decoded answers requests whose body is a JSON object, within the time of a request. Of too many at once, which would take too
-// much memory, it refuses some before it reads them.
+// decoded answers requests whose body is a JSON object, within the time of a request.
 func (s *Server) decoded(answer func(context.Context, http.ResponseWriter, fields)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		defer s.inside.Add(-1)
-		if s.inside.Add(1) > int64(s.options.Streams+s.options.Queue+decoding) {
-			s.gate.full().write(w)
-			return
-		}
-		f, err := readFields(w, r, s.options.MaxBody)
-		if err != nil {
-			s.problemOf(r.Context(), err).write(w)
-			return
-		}
-		ctx, end := s.limited(r.Context())
-		defer end()
-		answer(ctx, w, f)
+		s.bounded(w, func() {
+			f, err := readFields(w, r, s.options.MaxBody)
+			if err != nil {
+				s.problemOf(r.Context(), err).write(w)
+				return
+			}
+			ctx, end := s.limited(r.Context())
+			defer end()
+			answer(ctx, w, f)
+		})
 	}
+}
+
+// bounded answers a request that has a body. Of too many at once, which would take too much memory, it refuses some before their
+// bodies are read.
+func (s *Server) bounded(w http.ResponseWriter, answer func()) {
+	defer s.inside.Add(-1)
+	if s.inside.Add(1) > int64(s.options.Streams+s.options.Queue+decoding) {
+		s.gate.full().write(w)
+		return
+	}
+	answer()
 }
 
 // limited returns a request's context with the time of a request, which ends too when the server waits no longer. The caller must

@@ -113,16 +113,6 @@ func (s *Server) Models() []string {
 	return names
 }
 
-// Acquire returns the model of a name, which is loaded if it must be. The caller must call release, after which the model may be
-// closed at any time. The error of an unknown name lists those that there are.
-func (s *Server) Acquire(ctx context.Context, name string) (m *calm.Model, release func(), err error) {
-	r, err := s.models.named(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.models.acquire(ctx, r)
-}
-
 func (s *Server) log(format string, args ...any) {
 	if s.options.Log == nil {
 		return

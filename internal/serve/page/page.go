@@ -26,7 +26,7 @@ type Options struct {
 	// Models lists the models that are served, the default first. It is called for every request that needs it.
 	Models func() []Model
 	// Acquire opens the model of that name, or waits for it. The page calls release when it no longer needs the model. It
-	// is called only for names that Models lists.
+	// is called only for names that Models lists. The HTTP status of an error is what its method Status says, or else 503.
 	Acquire func(ctx context.Context, name string) (m *calm.Model, release func(), err error)
 	// Runs is the directory whose runs the page Runs shows; "" for none.
 	Runs string

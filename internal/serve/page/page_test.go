@@ -1,6 +1,9 @@
 package page_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -8,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/internal/serve/page"
 )
 
@@ -147,4 +151,42 @@ func TestModels(t *testing.T) {
 	refused(t, h, "/api/write", map[string]any{"model": "none", "prompt": "x", "max_tokens": 1}, http.StatusServiceUnavailable, "none cannot be used")
 	empty := page.New(page.Options{Models: func() []page.Model { return nil }})
 	refused(t, empty, "/api/write", map[string]any{"prompt": "x", "max_tokens": 1}, http.StatusNotFound, "no model")
+}
+
+// full is an error with a status of its own.
+type full struct{}
+
+func (full) Error() string { return "the server is full" }
+func (full) Status() int   { return http.StatusTooManyRequests }
+
+// TestCannotAcquire: the errors of models that cannot be had reach the client, also after the time of its request.
+func TestCannotAcquire(t *testing.T) {
+	var err error
+	h := page.New(page.Options{
+		Models:  func() []page.Model { return []page.Model{{Name: "lm"}} },
+		Acquire: func(context.Context, string) (*calm.Model, func(), error) { return nil, nil, err },
+	})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, c := range []struct {
+		err    error
+		status int
+		words  string
+	}{
+		{full{}, http.StatusTooManyRequests, "the server is full"},
+		{fmt.Errorf("loading: %w", full{}), http.StatusTooManyRequests, "loading: the server is full"},
+		{errors.New("broken"), http.StatusServiceUnavailable, "the model lm cannot be used now: broken"},
+	} {
+		err = c.err
+		for _, path := range []string{"/api/pack", "/api/write"} {
+			body := map[string]any{"text": "a"}
+			if path == "/api/write" {
+				body = map[string]any{"max_tokens": 1}
+			}
+			refused(t, h, path, body, c.status, c.words)
+			if status, text := askWithin(ended, t, h, path, body); status != c.status || !strings.Contains(text, c.words) {
+				t.Errorf("%s after the time of the request: %d, %s", path, status, text)
+			}
+		}
+	}
 }

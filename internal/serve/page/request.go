@@ -8,14 +8,17 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/calm-go/calm"
 )
 
-// maxBody is the largest body of a request in bytes.
-const maxBody = 64 << 10
+const (
+	maxBody  = 64 << 10         // bytes of a request's body at most
+	bodyTime = 30 * time.Second // to read it at most
+)
 
 // problem is an error with the HTTP status that it is sent with.
 type problem struct {
@@ -36,7 +39,7 @@ type endpoint func(w http.ResponseWriter, r *http.Request) error
 // ServeHTTP sends the error, if there is one, as {"error": "a sentence"}.
 func (e endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := e(w, r)
-	if err == nil || r.Context().Err() != nil { // otherwise nobody reads it
+	if err == nil {
 		return
 	}
 	data, failed := json.Marshal(map[string]string{"error": err.Error()})
@@ -68,7 +71,10 @@ func decode[T any](w http.ResponseWriter, r *http.Request) (v T, err error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return v, refuse(http.StatusUnsupportedMediaType, "the request's Content-Type is %q: want application/json", r.Header.Get("Content-Type"))
 	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // tests' recorders have none
 	err = json.UnmarshalRead(http.MaxBytesReader(w, r.Body, maxBody), &v, json.RejectUnknownMembers(true))
+	_ = control.SetReadDeadline(time.Time{})
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return v, refuse(http.StatusRequestEntityTooLarge, "the request is longer than %d bytes", maxBody)
 	}
@@ -112,7 +118,12 @@ func (p page) acquire(ctx context.Context, name string) (m *calm.Model, release 
 			continue
 		}
 		m, release, err := p.Acquire(ctx, served.Name)
-		if err != nil {
+		if known, ok := errors.AsType[interface {
+			error
+			Status() int
+		}](err); ok {
+			return nil, nil, refuse(known.Status(), "%v", err)
+		} else if err != nil {
 			return nil, nil, refuse(http.StatusServiceUnavailable, "the model %s cannot be used now: %v", served.Name, err)
 		}
 		return m, release, nil
