@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,13 +95,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := time.Now()
 	out := &counted{ResponseWriter: w}
 	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler {
+		p := recover()
+		if p != nil && p != http.ErrAbortHandler {
 			s.log("calm serve: %s panicked: %v\n%s", r.URL.Path, p, debug.Stack())
 			if out.status == 0 {
 				s.problemOf(r.Context(), fmt.Errorf("panic: %v", p)).write(out)
+				p = nil
 			}
 		}
 		s.metrics.request(s.endpoint(r), max(out.status, http.StatusOK), time.Since(arrived))
+		if p != nil { // the client must not take what it has for the whole answer
+			panic(http.ErrAbortHandler)
+		}
 	}()
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -126,7 +132,7 @@ func (s *Server) endpoint(r *http.Request) string {
 	return "/" + strings.Replace(path, "{model...}", "MODEL", 1)
 }
 
-// counted remembers the status of an answer.
+// counted remembers the status of an answer. A client that does not accept the answer cannot hold it for long.
 type counted struct {
 	http.ResponseWriter
 	status int
@@ -136,6 +142,25 @@ type counted struct {
 func (c *counted) WriteHeader(status int) {
 	c.status = status
 	c.ResponseWriter.WriteHeader(status)
+}
+
+// sendPiece is how many bytes a client must accept within sendTime.
+const sendPiece = 64 << 10
+
+// Write sends data piece by piece.
+func (c *counted) Write(data []byte) (n int, err error) {
+	if c.status == 0 {
+		c.status = http.StatusOK
+	}
+	control := http.NewResponseController(c.ResponseWriter)
+	for piece := range slices.Chunk(data, sendPiece) {
+		_ = control.SetWriteDeadline(time.Now().Add(sendTime)) // tests' recorders have none
+		sent, err := c.ResponseWriter.Write(piece)
+		if n += sent; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // Unwrap lets http.ResponseController reach the connection.
