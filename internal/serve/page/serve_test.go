@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -19,7 +18,7 @@ import (
 
 	"github.com/calm-go/calm"
 	"github.com/calm-go/calm/internal/serve/page"
-	"github.com/calm-go/calm/nn/cpu"
+	"github.com/calm-go/calm/internal/serve/servetest"
 	"github.com/calm-go/calm/run"
 )
 
@@ -67,22 +66,11 @@ func makeRuns(steps int) (string, error) {
 		{Kind: run.AR, Out: filepath.Join(dir, "more", "ar"), Steps: 20, Set: slices.Concat(sizes, layers)},
 	} {
 		o.Data, o.Preset = []string{text}, "quickstart"
-		if err := trainRun(o); err != nil {
+		if err := servetest.TrainRun(o); err != nil {
 			return dir, err
 		}
 	}
 	return dir, nil
-}
-
-func trainRun(o run.Options) error {
-	eng := cpu.New(cpu.Options{Threads: 1})
-	defer eng.Close()
-	t, err := run.Create(context.Background(), eng, o)
-	if err != nil {
-		return err
-	}
-	_, err = t.Do(context.Background())
-	return errors.Join(err, t.Close())
 }
 
 func TestMain(m *testing.M) {

@@ -32,13 +32,14 @@ func Train(dir, sentence string) (Runs, error) {
 	} {
 		o.Data = []string{text}
 		if err == nil {
-			err = trained(o)
+			err = TrainRun(o)
 		}
 	}
 	return r, err
 }
 
-func trained(o run.Options) error {
+// TrainRun creates a run and trains it to its end, on one thread.
+func TrainRun(o run.Options) error {
 	eng := cpu.New(cpu.Options{Threads: 1})
 	defer eng.Close()
 	t, err := run.Create(context.Background(), eng, o)
