@@ -1,6 +1,7 @@
 package page
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -82,20 +83,30 @@ func (p page) pack(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m, release, err := p.acquire(r.Context(), q.Model)
+	var answer packed
+	err = p.encoded(r.Context(), q.Model, q.Text, func(m *calm.Model, v vectors) error {
+		patch, err := m.DecodeIDs(v.latents[:1])
+		answer = packed{len(patch), namer{m.Tokenizer()}.all(v.ids), rounded(v.latents), rounded(v.noise(q.Seed))}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return send(w, r, answer)
+}
+
+// encoded calls do with the model of a name and with a text that it packed. The model is free before the answer is sent.
+func (p page) encoded(ctx context.Context, model, text string, do func(*calm.Model, vectors) error) error {
+	m, release, err := p.acquire(ctx, model)
 	if err != nil {
 		return err
 	}
 	defer release()
-	v, err := encode(m, q.Text)
+	v, err := encode(m, text)
 	if err != nil {
 		return err
 	}
-	all, err := m.DecodeIDs(v.latents[:1])
-	if err != nil {
-		return err
-	}
-	return send(w, r, packed{len(all), namer{m.Tokenizer()}.all(v.ids), rounded(v.latents), rounded(v.noise(q.Seed))})
+	return do(m, v)
 }
 
 // unpack is the endpoint that decodes a text's vectors plus noise.
@@ -107,31 +118,29 @@ func (p page) unpack(w http.ResponseWriter, r *http.Request) error {
 	if q.Sigma < 0 || q.Sigma > 1 {
 		return refuse(http.StatusBadRequest, "sigma is %g: want 0 to 1", q.Sigma)
 	}
-	m, release, err := p.acquire(r.Context(), q.Model)
-	if err != nil {
-		return err
-	}
-	defer release()
-	v, err := encode(m, q.Text)
-	if err != nil {
-		return err
-	}
-	for i, noise := range v.noise(q.Seed) {
-		for j, n := range noise {
-			v.latents[i][j] += float32(q.Sigma) * n
+	var answer unpacked
+	err = p.encoded(r.Context(), q.Model, q.Text, func(m *calm.Model, v vectors) error {
+		for i, noise := range v.noise(q.Seed) {
+			for j, n := range noise {
+				v.latents[i][j] += float32(q.Sigma) * n
+			}
 		}
-	}
-	ids, err := m.DecodeIDs(v.latents)
+		ids, err := m.DecodeIDs(v.latents)
+		if err != nil {
+			return err
+		}
+		answer.Tokens = namer{m.Tokenizer()}.all(ids[:len(v.ids)])
+		for i, id := range v.ids {
+			if ids[i] == id {
+				answer.Right++
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	u := unpacked{Tokens: namer{m.Tokenizer()}.all(ids[:len(v.ids)])}
-	for i, id := range v.ids {
-		if ids[i] == id {
-			u.Right++
-		}
-	}
-	return send(w, r, u)
+	return send(w, r, answer)
 }
 
 // rounded returns numbers as the page draws them, in thousandths.
