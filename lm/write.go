@@ -123,7 +123,7 @@ func (s *source) Read(slots []int, ids []int32) error { return s.slots.Step(slot
 func (s *source) Write(patches []*generate.Patch) {
 	if err := s.step(patches); err != nil {
 		for _, p := range patches {
-			p.Err, p.Done = err, true
+			p.Err, p.Done, p.Draws = err, true, 0 // Draws was that of the patch before
 		}
 		return
 	}
