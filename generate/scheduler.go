@@ -145,8 +145,8 @@ func (g *Generator) readPiece() {
 	g.readers = rest
 }
 
-// assign gives slots to streams that wait, and lists the streams that want a patch and have a slot. It reports whether there is
-// one. If there is none, nothing is written any more until a reader wants it.
+// assign takes slots from streams that have ended, gives slots to those that wait, and lists the streams that want a patch and have
+// a slot. It reports whether there is one. If there is none, nothing is written any more until a reader wants it.
 func (g *Generator) assign() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -198,7 +198,7 @@ func (g *Generator) place(s *stream) bool {
 // putAside takes the slot of a stream whose reader is behind, and returns it; noSlot if there is none. The stream asks for a
 // slot again when its reader has taken a patch.
 func (g *Generator) putAside() int {
-	slot := slices.IndexFunc(g.slots[:], func(s *stream) bool { return s.begun && len(s.out) == ahead })
+	slot := slices.IndexFunc(g.slots[:], func(s *stream) bool { return len(s.out) == ahead })
 	if slot < 0 {
 		return noSlot
 	}

@@ -92,8 +92,8 @@ type Sampler interface {
 	// that share a stream take turns: to fill [n, R, Head.NoiseSize] with draw i of each row, begin at number i*R.
 	FillNoise(dst []float32, stream random.Stream, first int)
 	// Sample gives n latent vectors for each of R rows, [n, R, Z], in memory that changes with the next call, from
-	// hidden [R, D] and noise [n, R, Head.NoiseSize]: that of draw i of row r is the row i*R + r. If some diverge, the error is a *DivergedError that says which;
-	// these are 0, and the others are as they would be without them.
+	// hidden [R, D] and noise [n, R, Head.NoiseSize]: draw i of row r has the noise number i*R + r. If some diverge, the error
+	// is a *DivergedError that says which; these are 0, and the others are as they would be without them.
 	Sample(hidden, noise []float32) ([]float32, error)
 }
 

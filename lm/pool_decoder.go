@@ -20,6 +20,7 @@ type drawer struct {
 	bytes   float64    // of weights that a run reads
 }
 
+// newDrawer compiles a drawer.
 func (s *programs) newDrawer(size drawerSize) *drawer {
 	m, n, R := s.model, size.draws, size.pools
 	e := s.engine.ForStreams(R)
@@ -78,6 +79,7 @@ const (
 	wide
 )
 
+// kindOfRows returns the kind of the n rows that a pool needs.
 func kindOfRows(n int) int {
 	if n <= rowsOfReading {
 		return thin

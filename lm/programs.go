@@ -22,7 +22,7 @@ type programs struct {
 
 	// Of a run:
 	pools []*Pool
-	rows  [2][]poolRow
+	rows  [2][]poolRow // by kind: thin, wide
 }
 
 // drawerSize says how many draws a program makes for each of how many pools.
@@ -50,7 +50,7 @@ func newPrograms(e *cpu.Engine, m *Model) *programs {
 		decoders: [2][]*rowDecoder{make([]*rowDecoder, len(thinSizes)), make([]*rowDecoder, len(wideSizes))}}
 }
 
-// keep drops the programs that make unusual numbers of draws at once which are not used.
+// keep drops programs that nobody uses now: those whose number of draws at once is not one of usualSizes.
 func (s *programs) keep(used func(draws int) bool) {
 	maps.DeleteFunc(s.drawers, func(size drawerSize, _ *drawer) bool {
 		return !slices.Contains(usualSizes, size.draws) && !used(size.draws)
@@ -123,9 +123,9 @@ func (s *programs) decode(pools []*Pool) error {
 		s.rows[i] = s.rows[i][:0]
 	}
 	for _, p := range pools {
-		few := kindOfRows(len(p.rows))
+		kind := kindOfRows(len(p.rows))
 		for _, r := range p.rows {
-			s.rows[few] = append(s.rows[few], poolRow{p, r})
+			s.rows[kind] = append(s.rows[kind], poolRow{p, r})
 		}
 	}
 	for kind, rows := range s.rows {

@@ -48,7 +48,7 @@ type reader struct {
 	end   func(t *text) error               // it has ended
 }
 
-// prompts turns the prompts of an order into ids.
+// idsOfPrompts turns the prompts of an order into ids.
 func (o *order) idsOfPrompts() ([]*prompt, error) {
 	var all []*prompt
 	tok := o.run.about.TextTokenizer()

@@ -36,7 +36,7 @@ type summary struct {
 	Head          string   `json:"head"`            // of a language model
 	Step          int      `json:"step"`            // the last one in metrics.jsonl
 	MaxSteps      int      `json:"max_steps"`       // 0: not known
-	TokensPerStep int      `json:"tokens_per_step"` //
+	TokensPerStep int      `json:"tokens_per_step"` // 0: not known
 	Written       int64    `json:"written"`         // when metrics.jsonl was last written, in ms since 1970; 0: there is none
 	Error         string   `json:"error"`           // why config.json cannot be read; ""
 }
