@@ -14,20 +14,22 @@ var (
 	dotsInt8AVX512 = dotKernels[int8]{dot1Int8AVX512, dot2Int8AVX512, dot3Int8AVX512, dot4Int8AVX512, dot5Int8AVX512, dot6Int8AVX512}
 )
 
-func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
+func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool, scratch []float32) {
 	dots := &dotsAVX2
 	if s == AVX512 {
 		dots = &dotsAVX512
 	}
-	eachDots(dots, m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
+	done := tileDots(s, nil, m, n, k, x, ldx, w, ldw, y, ldy, accumulate, scratch)
+	eachDots(dots, m, n-done, k, x, ldx, w[min(done*ldw, len(w)):], ldw, y[done:], ldy, accumulate)
 }
 
-func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, y []float32, ldy int, accumulate bool) {
-	dots := &dotsBF16AVX2
+func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, y []float32, ldy int, accumulate bool, scratch []float32) {
+	dots, tiles := &dotsBF16AVX2, &tilesBF16AVX2
 	if s == AVX512 {
-		dots = &dotsBF16AVX512
+		dots, tiles = &dotsBF16AVX512, &tilesBF16AVX512
 	}
-	eachDots(dots, m, n, k, x, ldx, w, ldw, y, ldy, accumulate)
+	done := tileDots(s, tiles, m, n, k, x, ldx, w, ldw, y, ldy, accumulate, scratch)
+	eachDots(dots, m, n-done, k, x, ldx, w[min(done*ldw, len(w)):], ldw, y[done:], ldy, accumulate)
 }
 
 func dotRowsInt8(s ISA, m, n, k int, x []float32, ldx int, w []int8, ldw int, y []float32, ldy int, accumulate bool) {

@@ -24,11 +24,11 @@ func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 	panic("kernel: no assembly on this platform")
 }
 
-func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool) {
+func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y []float32, ldy int, accumulate bool, scratch []float32) {
 	panic("kernel: no assembly on this platform")
 }
 
-func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, y []float32, ldy int, accumulate bool) {
+func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, y []float32, ldy int, accumulate bool, scratch []float32) {
 	panic("kernel: no assembly on this platform")
 }
 

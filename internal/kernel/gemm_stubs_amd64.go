@@ -160,6 +160,35 @@ func dot6BF16AVX2(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *floa
 //go:noescape
 func dot6Int8AVX2(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
 
+// dotTile2AVX2 multiplies 2 packed rows of X by tiles > 0 of 3 rows of W, which is float32, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dotTile2AVX2(tiles int, w *float32, ldw int, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
+
+// dotTile3AVX2 multiplies 3 packed rows of X by tiles > 0 of 2 rows of W, which is float32, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dotTile3AVX2(tiles int, w *float32, ldw int, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
+
+// dotTile2BF16AVX2 multiplies 2 packed rows of X by tiles > 0 of 3 rows of W, which is bfloat16, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dotTile2BF16AVX2(tiles int, w *uint16, ldw int, wide *float32, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
+
+// dotTile3BF16AVX2 multiplies 3 packed rows of X by tiles > 0 of 2 rows of W, which is bfloat16, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dotTile3BF16AVX2(tiles int, w *uint16, ldw int, wide *float32, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
+
+// packDotsAVX2 copies vectors > 0 vectors. The step is in bytes.
+//
+//go:noescape
+func packDotsAVX2(dst *float32, step int, src *float32, vectors int)
+
 // widenBF16AVX2 makes float32 of vectors > 0 vectors of bfloat16.
 //
 //go:noescape
@@ -376,6 +405,35 @@ func dot6BF16AVX512(n int, k int, x *float32, ldx int, w *uint16, ldw int, y *fl
 //
 //go:noescape
 func dot6Int8AVX512(n int, k int, x *float32, ldx int, w *int8, ldw int, y *float32, ldy int, accumulate bool)
+
+// dotTile2AVX512 multiplies 2 packed rows of X by tiles > 0 of 3 rows of W, which is float32, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dotTile2AVX512(tiles int, w *float32, ldw int, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
+
+// dotTile3AVX512 multiplies 3 packed rows of X by tiles > 0 of 2 rows of W, which is float32, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dotTile3AVX512(tiles int, w *float32, ldw int, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
+
+// dotTile2BF16AVX512 multiplies 2 packed rows of X by tiles > 0 of 3 rows of W, which is bfloat16, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dotTile2BF16AVX512(tiles int, w *uint16, ldw int, wide *float32, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
+
+// dotTile3BF16AVX512 multiplies 3 packed rows of X by tiles > 0 of 2 rows of W, which is bfloat16, k > 0.
+// Strides are in bytes.
+//
+//go:noescape
+func dotTile3BF16AVX512(tiles int, w *uint16, ldw int, wide *float32, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
+
+// packDotsAVX512 copies vectors > 0 vectors. The step is in bytes.
+//
+//go:noescape
+func packDotsAVX512(dst *float32, step int, src *float32, vectors int)
 
 // widenBF16AVX512 makes float32 of vectors > 0 vectors of bfloat16.
 //

@@ -228,7 +228,7 @@ func TestDotRows(t *testing.T) {
 		for _, k := range lengths {
 			for m := 1; m <= 17; m++ {
 				for i, p := range places() {
-					testDotRows(t, s, p, m, 1+(m+k+i)%11, k, (m+k)%2 == 0)
+					testDotRows(t, s, p, m, 1+(m+k+i)%20, k, (m+k)%2 == 0)
 				}
 			}
 		}
@@ -245,9 +245,16 @@ func testDotRows(t *testing.T, s ISA, p place, m, n, k int, accumulate bool) {
 	defer y.free()
 	before := slices.Clone(y.data)
 	what := fmt.Sprintf("%s, m=%d n=%d k=%d accumulate=%t", p.name, m, n, k, accumulate)
-	s.DotRows(m, n, k, x.data, ldx, w.data, ldw, y.data, ldy, accumulate)
-	if !y.intact() || !xSame() || !wSame() {
+	scratch := gemmOutput(p, DotScratch(m, k), false)
+	defer scratch.free()
+	s.DotRows(m, n, k, x.data, ldx, w.data, ldw, y.data, ldy, accumulate, scratch.data)
+	if !y.intact() || !xSame() || !wSame() || !scratch.intact() {
 		t.Fatalf("%s: wrote outside of Y", what)
+	}
+	slow := slices.Clone(before)
+	s.DotRows(m, n, k, x.data, ldx, w.data, ldw, slow, ldy, accumulate, nil)
+	if !sameBits(y.data, slow) {
+		t.Fatalf("%s: other bits without scratch memory", what)
 	}
 	for i := range m {
 		for j := range n {
@@ -263,7 +270,7 @@ func testDotRows(t *testing.T, s ISA, p place, m, n, k int, accumulate bool) {
 	}
 	one := []float32{before[(m-1)*ldy+n-1]} // an element must not depend on the others
 	if k > 0 {
-		s.DotRows(1, 1, k, x.data[(m-1)*ldx:], ldx, w.data[(n-1)*ldw:], ldw, one, 1, accumulate)
+		s.DotRows(1, 1, k, x.data[(m-1)*ldx:], ldx, w.data[(n-1)*ldw:], ldw, one, 1, accumulate, nil)
 		if one[0] != y.data[len(y.data)-1] {
 			t.Fatalf("%s: the last element alone has other bits", what)
 		}
@@ -292,9 +299,9 @@ func TestGemmShortSlices(t *testing.T) {
 			"C":           func() { s.MulPanel(2, 3, f(6), 3, 1, 0, f(3*cols), cols, f(2*cols-1), cols, false) },
 			"PackRows":    func() { s.PackRows(f(2*cols), 0, f(2*cols-1), cols, cols, 2) },
 			"PackColumns": func() { s.PackColumns(f(2*cols-1), 0, f(2*cols), 2, cols, 2) },
-			"X":           func() { s.DotRows(1, 1, 9, f(8), 9, f(9), 9, f(1), 1, false) },
-			"W":           func() { s.DotRows(1, 2, 9, f(9), 9, f(17), 9, f(2), 2, false) },
-			"Y":           func() { s.DotRows(1, 2, 9, f(9), 9, f(18), 9, f(1), 2, false) },
+			"X":           func() { s.DotRows(1, 1, 9, f(8), 9, f(9), 9, f(1), 1, false, nil) },
+			"W":           func() { s.DotRows(1, 2, 9, f(9), 9, f(17), 9, f(2), 2, false, nil) },
+			"Y":           func() { s.DotRows(1, 2, 9, f(9), 9, f(18), 9, f(1), 2, false, nil) },
 		} {
 			func() {
 				defer func() {

@@ -21,7 +21,8 @@ type argMax struct {
 
 func newArgMax(c *compiler, op *nn.ArgMax) step {
 	o := &argMax{p: c.Program, h: c.read(op.H), w: c.read(op.W), ids: c.ints[op.IDs.ID()], n: op.H.Rows(), d: op.H.Cols(), v: op.W.Dim(0)}
-	o.chunk = min(o.v, max(1024, (1<<22)/o.n))
+	// Logits are read again from a cache.
+	o.chunk = min(o.v, max(1024, (1<<19)/o.n))
 	o.logits, o.best = c.scratch(o.n*o.chunk), make([]float32, o.n)
 	o.product = c.product(gemmArgs{M: o.n, K: o.d, ARow: o.d, ACol: 1, BRow: 1, BCol: o.d})
 	o.piece = o.bestPiece

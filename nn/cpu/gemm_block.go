@@ -45,8 +45,11 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	if p.thin = a.M <= thinRows*max(a.Streams, 1) && a.BRow == 1 && a.ACol == 1 && a.K > 0; p.thin {
 		// A block streams some 128 kB of weights, or 64 kB of int8, in few rows where they are long.
 		p.cols = max(1<<15/a.K, 8)
-		if a.BInt8 != nil {
+		switch {
+		case a.BInt8 != nil:
 			p.cols = max(1<<16/a.K/4*4, 8) // the kernel takes four rows at a time
+		case a.M > 6: // tiles
+			p.cols = tiledCols(a.N, a.K, 2*threads)
 		}
 		p.cols = min(a.N, p.cols)
 		p.across = (a.N + p.cols - 1) / p.cols
@@ -60,6 +63,19 @@ func planGemm(isa kernel.ISA, a *gemmArgs, threads int) gemmPlan {
 	p.rows, p.cols = cutGemm(a.M, a.N, a.K, tileRows, tileCols, threads)
 	p.across = (a.N + p.cols - 1) / p.cols
 	return p
+}
+
+// tiledCols returns the columns of a block of a thin product that copies A for every block. If there is enough to do, a
+// block has some 512 kB of weights or 96 rows of them, and the number of blocks is a multiple of least.
+func tiledCols(n, k, least int) int {
+	const small, large, rows = 1 << 15, 1 << 17, 96
+	blocks := min((n*k+large-1)/large, (n+rows-1)/rows)
+	if blocks >= least {
+		blocks = roundUp(blocks, least)
+	} else {
+		blocks = min((n*k+small-1)/small, least)
+	}
+	return roundUp((n+blocks-1)/blocks, 12) // rows of weights are multiplied twelve at a time
 }
 
 // cutGemm halves the longer side of the block until there are two blocks a thread, or four if they stay large enough to
@@ -109,7 +125,7 @@ func (p *gemmPlan) piece(a *gemmArgs, i int) (i0, i1, j0, j1 int) {
 // block computes rows [i0, i1) and columns [j0, j1) of C.
 func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1, j0, j1 int) {
 	if p.thin {
-		a.dots(isa, i0, i1, j0, j1)
+		a.dots(isa, scratch, i0, i1, j0, j1)
 		a.epilogue(isa, i0, i1, j0, j1)
 		return
 	}
@@ -135,25 +151,28 @@ func (p *gemmPlan) block(isa kernel.ISA, scratch []float32, a *gemmArgs, i0, i1,
 	}
 }
 
-// dots computes rows [i0, i1) and columns [j0, j1) of A·B [+ C], a few rows at a time. The columns of B come from memory
-// for the first of them only.
-func (a *gemmArgs) dots(isa kernel.ISA, i0, i1, j0, j1 int) {
-	groups := (i1 - i0 + thinRows - 1) / thinRows
+// dots computes rows [i0, i1) and columns [j0, j1) of A·B [+ C], as many rows at a time as fit a second-level cache.
+func (a *gemmArgs) dots(isa kernel.ISA, scratch []float32, i0, i1, j0, j1 int) {
+	together := thinRows
+	if a.BInt8 == nil {
+		together = max(1<<16/a.K, thinRows)
+	}
+	groups := (i1 - i0 + together - 1) / together
 	for g := range groups {
-		a.dotsOf(isa, i0+g*(i1-i0)/groups, i0+(g+1)*(i1-i0)/groups, j0, j1)
+		a.dotsOf(isa, scratch, i0+g*(i1-i0)/groups, i0+(g+1)*(i1-i0)/groups, j0, j1)
 	}
 }
 
-// dotsOf computes rows [i0, i1) and columns [j0, j1) of A·B [+ C], at most thinRows rows.
-func (a *gemmArgs) dotsOf(isa kernel.ISA, i0, i1, j0, j1 int) {
+// dotsOf computes rows [i0, i1) and columns [j0, j1) of A·B [+ C].
+func (a *gemmArgs) dotsOf(isa kernel.ISA, scratch []float32, i0, i1, j0, j1 int) {
 	m, n, x, y, w := i1-i0, j1-j0, a.A[i0*a.ARow:], a.C[i0*a.LDC+j0:], j0*a.BCol
 	switch {
 	case a.BHalf != nil:
-		isa.DotRowsBF16(m, n, a.K, x, a.ARow, a.BHalf[w:], a.BCol, y, a.LDC, a.Accumulate)
+		isa.DotRowsBF16(m, n, a.K, x, a.ARow, a.BHalf[w:], a.BCol, y, a.LDC, a.Accumulate, scratch)
 	case a.BInt8 != nil:
 		isa.DotRowsInt8(m, n, a.K, x, a.ARow, a.BInt8[w:], a.BCol, y, a.LDC, a.Accumulate)
 	default:
-		isa.DotRows(m, n, a.K, x, a.ARow, a.B[w:], a.BCol, y, a.LDC, a.Accumulate)
+		isa.DotRows(m, n, a.K, x, a.ARow, a.B[w:], a.BCol, y, a.LDC, a.Accumulate, scratch)
 	}
 }
 

@@ -84,7 +84,7 @@ func TestStreamRows(t *testing.T) {
 	p := newPool(2)
 	defer p.close()
 	for _, weights := range []string{"float32", "bfloat16", "int8"} {
-		for _, shape := range [][2]int{{130, 70}, {37, 650}, {1000, 9}, {5, 3}} {
+		for _, shape := range [][2]int{{130, 70}, {37, 650}, {1000, 9}, {5, 3}, {25, 2085}} {
 			c := newThinCase(shape[0], shape[1], weights)
 			for _, isa := range kernel.Available() {
 				for _, each := range []int{1, 2, 7, 16, 17, 40} { // rows of a stream
@@ -111,7 +111,7 @@ func TestStreamRows(t *testing.T) {
 // are few is it cut along the rows.
 func TestStreamsReadWeightsOnce(t *testing.T) {
 	for _, c := range []struct{ m, n, k, blocks int }{
-		{256, 128256, 1024, 4008}, {64, 1024, 1024, 32}, {16, 64, 64, 1}, {256, 64, 64, 4}, {1024, 64, 64, 4}, {33, 64, 64, 3},
+		{256, 128256, 1024, 972}, {64, 1024, 1024, 8}, {16, 64, 64, 1}, {256, 64, 64, 4}, {1024, 64, 64, 4}, {33, 64, 64, 3},
 	} {
 		a := gemmArgs{M: c.m, N: c.n, K: c.k, Streams: c.m, ARow: c.k, ACol: 1, BRow: 1, BCol: c.k, LDC: c.n}
 		p := planGemm(kernel.Best(), &a, 2)

@@ -18,6 +18,11 @@ func main() {
 			v.dot(rows, bfloat16s)
 			v.dotInt8(rows)
 		}
+		for _, f := range []format{float32s, bfloat16s} {
+			v.dotTile(2, 3, f)
+			v.dotTile(3, 2, f)
+		}
+		v.packDots()
 		v.widenRow(bfloat16s)
 		v.widenRow(int8s)
 		v.roundRow()
