@@ -17,6 +17,10 @@ var (
 	tilesBF16AVX512 = wideningKernels[uint16]{dotTile2BF16AVX512, dotTile3BF16AVX512}
 )
 
+// tilesWithAVX512 is false because the AVX-512 kernels have not run on a processor or an emulator yet: with AVX-512, rows of W are
+// taken one at a time, as for few rows of X.
+const tilesWithAVX512 = false
+
 // tileLeast is the number of rows of X from which tiles are faster than one row of W at a time: up to there, reading memory
 // takes most of the time, and the processor asks for rows in their order by itself.
 const tileLeast = 7
@@ -49,7 +53,7 @@ func tileDots[T weight](s ISA, widening *wideningKernels[T], m, n, k int, x []fl
 	y []float32, ldy int, accumulate bool, scratch []float32) int {
 	band := dotBand / 2
 	n -= n % band
-	if m < tileLeast || n == 0 || len(scratch) < DotScratch(m, k) {
+	if m < tileLeast || n == 0 || len(scratch) < DotScratch(m, k) || s == AVX512 && !tilesWithAVX512 {
 		return 0
 	}
 	if widening == nil {
