@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/calm-go/calm/internal/bfloat16"
 )
 
 // gemmInput returns n random numbers at a place, and a function that reports whether they are still the same.
@@ -275,6 +277,39 @@ func testDotRows(t *testing.T, s ISA, p place, m, n, k int, accumulate bool) {
 			t.Fatalf("%s: the last element alone has other bits", what)
 		}
 	}
+}
+
+// FuzzDotRows: tiles give bit for bit what one row of W after the other gives, in float32 and in bfloat16, with any bits in X.
+func FuzzDotRows(f *testing.F) {
+	f.Add(uint8(16), uint8(13), uint16(1040), uint64(1), uint32(0x7f800000))
+	f.Add(uint8(7), uint8(6), uint16(1), uint64(2), uint32(0x80000001))
+	f.Add(uint8(8), uint8(25), uint16(2085), uint64(3), uint32(0x7f7fffff))
+	f.Fuzz(func(t *testing.T, rows, cols uint8, depth uint16, seed uint64, bits uint32) {
+		m, n, k := int(rows)%40+1, int(cols)%40+1, int(depth)%2200+1
+		r := newRand(seed)
+		x, w, half := make([]float32, m*k), make([]float32, n*k), make([]uint16, n*k)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		for i := range w {
+			w[i] = float32(r.NormFloat64())
+			half[i] = bfloat16.FromFloat32(w[i])
+		}
+		x[r.IntN(len(x))] = math.Float32frombits(bits)
+		scratch, got, want := make([]float32, DotScratch(m, k)), make([]float32, m*n), make([]float32, m*n)
+		for _, s := range Available() {
+			s.DotRows(m, n, k, x, k, w, k, got, n, false, scratch)
+			s.DotRows(m, n, k, x, k, w, k, want, n, false, nil)
+			if !sameBits(got, want) {
+				t.Fatalf("%v: %dx%dx%d in tiles has other bits", s, m, n, k)
+			}
+			s.DotRowsBF16(m, n, k, x, k, half, k, got, n, false, scratch)
+			s.DotRowsBF16(m, n, k, x, k, half, k, want, n, false, nil)
+			if !sameBits(got, want) {
+				t.Fatalf("%v: %dx%dx%d of bfloat16 in tiles has other bits", s, m, n, k)
+			}
+		}
+	})
 }
 
 func TestReadSum(t *testing.T) {
