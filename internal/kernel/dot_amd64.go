@@ -24,11 +24,11 @@ func dotRows(s ISA, m, n, k int, x []float32, ldx int, w []float32, ldw int, y [
 }
 
 func dotRowsBF16(s ISA, m, n, k int, x []float32, ldx int, w []uint16, ldw int, y []float32, ldy int, accumulate bool, scratch []float32) {
-	dots, tiles := &dotsBF16AVX2, &tilesBF16AVX2
+	dots, widening := &dotsBF16AVX2, wideningKernel[uint16](dotTile3BF16AVX2)
 	if s == AVX512 {
-		dots, tiles = &dotsBF16AVX512, &tilesBF16AVX512
+		dots, widening = &dotsBF16AVX512, dotTile3BF16AVX512
 	}
-	done := tileDots(s, tiles, m, n, k, x, ldx, w, ldw, y, ldy, accumulate, scratch)
+	done := tileDots(s, widening, m, n, k, x, ldx, w, ldw, y, ldy, accumulate, scratch)
 	eachDots(dots, m, n-done, k, x, ldx, w[min(done*ldw, len(w)):], ldw, y[done:], ldy, accumulate)
 }
 

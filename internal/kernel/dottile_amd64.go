@@ -6,15 +6,13 @@ import "unsafe"
 type tileKernels [2]func(tiles int, w *float32, ldw int, x *float32, k int, sums, y *float32, ldy int,
 	begin, end, accumulate bool, ahead uintptr, aheadStep int)
 
-// wideningKernels are tileKernels for a W of another format, which they leave as float32 in wide.
-type wideningKernels[T weight] [2]func(tiles int, w *T, ldw int, wide, x *float32, k int, sums, y *float32, ldy int,
+// wideningKernel multiplies 3 packed rows of X by tiles of 2 rows of W of another format, which it leaves as float32 in wide.
+type wideningKernel[T weight] func(tiles int, w *T, ldw int, wide, x *float32, k int, sums, y *float32, ldy int,
 	begin, end, accumulate bool, ahead uintptr, aheadStep int)
 
 var (
-	tilesAVX2       = tileKernels{dotTile2AVX2, dotTile3AVX2}
-	tilesAVX512     = tileKernels{dotTile2AVX512, dotTile3AVX512}
-	tilesBF16AVX2   = wideningKernels[uint16]{dotTile2BF16AVX2, dotTile3BF16AVX2}
-	tilesBF16AVX512 = wideningKernels[uint16]{dotTile2BF16AVX512, dotTile3BF16AVX512}
+	tilesAVX2   = tileKernels{dotTile2AVX2, dotTile3AVX2}
+	tilesAVX512 = tileKernels{dotTile2AVX512, dotTile3AVX512}
 )
 
 // tilesWithAVX512 is false because the AVX-512 kernels have not run on a processor or an emulator yet: with AVX-512, rows of W are
@@ -22,7 +20,7 @@ var (
 const tilesWithAVX512 = false
 
 // tileLeast is the number of rows of X from which tiles are faster than one row of W at a time: up to there, reading memory
-// takes most of the time, and the processor asks for rows in their order by itself.
+// takes most of the time, and the processor asks for rows in their order by itself. From 5 rows on the first group has three.
 const tileLeast = 7
 
 // tiledDots is a product that takes W in bands of rows. Each group of rows of X is multiplied by the whole band. X is packed, so
@@ -30,8 +28,8 @@ const tileLeast = 7
 // first.
 type tiledDots[T weight] struct {
 	kernels    *tileKernels
-	widening   *wideningKernels[T] // nil if W is float32
-	lanes      int                 // of a vector
+	widening   wideningKernel[T] // nil if W is float32
+	lanes      int               // of a vector
 	m, k       int
 	threes     int // rows of X in groups of three, which come first; the others are in groups of two
 	piece      int // elements of a row that are multiplied together
@@ -49,7 +47,7 @@ type tiledDots[T weight] struct {
 
 // tileDots multiplies the first rows of W, as many as make whole tiles, and returns their number. It is 0 where tiles are
 // not faster and where scratch is short.
-func tileDots[T weight](s ISA, widening *wideningKernels[T], m, n, k int, x []float32, ldx int, w []T, ldw int,
+func tileDots[T weight](s ISA, widening wideningKernel[T], m, n, k int, x []float32, ldx int, w []T, ldw int,
 	y []float32, ldy int, accumulate bool, scratch []float32) int {
 	band := dotBand / 2
 	n -= n % band
@@ -135,7 +133,7 @@ func (d *tiledDots[T]) multiply(j, cols, lo, hi int) {
 		tiles := cols / (5 - rows)
 		px, ps, py := &d.packed[x], &d.sums[sums], &d.y[i*d.ldy+j]
 		if i == 0 && d.widening != nil {
-			d.widening[rows-2](tiles, band, ldw, wide, px, n, ps, py, 4*d.ldy, lo == 0, hi == d.k, d.accumulate, d.ahead, d.aheadStep)
+			d.widening(tiles, band, ldw, wide, px, n, ps, py, 4*d.ldy, lo == 0, hi == d.k, d.accumulate, d.ahead, d.aheadStep)
 		} else {
 			d.kernels[rows-2](tiles, wide, ldWide, px, n, ps, py, 4*d.ldy, lo == 0, hi == d.k, d.accumulate, d.ahead, d.aheadStep)
 		}

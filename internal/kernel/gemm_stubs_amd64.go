@@ -172,12 +172,6 @@ func dotTile2AVX2(tiles int, w *float32, ldw int, x *float32, k int, sums *float
 //go:noescape
 func dotTile3AVX2(tiles int, w *float32, ldw int, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
 
-// dotTile2BF16AVX2 multiplies 2 packed rows of X by tiles > 0 of 3 rows of W, which is bfloat16, k > 0.
-// Strides are in bytes.
-//
-//go:noescape
-func dotTile2BF16AVX2(tiles int, w *uint16, ldw int, wide *float32, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
-
 // dotTile3BF16AVX2 multiplies 3 packed rows of X by tiles > 0 of 2 rows of W, which is bfloat16, k > 0.
 // Strides are in bytes.
 //
@@ -417,12 +411,6 @@ func dotTile2AVX512(tiles int, w *float32, ldw int, x *float32, k int, sums *flo
 //
 //go:noescape
 func dotTile3AVX512(tiles int, w *float32, ldw int, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
-
-// dotTile2BF16AVX512 multiplies 2 packed rows of X by tiles > 0 of 3 rows of W, which is bfloat16, k > 0.
-// Strides are in bytes.
-//
-//go:noescape
-func dotTile2BF16AVX512(tiles int, w *uint16, ldw int, wide *float32, x *float32, k int, sums *float32, y *float32, ldy int, begin bool, end bool, accumulate bool, ahead uintptr, aheadStep int)
 
 // dotTile3BF16AVX512 multiplies 3 packed rows of X by tiles > 0 of 2 rows of W, which is bfloat16, k > 0.
 // Strides are in bytes.
