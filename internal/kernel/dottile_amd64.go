@@ -15,10 +15,6 @@ var (
 	tilesAVX512 = tileKernels{dotTile2AVX512, dotTile3AVX512}
 )
 
-// tilesWithAVX512 is false because the AVX-512 kernels have not run on a processor or an emulator yet: with AVX-512, rows of W are
-// taken one at a time, as for few rows of X.
-const tilesWithAVX512 = false
-
 // tileLeast is the number of rows of X from which tiles are faster than one row of W at a time: up to there, reading memory
 // takes most of the time, and the processor asks for rows in their order by itself. From 5 rows on the first group has three.
 const tileLeast = 7
@@ -51,7 +47,7 @@ func tileDots[T weight](s ISA, widening wideningKernel[T], m, n, k int, x []floa
 	y []float32, ldy int, accumulate bool, scratch []float32) int {
 	band := dotBand / 2
 	n -= n % band
-	if m < tileLeast || n == 0 || len(scratch) < DotScratch(m, k) || s == AVX512 && !tilesWithAVX512 {
+	if m < tileLeast || n == 0 || len(scratch) < DotScratch(m, k) {
 		return 0
 	}
 	if widening == nil {
