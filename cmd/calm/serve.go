@@ -209,6 +209,8 @@ func (c *serveCommand) announce(s *serve.Server, at *net.TCPAddr) {
 		fmt.Fprintf(w, "  model %s: %s\n", name, filepath.Clean(c.options.Runs[i]))
 	}
 	switch {
+	case c.Flags().Changed("api-key") || c.Flags().Changed("api-key-file"):
+		key = ` -H "Authorization: Bearer KEY"`
 	case len(c.options.Keys) > 0:
 		key = fmt.Sprintf(` -H "Authorization: Bearer $%s"`, keyVariable)
 	case !at.IP.IsLoopback():

@@ -105,6 +105,7 @@ func isLocal(host string) bool {
 	if err != nil {
 		name = strings.Trim(host, "[]")
 	}
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
 	ip := net.ParseIP(name)
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || ip != nil && ip.IsLoopback()
 }

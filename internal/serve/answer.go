@@ -87,7 +87,7 @@ type form struct {
 
 // answerOrder writes the texts of an order and answers with them, as a stream if the order says so.
 func (s *Server) answerOrder(ctx context.Context, w http.ResponseWriter, o *order, f form) {
-	a := answer{ID: f.id + rand.Text(), Object: f.object, Created: time.Now().Unix(), Model: o.run.name, Fingerprint: o.run.fingerprint}
+	a := answer{ID: f.id + rand.Text(), Object: f.object, Created: time.Now().Unix(), Model: o.run.name, Fingerprint: o.run.fingerprint.Load().(string)}
 	if o.stream {
 		a.Object = f.chunk
 		s.stream(ctx, w, o, f, a)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -282,4 +285,46 @@ func TestTokens(t *testing.T) {
 	if got := s.post("/tokenize", `{"model":"lm","content":""}`); got.body != `{"count":0,"tokens":[]}`+"\n" {
 		t.Errorf("nothing: %s", got.body)
 	}
+}
+
+// TestFingerprint: it follows the weights that were loaded, also where the run was trained further meanwhile.
+func TestFingerprint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "lm")
+	s := start(t, func(o *serve.Options) {
+		if err := os.CopyFS(dir, os.DirFS(o.Runs[0])); err != nil {
+			t.Fatal(err)
+		}
+		all(o)
+		o.Runs, o.MaxLoaded = []string{dir, o.Runs[1]}, 1
+	})
+	ask := func(model string) string {
+		return ok[struct {
+			Fingerprint string `json:"system_fingerprint"`
+		}](s, "/v1/completions", `{"model":"`+model+`","max_tokens":1}`).Fingerprint
+	}
+	first := ask("lm")
+	if again := ask("lm"); again != first || first == "" {
+		t.Errorf("%q, then %q", first, again)
+	}
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "model.safetensors"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	ask("ar") // lm is closed
+	ask("lm")
+	if now := ask("lm"); now == first {
+		t.Errorf("other weights have the fingerprint %q too", now)
+	}
+}
+
+// TestAnswerSize: an answer is bounded by the tokens of a request, prompts that are echoed and texts that are embedded included.
+func TestAnswerSize(t *testing.T) {
+	s := start(t, func(o *serve.Options) { o.MaxTokens = 50 })
+	const prompt = `"model":"lm","prompt":"a whale, and I shall sing"` // 25 tokens
+	ok[texts](s, "/v1/completions", `{`+prompt+`,"n":2,"max_tokens":0,"echo":true}`)
+	ok[texts](s, "/v1/completions", `{`+prompt+`,"n":3,"max_tokens":1}`)
+	checkFailure(t, "echo", s.post("/v1/completions", `{`+prompt+`,"n":3,"max_tokens":0,"echo":true}`), 400, "echo", "", "75 tokens")
+	input := strings.Repeat("a", 25)
+	ok[any](s, "/v1/embeddings", `{"model":"lm","input":["`+input+`","`+input+`"]}`)
+	checkFailure(t, "embeddings", s.post("/v1/embeddings", `{"model":"lm","input":["`+input+`","a`+input+`"]}`), 400, "input", "", "51 tokens")
 }

@@ -105,6 +105,13 @@ func (s *Server) embed(ctx context.Context, e *embedding) (*embeddingList, error
 	if err != nil {
 		return nil, err
 	}
+	tokens := 0
+	for _, ids := range all {
+		tokens += len(ids)
+	}
+	if tokens > s.options.MaxTokens {
+		return nil, badField("input", "the input has %d tokens: this server takes at most %d for a request", tokens, s.options.MaxTokens)
+	}
 	m, release, err := s.models.acquire(ctx, e.run)
 	if err != nil {
 		return nil, err

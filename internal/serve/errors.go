@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/calm-go/calm"
@@ -96,7 +97,7 @@ func (s *Server) problemOf(ctx context.Context, err error) *problem {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &input):
-		return badField("", "%s", input.Error())
+		return badField("", "%s", strings.TrimPrefix(input.Error(), "generate: "))
 	case errors.As(err, &budget):
 		return &problem{status: http.StatusBadRequest, message: budget.Error(), kind: invalidRequest, param: "draws", code: "draws_exhausted"}
 	case errors.Is(err, calm.ErrNoTokenizer), errors.Is(err, calm.ErrKind):

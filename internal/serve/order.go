@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/calm-go/calm"
+	"github.com/calm-go/calm/internal/plural"
 	"github.com/go-json-experiment/json"
 )
 
@@ -193,7 +194,7 @@ func (s *Server) limit(f fields, o *order, names ...string) error {
 			return err
 		}
 		if tokens := o.options.MaxTokens; tokens > each {
-			p := badField(name, "%s is %d: this server writes at most %d tokens for a request, and this one asks for %d texts", name, tokens, s.options.MaxTokens, o.texts())
+			p := badField(name, "%s is %d: this server writes at most %d tokens for a request, and this one asks for %s", name, tokens, s.options.MaxTokens, plural.Count(o.texts(), "text"))
 			p.code = "max_tokens_exceeded"
 			return p
 		}

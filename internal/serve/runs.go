@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/calm-go/calm/internal/checkpoint"
@@ -20,8 +21,8 @@ type served struct {
 	dir         string
 	about       *run.Model // its configuration and tokenizer
 	created     time.Time
-	template    *template // of chats; nil: a plain transcript
-	fingerprint string
+	template    *template    // of chats; nil: a plain transcript
+	fingerprint atomic.Value // string, of the weights that were loaded last
 }
 
 // describe reads what there is to know of runs before their weights are needed.

@@ -80,9 +80,10 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	for _, r := range runs {
-		r.fingerprint = fingerprintOf(r.dir, o.Set)
+		r.fingerprint.Store(fingerprintOf(r.dir, o.Set))
 	}
 	s.models = newModels(runs, o.MaxLoaded, func(r *served) (*calm.Model, error) {
+		r.fingerprint.Store(fingerprintOf(r.dir, o.Set)) // training may have gone on
 		return calm.Open(r.dir, calm.Threads(o.Threads), calm.Set(o.Set...))
 	})
 	s.metrics = newMetrics(s)

@@ -30,7 +30,7 @@ type card struct {
 }
 
 func (s *Server) card(r *served) card {
-	c := card{ID: r.name, Object: "model", Created: r.created.Unix(), OwnedBy: "calm", Kind: r.about.Kind, BaseModel: true,
+	c := card{ID: r.name, Object: "model", Created: r.created.Unix(), OwnedBy: "calm", Kind: r.about.Kind, BaseModel: r.about.Writes(),
 		Template: r.template != nil, Patch: r.patch(), Latent: r.latent(), Vocabulary: r.about.VocabSize(), Loaded: s.models.isLoaded(r)}
 	switch {
 	case !r.about.Writes():

@@ -72,6 +72,18 @@ func (o *order) idsOfPrompts() ([]*prompt, error) {
 	return all, nil
 }
 
+// checkEcho refuses prompts that would make an answer longer than the texts of a request may be.
+func (s *Server) checkEcho(o *order, prompts []*prompt) error {
+	tokens := 0
+	for _, p := range prompts {
+		tokens += o.n * len(p.ids)
+	}
+	if o.echo && tokens > s.options.MaxTokens {
+		return badField("echo", "with echo, the prompts alone would be %d tokens of the answer: this server writes at most %d tokens for a request", tokens, s.options.MaxTokens)
+	}
+	return nil
+}
+
 // write writes the texts of an order, each from when it has a slot, and returns them when all have ended.
 func (s *Server) write(ctx context.Context, o *order, to reader) ([]*text, error) {
 	arrived := time.Now()
@@ -81,6 +93,9 @@ func (s *Server) write(ctx context.Context, o *order, to reader) ([]*text, error
 	}
 	defer place.leave()
 	prompts, err := o.idsOfPrompts()
+	if err == nil {
+		err = s.checkEcho(o, prompts)
+	}
 	if err != nil {
 		return nil, err
 	}
