@@ -50,9 +50,9 @@ type Result struct {
 	DecoderPatchMS float64 `json:"decoder_patch_ms,omitempty"` // time of the part of the decoder that runs once for each draw, in ms
 	DecoderTokenMS float64 `json:"decoder_token_ms,omitempty"` // time of the part that runs for each token, with the vocabulary, in ms
 
-	// For texts that are written at the same time. MSMedian is the time from a patch to the next.
-	MSP95      float64 `json:"ms_p95,omitempty"`       // its 95th percentile, in ms
-	MSP99      float64 `json:"ms_p99,omitempty"`       // its 99th percentile, in ms
+	// For texts that are written at the same time. MSMedian is the time from a patch to the next, as means over four patches.
+	MSP95      float64 `json:"ms_p95,omitempty"`       // 95th percentile of the time from a patch to the next, in ms
+	MSP99      float64 `json:"ms_p99,omitempty"`       // 99th percentile of it, in ms
 	FirstMS    float64 `json:"first_ms,omitempty"`     // median time from the beginning of a text to its first patch, in ms
 	FirstMSP95 float64 `json:"first_ms_p95,omitempty"` // its 95th percentile, in ms
 	FirstMSP99 float64 `json:"first_ms_p99,omitempty"` // its 99th percentile, in ms
