@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -92,12 +93,12 @@ func (m *models) use(r *served) (*loaded, <-chan struct{}, error) {
 	if m.closed {
 		return nil, nil, errDraining
 	}
-	for i, l := range m.loaded {
-		if l.of == r {
-			l.users++
-			m.loaded = append(append(m.loaded[:i:i], m.loaded[i+1:]...), l)
-			return l, nil, nil
-		}
+	if i := slices.IndexFunc(m.loaded, func(l *loaded) bool { return l.of == r }); i >= 0 {
+		l := m.loaded[i]
+		l.users++
+		m.forget(l)
+		m.loaded = append(m.loaded, l)
+		return l, nil, nil
 	}
 	if len(m.loaded) >= m.max {
 		idle := m.idle()
@@ -144,11 +145,7 @@ func (m *models) idle() *loaded {
 }
 
 func (m *models) forget(l *loaded) {
-	for i, other := range m.loaded {
-		if other == l {
-			m.loaded = append(m.loaded[:i:i], m.loaded[i+1:]...)
-		}
-	}
+	m.loaded = slices.DeleteFunc(m.loaded, func(other *loaded) bool { return other == l })
 }
 
 // announce wakes those who wait for room.
