@@ -31,10 +31,6 @@ type source struct {
 	slots  *backbone.Slots
 	logits map[int]*logits // by the number of texts
 	texts  [generate.MaxStreams]text
-
-	// Of a call of Write:
-	steps []int   // slots that read a token
-	ids   []int32 // their tokens
 }
 
 // text is how the tokens of a text are chosen.
@@ -92,20 +88,7 @@ func (s *source) Read(slots []int, ids []int32) error { return s.slots.Step(slot
 
 // Write implements [generate.Source].
 func (s *source) Write(patches []*generate.Patch) {
-	s.steps, s.ids = s.steps[:0], s.ids[:0]
-	for _, p := range patches {
-		if p.Last != nil {
-			s.steps, s.ids, p.Last = append(s.steps, p.Slot), append(s.ids, p.Last...), nil
-		}
-	}
-	var err error
-	if len(s.steps) > 0 {
-		err = s.slots.Step(s.steps, s.ids)
-	}
-	var rows []float32
-	if err == nil {
-		rows, err = s.logitsOf(patches)
-	}
+	rows, err := s.logitsOf(patches)
 	for _, p := range patches {
 		p.Done, p.Err, p.Draws = true, err, 1
 	}

@@ -60,7 +60,12 @@ type Generator struct {
 	// Of a round:
 	ready   []*stream // that want a patch
 	readers []*stream // of these, those whose prompt is not read yet
+	reading []*stream // of the others, those whose latest patch is not read yet
 	toWrite []*Patch  // of the others
+
+	// Of a run that reads:
+	slotsRead []int
+	idsRead   []int32
 
 	spent time.Duration // on the patches that were written last
 

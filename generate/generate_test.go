@@ -51,9 +51,6 @@ func (s *script) Read(slots []int, ids []int32) error {
 
 func (s *script) Write(patches []*Patch) {
 	p := patches[0]
-	if p.Last != nil {
-		s.has = append(s.has, p.Last...)
-	}
 	p.Done, p.Draws = true, 3
 	at := p.Step * s.patch
 	if at >= len(s.tokens) && s.err != nil {

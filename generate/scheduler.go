@@ -73,15 +73,16 @@ func (g *Generator) round() bool {
 		}
 	}
 	g.readPieces()
+	start := time.Now()
+	g.readLast()
 	for _, s := range g.ready {
-		if !s.ended && !s.reads() {
-			g.toWrite = append(g.toWrite, s.patch())
+		if !s.ended && len(s.unread) == 0 {
+			g.toWrite = append(g.toWrite, &s.next)
 		}
 	}
 	if len(g.toWrite) == 0 {
 		return true
 	}
-	start := time.Now()
 	g.source.Write(g.toWrite)
 	g.spent = time.Since(start)
 	for _, s := range g.ready {
@@ -122,27 +123,50 @@ func (g *Generator) readPiece() {
 	}
 	together = min(together, max(1, pieceAmong/n))
 	together = 1 << (bits.Len(uint(together)) - 1) // a run of another number of slots computes rows for nothing
-	size := n * g.shape.PatchSize
-	var slots []int
-	var ids []int32
 	var reading, rest []*stream
 	for _, s := range g.readers {
 		if len(reading) == together || s.piece(longest) != n {
 			rest = append(rest, s)
-			continue
+		} else {
+			reading = append(reading, s)
 		}
-		reading, slots, ids = append(reading, s), append(slots, s.next.Slot), append(ids, s.unread[:size]...)
 	}
-	err := g.source.Read(slots, ids)
+	g.read(reading, n)
 	for _, s := range reading {
-		s.unread = s.unread[size:]
-		if err != nil {
-			s.fail(err, 0)
-		} else if s.reads() {
+		if !s.ended && s.reads() {
 			rest = append(rest, s)
 		}
 	}
 	g.readers = rest
+}
+
+// readLast reads the last patch of every context that lacks no more, in one run.
+func (g *Generator) readLast() {
+	g.reading = g.reading[:0]
+	for _, s := range g.ready {
+		if !s.ended && len(s.unread) == g.shape.PatchSize {
+			g.reading = append(g.reading, s)
+		}
+	}
+	g.read(g.reading, 1)
+}
+
+// read reads n patches of each of some streams.
+func (g *Generator) read(streams []*stream, n int) {
+	if len(streams) == 0 {
+		return
+	}
+	size := n * g.shape.PatchSize
+	g.slotsRead, g.idsRead = g.slotsRead[:0], g.idsRead[:0]
+	for _, s := range streams {
+		g.slotsRead, g.idsRead = append(g.slotsRead, s.next.Slot), append(g.idsRead, s.unread[:size]...)
+	}
+	err := g.source.Read(g.slotsRead, g.idsRead)
+	for _, s := range streams {
+		if s.unread = s.unread[size:]; err != nil {
+			s.fail(err, 0)
+		}
+	}
 }
 
 // assign takes slots from streams that have ended, gives slots to those that wait, and lists the streams that want a patch and have

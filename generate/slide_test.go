@@ -42,8 +42,10 @@ func (m *mixer) Restore(slot int, text any) { m.has[slot] = text.([]int32) }
 func (m *mixer) Piece(n int) int { return min(n, 3) }
 
 func (m *mixer) Read(slots []int, ids []int32) error {
-	m.readTogether[len(slots)]++
 	n := len(ids) / len(slots)
+	if n > m.patch { // else it is the latest patch of each
+		m.readTogether[len(slots)]++
+	}
 	if n == 0 || n%m.patch != 0 || len(ids)%len(slots) != 0 {
 		return fmt.Errorf("%d ids of %d slots", len(ids), len(slots))
 	}
@@ -56,8 +58,6 @@ func (m *mixer) Read(slots []int, ids []int32) error {
 func (m *mixer) Write(patches []*Patch) {
 	m.together[len(patches)]++
 	for _, p := range patches {
-		m.has[p.Slot] = append(m.has[p.Slot], p.Last...)
-		p.Last = nil
 		if m.hesitates != nil && m.hesitates() {
 			continue
 		}

@@ -18,7 +18,7 @@ type Source interface {
 	// Read appends the same number of patches, one that Piece returned, to the context of each of some distinct slots: one slot's
 	// after the other in ids.
 	Read(slots []int, ids []int32) error
-	// Write works on the next patches of distinct slots. It returns when they are done, or those that take many draws still
+	// Write works on the next patches of distinct slots, whose contexts have all patches before. It returns when they are done, or those that take many draws still
 	// are not: these go on when they are given again.
 	Write(patches []*Patch)
 	// Save takes the text out of a slot, and returns it: memory alone, since it may never be restored. It is not called while a
@@ -34,7 +34,6 @@ type Source interface {
 type Patch struct {
 	Slot    int
 	Step    int          // number of the patch in its text, from 0
-	Last    []int32      // the patch before, which is read first [K]; nil where it has been read
 	Stopped *atomic.Bool // the patch is not wanted any more: it may end with any error
 	IDs     []int32      // the patch [K]
 	Draws   int          // how many draws it took

@@ -92,21 +92,13 @@ func (s *stream) prepare() bool {
 	return s.reads()
 }
 
-// reads reports whether the source has to read more than a patch before the next is written. A single one it reads together with
+// reads reports whether the source has to read more than a patch before the next is written. A single one is read together with
 // those of other streams.
 func (s *stream) reads() bool { return len(s.unread) > s.g.shape.PatchSize }
 
 // piece returns how many patches of what the source has not read it reads in one run, of at most that many.
 func (s *stream) piece(limit int) int {
 	return s.g.source.Piece(min(len(s.unread)/s.g.shape.PatchSize, limit))
-}
-
-// patch returns the next patch to write, after prepare.
-func (s *stream) patch() *Patch {
-	if len(s.unread) > 0 { // else the patch is being written already
-		s.next.Last, s.unread = s.unread, nil
-	}
-	return &s.next
 }
 
 // give gives the reader the patch that was written.

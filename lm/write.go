@@ -31,10 +31,7 @@ type source struct {
 	programs *programs
 	writers  [generate.MaxStreams]*writer // by slot; nil where there is no text
 
-	// Of a call of Write:
-	pools []*Pool
-	steps []int   // slots that read a patch
-	ids   []int32 // their patches
+	pools []*Pool // of a call of Write
 }
 
 // writer chooses the patches of one text.
@@ -121,12 +118,6 @@ func (s *source) Read(slots []int, ids []int32) error { return s.slots.Step(slot
 // Write implements [generate.Source]. The noise of a draw is a function of the seed, the patch's number and the draw's:
 // how many are made at once does not matter.
 func (s *source) Write(patches []*generate.Patch) {
-	if err := s.step(patches); err != nil {
-		for _, p := range patches {
-			p.Err, p.Done, p.Draws = err, true, 0 // Draws was that of the patch before
-		}
-		return
-	}
 	for _, p := range patches {
 		if w := s.writers[p.Slot]; w.patch == nil {
 			w.begin(p, s.slots.Hidden(p.Slot))
@@ -154,20 +145,6 @@ func (s *source) Write(patches []*generate.Patch) {
 			}
 		}
 	}
-}
-
-// step reads the patches that come before those to be written, all in one run.
-func (s *source) step(patches []*generate.Patch) error {
-	s.steps, s.ids = s.steps[:0], s.ids[:0]
-	for _, p := range patches {
-		if p.Last != nil {
-			s.steps, s.ids, p.Last = append(s.steps, p.Slot), append(s.ids, p.Last...), nil
-		}
-	}
-	if len(s.steps) == 0 {
-		return nil
-	}
-	return s.slots.Step(s.steps, s.ids)
 }
 
 // begin begins a patch that follows hidden [D].

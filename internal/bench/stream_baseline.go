@@ -15,8 +15,7 @@ type baselineStream struct {
 	options generate.Options
 	prompt  []int32
 	token   generate.Patch
-	last    [1]int32 // token written last
-	read    int      // tokens in the context
+	read    int // tokens in the context
 }
 
 // newBaselineStream prepares writing after a prompt of random ids. Options that the baseline does not have are a
@@ -34,7 +33,6 @@ func newBaselineStream(eng *cpu.Engine, m *ar.Model, o GenerateOptions) (*baseli
 // prefill reads the prompt.
 func (s *baselineStream) prefill() error {
 	s.source.Begin(0, s.options)
-	s.token.Last = nil
 	s.read = len(s.prompt)
 	for rest := s.prompt; len(rest) > 0; {
 		n := s.source.Piece(len(rest))
@@ -46,7 +44,7 @@ func (s *baselineStream) prefill() error {
 	return nil
 }
 
-// decode reads the token written last, and draws another. Where the context is full it reads the prompt again, once in many
+// decode draws a token and reads it. Where the context is full it reads the prompt again, once in many
 // tokens, which a median does not show.
 func (s *baselineStream) decode() error {
 	if s.read == len(s.prompt)+beyond-1 {
@@ -55,11 +53,12 @@ func (s *baselineStream) decode() error {
 		}
 	}
 	s.source.Write([]*generate.Patch{&s.token})
-	s.last[0] = s.token.IDs[0]
-	s.token.Last = s.last[:]
+	if s.token.Err != nil {
+		return s.token.Err
+	}
 	s.token.Step++
 	s.read++
-	return s.token.Err
+	return s.source.Read([]int{0}, s.token.IDs)
 }
 
 // report adds what a token took to r.
